@@ -1,0 +1,71 @@
+//! The endpoints of one Service port: which there are, and which may be used.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use crate::address::EndpointAddr;
+use crate::service::Hints;
+
+/// Names an endpoint of one Service port for as long as it stays there. Never used again for another, so that counts, pools
+/// and metrics keyed by it cannot be inherited by a stranger with the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u64);
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its identity across updates.
+    pub id: EndpointId,
+    /// Where it listens.
+    pub addr: EndpointAddr,
+    /// `conditions.ready`.
+    pub ready: bool,
+    /// `conditions.serving`.
+    pub serving: bool,
+    /// `conditions.terminating`.
+    pub terminating: bool,
+    /// Its share beside the others; 1 when nothing says otherwise, 0 gets nothing new.
+    pub weight: u16,
+    /// The node it runs on.
+    pub node: Option<Arc<str>>,
+    /// The zone it runs in.
+    pub zone: Option<Arc<str>>,
+    /// Topology hints.
+    pub hints: Option<Arc<Hints>>,
+    /// Its host name in DNS.
+    pub hostname: Option<Arc<str>>,
+    /// The pod's name.
+    pub pod: Option<Arc<str>>,
+}
+
+/// The endpoints of one Service port, in a stable order: those that may be used first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointSet {
+    all: Box<[Endpoint]>,
+    usable: usize,
+}
+
+impl EndpointSet {
+    /// Puts the usable endpoints first: the ready ones, or, where there is none, those that serve while they terminate (S-05).
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> EndpointSet {
+        let mut all: Box<[Endpoint]> = endpoints.into_iter().collect();
+        let any_ready = all.iter().any(|endpoint| endpoint.ready);
+        let usable = |endpoint: &Endpoint| match any_ready {
+            true => endpoint.ready,
+            false => endpoint.serving && endpoint.terminating,
+        };
+        all.sort_by_key(|endpoint| (!usable(endpoint), endpoint.addr));
+        let usable = all.iter().take_while(|endpoint| usable(endpoint)).count();
+        EndpointSet { all, usable }
+    }
+
+    /// Those that new connections and requests may go to.
+    pub fn usable(&self) -> &[Endpoint] {
+        &self.all[..self.usable]
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Endpoint] {
+        &self.all
+    }
+}

@@ -1,0 +1,15 @@
+//! What to do, given facts and a time: the decisions that svcmesh's programs share.
+//!
+//! No I/O, no clock, no randomness: `no_std` makes each a compile error here. Time and chance are arguments, always last.
+#![cfg_attr(not(test), no_std)]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+pub mod address;
+pub mod time;
+
+pub mod service;
+
+pub mod endpoints;
+pub mod table;

@@ -1,0 +1,169 @@
+//! Facts: what one Service, Endpoints or EndpointSlice object says, validated and free of the API's spelling.
+//!
+//! Every discovery source ends here: [`Service`] and [`Slice`] are the only things that [`crate::inventory`] knows.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::address::{ServiceName, Transport};
+
+/// One Service (S-01).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its namespace and name.
+    pub name: ServiceName,
+    /// `spec.type`.
+    pub kind: Kind,
+    /// `spec.clusterIPs`; empty when headless, or when one is still to be allocated (see `headless`).
+    pub cluster_ips: Vec<IpAddr>,
+    /// `clusterIP: None` (S-14).
+    pub headless: bool,
+    /// `spec.externalIPs` (S-27).
+    pub external_ips: Vec<IpAddr>,
+    /// `status.loadBalancer.ingress`.
+    pub ingress: Vec<Ingress>,
+    /// `spec.externalName`, lower case, without a trailing dot (S-26).
+    pub external_name: Option<Arc<str>>,
+    /// The timeout of `sessionAffinity: ClientIP`; `None` when there is no affinity (S-10).
+    pub affinity: Option<Duration>,
+    /// `internalTrafficPolicy: Local`.
+    pub internal_traffic_local: bool,
+    /// `spec.trafficDistribution` as written.
+    pub traffic_distribution: Option<Arc<str>>,
+    /// `spec.publishNotReadyAddresses`: readiness is ignored.
+    pub publish_not_ready: bool,
+    /// The annotations that a data plane honours, as written; unknown ones are dropped when the object is read.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// `spec.ports`, in the object's order.
+    pub ports: Vec<Port>,
+}
+
+/// `spec.type` (S-15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// The default.
+    #[default]
+    ClusterIp,
+    /// Reached on a port of every node too.
+    NodePort,
+    /// Reached through a load balancer too.
+    LoadBalancer,
+    /// A name elsewhere.
+    ExternalName,
+}
+
+impl Kind {
+    /// The name the API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::ClusterIp => "ClusterIP",
+            Kind::NodePort => "NodePort",
+            Kind::LoadBalancer => "LoadBalancer",
+            Kind::ExternalName => "ExternalName",
+        }
+    }
+}
+
+/// One entry of `spec.ports`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Empty when the Service has a single, unnamed port (S-03).
+    pub name: Arc<str>,
+    /// The port clients use.
+    pub port: u16,
+    /// TCP, UDP or SCTP.
+    pub transport: Transport,
+    /// `targetPort`, `port` when the object does not say.
+    pub target: TargetPort,
+    /// `nodePort`, where there is one.
+    pub node_port: Option<u16>,
+    /// `appProtocol` (S-06), as written.
+    pub app_protocol: Option<Arc<str>>,
+}
+
+/// `targetPort`: a number, or the name of a container port that each slice resolves (S-01).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPort {
+    /// The same number on every pod.
+    Number(u16),
+    /// Each pod's own number under this name.
+    Name(Arc<str>),
+}
+
+/// One entry of `status.loadBalancer.ingress`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// The address, if the balancer has one.
+    pub ip: Option<IpAddr>,
+    /// The name, if it has one.
+    pub hostname: Option<Arc<str>>,
+    /// `ipMode: Proxy`: the balancer must be passed through, so the address is not recognised as the Service's own.
+    pub proxied: bool,
+}
+
+/// One EndpointSlice, or one subset of an Endpoints object (S-04, S-05).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The object's own name; for an Endpoints subset the Service's name.
+    pub name: Arc<str>,
+    /// The Service it belongs to: the label `kubernetes.io/service-name`, or the name of the Endpoints object.
+    pub service: ServiceName,
+    /// Whether it came from an Endpoints object; slices win over these.
+    pub from_endpoints: bool,
+    /// `svcmesh.dev/weights` of this object, as written.
+    pub weights: Option<Arc<str>>,
+    /// Its ports.
+    pub ports: Vec<SlicePort>,
+    /// Its endpoints; addresses of one family only.
+    pub endpoints: Vec<SliceEndpoint>,
+}
+
+/// One port of a slice. Ports without a number (`port: null`, or 0) are dropped when the object is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlicePort {
+    /// The Service port's name this belongs to; empty for the unnamed one.
+    pub name: Arc<str>,
+    /// The number on the pods.
+    pub port: u16,
+    /// TCP, UDP or SCTP.
+    pub transport: Transport,
+    /// `appProtocol`, as written.
+    pub app_protocol: Option<Arc<str>>,
+}
+
+/// One endpoint of a slice. Nil conditions have been read as the API defines them: ready and serving true, terminating
+/// false.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceEndpoint {
+    /// Its address: the first of `addresses`, which are fungible.
+    pub address: IpAddr,
+    /// `conditions.ready`.
+    pub ready: bool,
+    /// `conditions.serving`.
+    pub serving: bool,
+    /// `conditions.terminating`.
+    pub terminating: bool,
+    /// `hostname`.
+    pub hostname: Option<Arc<str>>,
+    /// `nodeName`.
+    pub node: Option<Arc<str>>,
+    /// `zone`.
+    pub zone: Option<Arc<str>>,
+    /// `hints`, absent when the object has none.
+    pub hints: Option<Arc<Hints>>,
+    /// The pod's name (`targetRef`), by which an annotation may give it a weight, and by which one pod that moves between
+    /// slices is told from two pods with one address.
+    pub pod: Option<Arc<str>>,
+}
+
+/// `hints` of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// `forZones[].name`.
+    pub zones: Vec<Arc<str>>,
+    /// `forNodes[].name`.
+    pub nodes: Vec<Arc<str>>,
+}

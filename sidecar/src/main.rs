@@ -1,0 +1,3 @@
+//! The sidecar's command line.
+
+fn main() {}
