@@ -12,4 +12,5 @@ pub mod time;
 pub mod service;
 
 pub mod endpoints;
+pub mod inventory;
 pub mod table;
