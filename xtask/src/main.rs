@@ -1,3 +1,78 @@
-//! The project's own commands: `cargo xtask demo | test | bench | tools`.
+//! The project's own commands: `cargo xtask test | demo | bench | tools`.
+//!
+//! Only the standard library: this program is built before anything else, on every machine and in CI.
+#![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
 
-fn main() {}
+mod counts;
+mod groups;
+mod packages;
+mod place;
+mod report;
+mod shell;
+mod tools;
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use groups::Group;
+use report::Report;
+
+/// What can go wrong outside of a check: a message for people, with its cause in it.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.split_first() {
+        Some((&"test", rest)) => test(rest),
+        Some((&"tools", [])) => tools::install_all().map(|()| ExitCode::SUCCESS),
+        Some((&"demo", rest)) => demo(rest),
+        None | Some((&("help" | "--help" | "-h"), _)) => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((unknown, _)) => Err(format!("unknown command `{}`\n\n{USAGE}", unknown.escape_debug()).into()),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error}");
+        ExitCode::from(64) // EX_USAGE: nothing was checked
+    })
+}
+
+const USAGE: &str = "\
+The project's own commands.
+
+  cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net fuzz (all of them when none is named);
+                                         --strict counts a check that could not run as failed
+  cargo xtask demo [--once]              build the sidecar and let it show what it does; --once takes the tour and exits
+  cargo xtask tools                      install everything that the other commands need
+";
+
+/// Runs the named groups, all of them when none is named.
+fn test(arguments: &[&str]) -> Result<ExitCode> {
+    let (flags, names): (Vec<&str>, Vec<&str>) = arguments.iter().partition(|word| word.starts_with('-'));
+    if let Some(unknown) = flags.iter().find(|flag| **flag != "--strict") {
+        return Err(format!("unknown flag `{unknown}` of `test`: --strict is the only one").into());
+    }
+    let mut groups = names.iter().map(|name| Group::parse(name)).collect::<Result<Vec<Group>>>()?;
+    if groups.is_empty() {
+        groups.extend(Group::ALL);
+    }
+    let mut report = Report::new(!flags.is_empty());
+    for group in groups {
+        group.run(&mut report);
+    }
+    Ok(report.finish())
+}
+
+/// Becomes the sidecar's demo.
+fn demo(arguments: &[&str]) -> Result<ExitCode> {
+    eprintln!("building the sidecar (a few minutes the first time)");
+    let status = shell::cargo(["build", "--release", "--package", "sidecar"]).status()?;
+    if !status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let sidecar = place::target().join("release/sidecar");
+    let error = Command::new(&sidecar).arg("demo").args(arguments).exec();
+    Err(format!("cannot start `{}`: {error}", sidecar.display()).into())
+}

@@ -1,0 +1,1 @@
+//! Tests with real peers and network namespaces. `cargo xtask test net` installs the peers and runs them.

@@ -1,0 +1,72 @@
+//! The groups of checks that `cargo xtask test` knows.
+
+mod fuzz;
+mod lint;
+pub(crate) mod net;
+mod unit;
+
+use crate::Result;
+use crate::report::Report;
+
+/// One group, in the order in which all of them run: the fast ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// What can be said without running the product.
+    Lint,
+    /// Tests that need nothing but the machine they run on.
+    Unit,
+    /// Tests with real peers and network namespaces.
+    Net,
+    /// The corpora of the fuzz targets.
+    Fuzz,
+}
+
+impl Group {
+    pub(crate) const ALL: [Group; 4] = [Group::Lint, Group::Unit, Group::Net, Group::Fuzz];
+
+    /// The group of that name.
+    pub(crate) fn parse(name: &str) -> Result<Group> {
+        let known = Group::ALL.into_iter().find(|group| group.name() == name);
+        known.ok_or_else(|| {
+            let names = Group::ALL.map(Group::name).join(" ");
+            format!("unknown group `{}`: one of {names}", name.escape_debug()).into()
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Group::Lint => "lint",
+            Group::Unit => "unit",
+            Group::Net => "net",
+            Group::Fuzz => "fuzz",
+        }
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self, report: &mut Report) {
+        match self {
+            Group::Lint => lint::run(report),
+            Group::Unit => unit::run(report),
+            Group::Net => net::run(report),
+            Group::Fuzz => fuzz::run(report),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_is_found_by_its_name() {
+        for group in Group::ALL {
+            assert_eq!(Group::parse(group.name()).unwrap(), group);
+        }
+    }
+
+    #[test]
+    fn an_unknown_group_is_answered_with_the_list() {
+        let error = Group::parse("nett").unwrap_err().to_string();
+        assert_eq!(error, "unknown group `nett`: one of lint unit net fuzz");
+    }
+}
