@@ -1,0 +1,243 @@
+//! Where Services come from, and how their names and addresses are read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Arg;
+use ipnet::IpNet;
+use svc_core::table::Source;
+
+use super::flag::{Expected, Flag};
+use super::settings::Settings;
+use super::values::{boolean, dns_subdomain, label, list, networks, optional, path};
+
+/// Where Services come from, and how their names and addresses are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovery {
+    /// The sources, best first; each at most once. `Manifests` only where there is a path.
+    pub sources: Vec<Source>,
+    /// A file or folder of manifests.
+    pub manifests: Option<PathBuf>,
+    /// The namespace in which bare names are looked up.
+    pub namespace: Arc<str>,
+    /// What Service names end with: lower case, no dot at either end.
+    pub cluster_domain: Arc<str>,
+    /// The node this pod runs on.
+    pub node_name: Option<Arc<str>>,
+    /// The zone this pod runs in.
+    pub zone: Option<Arc<str>>,
+    /// Whether endpoints in 127.0.0.0/8 and ::1 are taken (S-04).
+    pub allow_loopback_endpoints: bool,
+    /// The ranges cluster IPs must lie in (S-11): at most one per family; empty is no check.
+    pub service_cidrs: Vec<IpNet>,
+    /// Whose `externalIPs` are recognised.
+    pub external_ips: ExternalIps,
+}
+
+/// Whose `externalIPs` (S-27) are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternalIps {
+    /// Those of Services in the pod's own namespace.
+    Own,
+    /// Everybody's: whoever may create a Service may then divert any address.
+    All,
+}
+
+impl Discovery {
+    pub(super) fn read(settings: &mut Settings<'_>) -> Discovery {
+        let sources = settings.read(&DISCOVERY);
+        let manifests = settings.read(&MANIFESTS);
+        Discovery {
+            sources: usable(sources, manifests.is_some(), settings),
+            manifests,
+            namespace: read_namespace(settings).into(),
+            cluster_domain: settings.read(&CLUSTER_DOMAIN).into(),
+            node_name: settings.read(&NODE_NAME).map(Arc::from),
+            zone: settings.read(&ZONE).map(Arc::from),
+            allow_loopback_endpoints: settings.read(&ALLOW_LOOPBACK_ENDPOINTS),
+            service_cidrs: settings.read(&SERVICE_CIDR),
+            external_ips: settings.read(&EXTERNAL_IPS),
+        }
+    }
+}
+
+/// Without `--manifests` that source has nothing to read: fine where nobody asked for it by name.
+fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut Settings<'_>) -> Vec<Source> {
+    if !has_manifests && sources.contains(&Source::Manifests) {
+        if settings.is_given(&DISCOVERY) {
+            settings.refuse(&DISCOVERY, "--manifests to name a file or folder, or no source `manifests`");
+        }
+        sources.retain(|&source| source != Source::Manifests);
+    }
+    sources
+}
+
+fn read_namespace(settings: &mut Settings<'_>) -> String {
+    let given = settings.read(&NAMESPACE);
+    match settings.namespace_of_pod() {
+        Some(of_pod) if !settings.is_given(&NAMESPACE) => {
+            settings.took_from_pod(&NAMESPACE, of_pod);
+            of_pod.to_owned()
+        }
+        Some(_) | None => given,
+    }
+}
+
+pub(super) fn args() -> [Arg; 9] {
+    const HEADING: &str = "Discovery";
+    [
+        DISCOVERY.arg(HEADING),
+        MANIFESTS.arg(HEADING),
+        NAMESPACE.arg(HEADING),
+        CLUSTER_DOMAIN.arg(HEADING),
+        NODE_NAME.arg(HEADING),
+        ZONE.arg(HEADING),
+        // Alone it means `=true`; the value must be tied to it, or it would swallow the next argument.
+        ALLOW_LOOPBACK_ENDPOINTS
+            .arg(HEADING)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        SERVICE_CIDR.arg(HEADING),
+        EXTERNAL_IPS.arg(HEADING),
+    ]
+}
+
+const DISCOVERY: Flag<Vec<Source>> = Flag {
+    name: "discovery",
+    value: "SOURCES",
+    default: "manifests,env",
+    help: "Where Services come from, best first: `manifests`, `env` (the variables that the kubelet injects). The first source that \
+           knows a Service decides. By default `manifests` counts only with --manifests",
+    parse: sources,
+};
+
+const MANIFESTS: Flag<Option<PathBuf>> = Flag {
+    name: "manifests",
+    value: "PATH",
+    default: "",
+    help: "File or folder of Service, Endpoints and EndpointSlice objects in YAML or JSON, reloaded on change",
+    parse: |raw| optional(raw, path),
+};
+
+const NAMESPACE: Flag<String> = Flag {
+    name: "namespace",
+    value: "NAME",
+    default: "default",
+    help: "Where bare names are looked up. In a pod the default is the pod's own namespace",
+    parse: label,
+};
+
+const CLUSTER_DOMAIN: Flag<String> = Flag {
+    name: "cluster-domain",
+    value: "DOMAIN",
+    default: "cluster.local",
+    help: "What the names of Services end with",
+    parse: dns_subdomain,
+};
+
+const NODE_NAME: Flag<Option<String>> = Flag {
+    name: "node-name",
+    value: "NAME",
+    default: "",
+    help: "The node the pod runs on, for topology",
+    parse: |raw| optional(raw, dns_subdomain),
+};
+
+const ZONE: Flag<Option<String>> = Flag {
+    name: "zone",
+    value: "NAME",
+    default: "",
+    help: "The zone the pod runs in, for topology",
+    parse: |raw| optional(raw, zone),
+};
+
+const ALLOW_LOOPBACK_ENDPOINTS: Flag<bool> = Flag {
+    name: "allow-loopback-endpoints",
+    value: "true|false",
+    default: "false",
+    help: "For trials on one machine: take endpoints in 127.0.0.0/8, which Kubernetes refuses. Without a value: true",
+    parse: boolean,
+};
+
+const SERVICE_CIDR: Flag<Vec<IpNet>> = Flag {
+    name: "service-cidr",
+    value: "NETWORKS",
+    default: "",
+    help: "The ranges that cluster IPs must lie in, one per family. Without it none is checked, and Services that have none get theirs \
+           from 10.96.0.0/12",
+    parse: service_cidrs,
+};
+
+const EXTERNAL_IPS: Flag<ExternalIps> = Flag {
+    name: "external-ips",
+    value: "own|all",
+    default: "own",
+    help: "Whose externalIPs are recognised: those of the pod's own namespace, or everybody's, who may then divert any address",
+    parse: external_ips,
+};
+
+fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
+    let sources = list(raw, source)?;
+    let repeats = sources.iter().enumerate().any(|(index, source)| sources[..index].contains(source));
+    if repeats { Err("each source once".into()) } else { Ok(sources) }
+}
+
+fn source(raw: &str) -> Result<Source, Expected> {
+    let source = [Source::Manifests, Source::Environment].into_iter().find(|source| source.as_str() == raw);
+    source.ok_or("a list of sources: `manifests`, `env`".into())
+}
+
+/// A label's value, as clouds name their zones.
+fn zone(raw: &str) -> Result<String, Expected> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match raw.len() <= 63 && raw.bytes().all(allowed) {
+        true => Ok(raw.to_owned()),
+        false => Err("a name of up to 63 letters, digits, `-`, `_` and `.`".into()),
+    }
+}
+
+fn service_cidrs(raw: &str) -> Result<Vec<IpNet>, Expected> {
+    let networks = networks(raw)?;
+    let ipv4 = networks.iter().filter(|network| network.addr().is_ipv4()).count();
+    match ipv4 <= 1 && networks.len() - ipv4 <= 1 {
+        true => Ok(networks),
+        false => Err("at most one network per address family".into()),
+    }
+}
+
+fn external_ips(raw: &str) -> Result<ExternalIps, Expected> {
+    match raw {
+        "own" => Ok(ExternalIps::Own),
+        "all" => Ok(ExternalIps::All),
+        _ => Err("`own` or `all`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_keep_their_order_and_come_once() {
+        assert_eq!(sources("env,manifests"), Ok(vec![Source::Environment, Source::Manifests]));
+        for raw in ["", "env,env", "kubernetes", "dns", "Env"] {
+            assert!(sources(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_service_range_per_family() {
+        assert_eq!(service_cidrs("10.96.0.0/12,fd00::/108").unwrap().len(), 2);
+        assert_eq!(
+            service_cidrs("10.96.0.0/12,10.0.0.0/12").unwrap_err(),
+            "at most one network per address family"
+        );
+    }
+
+    #[test]
+    fn a_zone_is_spelt_like_a_label() {
+        assert!(zone("europe-west1-b").is_ok());
+        assert!(zone("a b").is_err());
+    }
+}

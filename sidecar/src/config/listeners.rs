@@ -1,0 +1,194 @@
+//! Where the sidecar listens.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Arg;
+use svc_core::address::ServiceName;
+
+use super::flag::{Expected, Flag};
+use super::settings::Settings;
+use super::values::{label, list, listeners, optional, path, port};
+
+/// Where the sidecar listens. An empty list is a listener that is off; port 0 is any free one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// Captured outbound connections.
+    pub outbound: Vec<SocketAddr>,
+    /// The explicit HTTP proxy.
+    pub forward_proxy: Vec<SocketAddr>,
+    /// A loopback address per Service.
+    pub loopback_vips: LoopbackVips,
+    /// Ports that the application itself uses; ascending.
+    pub app_ports: Vec<u16>,
+    /// `/livez`, `/readyz`, `/metrics`, `/services`, `/config`.
+    pub admin: Vec<SocketAddr>,
+    /// The file with the token that lets a peer that is not local read `/config`.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// Which loopback addresses Services get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoopbackVips {
+    /// None.
+    Off,
+    /// Each Service its own, chosen by us.
+    On,
+    /// These Services these addresses, all in 127.66.0.0/16 and different.
+    Fixed(BTreeMap<ServiceName, Ipv4Addr>),
+}
+
+impl Listeners {
+    pub(super) fn read(settings: &mut Settings<'_>) -> Listeners {
+        Listeners {
+            outbound: settings.read(&OUTBOUND),
+            forward_proxy: settings.read(&FORWARD_PROXY),
+            loopback_vips: settings.read(&LOOPBACK_VIPS),
+            app_ports: settings.read(&APP_PORTS),
+            admin: settings.read(&ADMIN),
+            admin_token_file: settings.read(&ADMIN_TOKEN_FILE),
+        }
+    }
+}
+
+pub(super) fn args() -> [Arg; 6] {
+    const HEADING: &str = "Listeners";
+    [
+        OUTBOUND.arg(HEADING),
+        FORWARD_PROXY.arg(HEADING),
+        LOOPBACK_VIPS.arg(HEADING),
+        APP_PORTS.arg(HEADING),
+        ADMIN.arg(HEADING),
+        ADMIN_TOKEN_FILE.arg(HEADING),
+    ]
+}
+
+const OUTBOUND: Flag<Vec<SocketAddr>> = Flag {
+    name: "outbound",
+    value: "ADDRESSES|off",
+    default: "127.0.0.1:15001,[::1]:15001",
+    help: "Takes the connections that nftables REDIRECT captured, and carries them to where they were going",
+    parse: listeners,
+};
+
+const FORWARD_PROXY: Flag<Vec<SocketAddr>> = Flag {
+    name: "forward-proxy",
+    value: "ADDRESSES|off",
+    default: "127.0.0.1:15002",
+    help: "An explicit HTTP proxy for `http_proxy=`: absolute-form requests, Host and CONNECT",
+    parse: listeners,
+};
+
+const LOOPBACK_VIPS: Flag<LoopbackVips> = Flag {
+    name: "loopback-vips",
+    value: "off|on|MAP",
+    default: "off",
+    help: "Give each Service a loopback address 127.66.x.y that listens on its ports, or only those of a MAP: \
+           `name.namespace=127.66.0.1,…`",
+    parse: loopback_vips,
+};
+
+const APP_PORTS: Flag<Vec<u16>> = Flag {
+    name: "app-ports",
+    value: "PORTS",
+    default: "",
+    help: "Ports that the application listens on: no loopback address listens there, or the application's own bind would fail",
+    parse: app_ports,
+};
+
+const ADMIN: Flag<Vec<SocketAddr>> = Flag {
+    name: "admin",
+    value: "ADDRESSES|off",
+    default: "[::]:15020",
+    help: "Serves /livez, /readyz, /metrics and /services to everybody, /config to local peers and those with the token",
+    parse: listeners,
+};
+
+const ADMIN_TOKEN_FILE: Flag<Option<PathBuf>> = Flag {
+    name: "admin-token-file",
+    value: "PATH",
+    default: "",
+    help: "File whose content, sent in the header `svcmesh-token`, opens /config to peers that are not local",
+    parse: |raw| optional(raw, path),
+};
+
+fn loopback_vips(raw: &str) -> Result<LoopbackVips, Expected> {
+    match raw {
+        "off" => Ok(LoopbackVips::Off),
+        "on" => Ok(LoopbackVips::On),
+        raw => fixed(list(raw, vip)?).map(LoopbackVips::Fixed),
+    }
+}
+
+fn fixed(pairs: Vec<(ServiceName, Ipv4Addr)>) -> Result<BTreeMap<ServiceName, Ipv4Addr>, Expected> {
+    let count = pairs.len();
+    let by_name: BTreeMap<_, _> = pairs.into_iter().collect();
+    let addresses: std::collections::BTreeSet<_> = by_name.values().collect();
+    match addresses.len() == count {
+        true => Ok(by_name),
+        false => Err("each Service and each address once".into()),
+    }
+}
+
+/// `name.namespace=127.66.x.y`
+fn vip(raw: &str) -> Result<(ServiceName, Ipv4Addr), Expected> {
+    const EXPECTED: Expected =
+        Expected::Borrowed("`off`, `on`, or a list such as `name.namespace=127.66.0.1`");
+    let (service, address) = raw.split_once('=').ok_or(EXPECTED)?;
+    let (name, namespace) = service.split_once('.').ok_or(EXPECTED)?;
+    let address: Ipv4Addr = address.parse().map_err(|_| EXPECTED)?;
+    match (label(name), label(namespace), address.octets()) {
+        (Ok(name), Ok(namespace), [127, 66, _, _]) => Ok((ServiceName::new(namespace, name), address)),
+        _ => Err(EXPECTED),
+    }
+}
+
+fn app_ports(raw: &str) -> Result<Vec<u16>, Expected> {
+    const EXPECTED: &str = "a list of ports from 1 to 65535, such as `8080,9090`";
+    let mut ports = optional(raw, |raw| list(raw, port)).map_err(|_| EXPECTED)?.unwrap_or_default();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_gives_each_service_an_address_of_ours() {
+        let map = BTreeMap::from([
+            (ServiceName::new("shop", "web"), Ipv4Addr::new(127, 66, 0, 1)),
+            (ServiceName::new("shop", "db"), Ipv4Addr::new(127, 66, 0, 2)),
+        ]);
+        assert_eq!(loopback_vips("web.shop=127.66.0.1, db.shop=127.66.0.2"), Ok(LoopbackVips::Fixed(map)));
+    }
+
+    #[test]
+    fn a_map_names_nothing_twice() {
+        for raw in [
+            "a.b=127.66.0.1,c.b=127.66.0.1",
+            "a.b=127.66.0.1,a.b=127.66.0.2",
+            "a.b=127.66.0.1,a.b=127.66.0.1",
+        ] {
+            assert_eq!(loopback_vips(raw).unwrap_err(), "each Service and each address once", "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_map_stays_inside_our_range_and_names_the_namespace() {
+        for raw in
+            ["", "true", "a=127.66.0.1", "a.b=127.0.0.1", "a.b.c=127.66.0.1", "A.b=127.66.0.1", "a.b=::1"]
+        {
+            assert!(loopback_vips(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn app_ports_are_sorted_and_different() {
+        assert_eq!(app_ports("9090, 80,80"), Ok(vec![80, 9090]));
+        assert_eq!(app_ports(""), Ok(vec![]));
+        assert!(app_ports("0").is_err());
+    }
+}

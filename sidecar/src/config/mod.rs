@@ -1,0 +1,108 @@
+//! The configuration of `sidecar run`: a flag, else a `SIDECAR_*` variable, else the default.
+//!
+//! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own and the values they
+//! become; [`Config::read`] goes through all of them and reports every mistake at once.
+
+mod deadlines;
+mod discovery;
+mod drain;
+mod effective;
+mod limits;
+mod listeners;
+mod logs;
+
+mod flag;
+mod settings;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+pub use deadlines::Deadlines;
+pub use discovery::{Discovery, ExternalIps};
+pub use drain::Drain;
+pub use effective::{Effective, Origin, Setting};
+pub use limits::Limits;
+pub use listeners::{Listeners, LoopbackVips};
+pub use logs::{AccessLogFormat, LogFormat, Logs};
+pub use settings::{Mistake, Mistakes, Surroundings};
+
+use settings::Settings;
+
+/// Everything `sidecar run` can be told, parsed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Services come from and how names are read.
+    pub discovery: Discovery,
+    /// Where the sidecar listens.
+    pub listeners: Listeners,
+    /// How long things may take.
+    pub deadlines: Deadlines,
+    /// How much there may be.
+    pub limits: Limits,
+    /// How the sidecar ends.
+    pub drain: Drain,
+    /// What is written where.
+    pub logs: Logs,
+    /// Every setting with its value and who gave it.
+    pub effective: Effective,
+    /// `SIDECAR_*` variables that mean nothing to us: worth a warning, for one may be a misspelt setting.
+    pub unknown_variables: Vec<String>,
+}
+
+impl Config {
+    /// Parses what the command line and the process's surroundings say.
+    ///
+    /// # Errors
+    /// Every mistake there is, in the order of `--help`.
+    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Config, Mistakes> {
+        let mut settings = Settings::new(flags, surroundings);
+        let discovery = Discovery::read(&mut settings);
+        let listeners = Listeners::read(&mut settings);
+        let deadlines = Deadlines::read(&mut settings);
+        let limits = Limits::read(&mut settings);
+        let drain = Drain::read(&mut settings);
+        let logs = Logs::read(&mut settings);
+        let (effective, unknown_variables) = settings.finish()?;
+        Ok(Config { discovery, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
+    }
+}
+
+/// The verb `run` with its flags; its `--help` is the manual.
+pub fn command() -> Command {
+    Command::new("run")
+        .about("Carry the pod's traffic to the Services it is meant for")
+        .long_about(MANUAL)
+        .bin_name("sidecar run")
+        .max_term_width(100)
+        .args(discovery::args())
+        .args(listeners::args())
+        .args(deadlines::args())
+        .args(limits::args())
+        .args(drain::args())
+        .args(logs::args())
+        .arg(
+            Arg::new(CHECK)
+                .long(CHECK)
+                .action(ArgAction::SetTrue)
+                .help("Print the effective configuration, or every mistake in it, and exit"),
+        )
+}
+
+/// The flag that asks for the effective configuration only.
+pub const CHECK: &str = "check";
+
+/// `EX_USAGE` of sysexits.h: the command was used wrongly; a restart will not help.
+pub const EXIT_MISTAKES: u8 = 64;
+
+const MANUAL: &str = "\
+Carry the pod's traffic to the Services it is meant for.
+
+Each setting is a flag, else the variable named beside it, else the default. An empty variable counts as absent. Variables that \
+a Service named `sidecar` puts into its namespace's pods (SIDECAR_SERVICE_HOST, SIDECAR_SERVICE_PORT*, SIDECAR_PORT*) are ignored.
+
+Durations are a number with `ms`, `s`, `m` or `h`, or several of them: 500ms, 1s, 1m30s, 1h; `0` needs no unit.
+Listeners are a list of addresses, or `off`: 127.0.0.1:15001,[::1]:15001. Port 0 is any free port; the log and /config tell which.
+A mistake in any setting ends the sidecar with exit code 64 after all of them have been named.";

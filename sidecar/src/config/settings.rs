@@ -1,0 +1,161 @@
+//! Looks each setting up where it may be, and keeps the account: what holds, who said so, what was wrong.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::ArgMatches;
+
+use super::effective::{Effective, Origin, Setting};
+use super::flag::{Expected, Flag, PREFIX, variable};
+
+/// What the process finds around itself: the only outside facts that the configuration depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The environment's `SIDECAR_*` variables by their lower-case rest: `connect_timeout`.
+    variables: BTreeMap<String, String>,
+    /// The namespace that the service account's volume names.
+    namespace: Option<String>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_process() -> Surroundings {
+        // Not `vars()`, which panics where any variable of the pod is not Unicode.
+        let unicode = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Surroundings::new(unicode, std::fs::read_to_string(NAMESPACE_FILE).ok())
+    }
+
+    /// Those of a process with these variables and this content of the service account's `namespace` file.
+    pub fn new(
+        variables: impl IntoIterator<Item = (String, String)>,
+        namespace: Option<String>,
+    ) -> Surroundings {
+        let variables: BTreeMap<String, String> = envy::prefixed(PREFIX)
+            .from_iter(variables)
+            .expect("a map of strings takes every name and every value");
+        let variables = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        Surroundings { variables, namespace }
+    }
+}
+
+/// Reads settings one by one.
+pub(super) struct Settings<'a> {
+    flags: &'a ArgMatches,
+    surroundings: &'a Surroundings,
+    effective: Vec<Setting>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn new(flags: &'a ArgMatches, surroundings: &'a Surroundings) -> Settings<'a> {
+        Settings { flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
+    }
+
+    /// The value of `flag`. After a mistake it is the default, so that all other settings are looked at too; nobody sees it,
+    /// because [`Settings::finish`] then fails.
+    pub(super) fn read<T>(&mut self, flag: &Flag<T>) -> T {
+        let (origin, raw) = self.find(flag);
+        let parsed = (flag.parse)(&raw);
+        self.effective.push(Setting { name: flag.name, value: raw.clone(), origin });
+        parsed.unwrap_or_else(|expected| {
+            self.mistakes.push(Mistake { setting: origin.names(flag.name), value: raw, expected });
+            (flag.parse)(flag.default).expect("a test parses every default")
+        })
+    }
+
+    /// Notes that `flag` does not go together with the rest; once it is well formed at all.
+    pub(super) fn refuse<T>(&mut self, flag: &Flag<T>, expected: impl Into<Expected>) {
+        let (origin, value) = self.find(flag);
+        let mistake = Mistake { setting: origin.names(flag.name), value, expected: expected.into() };
+        if !self.mistakes.iter().any(|known| known.setting == mistake.setting) {
+            self.mistakes.push(mistake);
+        }
+    }
+
+    /// Whether somebody set `flag`.
+    pub(super) fn is_given<T>(&self, flag: &Flag<T>) -> bool {
+        self.find(flag).0 != Origin::Default
+    }
+
+    /// The namespace that the service account's volume names.
+    pub(super) fn namespace_of_pod(&self) -> Option<&'a str> {
+        self.surroundings.namespace.as_deref().map(str::trim).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// Says that a setting nobody gave took `value` from the pod.
+    pub(super) fn took_from_pod<T>(&mut self, flag: &Flag<T>, value: &str) {
+        if let Some(setting) = self.effective.iter_mut().find(|setting| setting.name == flag.name) {
+            value.clone_into(&mut setting.value);
+            setting.origin = Origin::Pod;
+        }
+    }
+
+    /// The account, and the variables that no setting asked for.
+    pub(super) fn finish(self) -> Result<(Effective, Vec<String>), Mistakes> {
+        let known = |name: &str| self.effective.iter().any(|setting| setting.name.replace('-', "_") == name);
+        let strangers =
+            self.surroundings.variables.keys().filter(|name| !known(name) && !is_service_variable(name));
+        let strangers = strangers.map(|name| variable(name)).collect();
+        match self.mistakes.is_empty() {
+            true => Ok((Effective(self.effective), strangers)),
+            false => Err(Mistakes(self.mistakes)),
+        }
+    }
+
+    fn find<T>(&self, flag: &Flag<T>) -> (Origin, String) {
+        if let Some(value) = self.flags.get_one::<String>(flag.name) {
+            return (Origin::Flag, value.clone());
+        }
+        match self.surroundings.variables.get(&flag.name.replace('-', "_")) {
+            Some(value) => (Origin::Variable, value.clone()),
+            None => (Origin::Default, flag.default.to_owned()),
+        }
+    }
+}
+
+/// Whether the kubelet would inject this for a Service whose name starts with `sidecar`. (S-12)
+fn is_service_variable(name: &str) -> bool {
+    let name = format!("_{name}");
+    name.contains("_port_") || ["_port", "_service_host"].iter().any(|end| name.ends_with(end))
+}
+
+/// One setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    setting: String,
+    value: String,
+    expected: Cow<'static, str>,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.value.chars().take(VALUE_CHARS_MAX).collect();
+        let cut = if shown.len() < self.value.len() { "…" } else { "" };
+        write!(f, "{} `{}{cut}`: expected {}", self.setting, shown.escape_debug(), self.expected)
+    }
+}
+
+/// All mistakes of one configuration; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "" } else { "s" };
+        writeln!(f, "the configuration has {} mistake{plural}:", self.0.len())?;
+        for mistake in &self.0 {
+            writeln!(f, "  {mistake}")?;
+        }
+        writeln!(f, "hint: `sidecar run --help` explains every setting")
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Where the kubelet puts the pod's namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Enough to recognise a value by, short enough for one line of a terminal.
+const VALUE_CHARS_MAX: usize = 60;

@@ -1,0 +1,4 @@
+//! svcmesh's sidecar: the whole Service system from inside the pod. The decisions live in `svc-core`; this makes them happen.
+
+pub mod config;
+pub mod log;
