@@ -20,6 +20,7 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Those of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn of_process() -> Surroundings {
         // Not `vars()`, which panics where any variable of the pod is not Unicode.
         let unicode = std::env::vars_os()
