@@ -9,8 +9,13 @@ extern crate alloc;
 pub mod address;
 pub mod time;
 
+pub mod protocol;
 pub mod service;
+pub mod sniff;
 
 pub mod endpoints;
 pub mod inventory;
 pub mod table;
+
+pub mod outcome;
+pub mod retry;

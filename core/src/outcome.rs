@@ -1,0 +1,189 @@
+//! The failure table: each way a connection or request can fail, whose fault it is, and what follows from it.
+
+use core::fmt;
+
+/// How a connection or a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The request is not HTTP, or may be read in two ways.
+    BadRequest,
+    /// No complete head within `--header-timeout`.
+    HeaderTimeout,
+    /// Nothing moved for `--idle-timeout`.
+    IdleTimeout,
+    /// The client went away before it had its answer.
+    ClientGone,
+    /// No Service has that name or address.
+    UnknownDestination,
+    /// The Service has no endpoint that may be used.
+    NoEndpoints,
+    /// The Service exists and has no such port, or the port is not TCP.
+    NoSuchPort,
+    /// `--max-connections` are open.
+    TooManyConnections,
+    /// The destination is one of our own listeners.
+    Loop,
+    /// An `Upgrade` or `CONNECT` that cannot be carried.
+    UpgradeRefused,
+    /// The endpoint refused the connection.
+    ConnectRefused,
+    /// The endpoint did not answer within `--connect-timeout`.
+    ConnectTimeout,
+    /// There is no way to the endpoint.
+    Unreachable,
+    /// The endpoint closed a pooled connection as the request was sent on it, before a byte of the response; or it said
+    /// that it did not process the request (GOAWAY, REFUSED_STREAM).
+    Unprocessed,
+    /// The endpoint closed or reset the connection before the response head.
+    Reset,
+    /// The endpoint's response is not HTTP.
+    BadResponse,
+    /// The endpoint did not begin to answer in time.
+    ResponseTimeout,
+    /// The endpoint broke off within the response body.
+    Truncated,
+}
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Whoever connected to us.
+    Client,
+    /// The endpoint.
+    Upstream,
+    /// This proxy, its configuration or its discovery.
+    Mesh,
+}
+
+/// Whether the same request may be tried on another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// No endpoint has seen it.
+    Always,
+    /// An endpoint may have acted on it: only when doing it twice is the same as once (RFC 9110 §9.2.2).
+    WhenIdempotent,
+    /// It would fail again, or it was answered in part.
+    Never,
+}
+
+/// What follows from a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whose fault.
+    pub side: Side,
+    /// The status the client gets when no byte of a response has been sent.
+    pub status: u16,
+    /// Whether another endpoint may be tried.
+    pub retry: Retry,
+    /// The log code: the side's letter, then the phase's.
+    pub code: &'static str,
+    /// The `error` parameter of `Proxy-Status` (RFC 9209 §2.3).
+    pub proxy_error: &'static str,
+}
+
+impl Failure {
+    /// The table.
+    pub fn verdict(self) -> Verdict {
+        use Retry::{Always, Never, WhenIdempotent};
+        use Side::{Client, Mesh, Upstream};
+        let (side, status, retry, code, proxy_error) = match self {
+            Failure::BadRequest => (Client, 400, Never, "CR", "http_request_error"),
+            Failure::HeaderTimeout => (Client, 408, Never, "CH", "http_request_error"),
+            Failure::IdleTimeout => (Client, 408, Never, "CI", "http_request_error"),
+            Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
+            Failure::UpgradeRefused => (Client, 501, Never, "CU", "http_upgrade_failed"),
+            Failure::UnknownDestination => (Mesh, 502, Never, "MD", "destination_not_found"),
+            Failure::NoEndpoints => (Mesh, 503, Never, "MN", "destination_unavailable"),
+            Failure::NoSuchPort => (Mesh, 502, Never, "MP", "destination_not_found"),
+            Failure::TooManyConnections => (Mesh, 503, Never, "ML", "connection_limit_reached"),
+            Failure::Loop => (Mesh, 502, Never, "MO", "proxy_loop_detected"),
+            Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
+            Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
+            Failure::Unreachable => (Upstream, 503, Always, "UC", "destination_ip_unroutable"),
+            Failure::Unprocessed => (Upstream, 502, Always, "US", "connection_terminated"),
+            Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
+            Failure::BadResponse => (Upstream, 502, Never, "UP", "http_protocol_error"),
+            Failure::ResponseTimeout => (Upstream, 504, WhenIdempotent, "UW", "http_response_timeout"),
+            Failure::Truncated => (Upstream, 502, Never, "UB", "http_response_incomplete"),
+        };
+        Verdict { side, status, retry, code, proxy_error }
+    }
+
+    /// All of them, for tables and tests.
+    pub const ALL: [Failure; 18] = [
+        Failure::BadRequest,
+        Failure::HeaderTimeout,
+        Failure::IdleTimeout,
+        Failure::ClientGone,
+        Failure::UpgradeRefused,
+        Failure::UnknownDestination,
+        Failure::NoEndpoints,
+        Failure::NoSuchPort,
+        Failure::TooManyConnections,
+        Failure::Loop,
+        Failure::ConnectRefused,
+        Failure::ConnectTimeout,
+        Failure::Unreachable,
+        Failure::Unprocessed,
+        Failure::Reset,
+        Failure::BadResponse,
+        Failure::ResponseTimeout,
+        Failure::Truncated,
+    ];
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::BadRequest => "the request is malformed or ambiguous",
+            Failure::HeaderTimeout => "the client did not send a request head in time",
+            Failure::IdleTimeout => "the connection was idle for too long",
+            Failure::ClientGone => "the client went away",
+            Failure::UpgradeRefused => "this upgrade cannot be carried",
+            Failure::UnknownDestination => "no Service has that name or address",
+            Failure::NoEndpoints => "the Service has no usable endpoint",
+            Failure::NoSuchPort => "the Service has no such TCP port",
+            Failure::TooManyConnections => "too many connections are open",
+            Failure::Loop => "the destination is this proxy itself",
+            Failure::ConnectRefused => "the endpoint refused the connection",
+            Failure::ConnectTimeout => "the endpoint did not accept the connection in time",
+            Failure::Unreachable => "the endpoint cannot be reached",
+            Failure::Unprocessed => "the endpoint closed the connection before it took the request",
+            Failure::Reset => "the endpoint closed the connection before it answered",
+            Failure::BadResponse => "the endpoint's response is malformed",
+            Failure::ResponseTimeout => "the endpoint did not answer in time",
+            Failure::Truncated => "the endpoint broke off within its response",
+        })
+    }
+}
+
+impl core::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn every_failure_has_its_own_code_which_begins_with_its_side() {
+        let codes: BTreeSet<_> = Failure::ALL.iter().map(|failure| failure.verdict().code).collect();
+        assert_eq!(codes.len(), Failure::ALL.len());
+        for failure in Failure::ALL {
+            let Verdict { side, code, .. } = failure.verdict();
+            let letter = match side {
+                Side::Client => 'C',
+                Side::Upstream => 'U',
+                Side::Mesh => 'M',
+            };
+            assert!(code.starts_with(letter) && code.len() == 2, "{failure:?} {code}");
+        }
+    }
+
+    #[test]
+    fn only_an_endpoints_failure_is_tried_elsewhere() {
+        for failure in Failure::ALL {
+            let Verdict { side, retry, .. } = failure.verdict();
+            assert!(retry == Retry::Never || side == Side::Upstream, "{failure:?}");
+        }
+    }
+}

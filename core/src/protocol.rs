@@ -1,0 +1,89 @@
+//! Which protocol a Service port speaks: by `appProtocol`, then by the port's name, else by looking (S-06).
+
+use crate::service::Port;
+
+/// What is known about a port before its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// HTTP/1.1, said by `appProtocol`: requests go to endpoints as HTTP/1.1, gRPC excepted.
+    Http1,
+    /// HTTP of a version that the client chooses; endpoints are spoken to in the same one.
+    Http,
+    /// HTTP/2 with prior knowledge, on the side of the endpoints.
+    Http2,
+    /// Bytes that are not ours to read.
+    Opaque,
+    /// Nobody says: the first bytes decide.
+    Unknown,
+}
+
+/// Reads what a port says of itself. `appProtocol` wins; an unknown one means bytes (S-06). A port's name counts as a hint
+/// when it is a protocol's name, alone or before a `-` (`grpc`, `http-metrics`), the convention of the field.
+pub fn hint(port: &Port) -> Hint {
+    match port.app_protocol.as_deref() {
+        Some(declared) => by_app_protocol(declared),
+        None => by_port_name(&port.name),
+    }
+}
+
+fn by_app_protocol(declared: &str) -> Hint {
+    match declared {
+        "http" | "kubernetes.io/ws" => Hint::Http1,
+        "kubernetes.io/h2c" | "grpc" | "http2" => Hint::Http2,
+        _ => Hint::Opaque,
+    }
+}
+
+fn by_port_name(name: &str) -> Hint {
+    match name.split('-').next().unwrap_or_default() {
+        "http" => Hint::Http,
+        "http2" | "h2c" | "grpc" => Hint::Http2,
+        "https" | "tls" | "tcp" | "redis" | "mysql" | "mongo" | "postgres" | "postgresql" => Hint::Opaque,
+        _ => Hint::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Transport;
+    use crate::service::TargetPort;
+
+    #[track_caller]
+    fn check(name: &str, app_protocol: Option<&str>, expected: Hint) {
+        let port = Port {
+            name: name.into(),
+            port: 80,
+            transport: Transport::Tcp,
+            target: TargetPort::Number(80),
+            node_port: None,
+            app_protocol: app_protocol.map(Into::into),
+        };
+        assert_eq!(hint(&port), expected, "{name} {app_protocol:?}");
+    }
+
+    #[test]
+    fn the_app_protocol_wins_over_the_name() {
+        check("http", Some("tcp"), Hint::Opaque);
+        check("tcp", Some("kubernetes.io/h2c"), Hint::Http2);
+        check("", Some("http"), Hint::Http1);
+        check("grpc", Some("kubernetes.io/ws"), Hint::Http1);
+    }
+
+    #[test]
+    fn an_unknown_app_protocol_means_bytes() {
+        check("http", Some("example.com/custom"), Hint::Opaque);
+        check("", Some("https"), Hint::Opaque);
+        check("", Some("kubernetes.io/wss"), Hint::Opaque);
+    }
+
+    #[test]
+    fn a_name_counts_alone_or_before_a_dash() {
+        check("http", None, Hint::Http);
+        check("http-metrics", None, Hint::Http);
+        check("grpc-web", None, Hint::Http2);
+        check("httpd", None, Hint::Unknown);
+        check("web", None, Hint::Unknown);
+        check("", None, Hint::Unknown);
+    }
+}
