@@ -17,5 +17,6 @@ pub mod endpoints;
 pub mod inventory;
 pub mod table;
 
+pub mod forwarding;
 pub mod outcome;
 pub mod retry;
