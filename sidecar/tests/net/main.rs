@@ -1,1 +1,6 @@
 //! Tests with real peers and network namespaces. `cargo xtask test net` installs the peers and runs them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod peers;

@@ -1,0 +1,33 @@
+//! Real peers as values: each starts when it is made and is gone when it is dropped, whatever the test did.
+//!
+//! A test runs in network namespaces of its own ([`isolated`]), so every address and port in it is free to choose, and
+//! nothing it does is seen outside. Nothing here sleeps for a fixed time: [`until`] polls with a deadline.
+#![allow(dead_code, unused_imports, reason = "each test target uses the part of these peers that it needs")]
+
+mod capture;
+mod clients;
+mod load;
+mod manifests;
+mod namespace;
+mod nginx;
+mod postgres;
+mod process;
+mod python;
+mod recorder;
+mod redis;
+mod sidecar;
+mod time;
+
+pub(crate) use capture::{SIDECAR_USER, capture_output};
+pub(crate) use clients::{Answer, curl, get, output_of};
+pub(crate) use load::{Load, h2load, wrk};
+pub(crate) use manifests::{Manifests, service, slice};
+pub(crate) use namespace::{Namespace, Pod, isolated};
+pub(crate) use nginx::Nginx;
+pub(crate) use postgres::Postgres;
+pub(crate) use process::Process;
+pub(crate) use python::{GrpcServer, WebSocketServer, grpc_client, websocket_client};
+pub(crate) use recorder::Recorder;
+pub(crate) use redis::Redis;
+pub(crate) use sidecar::Sidecar;
+pub(crate) use time::{until, within};

@@ -1,0 +1,51 @@
+"""A gRPC server over h2c: grpc_server.py ADDRESS NAME
+
+Bytes in, bytes out, no generated code:
+  /test.Echo/Unary   answers NAME
+  /test.Echo/Count   a stream of as many messages as the request says, in decimal: "NAME 0", "NAME 1", …
+  /test.Echo/Chat    sends every message back, for as long as the client goes on
+  /test.Echo/Fail    ends with the status RESOURCE_EXHAUSTED and the detail NAME, which travel in trailers
+"""
+
+import sys
+from concurrent import futures
+
+import grpc
+
+address, name = sys.argv[1:]
+
+
+def unary(request, context):
+    return name.encode()
+
+
+def count(request, context):
+    for number in range(int(request)):
+        yield b"%s %d" % (name.encode(), number)
+
+
+def chat(requests, context):
+    yield from requests
+
+
+def fail(request, context):
+    context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, name)
+
+
+METHODS = {
+    "/test.Echo/Unary": grpc.unary_unary_rpc_method_handler(unary),
+    "/test.Echo/Count": grpc.unary_stream_rpc_method_handler(count),
+    "/test.Echo/Chat": grpc.stream_stream_rpc_method_handler(chat),
+    "/test.Echo/Fail": grpc.unary_unary_rpc_method_handler(fail),
+}
+
+
+class Echo(grpc.GenericRpcHandler):
+    def service(self, details):
+        return METHODS.get(details.method)
+
+
+server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), handlers=[Echo()])
+server.add_insecure_port(address)
+server.start()
+server.wait_for_termination()

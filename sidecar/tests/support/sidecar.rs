@@ -1,0 +1,69 @@
+//! The product, as it is shipped: the built binary.
+
+use std::thread;
+
+use super::process::{folder, peer_as};
+use super::{Manifests, Process, get};
+
+/// A running sidecar. Dropped in a test that held so far, it must not have logged an error.
+pub(crate) struct Sidecar {
+    process: Process,
+}
+
+impl Sidecar {
+    /// Runs `sidecar run` over `manifests` with these further arguments, and waits until it is ready.
+    pub(crate) fn start(manifests: &Manifests, arguments: &[&str]) -> Sidecar {
+        Sidecar::start_as(None, manifests, arguments)
+    }
+
+    /// The same as another user, which is how capture tells its connections from the application's.
+    pub(crate) fn start_as(user: Option<&str>, manifests: &Manifests, arguments: &[&str]) -> Sidecar {
+        let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
+        command.args([
+            "run",
+            "--discovery",
+            "manifests",
+            "--access-log",
+            "json",
+            "--admin",
+            ADMIN,
+            "--manifests",
+        ]);
+        command.arg(manifests.path()).args(arguments);
+        let mut sidecar = Sidecar { process: Process::start("sidecar", folder(), command) };
+        sidecar.process.ready(|| get(ADMIN, "/readyz").filter(|(status, _)| *status == 200));
+        sidecar
+    }
+
+    /// The lines of the access log so far.
+    pub(crate) fn access_log(&self) -> Vec<serde_json::Value> {
+        let lines = self.process.output();
+        // The last line may still be in the making.
+        lines.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect()
+    }
+
+    /// What the admin server answers at `path`.
+    pub(crate) fn admin(&self, path: &str) -> String {
+        get(ADMIN, path).map(|(_, body)| body).expect("the admin server answers while the sidecar runs")
+    }
+
+    /// The process, to signal or to measure.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let log = self.process.log();
+        let error = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
+        assert!(thread::panicking() || error.is_none(), "the sidecar logged an error: {error:?}\n{log}");
+    }
+}
+
+/// Each test has its own namespace, so each sidecar may have the same port.
+const ADMIN: &str = "127.0.0.1:15020";
+
+fn parse(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON, {error}: {line}"))
+}
