@@ -6,6 +6,64 @@ pub mod annotation {
     pub const LOAD_BALANCER: &str = "svcmesh.dev/load-balancer";
     /// `ADDRESS|POD=N,…`: how much of the traffic an endpoint gets beside the others.
     pub const WEIGHTS: &str = "svcmesh.dev/weights";
+    /// `proxy` or `kernel`: who carries the bytes.
+    pub const DATA_PATH: &str = "svcmesh.dev/data-path";
+    /// `v1` or `v2`: the PROXY header sent to the Service's pods.
+    pub const PROXY_PROTOCOL: &str = "svcmesh.dev/proxy-protocol";
+    /// How long a request may take in all.
+    pub const TIMEOUT: &str = "svcmesh.dev/timeout";
+    /// How long one try of a request may take.
+    pub const TRY_TIMEOUT: &str = "svcmesh.dev/try-timeout";
+    /// `connect|reset|gateway-error,attempts=2`: what is sent again.
+    pub const RETRY: &str = "svcmesh.dev/retry";
+    /// How long a connection may say nothing.
+    pub const IDLE_TIMEOUT: &str = "svcmesh.dev/idle-timeout";
+    /// How many connections an endpoint gets at once.
+    pub const MAX_CONNECTIONS: &str = "svcmesh.dev/max-connections";
+    /// `off | consecutive=5,base=1s,max=60s`: when an endpoint that fails is left out.
+    pub const EJECT: &str = "svcmesh.dev/eject";
+    /// How long a new endpoint takes to its full share.
+    pub const SLOW_START: &str = "svcmesh.dev/slow-start";
+    /// `http:/path | tcp,interval=10s,…`: how endpoints are asked whether they live.
+    pub const HEALTH_CHECK: &str = "svcmesh.dev/health-check";
+    /// `off` or `originate`: whether the way to the pods is encrypted.
+    pub const TLS: &str = "svcmesh.dev/tls";
+    /// `secret/NAME`: whose signature on a pod's certificate is believed.
+    pub const TLS_CA: &str = "svcmesh.dev/tls-ca";
+    /// Whether `Location` headers are rewritten back to the name the client used.
+    pub const REWRITE_LOCATION: &str = "svcmesh.dev/rewrite-location";
+    /// Whether an external name may lead to this pod or its node.
+    pub const ALLOW_LOCAL_EXTERNAL_NAME: &str = "svcmesh.dev/allow-local-external-name";
+
+    /// All that a Service may carry.
+    pub const ON_SERVICES: [&str; 16] = [
+        LOAD_BALANCER,
+        WEIGHTS,
+        DATA_PATH,
+        PROXY_PROTOCOL,
+        TIMEOUT,
+        TRY_TIMEOUT,
+        RETRY,
+        IDLE_TIMEOUT,
+        MAX_CONNECTIONS,
+        EJECT,
+        SLOW_START,
+        HEALTH_CHECK,
+        TLS,
+        TLS_CA,
+        REWRITE_LOCATION,
+        ALLOW_LOCAL_EXTERNAL_NAME,
+    ];
+}
+
+/// Labels of Kubernetes that we read.
+pub mod label {
+    /// The Service that an EndpointSlice belongs to.
+    pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+    /// The node of an endpoint, in the `topology` of `discovery.k8s.io/v1beta1`.
+    pub const TOPOLOGY_HOSTNAME: &str = "kubernetes.io/hostname";
+    /// The zone of an endpoint, in the `topology` of `discovery.k8s.io/v1beta1`.
+    pub const TOPOLOGY_ZONE: &str = "topology.kubernetes.io/zone";
 }
 
 /// Header names that we set or trust, in the lower case that HTTP/2 demands.

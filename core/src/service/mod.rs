@@ -3,12 +3,71 @@
 //! Every discovery source ends here: [`Service`] and [`Slice`] are the only things that [`crate::inventory`] knows.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::address::{ServiceName, Transport};
+
+pub mod object;
+
+mod slice;
+mod subsets;
+mod validate;
+
+mod cluster_ips;
+mod metadata;
+mod ports;
+
+mod grammar;
+mod intern;
+mod invalid;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use intern::Interner;
+pub use invalid::{Invalid, Mistake};
+pub use slice::read_endpoint_slice;
+pub use subsets::read_endpoints;
+pub use validate::read_service;
+
+/// What an operator decides about objects.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Where chosen cluster IPs must lie, one range for each family or more; empty: anywhere (S-11).
+    pub service_cidrs: Vec<IpNet>,
+    /// Admits endpoints in 127.0.0.0/8 and at ::1, for local trials (S-04).
+    pub allow_loopback_endpoints: bool,
+    /// Where objects live that do not say.
+    pub default_namespace: Arc<str>,
+}
+
+impl Default for Rules {
+    /// No ranges, no loopback, the namespace `default`.
+    fn default() -> Rules {
+        Rules {
+            service_cidrs: Vec::new(),
+            allow_loopback_endpoints: false,
+            default_namespace: "default".into(),
+        }
+    }
+}
+
+/// What an object says, and what its author should know although it is admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Valid<T> {
+    /// The facts.
+    pub fact: T,
+    /// One sentence each, with the field it is about.
+    pub warnings: Vec<String>,
+}
 
 /// One Service (S-01).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +219,7 @@ pub struct SliceEndpoint {
 }
 
 /// `hints` of an endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Hints {
     /// `forZones[].name`.
     pub zones: Vec<Arc<str>>,

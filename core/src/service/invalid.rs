@@ -1,0 +1,185 @@
+//! What is wrong with an object, in the API server's words.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Why an object is refused: every mistake it has, as the API server would answer 422.
+///
+/// Shown as `Service "web" is invalid: spec.ports: Required value`; with several mistakes as `… is invalid: [a, b]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// The kind with its API group, where it has one: `Service`, `EndpointSlice.discovery.k8s.io`.
+    pub kind: &'static str,
+    /// The object's name; empty when it has none.
+    pub name: String,
+    /// At least one, in the order of the checks.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: `spec.ports[1].name`.
+    pub field: String,
+    /// What: `Required value`, `Invalid value: 0: must be between 1 and 65535, inclusive`.
+    pub problem: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} is invalid: ", self.kind, self.name)?;
+        match self.mistakes.as_slice() {
+            [only] => only.fmt(f),
+            several => {
+                for (position, mistake) in several.iter().enumerate() {
+                    write!(f, "{}{mistake}", if position == 0 { "[" } else { ", " })?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Invalid {}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+/// Where a check looks. Lives on the stack, and becomes text only when there is a mistake to tell.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Field(&'a str),
+    Index(usize),
+    Key(&'a str),
+}
+
+impl<'a> Path<'a> {
+    pub(super) const fn root(field: &'a str) -> Path<'a> {
+        Path { parent: None, step: Step::Field(field) }
+    }
+
+    pub(super) const fn field(&'a self, name: &'a str) -> Path<'a> {
+        Path { parent: Some(self), step: Step::Field(name) }
+    }
+
+    pub(super) const fn index(&'a self, index: usize) -> Path<'a> {
+        Path { parent: Some(self), step: Step::Index(index) }
+    }
+
+    pub(super) const fn key(&'a self, key: &'a str) -> Path<'a> {
+        Path { parent: Some(self), step: Step::Key(key) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.step {
+            Step::Field(name) if self.parent.is_none() => f.write_str(name),
+            Step::Field(name) => write!(f, ".{name}"),
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Key(key) => write!(f, "[{key}]"),
+        }
+    }
+}
+
+/// Gathers mistakes; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`. Values are shown as Go's
+/// `%q` shows strings, which is how Rust's `{:?}` does, and as JSON otherwise.
+#[derive(Default)]
+pub(super) struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    pub(super) fn required(&mut self, at: Path<'_>, detail: &str) {
+        self.add(at, with_detail("Required value".to_string(), detail));
+    }
+
+    pub(super) fn invalid(&mut self, at: Path<'_>, value: impl fmt::Debug, detail: &str) {
+        self.add(at, with_detail(format!("Invalid value: {value:?}"), detail));
+    }
+
+    /// One mistake for each of `details`, which is what the grammars of [`super::grammar`] return.
+    pub(super) fn invalid_each(&mut self, at: Path<'_>, value: &str, details: Vec<&'static str>) {
+        for detail in details {
+            self.invalid(at, value, detail);
+        }
+    }
+
+    pub(super) fn unsupported(&mut self, at: Path<'_>, value: &str, supported: &[&str]) {
+        let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+        self.add(at, format!("Unsupported value: {value:?}: supported values: {}", supported.join(", ")));
+    }
+
+    pub(super) fn duplicate(&mut self, at: Path<'_>, value: impl fmt::Debug) {
+        self.add(at, format!("Duplicate value: {value:?}"));
+    }
+
+    pub(super) fn forbidden(&mut self, at: Path<'_>, detail: &str) {
+        self.add(at, with_detail("Forbidden".to_string(), detail));
+    }
+
+    pub(super) fn too_many(&mut self, at: Path<'_>, actual: usize, most: usize) {
+        self.add(at, format!("Too many: {actual}: must have at most {most} items"));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `Err` when there is any mistake.
+    pub(super) fn verdict(self, kind: &'static str, name: &str) -> Result<(), Invalid> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(Invalid { kind, name: name.to_string(), mistakes: self.0 }),
+        }
+    }
+
+    fn add(&mut self, at: Path<'_>, problem: String) {
+        let mistake = Mistake { field: at.to_string(), problem };
+        if !self.0.contains(&mistake) {
+            self.0.push(mistake);
+        }
+    }
+}
+
+fn with_detail(problem: String, detail: &str) -> String {
+    match detail {
+        "" => problem,
+        detail => format!("{problem}: {detail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mistake_stands_alone_and_several_stand_in_brackets() {
+        let spec = Path::root("spec");
+        let mut mistakes = Mistakes::default();
+        mistakes.required(spec.field("ports").index(1).field("name"), "");
+        let alone = Invalid { kind: "Service", name: "web".into(), mistakes: mistakes.0.clone() };
+        assert_eq!(alone.to_string(), r#"Service "web" is invalid: spec.ports[1].name: Required value"#);
+        mistakes.invalid(spec.field("ports").index(0).field("port"), 0, "must be positive");
+        mistakes.required(spec.field("ports").index(1).field("name"), "");
+        let several = mistakes.verdict("Service", "web").unwrap_err();
+        assert_eq!(
+            several.to_string(),
+            "Service \"web\" is invalid: [spec.ports[1].name: Required value, \
+             spec.ports[0].port: Invalid value: 0: must be positive]",
+            "told once each"
+        );
+    }
+}
