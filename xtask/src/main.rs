@@ -3,6 +3,8 @@
 //! Only the standard library: this program is built before anything else, on every machine and in CI.
 #![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
 
+mod bench;
+mod clock;
 mod counts;
 mod groups;
 mod packages;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test(rest),
         Some((&"tools", [])) => tools::install_all().map(|()| ExitCode::SUCCESS),
         Some((&"demo", rest)) => demo(rest),
+        Some((&"bench", rest)) => bench::run(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -45,6 +48,9 @@ The project's own commands.
   cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net fuzz (all of them when none is named);
                                          --strict counts a check that could not run as failed
   cargo xtask demo [--once]              build the sidecar and let it show what it does; --once takes the tour and exits
+  cargo xtask bench [SCENARIO…] [--peers NAME,…] [--rounds N] [--seconds N]
+                                         CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
+                                         idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
   cargo xtask tools                      install everything that the other commands need
 ";
 

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
+use crate::clock::now;
 use crate::counts::Tally;
 use crate::shell::{self, Finished};
 
@@ -92,10 +92,3 @@ impl Report {
 
 /// The longest name of a step, so that the verdicts stand in one column.
 const STEP_WIDTH: usize = 36;
-
-#[expect(clippy::disallowed_methods, reason = "how long a step took is measured here only")]
-fn now() -> Duration {
-    use std::sync::LazyLock;
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed()
-}

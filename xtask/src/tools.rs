@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use crate::groups::net;
 use crate::packages::{self, Program};
-use crate::{Result, place, shell};
+use crate::{Result, bench, place, shell};
 
 /// Installs everything that any command needs.
 pub(crate) fn install_all() -> Result<()> {
     packages::ensure(net::PROGRAMS)?;
+    packages::ensure(bench::PROGRAMS)?;
     packages::ensure(PYTHON)?;
     println!("python: {}", python()?.display());
     println!("cargo-deny: {}", cargo_tool("cargo-deny", CARGO_DENY_VERSION)?.display());
