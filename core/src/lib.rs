@@ -17,6 +17,10 @@ pub mod endpoints;
 pub mod inventory;
 pub mod table;
 
+pub mod balance;
 pub mod forwarding;
 pub mod outcome;
 pub mod retry;
+
+#[cfg(test)]
+mod samples;

@@ -6,6 +6,12 @@ use alloc::sync::Arc;
 use crate::address::EndpointAddr;
 use crate::service::Hints;
 
+mod merge;
+mod weights;
+
+pub(crate) use merge::Merge;
+pub use weights::{BadWeight, Weights};
+
 /// Names an endpoint of one Service port for as long as it stays there. Never used again for another, so that counts, pools
 /// and metrics keyed by it cannot be inherited by a stranger with the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +44,7 @@ pub struct Endpoint {
     pub pod: Option<Arc<str>>,
 }
 
-/// The endpoints of one Service port, in a stable order: those that may be used first.
+/// The endpoints of one Service port, each address once, in a stable order: those that may be used first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointSet {
     all: Box<[Endpoint]>,
@@ -64,8 +70,39 @@ impl EndpointSet {
         &self.all[..self.usable]
     }
 
-    /// All of them.
+    /// All of them: first the usable ones, then the others, each in the order of their addresses.
     pub fn all(&self) -> &[Endpoint] {
         &self.all
     }
+
+    /// The endpoint at an address.
+    pub fn at(&self, addr: EndpointAddr) -> Option<&Endpoint> {
+        let (usable, others) = self.all.split_at(self.usable);
+        let find = |half: &'_ [Endpoint]| half.binary_search_by_key(&addr, |endpoint| endpoint.addr).ok();
+        find(usable).map(|index| &usable[index]).or_else(|| find(others).map(|index| &others[index]))
+    }
 }
+
+/// Gives out identities.
+#[derive(Debug, Default)]
+pub(crate) struct EndpointIds {
+    given: u64,
+}
+
+impl EndpointIds {
+    /// The identity that `addr` has, or one that nobody ever had.
+    pub(crate) fn of(&mut self, addr: EndpointAddr, previous: &EndpointSet) -> EndpointId {
+        match previous.at(addr) {
+            Some(known) => known.id,
+            None => self.fresh(),
+        }
+    }
+
+    fn fresh(&mut self) -> EndpointId {
+        self.given += 1; // 2^64 of them: at a million a second, for half a million years
+        EndpointId(self.given)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::address::EndpointAddr;
+use crate::endpoints::EndpointId;
+
+fn endpoint(last_octet: u8, weight: u16) -> Endpoint {
+    let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 0, last_octet), 80));
+    Endpoint {
+        id: EndpointId(u64::from(last_octet)),
+        addr: EndpointAddr(addr),
+        ready: true,
+        serving: true,
+        terminating: false,
+        weight,
+        node: None,
+        zone: None,
+        hints: None,
+        hostname: None,
+        pod: None,
+    }
+}
+
+fn endpoints(last_octets: impl IntoIterator<Item = u8>) -> Vec<Endpoint> {
+    last_octets.into_iter().map(|last_octet| endpoint(last_octet, 1)).collect()
+}
+
+/// How many picks each endpoint got.
+fn counts(
+    balancer: &mut Balancer,
+    endpoints: &[Endpoint],
+    draws: impl Iterator<Item = u64>,
+) -> BTreeMap<u64, u32> {
+    let mut counts = BTreeMap::new();
+    for draw in draws {
+        let picked = balancer.pick(endpoints, &Tried::NONE, draw).expect("one of them has a weight");
+        *counts.entry(picked.id.0).or_default() += 1;
+    }
+    counts
+}
+
+/// Numbers spread evenly over `u64`: multiples of 2^64 divided by the golden ratio.
+fn even_draws(count: u64) -> impl Iterator<Item = u64> {
+    (0..count).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[test]
+fn thirty_in_a_row_over_three_are_ten_each_wherever_it_starts() {
+    for draw in [0, u64::MAX / 2, u64::MAX] {
+        let mut balancer = Balancer::new(Policy::RoundRobin);
+        let counts = counts(&mut balancer, &endpoints([1, 2, 3]), core::iter::repeat_n(draw, 30));
+        assert_eq!(counts, BTreeMap::from([(1, 10), (2, 10), (3, 10)]));
+    }
+}
+
+#[test]
+fn round_robin_starts_anywhere() {
+    let first =
+        |draw| Balancer::new(Policy::RoundRobin).pick(&endpoints(0..4), &Tried::NONE, draw).unwrap().id.0;
+    assert_eq!([0, 1 << 62, 2 << 62, 3 << 62].map(first), [0, 1, 2, 3]);
+}
+
+#[test]
+fn random_gives_each_its_share_and_the_share_of_a_weightless_one_to_all() {
+    let draws = || even_draws(9_000);
+    let spread = counts(&mut Balancer::new(Policy::Random), &endpoints([1, 2, 3]), draws());
+    assert!(spread.values().all(|count| (2_900..3_100).contains(count)), "{spread:?}");
+
+    let one_without = [endpoint(1, 1), endpoint(2, 0), endpoint(3, 7), endpoint(4, 1)];
+    let spread = counts(&mut Balancer::new(Policy::Random), &one_without, draws());
+    assert!(spread.len() == 3 && spread.values().all(|count| (2_800..3_200).contains(count)), "{spread:?}");
+}
+
+#[test]
+fn nobody_is_picked_where_nobody_is_left() {
+    for policy in Policy::ALL {
+        let mut balancer = Balancer::new(policy);
+        assert!(balancer.pick(&[], &Tried::NONE, 7).is_none());
+        assert!(balancer.pick(&[endpoint(1, 0), endpoint(2, 0)], &Tried::NONE, 7).is_none());
+        let mut tried = Tried::NONE;
+        tried.insert(EndpointId(1));
+        assert_eq!(balancer.pick(&endpoints([1, 2]), &tried, 7).unwrap().id.0, 2);
+        tried.insert(EndpointId(2));
+        assert!(balancer.pick(&endpoints([1, 2]), &tried, 7).is_none());
+        (0..100).for_each(|id| tried.insert(EndpointId(id)));
+        assert!(balancer.pick(&endpoints([200, 201]), &tried, 7).is_none());
+    }
+}
+
+#[test]
+fn the_annotation_of_the_service_decides() {
+    let mut service = crate::samples::service("shop", "web");
+    assert_eq!(Policy::of(&service), Policy::RoundRobin);
+    service.annotations.insert("svcmesh.dev/load-balancer".into(), "random".into());
+    assert_eq!(Policy::of(&service), Policy::Random);
+}
+
+/// A moment in the life of a Service port: who is there (last octet, weight), who has failed, what is drawn.
+type Moment = (BTreeMap<u8, u16>, Vec<u8>, u64);
+
+fn moments() -> impl Strategy<Value = Vec<Moment>> {
+    let present = prop::collection::btree_map(0..12u8, prop_oneof![1 => Just(0), 4 => 1..5u16], 0..10);
+    prop::collection::vec((present, prop::collection::vec(0..12u8, 0..3), any::<u64>()), 1..60)
+}
+
+/// Asks at each moment, and hands the test what was there, who was eligible, and the answer.
+fn play(policy: Policy, moments: &[Moment], mut check: impl FnMut(&[u8], Option<u8>)) {
+    let mut balancer = Balancer::new(policy);
+    for (present, failed, draw) in moments {
+        let endpoints: Vec<_> = present.iter().map(|(&octet, &weight)| endpoint(octet, weight)).collect();
+        let mut tried = Tried::NONE;
+        failed.iter().for_each(|&octet| tried.insert(EndpointId(u64::from(octet))));
+        let eligible: Vec<u8> = present
+            .iter()
+            .filter(|&(octet, &weight)| weight > 0 && !failed.contains(octet))
+            .map(|(&octet, _)| octet)
+            .collect();
+        let picked = balancer.pick(&endpoints, &tried, *draw).map(|endpoint| endpoint.id.0 as u8);
+        check(&eligible, picked);
+    }
+}
+
+proptest! {
+    #[test]
+    fn round_robin_takes_whoever_waited_behind_the_last(moments in moments()) {
+        let mut last: Option<u8> = None;
+        play(Policy::RoundRobin, &moments, |eligible, picked| {
+            if let Some(last) = last {
+                let behind = eligible.iter().copied().find(|&octet| octet > last);
+                assert_eq!(picked, behind.or(eligible.first().copied()));
+            }
+            assert_eq!(picked.is_some(), !eligible.is_empty());
+            last = picked.or(last);
+        });
+    }
+
+    #[test]
+    fn who_is_always_there_gets_a_turn_between_any_two_of_another(moments in moments()) {
+        let mut seen: BTreeMap<u8, Vec<u8>> = BTreeMap::new(); // whose turns each has waited through
+        play(Policy::RoundRobin, &moments, |eligible, picked| {
+            let Some(picked) = picked else { return };
+            for octet in 0..12u8 {
+                let seen = seen.entry(octet).or_default();
+                if octet == picked || !eligible.contains(&octet) {
+                    seen.clear();
+                } else {
+                    assert!(!seen.contains(&picked), "{octet} waited while {picked} had two turns");
+                    seen.push(picked);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn random_takes_any_eligible_one(moments in moments()) {
+        play(Policy::Random, &moments, |eligible, picked| match picked {
+            Some(picked) => assert!(eligible.contains(&picked)),
+            None => assert!(eligible.is_empty()),
+        });
+    }
+}

@@ -1,0 +1,132 @@
+//! All slices of a Service → the endpoints of each of its ports (S-05).
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use svc_proto::names::annotation;
+
+use super::{Endpoint, EndpointIds, EndpointSet, Weights};
+use crate::address::EndpointAddr;
+use crate::service::{Port, Service, Slice, SliceEndpoint};
+
+/// The slices of a Service that count.
+pub(crate) struct Merge<'a> {
+    service: &'a Service,
+    weights: Weights<'a>,
+    slices: Vec<(&'a Slice, Weights<'a>)>,
+    refused: &'a BTreeSet<IpAddr>,
+}
+
+impl<'a> Merge<'a> {
+    /// `slices` in a stable order, which decides between equals. `refused` are addresses that must not be endpoints (S-04).
+    pub(crate) fn new(
+        service: &'a Service,
+        slices: impl Iterator<Item = &'a Slice> + Clone,
+        refused: &'a BTreeSet<IpAddr>,
+    ) -> Merge<'a> {
+        // The control plane mirrors Endpoints into slices: whoever has slices has said everything in them.
+        let mirrored = slices.clone().any(|slice| !slice.from_endpoints);
+        let slices = slices
+            .filter(|slice| !(mirrored && slice.from_endpoints))
+            .map(|slice| (slice, weights(slice.weights.as_deref())))
+            .collect();
+        let weights = weights(service.annotations.get(annotation::WEIGHTS).map(|text| &**text));
+        Merge { service, weights, slices, refused }
+    }
+
+    /// The endpoints of one port. Those that `previous` knows keep their identity.
+    pub(crate) fn endpoints(
+        &self,
+        port: &Port,
+        previous: &EndpointSet,
+        ids: &mut EndpointIds,
+    ) -> EndpointSet {
+        let mut claims: Vec<Claim<'_>> = self.claims(port).collect();
+        // Stable, so that between equals the first slice wins.
+        claims.sort_by_key(|claim| (claim.addr, claim.rank()));
+        claims.dedup_by_key(|claim| claim.addr);
+        EndpointSet::new(claims.into_iter().map(|claim| claim.endpoint(previous, ids)))
+    }
+
+    /// What the slices say about the protocol on a port.
+    pub(crate) fn app_protocol(&self, port: &Port) -> Option<Arc<str>> {
+        let ports = self.slices.iter().flat_map(|(slice, _)| &slice.ports);
+        ports
+            .filter(|found| found.name == port.name && found.transport == port.transport)
+            .find_map(|found| found.app_protocol.clone())
+    }
+
+    /// Every claim to be an endpoint of `port`. Matched by name and transport: the number, also that of a named target port, is
+    /// the slice's own.
+    fn claims(&self, port: &Port) -> impl Iterator<Item = Claim<'_>> {
+        self.slices.iter().flat_map(move |(slice, weights)| {
+            let matching = slice
+                .ports
+                .iter()
+                .filter(move |found| found.name == port.name && found.transport == port.transport);
+            matching.flat_map(move |found| {
+                let admitted = slice.endpoints.iter().filter(|endpoint| self.admits(endpoint.address));
+                admitted.map(move |endpoint| self.claim(endpoint, found.port, weights))
+            })
+        })
+    }
+
+    /// A Service with addresses takes endpoints of their families only: a client of one cannot speak to the other.
+    fn admits(&self, address: IpAddr) -> bool {
+        let families = &self.service.cluster_ips;
+        let wanted = families.is_empty() || families.iter().any(|ip| ip.is_ipv4() == address.is_ipv4());
+        wanted && !self.refused.contains(&address)
+    }
+
+    fn claim<'b>(&self, endpoint: &'b SliceEndpoint, port: u16, weights: &Weights<'_>) -> Claim<'b> {
+        let pod = endpoint.pod.as_deref();
+        let weight = weights.of(endpoint.address, pod).or_else(|| self.weights.of(endpoint.address, pod));
+        Claim {
+            addr: EndpointAddr(SocketAddr::new(endpoint.address, port)),
+            ready: endpoint.ready || self.service.publish_not_ready,
+            weight: weight.unwrap_or(1),
+            endpoint,
+        }
+    }
+}
+
+/// One slice's word on one address. Two of them are one pod on its way between slices, or two pods that had the address one
+/// after the other: either way the better one is the truth.
+struct Claim<'a> {
+    addr: EndpointAddr,
+    ready: bool,
+    weight: u16,
+    endpoint: &'a SliceEndpoint,
+}
+
+impl Claim<'_> {
+    /// Smaller is better.
+    fn rank(&self) -> (bool, bool, bool) {
+        (!self.ready, !self.endpoint.serving, self.endpoint.terminating)
+    }
+
+    fn endpoint(&self, previous: &EndpointSet, ids: &mut EndpointIds) -> Endpoint {
+        let SliceEndpoint { address: _, ready: _, serving, terminating, hostname, node, zone, hints, pod } =
+            self.endpoint;
+        Endpoint {
+            id: ids.of(self.addr, previous),
+            addr: self.addr,
+            ready: self.ready,
+            serving: *serving,
+            terminating: *terminating,
+            weight: self.weight,
+            node: node.clone(),
+            zone: zone.clone(),
+            hints: hints.clone(),
+            hostname: hostname.clone(),
+            pod: pod.clone(),
+        }
+    }
+}
+
+/// Nothing where the annotation is wrong: the object would have been refused.
+fn weights(annotation: Option<&str>) -> Weights<'_> {
+    annotation.and_then(|text| Weights::parse(text).ok()).unwrap_or_default()
+}
