@@ -13,6 +13,8 @@ pub mod protocol;
 pub mod service;
 pub mod sniff;
 
+pub mod allocate;
+pub mod authority;
 pub mod endpoints;
 pub mod inventory;
 pub mod table;

@@ -1,14 +1,155 @@
-//! What all sources say, best first, and the [`Table`](crate::table::Table) that follows from it.
+//! What all sources say, best first, and the [`Table`] that follows from it.
 
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::address::ServiceName;
+use crate::endpoints::EndpointIds;
 use crate::service::{Service, Slice};
+use crate::table::{Entry, Source, Table};
 
+mod addresses;
+mod build;
+mod facts;
+mod publish;
 mod settings;
 
 pub use settings::{LoopbackVips, Settings};
+
+use addresses::{AddressSet, Addresses};
+use build::Builder;
+use facts::Facts;
+use publish::{Update, publish};
+
+/// Knows what every source says, and keeps the table that follows from it.
+///
+/// The first source that knows a Service decides about it: what later ones say of it, endpoints included, counts for nothing, even
+/// where the first knows no endpoint.
+#[derive(Debug)]
+pub struct Inventory {
+    settings: Settings,
+    sources: Vec<(Source, Facts)>,
+    addresses: Addresses,
+    ids: EndpointIds,
+    rejections: Rejections,
+    table: Arc<Table>,
+}
+
+impl Inventory {
+    /// Knows nothing yet.
+    pub fn new(settings: Settings) -> Inventory {
+        let table = Table {
+            namespace: Arc::clone(&settings.namespace),
+            cluster_domain: Arc::clone(&settings.cluster_domain),
+            ..Table::default()
+        };
+        Inventory {
+            sources: settings.sources.iter().map(|&source| (source, Facts::default())).collect(),
+            addresses: Addresses::new(&settings),
+            ids: EndpointIds::default(),
+            rejections: Rejections::default(),
+            table: Arc::new(table),
+            settings,
+        }
+    }
+
+    /// Takes in what a source has learned, all at once: there is no table with half of it. Returns the new table, or `None` where
+    /// the present one is still right. A source that [`Settings::sources`] does not name is not listened to.
+    ///
+    /// Costs what the Services concerned cost, and the cloning of the table's maps: the entries of all others are shared.
+    pub fn apply(&mut self, source: Source, changes: Vec<Change>) -> Option<Arc<Table>> {
+        let mut touched = self.learn(source, changes);
+        if touched.is_empty() {
+            return None;
+        }
+        // What was refused for another's sake may be right now.
+        touched.extend(self.rejections.by_service.keys().cloned());
+        self.rejections = Rejections::default();
+        let new_addresses = self.assign_addresses(&touched);
+        touched.extend(self.services_with_endpoints_at(&new_addresses));
+        let updates = self.build(touched);
+
+        let changed = updates.iter().any(Update::is_change);
+        let mut table = Table::clone(&self.table);
+        publish(&mut table, &updates, &self.settings, &mut self.rejections);
+        changed.then(|| {
+            self.table = Arc::new(table);
+            self.table()
+        })
+    }
+
+    /// The table that follows from everything so far.
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table)
+    }
+
+    /// What does not serve because of what else there is, by Service. (What is wrong in itself never gets here: its source
+    /// reports it.) May change where [`Inventory::apply`] returns `None`.
+    pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        self.rejections.by_service.values().flatten()
+    }
+
+    fn learn(&mut self, source: Source, changes: Vec<Change>) -> BTreeSet<ServiceName> {
+        let mut touched = BTreeSet::new();
+        if let Some((_, facts)) = self.sources.iter_mut().find(|(known, _)| *known == source) {
+            changes.into_iter().for_each(|change| facts.learn(change, &mut touched));
+        }
+        touched
+    }
+
+    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> AddressSet {
+        let services =
+            touched.iter().map(|name| (name, decide(&self.sources, name).map(|decision| decision.service)));
+        self.addresses.assign(&services.collect(), &mut self.rejections)
+    }
+
+    /// Those that would send traffic to an address that is a cluster IP now (S-04). A walk over every endpoint, but only when a
+    /// Service is new: 1,000,000 endpoints take some 20 ms, and an index of them all would take more than 20 MB.
+    fn services_with_endpoints_at(&self, addresses: &AddressSet) -> Vec<ServiceName> {
+        let concerned = |entry: &&Arc<Entry>| {
+            let endpoints = entry.targets.iter().flat_map(|target| target.endpoints.all());
+            entry.source != Source::Environment
+                && endpoints.map(|endpoint| endpoint.addr.0.ip()).any(|ip| addresses.contains(&ip))
+        };
+        match addresses.is_empty() {
+            true => Vec::new(),
+            false => self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect(),
+        }
+    }
+
+    fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
+        let mut builder = Builder {
+            settings: &self.settings,
+            addresses: &self.addresses,
+            ids: &mut self.ids,
+            rejections: &mut self.rejections,
+        };
+        let update = |name: ServiceName| {
+            let before = self.table.by_name(&name).cloned();
+            let decision = decide(&self.sources, &name);
+            let after = decision.and_then(|decision| builder.build(&decision, before.as_ref()));
+            Update { name, before, after }
+        };
+        touched.into_iter().map(update).collect()
+    }
+}
+
+/// Who decides about a Service, and what it says.
+struct Decision<'a> {
+    source: Source,
+    service: &'a Arc<Service>,
+    facts: &'a Facts,
+}
+
+fn decide<'a>(sources: &'a [(Source, Facts)], name: &ServiceName) -> Option<Decision<'a>> {
+    let known = |(source, facts): &'a (Source, Facts)| {
+        facts.service(name).map(|service| Decision { source: *source, service, facts })
+    };
+    sources.iter().find_map(known)
+}
 
 /// One thing a source has learned. `None`: the object is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,3 +184,23 @@ pub struct Rejection {
     /// What is wrong with it.
     pub reason: String,
 }
+
+/// Why Services, or parts of them, do not serve; each is looked at anew with every update.
+#[derive(Debug, Default)]
+struct Rejections {
+    by_service: BTreeMap<ServiceName, Vec<Rejection>>,
+}
+
+impl Rejections {
+    fn add_service(&mut self, name: &ServiceName, reason: String) {
+        self.add(name, format!("Service \"{name}\""), reason);
+    }
+
+    fn add(&mut self, service: &ServiceName, object: String, reason: String) {
+        let rejection = Rejection { object, file: String::new(), reason };
+        self.by_service.entry(service.clone()).or_default().push(rejection);
+    }
+}
+
+#[cfg(test)]
+mod tests;

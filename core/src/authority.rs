@@ -1,0 +1,176 @@
+//! `host:port`, as `Host`, `:authority` and CONNECT carry it (RFC 9110 §7.2, RFC 3986 §3.2).
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Who a request is for. Borrows the text it was parsed from; nothing is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority<'a> {
+    /// The host.
+    pub host: Host<'a>,
+    /// The port, where the text has one.
+    pub port: Option<u16>,
+}
+
+/// The host of an [`Authority`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host<'a> {
+    /// An IP literal; an IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) is an IPv4 address.
+    Address(IpAddr),
+    /// A name of at most 253 bytes in labels of 1 to 63: letters as the client wrote them, digits, `-` and `_`; without the
+    /// dot at its end.
+    Name(&'a str),
+}
+
+impl<'a> Authority<'a> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Anything but a name, an IPv4 address or an IPv6 address in brackets, and at most one port: user information, spaces,
+    /// percent escapes and scoped addresses too, since two programs could read each in two ways.
+    pub fn parse(text: &'a str) -> Result<Authority<'a>, Malformed> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => bracketed(rest)?,
+            None => plain(text)?,
+        };
+        Ok(Authority { host, port: port.map(parse_port).transpose()?.flatten() })
+    }
+}
+
+/// Why a text is no authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The host is neither a name nor an address.
+    Host,
+    /// The port is no number from 1 to 65535.
+    Port,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Malformed::Host => "the host is neither a DNS name nor an IP address",
+            Malformed::Port => "the port is no number from 1 to 65535",
+        })
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+fn bracketed(rest: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
+    let (address, behind) = rest.split_once(']').ok_or(Malformed::Host)?;
+    let address: Ipv6Addr = address.parse().map_err(|_| Malformed::Host)?;
+    let port = match behind {
+        "" => None,
+        _ => Some(behind.strip_prefix(':').ok_or(Malformed::Host)?),
+    };
+    Ok((Host::Address(IpAddr::V6(address).to_canonical()), port))
+}
+
+fn plain(text: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let host = match host.parse::<Ipv4Addr>() {
+        Ok(address) => Host::Address(IpAddr::V4(address)),
+        Err(_) => Host::Name(name(host)?),
+    };
+    Ok((host, port))
+}
+
+fn name(text: &str) -> Result<&str, Malformed> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let sized = name.len() <= NAME_BYTES_MAX
+        && name.split('.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()));
+    let spelt = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (sized && spelt).then_some(name).ok_or(Malformed::Host)
+}
+
+/// An empty port is none (RFC 3986 §3.2.3).
+fn parse_port(text: &str) -> Result<Option<u16>, Malformed> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // `parse` takes a sign, and any number of zeros.
+    let digits = text.len() <= PORT_DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|&port| digits && port != 0);
+    port.map(Some).ok_or(Malformed::Port)
+}
+
+const NAME_BYTES_MAX: usize = 253; // RFC 1035 §2.3.4: 255 on the wire, less the first length and the root
+const LABEL_BYTES_MAX: usize = 63; // RFC 1035 §2.3.4
+const PORT_DIGITS_MAX: usize = 5; // 65535
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::samples::ip;
+
+    fn check(text: &str, host: Host<'_>, port: Option<u16>) {
+        assert_eq!(Authority::parse(text), Ok(Authority { host, port }), "{text}");
+    }
+
+    #[test]
+    fn a_name_loses_only_the_dot_at_its_end() {
+        check("web", Host::Name("web"), None);
+        check("Web.Shop.svc.cluster.local.:8080", Host::Name("Web.Shop.svc.cluster.local"), Some(8080));
+        check("my_web-0:", Host::Name("my_web-0"), None);
+    }
+
+    #[test]
+    fn addresses_are_told_from_names() {
+        check("10.0.0.1", Host::Address(ip("10.0.0.1")), None);
+        check("[fd00::1]:443", Host::Address(ip("fd00::1")), Some(443));
+        check("[::ffff:10.0.0.1]", Host::Address(ip("10.0.0.1")), None);
+        check("010.0.0.1", Host::Name("010.0.0.1"), None);
+        check("127.1:80", Host::Name("127.1"), Some(80));
+    }
+
+    #[test]
+    fn what_two_programs_could_read_in_two_ways_is_refused() {
+        let label = "a".repeat(64);
+        let name = ["a".repeat(63).as_str(); 4].join(".");
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a b",
+            "user@web",
+            "web/",
+            "web%2e",
+            "wéb",
+            "web\0",
+            "[fd00::1",
+            "[fd00::1%eth0]",
+            "[fd00::1]80",
+            "[10.0.0.1]",
+            "[v1.a]",
+            "[web]",
+            "*",
+            &label,
+            &name,
+            "web..:80",
+        ] {
+            assert_eq!(Authority::parse(text), Err(Malformed::Host), "{text:?}");
+        }
+        for text in
+            ["web:0", "fd00::1", "web:65536", "web:+80", "web:80 ", "web:000080", "web:80:80", "[::1]:x"]
+        {
+            assert_eq!(Authority::parse(text), Err(Malformed::Port), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_what_is_accepted_is_shorter_than_dns_allows(text in ".{0,300}") {
+            if let Ok(Authority { host: Host::Name(name), .. }) = Authority::parse(&text) {
+                prop_assert!(name.len() <= 253 && text.starts_with(name));
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What one source says.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::{Change, SliceKey};
+use crate::address::ServiceName;
+use crate::service::{Service, Slice};
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    services: Map<ServiceName, Arc<Service>>,
+    slices: Map<SliceKey, Arc<Slice>>,
+    /// Sorted, so that what is merged from them does not depend on the order in which they came.
+    slices_of: Map<ServiceName, BTreeSet<SliceKey>>,
+}
+
+impl Facts {
+    /// Notes a change, and which Services it concerns: none when it says nothing new.
+    pub(super) fn learn(&mut self, change: Change, touched: &mut BTreeSet<ServiceName>) {
+        match change {
+            Change::Service(name, service) => self.learn_service(name, service, touched),
+            Change::Slice(key, slice) => self.learn_slice(key, slice, touched),
+        }
+    }
+
+    pub(super) fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
+        self.services.get(name)
+    }
+
+    /// The slices of a Service, in the order of their keys.
+    pub(super) fn slices(&self, service: &ServiceName) -> impl Iterator<Item = &Slice> + Clone {
+        let keys = self.slices_of.get(service).into_iter().flatten();
+        keys.filter_map(|key| self.slices.get(key).map(|slice| &**slice))
+    }
+
+    fn learn_service(
+        &mut self,
+        name: ServiceName,
+        service: Option<Arc<Service>>,
+        touched: &mut BTreeSet<ServiceName>,
+    ) {
+        if self.services.get(&name) == service.as_ref() {
+            return;
+        }
+        match service {
+            Some(service) => self.services.insert(name.clone(), service),
+            None => self.services.remove(&name),
+        };
+        touched.insert(name);
+    }
+
+    /// A slice may move from one Service to another: both change.
+    fn learn_slice(&mut self, key: SliceKey, slice: Option<Arc<Slice>>, touched: &mut BTreeSet<ServiceName>) {
+        if self.slices.get(&key) == slice.as_ref() {
+            return;
+        }
+        if let Some(old) = self.slices.remove(&key) {
+            self.disown(&old.service, &key);
+            touched.insert(old.service.clone());
+        }
+        if let Some(new) = slice {
+            self.slices_of.entry(new.service.clone()).or_default().insert(key.clone());
+            touched.insert(new.service.clone());
+            self.slices.insert(key, new);
+        }
+    }
+
+    fn disown(&mut self, service: &ServiceName, key: &SliceKey) {
+        if let Some(keys) = self.slices_of.get_mut(service) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.slices_of.remove(service);
+            }
+        }
+    }
+}

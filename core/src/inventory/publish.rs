@@ -1,0 +1,136 @@
+//! What changed between two tables.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use hashbrown::hash_map::Entry as Slot;
+
+use super::{Rejections, Settings};
+use crate::address::ServiceName;
+use crate::table::{Destination, Entry, Table, Target};
+
+/// What became of one Service.
+pub(super) struct Update {
+    pub(super) name: ServiceName,
+    pub(super) before: Option<Arc<Entry>>,
+    pub(super) after: Option<Arc<Entry>>,
+}
+
+impl Update {
+    pub(super) fn is_change(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        }
+    }
+}
+
+/// Writes updates into a table. A destination that two Services claim stays with the one that has it; of two that are new, the
+/// cluster IP goes before any other claim, then the first by name. The other claim is reported.
+pub(super) fn publish(
+    table: &mut Table,
+    updates: &[Update],
+    settings: &Settings,
+    rejections: &mut Rejections,
+) {
+    let claims: Vec<Claims> =
+        updates.iter().map(|update| Claims::of(update.after.as_ref(), settings)).collect();
+    for (update, claims) in updates.iter().zip(&claims) {
+        withdraw(table, update, claims, settings);
+    }
+    for (update, claims) in updates.iter().zip(&claims) {
+        announce(table, &update.name, &claims.cluster, rejections);
+    }
+    for (update, claims) in updates.iter().zip(&claims) {
+        announce(table, &update.name, &claims.published, rejections);
+    }
+    for update in updates {
+        match &update.after {
+            Some(entry) => table.services.insert(Arc::clone(entry)),
+            None => table.services.remove(&update.name.namespace, &update.name.name),
+        }
+    }
+}
+
+type Claim = (Destination, Arc<Target>);
+
+/// The destinations of one Service.
+struct Claims {
+    /// Its cluster IPs, and its address inside the pod.
+    cluster: Vec<Claim>,
+    /// Where it is published besides (S-15, S-27).
+    published: Vec<Claim>,
+}
+
+impl Claims {
+    fn of(entry: Option<&Arc<Entry>>, settings: &Settings) -> Claims {
+        let mut claims = Claims { cluster: Vec::new(), published: Vec::new() };
+        for (entry, target) in
+            entry.into_iter().flat_map(|entry| entry.targets.iter().map(move |t| (entry, t)))
+        {
+            let claim = |address: IpAddr, port: u16| {
+                let transport = target.port.transport;
+                (Destination { transport, address: address.to_canonical(), port }, Arc::clone(target))
+            };
+            let own = entry.service.cluster_ips.iter().copied().chain(entry.loopback_vip);
+            claims.cluster.extend(own.map(|address| claim(address, target.port.port)));
+            let published = published_addresses(entry, settings);
+            claims.published.extend(published.map(|address| claim(address, target.port.port)));
+            if let Some(node_port) = target.port.node_port {
+                let nodes = settings.node_addresses.iter();
+                claims.published.extend(nodes.map(|&address| claim(address, node_port)));
+            }
+        }
+        claims
+    }
+
+    fn contain(&self, destination: &Destination) -> bool {
+        self.cluster.iter().chain(&self.published).any(|(claimed, _)| claimed == destination)
+    }
+}
+
+fn published_addresses(entry: &Entry, settings: &Settings) -> impl Iterator<Item = IpAddr> {
+    let service = &entry.service;
+    let recognised = settings.external_ips_all || service.name.namespace == settings.namespace;
+    let external = service.external_ips.iter().copied().filter(move |_| recognised);
+    let ingress = service.ingress.iter().filter(|ingress| !ingress.proxied);
+    ingress.filter_map(|ingress| ingress.ip).chain(external)
+}
+
+/// Takes back what a Service no longer claims.
+fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Settings) {
+    let before = Claims::of(update.before.as_ref(), settings);
+    for (destination, _) in before.cluster.iter().chain(&before.published) {
+        let gone = !claims.contain(destination);
+        if gone && owner(table, destination) == Some(&update.name) {
+            table.destinations.remove(destination);
+        }
+    }
+}
+
+fn owner<'a>(table: &'a Table, destination: &Destination) -> Option<&'a ServiceName> {
+    table.destinations.get(destination).map(|target| &target.service.name)
+}
+
+fn announce(table: &mut Table, name: &ServiceName, claims: &[Claim], rejections: &mut Rejections) {
+    for (destination, target) in claims {
+        match table.destinations.entry(*destination) {
+            Slot::Vacant(slot) => {
+                slot.insert(Arc::clone(target));
+            }
+            Slot::Occupied(mut slot) if slot.get().service.name == *name => {
+                slot.insert(Arc::clone(target));
+            }
+            Slot::Occupied(slot) => {
+                let Destination { transport, address, port } = destination;
+                let (transport, other) = (transport.as_str(), &slot.get().service.name);
+                let reason =
+                    format!("{transport} port {port} of {address} leads to Service \"{other}\" already");
+                rejections.add_service(name, reason);
+            }
+        }
+    }
+}
