@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod address;
 pub mod time;
 
+pub mod discovery;
 pub mod protocol;
 pub mod service;
 pub mod sniff;

@@ -1,0 +1,23 @@
+//! The environment ↔ Services (S-12): what the kubelet injects when a container starts, read and written.
+//!
+//! For a Service `my-db` at 10.0.0.11 with one port, the kubelet sets
+//! ```text
+//! MY_DB_SERVICE_HOST=10.0.0.11            MY_DB_PORT=tcp://10.0.0.11:5432
+//! MY_DB_SERVICE_PORT=5432                 MY_DB_PORT_5432_TCP=tcp://10.0.0.11:5432
+//! MY_DB_SERVICE_PORT_SQL=5432             MY_DB_PORT_5432_TCP_PROTO=tcp  …_PORT=5432  …_ADDR=10.0.0.11
+//! ```
+//! On the left, what Kubernetes means to be read: it tells numbers, and names where ports have some. On the right the set of Docker's
+//! links, which adds protocols and the ports beyond the first. `MY_DB_SERVICE_HOST` alone announces a Service; the rest adds to it.
+
+mod generate;
+mod parse;
+mod ports;
+mod variable;
+
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod tests;
+
+pub use generate::{generate, prefix};
+pub use parse::{Discovered, Warning, parse};

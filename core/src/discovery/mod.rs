@@ -1,0 +1,3 @@
+//! How Services are found, as far as that is a decision.
+
+pub mod env;
