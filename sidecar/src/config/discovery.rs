@@ -30,17 +30,9 @@ pub struct Discovery {
     pub allow_loopback_endpoints: bool,
     /// The ranges cluster IPs must lie in (S-11): at most one per family; empty is no check.
     pub service_cidrs: Vec<IpNet>,
-    /// Whose `externalIPs` are recognised.
-    pub external_ips: ExternalIps,
-}
-
-/// Whose `externalIPs` (S-27) are recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExternalIps {
-    /// Those of Services in the pod's own namespace.
-    Own,
-    /// Everybody's: whoever may create a Service may then divert any address.
-    All,
+    /// Whether the `externalIPs` (S-27) of other namespaces are recognised too: whoever may create a Service may then divert
+    /// any address.
+    pub external_ips_all: bool,
 }
 
 impl Discovery {
@@ -56,7 +48,7 @@ impl Discovery {
             zone: settings.read(&ZONE).map(Arc::from),
             allow_loopback_endpoints: settings.read(&ALLOW_LOOPBACK_ENDPOINTS),
             service_cidrs: settings.read(&SERVICE_CIDR),
-            external_ips: settings.read(&EXTERNAL_IPS),
+            external_ips_all: settings.read(&EXTERNAL_IPS),
         }
     }
 }
@@ -169,12 +161,12 @@ const SERVICE_CIDR: Flag<Vec<IpNet>> = Flag {
     parse: service_cidrs,
 };
 
-const EXTERNAL_IPS: Flag<ExternalIps> = Flag {
+const EXTERNAL_IPS: Flag<bool> = Flag {
     name: "external-ips",
     value: "own|all",
     default: "own",
     help: "Whose externalIPs are recognised: those of the pod's own namespace, or everybody's, who may then divert any address",
-    parse: external_ips,
+    parse: external_ips_all,
 };
 
 fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
@@ -206,10 +198,10 @@ fn service_cidrs(raw: &str) -> Result<Vec<IpNet>, Expected> {
     }
 }
 
-fn external_ips(raw: &str) -> Result<ExternalIps, Expected> {
+fn external_ips_all(raw: &str) -> Result<bool, Expected> {
     match raw {
-        "own" => Ok(ExternalIps::Own),
-        "all" => Ok(ExternalIps::All),
+        "own" => Ok(false),
+        "all" => Ok(true),
         _ => Err("`own` or `all`".into()),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Arg;
 use svc_core::address::ServiceName;
+use svc_core::inventory::LoopbackVips;
 
 use super::flag::{Expected, Flag};
 use super::settings::Settings;
@@ -18,7 +19,7 @@ pub struct Listeners {
     pub outbound: Vec<SocketAddr>,
     /// The explicit HTTP proxy.
     pub forward_proxy: Vec<SocketAddr>,
-    /// A loopback address per Service.
+    /// A loopback address per Service; fixed ones are all different and in 127.66.0.0/16.
     pub loopback_vips: LoopbackVips,
     /// Ports that the application itself uses; ascending.
     pub app_ports: Vec<u16>,
@@ -26,17 +27,6 @@ pub struct Listeners {
     pub admin: Vec<SocketAddr>,
     /// The file with the token that lets a peer that is not local read `/config`.
     pub admin_token_file: Option<PathBuf>,
-}
-
-/// Which loopback addresses Services get.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoopbackVips {
-    /// None.
-    Off,
-    /// Each Service its own, chosen by us.
-    On,
-    /// These Services these addresses, all in 127.66.0.0/16 and different.
-    Fixed(BTreeMap<ServiceName, Ipv4Addr>),
 }
 
 impl Listeners {

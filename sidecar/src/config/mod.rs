@@ -21,13 +21,13 @@ mod tests;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 pub use deadlines::Deadlines;
-pub use discovery::{Discovery, ExternalIps};
+pub use discovery::Discovery;
 pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
 pub use limits::Limits;
-pub use listeners::{Listeners, LoopbackVips};
+pub use listeners::Listeners;
 pub use logs::{AccessLogFormat, LogFormat, Logs};
-pub use settings::{Mistake, Mistakes, Surroundings};
+pub use settings::{Mistake, Mistakes, Surroundings, environment};
 
 use settings::Settings;
 
@@ -67,6 +67,20 @@ impl Config {
         let logs = Logs::read(&mut settings);
         let (effective, unknown_variables) = settings.finish()?;
         Ok(Config { discovery, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
+    }
+
+    /// What the inventory is told of all this. Node addresses are nobody's to configure: a source of ours may learn them.
+    pub fn inventory(&self) -> svc_core::inventory::Settings {
+        svc_core::inventory::Settings {
+            sources: self.discovery.sources.clone(),
+            namespace: self.discovery.namespace.clone(),
+            cluster_domain: self.discovery.cluster_domain.clone(),
+            service_cidrs: self.discovery.service_cidrs.clone(),
+            external_ips_all: self.discovery.external_ips_all,
+            loopback_vips: self.listeners.loopback_vips.clone(),
+            app_ports: self.listeners.app_ports.clone(),
+            node_addresses: Vec::new(),
+        }
     }
 }
 

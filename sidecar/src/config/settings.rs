@@ -20,12 +20,8 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Those of this process.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn of_process() -> Surroundings {
-        // Not `vars()`, which panics where any variable of the pod is not Unicode.
-        let unicode = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Surroundings::new(unicode, std::fs::read_to_string(NAMESPACE_FILE).ok())
+        Surroundings::new(environment(), std::fs::read_to_string(NAMESPACE_FILE).ok())
     }
 
     /// Those of a process with these variables and this content of the service account's `namespace` file.
@@ -39,6 +35,13 @@ impl Surroundings {
         let variables = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         Surroundings { variables, namespace }
     }
+}
+
+/// The process's variables, without those that are not Unicode: in a pod anything may be set, and `std::env::vars` panics at them.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Reads settings one by one.

@@ -1,0 +1,23 @@
+//! What the fuzzer found, and what it starts from, must stay right: every committed input through its target's body.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../../fuzz/src/environment.rs"]
+mod environment;
+
+#[test]
+fn environments() {
+    replay("environment", environment::check);
+}
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let inputs = fs::read_dir(corpus).expect("each target has a corpus");
+    let inputs: Vec<_> = inputs.map(|entry| entry.expect("it can be listed").path()).collect();
+    assert!(!inputs.is_empty());
+    for input in inputs {
+        eprintln!("{}", input.display()); // shown when the check fails
+        check(&fs::read(&input).expect("inputs are files"));
+    }
+}
