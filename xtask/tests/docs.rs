@@ -1,0 +1,47 @@
+//! What the documents name exists.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut checked = 0;
+    for document in documents(root) {
+        let text = fs::read_to_string(&document).unwrap();
+        for path in paths(&text) {
+            assert!(root.join(path).exists(), "{}: `{path}` does not exist", document.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} paths found: the documents are not read as they are written");
+}
+
+#[test]
+fn paths_are_told_from_other_words() {
+    let text = "`core/src/lib.rs` and [a](LICENSE), but `kubernetes.io/h2c`, `/readyz`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
+        [web](https://x.example/y), `text/*`, `sidecar/` and `no`.\n```text\n`core/not/looked/at`\n```\n";
+    assert_eq!(paths(text), ["LICENSE", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
+}
+
+/// The documents at the top of the repository.
+fn documents(root: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root).expect("the sources are readable").flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// The targets of links within the repository, then the words in code style that look like paths of it.
+fn paths(text: &str) -> Vec<&str> {
+    let prose: Vec<&str> = text.split("```").step_by(2).collect();
+    let links =
+        prose.iter().flat_map(|part| part.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+    let words = prose.iter().flat_map(|part| part.split('`').skip(1).step_by(2));
+    links.filter(|link| !link.contains("://")).chain(words.filter(|word| looks_like_a_path(word))).collect()
+}
+
+fn looks_like_a_path(word: &str) -> bool {
+    let plain = word.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter));
+    let first = word.split('/').next().unwrap_or_default();
+    let within = word.contains('/') && !first.is_empty() && !first.trim_start_matches('.').contains('.');
+    plain && (within || [".md", ".toml", ".rs"].iter().any(|ending| word.ends_with(ending)))
+}
