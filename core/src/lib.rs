@@ -16,6 +16,7 @@ pub mod sniff;
 
 pub mod allocate;
 pub mod authority;
+pub mod describe;
 pub mod endpoints;
 pub mod inventory;
 pub mod table;
