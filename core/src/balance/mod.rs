@@ -11,7 +11,7 @@ mod random;
 mod round_robin;
 mod tried;
 
-pub use policy::{Policy, UnknownPolicy};
+pub use policy::Policy;
 pub use tried::Tried;
 
 use round_robin::RoundRobin;
@@ -69,7 +69,7 @@ impl Policy {
     /// refuses it, and where there is no validation (the environment) there are no annotations.
     pub fn of(service: &Service) -> Policy {
         let annotation = service.annotations.get(svc_proto::names::annotation::LOAD_BALANCER);
-        annotation.and_then(|value| value.parse().ok()).unwrap_or_default()
+        annotation.and_then(|value| Policy::parse(value)).unwrap_or_default()
     }
 }
 

@@ -8,6 +8,8 @@ use core::net::SocketAddr;
 
 use crate::address::Transport;
 
+mod history;
+
 /// An inventory with both sources, at which things are said and looked up.
 struct World {
     inventory: Inventory,

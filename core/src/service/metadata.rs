@@ -1,7 +1,7 @@
 //! What all kinds share: names, ports' protocols and `appProtocol`, annotations.
 
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,6 +11,8 @@ use super::invalid::{Mistakes, Path};
 use super::object::Metadata;
 use super::{Rules, grammar};
 use crate::address::{ServiceName, Transport};
+use crate::balance::Policy;
+use crate::endpoints::Weights;
 
 pub(super) const METADATA: Path<'_> = Path::root("metadata");
 
@@ -43,8 +45,9 @@ pub(super) fn annotations(metadata: &Metadata, found: &mut Mistakes) -> BTreeMap
 
 fn check_annotation(key: &str, value: &str, found: &mut Mistakes) -> (Arc<str>, Arc<str>) {
     match key {
-        annotation::LOAD_BALANCER if !LOAD_BALANCERS.contains(&value) => {
-            found.unsupported(METADATA.field("annotations").key(key), value, &LOAD_BALANCERS);
+        annotation::LOAD_BALANCER if Policy::parse(value).is_none() => {
+            let supported = Policy::ALL.map(Policy::as_str);
+            found.unsupported(METADATA.field("annotations").key(key), value, &supported);
         }
         annotation::WEIGHTS => check_weights(value, found),
         _ => {}
@@ -60,17 +63,9 @@ pub(super) fn weights(metadata: &Metadata, found: &mut Mistakes) -> Option<Arc<s
 }
 
 fn check_weights(value: &str, found: &mut Mistakes) {
-    for entry in value.split(',').filter(|entry| !entry.trim().is_empty()) {
-        let is_weight = |weight: &str| weight.trim().parse::<u16>().is_ok();
-        let is_entry = |(who, weight): (&str, &str)| !who.trim().is_empty() && is_weight(weight);
-        if !entry.split_once('=').is_some_and(is_entry) {
-            let at = METADATA.field("annotations");
-            found.invalid(
-                at.key(annotation::WEIGHTS),
-                entry.trim(),
-                "must be ADDRESS=N or POD=N, with N from 0 to 65535",
-            );
-        }
+    if let Err(bad) = Weights::parse(value) {
+        let at = METADATA.field("annotations");
+        found.invalid(at.key(annotation::WEIGHTS), &bad.entry, &bad.to_string());
     }
 }
 
@@ -93,6 +88,3 @@ pub(super) fn app_protocol(value: Option<&String>, at: Path<'_>, found: &mut Mis
     found.invalid_each(at.field("appProtocol"), value, grammar::qualified_name(value));
     Some(value.as_str().into())
 }
-
-/// The schedulers there are, in the order that messages list them.
-const LOAD_BALANCERS: [&str; 2] = ["random", "rr"];
