@@ -81,10 +81,18 @@ fn plain(text: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
 
 fn name(text: &str) -> Result<&str, Malformed> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    let sized = name.len() <= NAME_BYTES_MAX
-        && name.split('.').all(|label| (1..=LABEL_BYTES_MAX).contains(&label.len()));
-    let spelt = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    (sized && spelt).then_some(name).ok_or(Malformed::Host)
+    let mut label_bytes = 0;
+    for byte in name.bytes() {
+        label_bytes = match byte {
+            b'.' if label_bytes > 0 => 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label_bytes < LABEL_BYTES_MAX => {
+                label_bytes + 1
+            }
+            _ => return Err(Malformed::Host),
+        };
+    }
+    let sized = label_bytes > 0 && name.len() <= NAME_BYTES_MAX;
+    sized.then_some(name).ok_or(Malformed::Host)
 }
 
 /// An empty port is none (RFC 3986 §3.2.3).

@@ -1,7 +1,9 @@
 //! The endpoints of one Service port: which there are, and which may be used.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
 use crate::service::Hints;
@@ -80,6 +82,18 @@ impl EndpointSet {
         let (usable, others) = self.all.split_at(self.usable);
         let find = |half: &'_ [Endpoint]| half.binary_search_by_key(&addr, |endpoint| endpoint.addr).ok();
         find(usable).map(|index| &usable[index]).or_else(|| find(others).map(|index| &others[index]))
+    }
+
+    /// Whether there is an endpoint at any of `addresses`, whatever its port. Two comparisons where all of them lie outside of what the
+    /// endpoints span, as cluster IPs and pods do.
+    pub(crate) fn has_any(&self, addresses: &BTreeSet<IpAddr>) -> bool {
+        let (usable, others) = self.all.split_at(self.usable);
+        let ip = |endpoint: &Endpoint| endpoint.addr.0.ip();
+        [usable, others].into_iter().any(|half| {
+            let (Some(first), Some(last)) = (half.first(), half.last()) else { return false };
+            let mut near = addresses.range(ip(first)..=ip(last));
+            near.any(|address| half.binary_search_by_key(address, ip).is_ok())
+        })
     }
 }
 

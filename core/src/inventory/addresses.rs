@@ -1,20 +1,17 @@
 //! Which addresses each Service has: its own, or given by us.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hashbrown::HashSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{LoopbackVips, Rejections, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
 use crate::service::{Kind, Service};
-
-pub(super) type AddressSet = HashSet<IpAddr, foldhash::fast::FixedState>;
 
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -48,7 +45,7 @@ impl Addresses {
         &mut self,
         services: &BTreeMap<&ServiceName, Option<&Arc<Service>>>,
         rejections: &mut Rejections,
-    ) -> AddressSet {
+    ) -> BTreeSet<IpAddr> {
         for (name, service) in services {
             if !service.is_some_and(|service| self.keeps(service)) {
                 self.cluster.release(name);
@@ -57,7 +54,7 @@ impl Addresses {
                 self.loopback.release(name);
             }
         }
-        let mut new = AddressSet::default();
+        let mut new = BTreeSet::new();
         let wanting = || services.values().flatten().filter(|service| has_cluster_ip(service));
         for service in wanting().filter(|service| !service.cluster_ips.is_empty()) {
             self.assign_cluster_ips(service, &mut new, rejections);
@@ -95,7 +92,12 @@ impl Addresses {
         has_cluster_ip(service) && (explicit.is_empty() || explicit == self.cluster.held(&service.name))
     }
 
-    fn assign_cluster_ips(&mut self, service: &Service, new: &mut AddressSet, rejections: &mut Rejections) {
+    fn assign_cluster_ips(
+        &mut self,
+        service: &Service,
+        new: &mut BTreeSet<IpAddr>,
+        rejections: &mut Rejections,
+    ) {
         let name = &service.name;
         let before = self.cluster.held(name).len(); // all or nothing: see `keeps`
         let assigned = match service.cluster_ips.as_slice() {

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::address::ServiceName;
 use crate::endpoints::EndpointIds;
@@ -19,7 +20,7 @@ mod settings;
 
 pub use settings::{LoopbackVips, Settings};
 
-use addresses::{AddressSet, Addresses};
+use addresses::Addresses;
 use build::Builder;
 use facts::Facts;
 use publish::{Update, publish};
@@ -100,24 +101,23 @@ impl Inventory {
         touched
     }
 
-    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> AddressSet {
+    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> BTreeSet<IpAddr> {
         let services =
             touched.iter().map(|name| (name, decide(&self.sources, name).map(|decision| decision.service)));
         self.addresses.assign(&services.collect(), &mut self.rejections)
     }
 
-    /// Those that would send traffic to an address that is a cluster IP now (S-04). A walk over every endpoint, but only when a
-    /// Service is new: 1,000,000 endpoints take some 20 ms, and an index of them all would take more than 20 MB.
-    fn services_with_endpoints_at(&self, addresses: &AddressSet) -> Vec<ServiceName> {
-        let concerned = |entry: &&Arc<Entry>| {
-            let endpoints = entry.targets.iter().flat_map(|target| target.endpoints.all());
-            entry.source != Source::Environment
-                && endpoints.map(|endpoint| endpoint.addr.0.ip()).any(|ip| addresses.contains(&ip))
-        };
-        match addresses.is_empty() {
-            true => Vec::new(),
-            false => self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect(),
+    /// Those that would send traffic to an address that is a cluster IP now (S-04). Looks into every entry, though only when a
+    /// Service is new: an index of 1,000,000 endpoints would cost memory all the time.
+    fn services_with_endpoints_at(&self, addresses: &BTreeSet<IpAddr>) -> Vec<ServiceName> {
+        if addresses.is_empty() {
+            return Vec::new();
         }
+        let concerned = |entry: &&Arc<Entry>| {
+            let mut sets = entry.targets.iter().map(|target| &target.endpoints);
+            entry.source != Source::Environment && sets.any(|endpoints| endpoints.has_any(addresses))
+        };
+        self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }
 
     fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
