@@ -85,6 +85,25 @@ impl Model {
             }
         }
         self.present = present;
+        check_destinations(table);
+    }
+}
+
+/// Every claim leads to whoever makes it or to another who makes it too, and no destination to anybody else.
+fn check_destinations(table: &Table) {
+    let mut claims: BTreeMap<SocketAddr, Vec<*const Target>> = BTreeMap::new();
+    for entry in table.entries() {
+        for address in entry.service.cluster_ips.iter().chain(&entry.service.external_ips) {
+            for target in &entry.targets {
+                let claimants = claims.entry(SocketAddr::new(*address, target.port.port)).or_default();
+                claimants.push(Arc::as_ptr(target));
+            }
+        }
+    }
+    assert_eq!(table.destinations.len(), claims.len());
+    for (destination, claimants) in claims {
+        let found = table.by_destination(Transport::Tcp, destination).expect("somebody claims it");
+        assert!(claimants.contains(&Arc::as_ptr(found)), "{destination} leads to what is no more");
     }
 }
 
@@ -122,14 +141,17 @@ fn service_name() -> impl Strategy<Value = ServiceName> {
     (0..3usize).prop_map(|which| ServiceName::new("default", ["a", "b", "c"][which]))
 }
 
-/// Of three Services one may have an IPv4 address, which some endpoint may have too; the others take both families.
+/// Of three Services one may have an IPv4 address, which some endpoint may have too; the others take both families. All may be
+/// published at the same two addresses.
 fn service_change() -> impl Strategy<Value = Change> {
-    (service_name(), 1..4usize, any::<[bool; 3]>()).prop_map(
-        |(name, port_count, [publish_not_ready, lives, addressed])| {
+    let external_ips = prop::sample::subsequence(vec![ip("203.0.113.1"), ip("203.0.113.2")], 0..3);
+    (service_name(), 1..4usize, any::<[bool; 3]>(), external_ips).prop_map(
+        |(name, port_count, [publish_not_ready, lives, addressed], external_ips)| {
             let ports = [port("http", 80), port("grpc", 90), port("metrics", 9000)];
             let service = Service {
                 headless: true,
                 publish_not_ready,
+                external_ips,
                 ports: ports[..port_count].into(),
                 ..service(&name.namespace, &name.name)
             };
