@@ -78,6 +78,8 @@ pub mod header {
     pub const X_REAL_IP: &str = "x-real-ip";
     /// RFC 7239.
     pub const FORWARDED: &str = "forwarded";
+    /// Opens the admin server's pages that are not for everybody.
+    pub const TOKEN: &str = "svcmesh-token";
     /// RFC 9209: whose fault a failure is.
     pub const PROXY_STATUS: &str = "proxy-status";
 }

@@ -1,5 +1,6 @@
 //! svcmesh's sidecar: the whole Service system from inside the pod. The decisions live in `svc-core`; this makes them happen.
 
 pub mod access_log;
+pub mod admin;
 pub mod config;
 pub mod log;

@@ -1,0 +1,140 @@
+//! Requests → answers.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+use super::document::{Document, Query, Streamed};
+use super::{Admin, token};
+
+/// What an answer consists of.
+pub(super) type Body = Either<Full<Bytes>, Streamed>;
+
+/// The answer to one request.
+pub(super) async fn answer(admin: &Admin, peer: IpAddr, request: &Request<Incoming>) -> Response<Body> {
+    let Some(page) = Page::at(request.uri().path()) else {
+        return text(
+            StatusCode::NOT_FOUND,
+            "not found: there are /livez /readyz /metrics /services /config\n",
+        );
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refusal;
+    }
+    match page {
+        Page::Live => text(StatusCode::OK, "ok\n"),
+        Page::Ready => ready(admin),
+        Page::Metrics => full(StatusCode::OK, OPEN_METRICS, (admin.metrics)()),
+        Page::Services => services(admin, request).await,
+        Page::Config => config(admin, peer, request.headers()),
+    }
+}
+
+enum Page {
+    Live,
+    Ready,
+    Metrics,
+    Services,
+    Config,
+}
+
+impl Page {
+    fn at(path: &str) -> Option<Page> {
+        match path {
+            "/livez" => Some(Page::Live),
+            "/readyz" => Some(Page::Ready),
+            "/metrics" => Some(Page::Metrics),
+            "/services" => Some(Page::Services),
+            "/config" => Some(Page::Config),
+            _ => None,
+        }
+    }
+}
+
+fn ready(admin: &Admin) -> Response<Body> {
+    let missing = admin.ready.missing();
+    match missing.is_empty() {
+        true => text(StatusCode::OK, "ok\n"),
+        false => text(StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n"),
+    }
+}
+
+async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
+    let query = match Query::parse(request.uri().query().unwrap_or_default()) {
+        Ok(query) => query,
+        Err(parameter) => {
+            let message = format!("unknown parameter `{parameter}`: there are `namespace` and `name`\n");
+            return text(StatusCode::BAD_REQUEST, message);
+        }
+    };
+    let document =
+        Document { table: admin.table.load_full(), rejections: admin.rejections.load_full(), query };
+    let (tag, length) = document.measure().await;
+    let mut response = match knows(request.headers(), &tag) {
+        true => {
+            let mut unchanged = Response::new(Either::Left(Full::default()));
+            *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+            unchanged
+        }
+        // hyper sends no body to HEAD; this one is better not even begun.
+        false if *request.method() == Method::HEAD => {
+            let mut head = full(StatusCode::OK, JSON, "");
+            head.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            head
+        }
+        false => {
+            let mut whole = Response::new(Either::Right(document.stream(length)));
+            whole.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+            whole
+        }
+    };
+    let tag = HeaderValue::try_from(tag).expect("a tag is ASCII");
+    response.headers_mut().insert(ETAG, tag);
+    response
+}
+
+/// RFC 9110 §13.1.2: compares weakly, so a `W/` that a cache added does not matter.
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+fn config(admin: &Admin, peer: IpAddr, headers: &HeaderMap) -> Response<Body> {
+    if !token::is_trusted(peer, headers, admin.token_file.as_deref()) {
+        return text(
+            StatusCode::FORBIDDEN,
+            "forbidden: only from this pod, or with the header svcmesh-token\n",
+        );
+    }
+    let config = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "settings": admin.settings.to_json(),
+        "bound": &**admin.bound.load(),
+    });
+    full(StatusCode::OK, JSON, config.to_string())
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    full(status, "text/plain; charset=utf-8", text)
+}
+
+fn full(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+const JSON: &str = "application/json";
+
+/// OpenMetrics 1.0.0, "Overall Structure".
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

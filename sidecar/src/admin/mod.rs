@@ -1,0 +1,120 @@
+//! What the sidecar tells about itself over HTTP: to the kubelet, to Prometheus, to `kubectl svc`, to whoever is curious.
+//!
+//! It shares a thread with discovery and never one with traffic.
+
+mod answer;
+mod document;
+mod ready;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use svc_core::inventory::Rejection;
+use svc_core::table::Table;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::config::Effective;
+
+pub use ready::Ready;
+
+/// All that the pages show.
+pub struct Admin {
+    /// `/readyz`
+    pub ready: Arc<Ready>,
+    /// `/services`
+    pub table: Arc<ArcSwap<Table>>,
+    /// `/services`, its last part
+    pub rejections: Arc<ArcSwap<Vec<Rejection>>>,
+    /// `/metrics`: renders OpenMetrics text.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// `/config`
+    pub settings: Effective,
+    /// `/config`: where the sidecar really listens, by the flag that asked for it.
+    pub bound: Arc<ArcSwap<BTreeMap<&'static str, Vec<SocketAddr>>>>,
+    /// Holds what a peer that is not local must show to see `/config`. Read anew each time, because Secrets rotate.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Answers whoever connects, until it is dropped.
+pub async fn serve(listeners: Vec<TcpListener>, admin: Admin) {
+    let admin = Arc::new(admin);
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        doors.spawn(accept(listener, admin.clone(), seats.clone()));
+    }
+    sleep(SOURCES_DEADLINE).await;
+    admin.ready.give_up_on_sources();
+    std::future::pending().await
+}
+
+async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Semaphore>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let seat = seats.clone().acquire_owned().await.expect("nobody closes the semaphore");
+        while connections.try_join_next().is_some() {} // forget those that have ended
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let admin = admin.clone();
+                connections.spawn(async move {
+                    let _seat = seat;
+                    converse(stream, peer.ip(), &admin).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an admin connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One request and its answer: a peer that stays must not keep a seat.
+async fn converse(stream: TcpStream, peer: IpAddr, admin: &Admin) {
+    let service =
+        service_fn(async |request| Ok::<_, Infallible>(answer::answer(admin, peer, &request).await));
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(CONNECTION_DEADLINE, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "admin connection failed"),
+        Err(_) => tracing::debug!(%peer, "admin connection took too long"),
+    }
+}
+
+/// The kubelet, Prometheus, some people, and their tools. 64 × (16 KiB in + 256 KiB out) = 17 MiB at worst.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A peer has this long for a request's head.
+const HEADER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The longest answer is 240 MB (10,000 Services × 100 endpoints), which 4 MB/s carry in that time.
+const CONNECTION_DEADLINE: Duration = Duration::from_secs(60);
+
+/// No request of ours is a tenth of that.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// A pod must start during an API outage.
+const SOURCES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What keeps `accept` from working (descriptors, mostly) does not pass at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,61 @@
+//! Whether the pod may get traffic: the listeners are bound, each source has given its first answer, and no end is near.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use svc_core::table::Source;
+
+/// What `/readyz` waits for.
+#[derive(Debug)]
+pub struct Ready(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    listeners_bound: bool,
+    silent: BTreeSet<Source>,
+    draining: bool,
+}
+
+impl Ready {
+    /// Waits for the listeners and for these sources.
+    pub fn new(sources: impl IntoIterator<Item = Source>) -> Ready {
+        Ready(Mutex::new(State {
+            listeners_bound: false,
+            silent: sources.into_iter().collect(),
+            draining: false,
+        }))
+    }
+
+    /// Every listener is bound.
+    pub fn listeners_bound(&self) {
+        self.state().listeners_bound = true;
+    }
+
+    /// A source has synced once, or failed once: it may be out of order, and the pod starts nevertheless.
+    pub fn source_answered(&self, source: Source) {
+        self.state().silent.remove(&source);
+    }
+
+    /// The sidecar is about to end.
+    pub fn drain(&self) {
+        self.state().draining = true;
+    }
+
+    /// The sources have had time enough.
+    pub(super) fn give_up_on_sources(&self) {
+        self.state().silent.clear();
+    }
+
+    /// What is missing, a line each; nothing when ready.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let state = self.state();
+        let unbound = (!state.listeners_bound).then(|| "listeners: not bound yet".to_owned());
+        let silent = state.silent.iter().map(|source| format!("source {}: no answer yet", source.as_str()));
+        let draining = state.draining.then(|| "draining: the sidecar ends".to_owned());
+        unbound.into_iter().chain(silent).chain(draining).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+    }
+}
