@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use crate::counts::Tally;
@@ -18,7 +19,11 @@ pub(crate) fn run(report: &mut Report) {
     for target in targets {
         report.tests(&format!("fuzz: replay {target}"), replay(&target), inputs_replayed);
         if nightly {
-            report.check(&format!("fuzz: search {target}"), search(&target));
+            let found = place::cache().join("fuzz").join(&target);
+            match fs::create_dir_all(&found) {
+                Ok(()) => report.check(&format!("fuzz: search {target}"), search(&target, &found)),
+                Err(error) => report.skip(&format!("fuzz: search {target}"), &error.to_string()),
+            }
         }
     }
     if !nightly {
@@ -50,9 +55,10 @@ fn replay(target: &str) -> Command {
     command
 }
 
-fn search(target: &str) -> Command {
-    let mut command = shell::cargo(["+nightly", "fuzz", "run", target]);
-    command.args(["--", SEARCH_TIME, "-timeout=10"]);
+/// What it finds stays in the cache folder; an input that is worth keeping is committed by hand, under a name that says why.
+fn search(target: &str, found: &Path) -> Command {
+    let mut command = shell::cargo(["+nightly", "fuzz", "run", "--sanitizer=none", target]); // no unsafe code to sanitize
+    command.arg(found).arg(format!("fuzz/corpus/{target}")).args(["--", SEARCH_TIME, "-timeout=10"]);
     command
 }
 
