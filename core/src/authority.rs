@@ -72,6 +72,7 @@ fn plain(text: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
     };
+    let host = host.strip_suffix('.').unwrap_or(host);
     let host = match host.parse::<Ipv4Addr>() {
         Ok(address) => Host::Address(IpAddr::V4(address)),
         Err(_) => Host::Name(name(host)?),
@@ -79,8 +80,7 @@ fn plain(text: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
     Ok((host, port))
 }
 
-fn name(text: &str) -> Result<&str, Malformed> {
-    let name = text.strip_suffix('.').unwrap_or(text);
+fn name(name: &str) -> Result<&str, Malformed> {
     let mut label_bytes = 0;
     for byte in name.bytes() {
         label_bytes = match byte {
@@ -134,6 +134,7 @@ mod tests {
         check("[fd00::1]:443", Host::Address(ip("fd00::1")), Some(443));
         check("[::ffff:10.0.0.1]", Host::Address(ip("10.0.0.1")), None);
         check("010.0.0.1", Host::Name("010.0.0.1"), None);
+        check("10.0.0.1.:80", Host::Address(ip("10.0.0.1")), Some(80)); // as a browser reads it
         check("127.1:80", Host::Name("127.1"), Some(80));
     }
 
@@ -175,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics_and_what_is_accepted_is_shorter_than_dns_allows(text in ".{0,300}") {
+        fn nothing_panics_and_what_is_accepted_is_shorter_than_dns_allows(text in ".{0,300}|[a-cA-C0-9._:@%-]{0,40}|\\[[0-9a-f.:]{0,40}\\][:0-9]{0,6}") {
             if let Ok(Authority { host: Host::Name(name), .. }) = Authority::parse(&text) {
                 prop_assert!(name.len() <= 253 && text.starts_with(name));
             }

@@ -3,8 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../../fuzz/src/authority.rs"]
+mod authority;
 #[path = "../../fuzz/src/environment.rs"]
 mod environment;
+
+#[test]
+fn authorities() {
+    replay("authority", authority::check);
+}
 
 #[test]
 fn environments() {
