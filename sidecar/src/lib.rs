@@ -3,4 +3,5 @@
 pub mod access_log;
 pub mod admin;
 pub mod config;
+pub mod control;
 pub mod log;

@@ -96,6 +96,22 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// A value that is JSON already, and shown as it is.
+pub(super) struct Json(pub(super) String);
+
+impl Json {
+    pub(super) fn list(texts: &[String]) -> Json {
+        let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+        Json(format!("[{}]", texts.join(",")))
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Gathers mistakes; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`. Values are shown as Go's
 /// `%q` shows strings, which is how Rust's `{:?}` does, and as JSON otherwise.
 #[derive(Default)]

@@ -1,13 +1,12 @@
 //! `spec.ports` of a Service (S-01, S-03, S-06, S-16).
 
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::invalid::{Mistakes, Path};
+use super::invalid::{Json, Mistakes, Path};
 use super::object::{IntOrString, ServicePort, ServiceSpec};
 use super::validate::SPEC;
 use super::{Kind, Port, TargetPort, grammar, metadata};
@@ -59,7 +58,7 @@ fn read_port<'a>(
     let app_protocol = metadata::app_protocol(port.app_protocol.as_ref(), at, found);
     let node_port = node_port(port, kind, transport, at.field("nodePort"), seen, found);
     if number != 0 && !seen.ports.insert((transport, number)) {
-        found.duplicate(at, Shown(format!(r#"{{"port":{number},"protocol":"{}"}}"#, transport.as_str())));
+        found.duplicate(at, Json(format!(r#"{{"port":{number},"protocol":"{}"}}"#, transport.as_str())));
     }
     Port { name: name.into(), port: number, transport, target, node_port, app_protocol }
 }
@@ -109,15 +108,6 @@ fn node_port(
         Kind::ExternalName => {} // dropped, as the API server does when a Service changes its type
     }
     None
-}
-
-/// A value that is shown as it is.
-struct Shown(String);
-
-impl core::fmt::Debug for Shown {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// `--service-node-port-range` of an API server that was not told another.

@@ -1,0 +1,89 @@
+//! Where manifests lie, and which of what lies there is one.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A folder, or one file in it.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    only: Option<String>,
+}
+
+/// What changes when a file is written, even if a link leads elsewhere now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: (i64, i64),
+    bytes: u64,
+    inode: (u64, u64),
+}
+
+impl Folder {
+    pub(super) fn open(path: &Path) -> io::Result<Folder> {
+        if fs::metadata(path)?.is_dir() {
+            return Ok(Folder { path: path.into(), only: None });
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Folder { path: folder.into(), only: Some(name.to_string_lossy().into_owned()) })
+    }
+
+    /// Whether `name` is a manifest. What starts with a dot is not: editors and the kubelet (`..data`) keep their own there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match &self.only {
+            Some(only) => name == only,
+            None => {
+                !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
+            }
+        }
+    }
+
+    /// Every manifest there is. Folders in the folder are not looked into.
+    pub(super) fn list(&self) -> io::Result<BTreeMap<String, Stamp>> {
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if self.has(&name)
+                && let Ok(metadata) = fs::metadata(self.path.join(&name)) // follows links; one that leads nowhere is none
+                && metadata.is_file()
+            {
+                found.insert(name, Stamp::of(&metadata));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The text of a manifest; `None` when it is gone.
+    pub(super) fn read(&self, name: &str) -> io::Result<Option<(Stamp, String)>> {
+        let path = self.path.join(name);
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata, // a pipe would keep us waiting
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text =
+            String::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default());
+        fs::File::open(&path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+        match text.len() as u64 > MAX_BYTES {
+            true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 64 MiB")),
+            false => Ok(Some((Stamp::of(&metadata), text))),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp {
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            bytes: metadata.len(),
+            inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+}
+
+/// `kubectl get endpointslices -A -o json` with 3,000 full slices of 20 KiB. A list is held as text, as JSON and as facts at once.
+const MAX_BYTES: u64 = 64 << 20;

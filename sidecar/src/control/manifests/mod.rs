@@ -1,0 +1,252 @@
+//! Files of Services, Endpoints and EndpointSlices: YAML and JSON, as people write them and as `kubectl get` prints them.
+//!
+//! What an API server would refuse is refused here, in its words, and the rest serves:
+//! - a file that is not YAML keeps all objects it had when it was;
+//! - an object that is not valid keeps what it was when it was;
+//! - an object in two files is taken from the first by name.
+//!
+//! Only files that changed are read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, io};
+
+use svc_core::inventory::{Change, Rejection};
+use svc_core::service::{Interner, Rules};
+
+pub mod yaml;
+
+mod changes;
+mod claims;
+mod documents;
+mod folder;
+mod head;
+mod locate;
+mod objects;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use watch::{Touched, Watch};
+
+use claims::Claims;
+use folder::{Folder, Stamp};
+use objects::{Contents, Facts, Key, Object};
+
+/// The objects of a folder, or of one file.
+#[derive(Debug)]
+pub struct Manifests {
+    folder: Folder,
+    rules: Rules,
+    interner: Interner,
+    /// The size beyond which the interner is swept.
+    interner_full: usize,
+    files: BTreeMap<Arc<str>, File>,
+    claims: Claims,
+    /// What is wrong, by file.
+    troubles: BTreeMap<Arc<str>, Vec<Rejection>>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    /// `None` when it could not be read.
+    stamp: Option<Stamp>,
+    held: BTreeMap<Key, Held>,
+}
+
+/// An object as it was when it was last valid.
+#[derive(Debug)]
+struct Held {
+    facts: Facts,
+    place: String,
+}
+
+impl Manifests {
+    /// Nothing is read yet: [`Manifests::refresh`] with [`Touched::All`] does that.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file or folder, or it cannot be reached.
+    pub fn open(path: &Path, rules: Rules) -> Result<Manifests, OpenError> {
+        let folder = Folder::open(path).map_err(|source| OpenError { path: path.into(), source })?;
+        Ok(Manifests {
+            folder,
+            rules,
+            interner: Interner::default(),
+            interner_full: MIN_INTERNED,
+            files: BTreeMap::new(),
+            claims: Claims::default(),
+            troubles: BTreeMap::new(),
+        })
+    }
+
+    /// Tells which files change from now on. To be asked for before the files are first read, so that nothing falls between.
+    pub fn watch(&self) -> Watch {
+        Watch::start(self.folder.clone())
+    }
+
+    /// Reads what changed: the files that were touched, or all whose stamp is another.
+    pub fn refresh(&mut self, touched: &Touched) -> Vec<Change> {
+        match touched {
+            Touched::Files(names) => self.read(names.iter().map(|name| name.as_str().into())),
+            Touched::All => self.rescan(|stamp, known| known == Some(stamp)),
+        }
+    }
+
+    /// Reads everything again (SIGHUP).
+    pub fn reload(&mut self) -> Vec<Change> {
+        self.rescan(|_, _| false)
+    }
+
+    /// What does not serve, and why: by file, then objects that an earlier file has too.
+    pub fn rejections(&self) -> Vec<Rejection> {
+        let doubles = self.claims.contested().map(|(key, owner, other)| Rejection {
+            object: key.to_string(),
+            file: self.files[other].held[key].place.clone(),
+            reason: format!("already in {}, the first file by name wins", self.files[owner].held[key].place),
+        });
+        self.troubles.values().flatten().cloned().chain(doubles).collect()
+    }
+
+    fn rescan(&mut self, is_known: impl Fn(Stamp, Option<Stamp>) -> bool) -> Vec<Change> {
+        let listed = match self.folder.list() {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.report(&"".into(), vec![unreadable("", &error)]); // what was read once still serves
+                return Vec::new();
+            }
+        };
+        self.troubles.remove("");
+        let gone = self.files.keys().filter(|name| !listed.contains_key(&***name)).cloned();
+        let known = |name: &str| self.files.get(name).and_then(|file| file.stamp);
+        let written = listed.iter().filter(|(name, stamp)| !is_known(**stamp, known(name)));
+        let names: BTreeSet<Arc<str>> = gone.chain(written.map(|(name, _)| name.as_str().into())).collect();
+        self.read(names)
+    }
+
+    fn read(&mut self, names: impl IntoIterator<Item = Arc<str>>) -> Vec<Change> {
+        let mut before = BTreeMap::new();
+        for name in names {
+            match self.folder.read(&name) {
+                Ok(Some((stamp, text))) => {
+                    let contents = objects::read(&name, &text, &self.rules, &mut self.interner);
+                    self.take(&name, Some(stamp), contents, &mut before);
+                }
+                Ok(None) => {
+                    self.take(&name, None, Ok(Contents::default()), &mut before);
+                    self.files.remove(&name);
+                }
+                Err(error) => self.take(&name, None, Err(unreadable(&name, &error)), &mut before),
+            }
+        }
+        if self.interner.len() > self.interner_full {
+            self.interner.sweep();
+            self.interner_full = MIN_INTERNED.max(2 * self.interner.len());
+        }
+        before
+            .into_iter()
+            .flat_map(|(key, before)| changes::between(&key, before, self.facts(&key)))
+            .collect()
+    }
+
+    /// Puts in place what a file says now. `before` learns what the objects were that this touches.
+    fn take(
+        &mut self,
+        name: &Arc<str>,
+        stamp: Option<Stamp>,
+        contents: Result<Contents, Rejection>,
+        before: &mut BTreeMap<Key, Option<Facts>>,
+    ) {
+        let contents = match contents {
+            Ok(contents) => contents,
+            Err(rejection) => {
+                self.files.entry(name.clone()).or_default().stamp = stamp;
+                return self.report(name, vec![rejection]);
+            }
+        };
+        let old = self.files.get(name).into_iter().flat_map(|file| file.held.keys());
+        for key in contents.objects.iter().map(|object| &object.key).chain(old) {
+            before.entry(key.clone()).or_insert_with(|| self.facts(key).cloned());
+        }
+        let mut old = self.files.remove(name).unwrap_or_default().held;
+        let (held, troubles) = sift(name, contents, &mut old);
+        old.keys().filter(|key| !held.contains_key(key)).for_each(|key| self.claims.remove(key, name));
+        held.keys().for_each(|key| self.claims.add(key, name));
+        self.files.insert(name.clone(), File { stamp, held });
+        self.report(name, troubles);
+    }
+
+    /// What serves under `key`.
+    fn facts(&self, key: &Key) -> Option<&Facts> {
+        let owner = self.claims.owner(key)?;
+        Some(&self.files[owner].held[key].facts)
+    }
+
+    fn report(&mut self, name: &Arc<str>, troubles: Vec<Rejection>) {
+        for Rejection { object, file, reason } in &troubles {
+            tracing::warn!(file, object, "{reason}");
+        }
+        match troubles.is_empty() {
+            true => self.troubles.remove(name),
+            false => self.troubles.insert(name.clone(), troubles),
+        };
+    }
+}
+
+/// Tells the objects that serve from those that do not. An object that is refused stays what it was in `old`.
+fn sift(
+    name: &str,
+    contents: Contents,
+    old: &mut BTreeMap<Key, Held>,
+) -> (BTreeMap<Key, Held>, Vec<Rejection>) {
+    let (mut held, mut troubles) = (BTreeMap::<Key, Held>::new(), contents.unreadable);
+    for Object { key, place, facts, warnings } in contents.objects {
+        for warning in warnings {
+            tracing::warn!(file = place, object = %key, "{warning}");
+        }
+        if let Some(first) = held.get(&key) {
+            let reason = format!("already in {}, the first in a file wins", first.place);
+            troubles.push(Rejection { object: key.to_string(), file: place, reason });
+            continue;
+        }
+        let facts = facts.map_err(|reason| {
+            troubles.push(Rejection { object: key.to_string(), file: place.clone(), reason });
+            old.remove(&key)
+        });
+        match facts {
+            Ok(facts) => held.insert(key, Held { facts, place }),
+            Err(Some(last_good)) => held.insert(key, last_good),
+            Err(None) => None,
+        };
+    }
+    tracing::debug!(file = name, objects = held.len(), of_other_kinds = contents.skipped, "read");
+    (held, troubles)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Rejection {
+    Rejection { object: String::new(), file: name.into(), reason: format!("cannot be read: {error}") }
+}
+
+/// The path given to [`Manifests::open`] leads nowhere.
+#[derive(Debug)]
+pub struct OpenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read manifests `{}`", self.path.display())
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The nodes and zones of a large cluster.
+const MIN_INTERNED: usize = 8192;

@@ -1,0 +1,46 @@
+//! YAML → JSON, as `kubectl` does before anything looks at an object: what an object may say is decided on JSON alone.
+//!
+//! Two readers. [`plain`] takes what machines and most people write (block style, one-line scalars and flow collections) at over
+//! 100 MB/s and declines the rest; [`general`] reads all of YAML at 8 MB/s. Ten thousand files of a hundred endpoints would cost the
+//! general reader 17 CPU seconds. Where both answer they answer the same, which property tests and a fuzz target hold them to.
+
+use std::fmt;
+
+mod general;
+mod plain;
+mod scalar;
+
+pub use general::to_json as general;
+pub use plain::to_json as plain;
+
+/// One document as JSON.
+///
+/// # Errors
+///
+/// What keeps it from being YAML, or from being read within bounds.
+pub fn to_json(document: &str) -> Result<String, Malformed> {
+    match plain(document) {
+        Some(json) => Ok(json),
+        None => general(document),
+    }
+}
+
+/// A text that is not YAML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where, counted from 1 at the start of the document; 1 when that is not known.
+    pub line: usize,
+    /// What the parser says.
+    pub message: String,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! The slow world: what tells us of Services. Publishes; never asks the data path anything.
+
+pub mod manifests;
