@@ -37,11 +37,12 @@ impl Surroundings {
     }
 }
 
-/// The process's variables, without those that are not Unicode: in a pod anything may be set, and `std::env::vars` panics at them.
+/// The process's variables. In a pod anything may be set, and `std::env::vars` panics at what is not Unicode: such names are left
+/// out, for none of ours is among them; such values show the replacement character, which no setting takes.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
 }
 
 /// Reads settings one by one.

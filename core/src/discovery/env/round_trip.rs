@@ -1,6 +1,7 @@
 //! What is written is read again, whatever the Services and whatever the order.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -24,37 +25,45 @@ fn services() -> impl Strategy<Value = Vec<Service>> {
     vec(service(), 0..6).prop_map(move |services| by_name(services).into_values().collect())
 }
 
+/// Few numbers, so that protocols share them; names that tell their protocol, and names that do not.
 fn service() -> impl Strategy<Value = Service> {
     let name = "[a-m]([a-m-]{0,6}[a-m])?";
     let address =
         any::<Ipv4Addr>().prop_filter("a Service's", |ip| !ip.is_unspecified() && !ip.is_multicast());
-    let ports = btree_map(
-        (1..100u16, select(&[Transport::Tcp, Transport::Udp, Transport::Sctp][..])),
-        any::<bool>(),
-        1..5,
-    );
-    (name, address, ports).prop_map(|(name, address, ports)| {
-        let names: Vec<String> = (0..ports.len()).map(|index| alloc::format!("{name}-{index}")).collect();
-        let nameless = ports.len() == 1 && ports.values().all(|&nameless| nameless);
-        let name_of = |index: usize| if nameless { "" } else { names[index].as_str() };
-        let mut ports: Vec<_> = ports
-            .keys()
-            .enumerate()
-            .map(|(index, &(port, transport))| (name_of(index), port, transport))
-            .collect();
+    let transport = select(&[Transport::Tcp, Transport::Udp, Transport::Sctp][..]);
+    let ports = btree_map((1..6u16, transport), any::<bool>(), 1..6);
+    (name, address, ports, any::<bool>()).prop_map(|(name, address, ports, first_is_nameless)| {
+        let mut ports: Vec<_> = ports.into_iter().enumerate().map(named).collect();
         ports.rotate_left(1);
-        tests::service(&name, &alloc::format!("{address}"), &ports)
+        if first_is_nameless {
+            ports[0].0.clear();
+        }
+        let ports: Vec<_> =
+            ports.iter().map(|(name, port, transport)| (&**name, *port, *transport)).collect();
+        tests::service(&name, &format!("{address}"), &ports)
     })
 }
 
-/// What survives: all but the order of the ports behind the first, and names where protocols share a number.
+fn named((index, ((port, transport), tells)): (usize, ((u16, Transport), bool))) -> (String, u16, Transport) {
+    let told = if tells { transport.as_str().to_ascii_lowercase() } else { "x".into() };
+    (format!("{told}-{index}"), port, transport)
+}
+
+/// All but the names of ports, and the order of those behind the first.
 fn essence(service: &Service) -> impl PartialEq + core::fmt::Debug + use<> {
-    let shared = |port: &Port| service.ports.iter().filter(|other| other.port == port.port).count() > 1;
-    let key = |port: &Port| (port.port, port.transport, (!shared(port)).then(|| port.name.clone()));
-    let mut ports: Vec<_> = service.ports.iter().map(key).collect();
-    let first = ports[0].clone();
-    ports.sort();
-    (service.name.clone(), service.cluster_ips.clone(), first, ports)
+    let mut keys: Vec<_> = service.ports.iter().map(|port| (port.port, port.transport)).collect();
+    let first = keys[0];
+    keys.sort_unstable();
+    (service.name.clone(), service.cluster_ips.clone(), first, keys)
+}
+
+/// A port that had a name has it, or, where protocols share its number, one that is made up and so misleads nobody.
+fn is_named_rightly(port: &Port, written: &Service) -> bool {
+    let sharing = written.ports.iter().filter(|other| other.port == port.port);
+    let is_shared = sharing.clone().count() > 1;
+    let had = sharing.filter(|other| other.transport == port.transport).map(|other| &*other.name).next();
+    let made_up = format!("port-{}-{}", port.port, port.transport.as_str().to_ascii_lowercase());
+    had == Some(&*port.name) || (*made_up == *port.name && (is_shared || had == Some("")))
 }
 
 fn read(variables: &[(String, String)]) -> Discovered {
@@ -71,10 +80,15 @@ proptest! {
         let mut variables = generate(&services, "shop", true);
         variables.sort_by_key(|(name, _)| foldhash::fast::FixedState::with_seed(seed).hash_one(name));
         let found = read(&variables);
-        let read: Vec<_> = found.services.iter().map(essence).collect();
         let mut written: Vec<_> = services.iter().collect();
         written.sort_by_key(|service| prefix(&service.name.name));
-        prop_assert_eq!(read, written.into_iter().map(essence).collect::<Vec<_>>());
+        let essences: Vec<_> = found.services.iter().map(essence).collect();
+        prop_assert_eq!(essences, written.iter().copied().map(essence).collect::<Vec<_>>());
+        for (service, written) in found.services.iter().zip(written) {
+            for port in &service.ports {
+                prop_assert!(is_named_rightly(port, written), "{:?} of {:?}", port, written);
+            }
+        }
     }
 
     #[test]

@@ -149,6 +149,13 @@ fn names_find_their_protocol_where_one_can_tell() {
 }
 
 #[test]
+fn only_the_first_port_does_without_a_name() {
+    let half_named = service("dns", "10.0.0.10", &[("", 53, Udp), ("zone", 53, Tcp)]);
+    let found = parsed(&generated(core::slice::from_ref(&half_named)));
+    assert_eq!(found, Discovered { services: [half_named].to_vec(), warnings: Vec::new() });
+}
+
+#[test]
 fn ipv6_is_bare_as_a_host_and_in_brackets_in_a_url() {
     let environment = "
         SIX_SERVICE_HOST=2001:db8::1

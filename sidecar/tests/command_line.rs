@@ -1,0 +1,45 @@
+//! The built binary, as a shell or the kubelet starts it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output};
+
+fn sidecar(arguments: &[&str], variables: &[(&str, &OsStr)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
+    command.args(arguments).env_clear().envs(variables.iter().copied());
+    command.output().expect("the binary is built")
+}
+
+fn check(output: &Output, code: i32, stdout_has: &str, stderr_has: &str) {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    assert!(stdout.contains(stdout_has) && stdout.is_empty() == stdout_has.is_empty(), "{stdout}");
+    assert!(stderr.contains(stderr_has) && stderr.is_empty() == stderr_has.is_empty(), "{stderr}");
+}
+
+#[test]
+fn help_is_an_answer() {
+    check(&sidecar(&["run", "--help"], &[]), 0, "SIDECAR_CONNECT_TIMEOUT", "");
+    check(&sidecar(&["--version"], &[]), 0, env!("CARGO_PKG_VERSION"), "");
+}
+
+#[test]
+fn check_prints_what_holds_and_does_not_run() {
+    let variables = [("SIDECAR_WORKERS", OsStr::new("3"))];
+    check(&sidecar(&["run", "--check", "--zone=a"], &variables), 0, "--zone", "");
+}
+
+#[test]
+fn mistakes_end_it_with_64_and_are_told_on_stderr() {
+    check(&sidecar(&["run", "--workers=0"], &[]), 64, "", "--workers `0`: expected a number from 1 to 64");
+    check(&sidecar(&["run", "--wokers=1"], &[]), 64, "", "'--workers'");
+    check(&sidecar(&["walk"], &[]), 64, "", "walk");
+    check(&sidecar(&[], &[]), 64, "", "run");
+}
+
+#[test]
+fn what_is_no_unicode_hurts_nobody_unless_it_is_a_setting() {
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    check(&sidecar(&["run", "--check"], &[("ODD", odd)]), 0, "--zone", "");
+    check(&sidecar(&["run", "--check"], &[("SIDECAR_ZONE", odd)]), 64, "", "SIDECAR_ZONE");
+}
