@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Why an object is refused: every mistake it has, as the API server would answer 422.
+/// Why an object is refused: every mistake it has (the first 64 of them), as the API server would answer 422.
 ///
 /// Shown as `Service "web" is invalid: spec.ports: Required value`; with several mistakes as `… is invalid: [a, b]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,12 +163,19 @@ impl Mistakes {
     }
 
     fn add(&mut self, at: Path<'_>, problem: String) {
+        if self.0.len() >= MAX_MISTAKES {
+            return;
+        }
         let mistake = Mistake { field: at.to_string(), problem };
         if !self.0.contains(&mistake) {
             self.0.push(mistake);
         }
     }
 }
+
+/// More than anybody mends before trying again. A slice may hold 1000 × 100 bad addresses, whose messages are 20 MB, and comparing
+/// each with all would take minutes.
+const MAX_MISTAKES: usize = 64;
 
 fn with_detail(problem: String, detail: &str) -> String {
     match detail {
@@ -180,6 +187,13 @@ fn with_detail(problem: String, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_has_an_end() {
+        let mut mistakes = Mistakes::default();
+        (0..100_000).for_each(|index| mistakes.required(Path::root("endpoints").index(index), ""));
+        assert_eq!(mistakes.len(), 64);
+    }
 
     #[test]
     fn one_mistake_stands_alone_and_several_stand_in_brackets() {

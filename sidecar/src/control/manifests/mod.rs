@@ -195,6 +195,18 @@ impl Manifests {
     }
 }
 
+/// What `text` says when it is all there is: what serves, and what does not. `file` is what rejections call it.
+pub fn read_text(file: &str, text: &str, rules: &Rules) -> (Vec<Change>, Vec<Rejection>) {
+    match objects::read(file, text, rules, &mut Interner::default()) {
+        Ok(contents) => {
+            let (held, troubles) = sift(file, contents, &mut BTreeMap::new());
+            let serving = held.iter().flat_map(|(key, held)| changes::between(key, None, Some(&held.facts)));
+            (serving.collect(), troubles)
+        }
+        Err(rejection) => (Vec::new(), vec![rejection]),
+    }
+}
+
 /// Tells the objects that serve from those that do not. An object that is refused stays what it was in `old`.
 fn sift(
     name: &str,
