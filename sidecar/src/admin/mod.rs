@@ -5,6 +5,7 @@
 mod answer;
 mod document;
 mod ready;
+mod seats;
 mod token;
 
 #[cfg(test)]
@@ -24,13 +25,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Effective;
 
 pub use ready::Ready;
+
+use seats::Seats;
 
 /// All that the pages show.
 pub struct Admin {
@@ -53,7 +55,7 @@ pub struct Admin {
 /// Answers whoever connects, until it is dropped.
 pub async fn serve(listeners: Vec<TcpListener>, admin: Admin) {
     let admin = Arc::new(admin);
-    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let seats = Arc::new(Seats::default());
     let mut doors = JoinSet::new();
     for listener in listeners {
         doors.spawn(accept(listener, admin.clone(), seats.clone()));
@@ -63,17 +65,17 @@ pub async fn serve(listeners: Vec<TcpListener>, admin: Admin) {
     std::future::pending().await
 }
 
-async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Seats>) {
     let mut connections = JoinSet::new();
     loop {
-        let seat = seats.clone().acquire_owned().await.expect("nobody closes the semaphore");
         while connections.try_join_next().is_some() {} // forget those that have ended
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Some(seat) = seats.take(peer.ip()) else { continue };
                 let admin = admin.clone();
                 connections.spawn(async move {
-                    let _seat = seat;
                     converse(stream, peer.ip(), &admin).await;
+                    drop(seat);
                 });
             }
             Err(error) => {
@@ -100,9 +102,6 @@ async fn converse(stream: TcpStream, peer: IpAddr, admin: &Admin) {
         Err(_) => tracing::debug!(%peer, "admin connection took too long"),
     }
 }
-
-/// The kubelet, Prometheus, some people, and their tools. 64 × (16 KiB in + 256 KiB out) = 17 MiB at worst.
-const CONNECTIONS_MAX: usize = 64;
 
 /// A peer has this long for a request's head.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);

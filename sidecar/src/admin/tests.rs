@@ -79,7 +79,10 @@ impl Got {
 }
 
 async fn send(address: SocketAddr, request: &str) -> Got {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    converse_by(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+async fn converse_by(mut stream: TcpStream, request: &str) -> Got {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = Vec::new();
     let _ = stream.read_to_end(&mut response).await; // a refusal may be followed by a reset
@@ -250,15 +253,21 @@ async fn a_request_that_is_too_long_or_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_peer_that_says_nothing_loses_its_seat() {
+async fn peers_that_say_nothing_keep_nobody_else_out_and_lose_their_seats() {
     let served = served().await;
     let mut silent = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
+    for _ in 0..seats::CONNECTIONS_PER_PEER_MAX {
         silent.push(TcpStream::connect(served.address).await.unwrap());
     }
-    let asked = tokio::spawn(async move { get(served.address, "/livez").await.status });
-    sleep(Duration::from_millis(50)).await;
-    assert!(!asked.is_finished(), "all seats should be taken");
+    let mut further = TcpStream::connect(served.address).await.unwrap();
+    assert_eq!(further.read(&mut [0]).await.unwrap(), 0);
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = other.connect(served.address).await.unwrap();
+    assert_eq!(converse_by(other, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
     tokio::time::pause();
-    assert_eq!(asked.await.unwrap(), 200);
+    sleep(HEADER_DEADLINE + Duration::from_millis(1)).await;
+    tokio::time::resume();
+    silent[0].read_to_end(&mut Vec::new()).await.unwrap();
+    assert_eq!(get(served.address, "/livez").await.status, 200);
 }

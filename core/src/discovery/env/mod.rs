@@ -8,6 +8,10 @@
 //! ```
 //! On the left, what Kubernetes means to be read: it tells numbers, and names where ports have some. On the right the set of Docker's
 //! links, which adds protocols and the ports beyond the first. `MY_DB_SERVICE_HOST` alone announces a Service; the rest adds to it.
+//!
+//! Names run into each other: the Services `foo` and `foo-service` both define `FOO_SERVICE_PORT`, and the kubelet keeps either. A number
+//! is `foo`'s, a URL `foo-service`'s; what either loses, its other variables tell. Where the value's shape does not decide, a variable
+//! belongs to the Service with the longer name.
 
 mod generate;
 mod parse;
