@@ -5,3 +5,14 @@ pub mod admin;
 pub mod config;
 pub mod control;
 pub mod log;
+
+pub use run::{RunError, run};
+
+mod clock;
+mod metrics;
+mod run;
+
+mod connection;
+mod listen;
+mod path;
+mod worker;

@@ -36,7 +36,13 @@ fn run(flags: &clap::ArgMatches) -> ExitCode {
     for name in &config.unknown_variables {
         tracing::warn!(name, "unknown variable, ignored");
     }
-    ExitCode::SUCCESS
+    match sidecar::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the sidecar cannot run");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What clap has to say: help and the version are answers, the rest are mistakes.

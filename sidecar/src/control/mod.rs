@@ -1,3 +1,6 @@
 //! The slow world: what tells us of Services. Publishes; never asks the data path anything.
 
 pub mod manifests;
+
+pub(crate) mod discovery;
+pub(crate) mod publish;

@@ -1,0 +1,42 @@
+//! The only module that reads the clock: everything else is given a [`Now`].
+#![expect(clippy::disallowed_methods, reason = "this is the one clock")]
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime};
+
+use svc_core::time::Now;
+
+/// The origin of every [`Now`] of this process.
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The time.
+pub(crate) fn now() -> Now {
+    Now(ORIGIN.elapsed())
+}
+
+/// The time of day, for people to read.
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+thread_local! {
+    static COARSE_MS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The time at the worker's last [`tick`], in ms since the origin (it wraps after 49 days: compare by [`coarse_since`]).
+/// Idle and header deadlines need no more than this, and it costs a load where the clock costs 25 ns.
+pub(crate) fn coarse_ms() -> u32 {
+    COARSE_MS.get()
+}
+
+/// How long ago `earlier_ms` was, in ms.
+pub(crate) fn coarse_since(earlier_ms: u32) -> u32 {
+    coarse_ms().wrapping_sub(earlier_ms)
+}
+
+/// Moves this thread's coarse time on; the worker's reaper calls it on each of its rounds.
+pub(crate) fn tick() {
+    let ms = ORIGIN.elapsed().as_millis();
+    COARSE_MS.set((ms & u128::from(u32::MAX)) as u32);
+}

@@ -1,0 +1,62 @@
+//! Puts snapshots in force.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use svc_core::inventory::{Change, Inventory, Settings};
+use svc_core::table::{Source, Table};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+
+/// The one writer of the table.
+pub(crate) struct Publisher {
+    inventory: Inventory,
+    table: Arc<ArcSwap<Table>>,
+    published: watch::Sender<u64>,
+    metrics: Arc<Metrics>,
+}
+
+impl Publisher {
+    pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Publisher {
+        let inventory = Inventory::new(settings(config));
+        let table = Arc::new(ArcSwap::new(inventory.table()));
+        Publisher { inventory, table, published: watch::Sender::new(0), metrics }
+    }
+
+    pub(crate) fn table(&self) -> Arc<ArcSwap<Table>> {
+        self.table.clone()
+    }
+
+    /// Changes with each snapshot.
+    pub(crate) fn published(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// Takes in what a source has learned. What changes nothing wakes nobody.
+    pub(crate) fn apply(&mut self, source: Source, changes: Vec<Change>) {
+        let Some(table) = self.inventory.apply(source, changes) else { return };
+        self.table.store(table);
+        self.metrics.published();
+        self.published.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let discovery = &config.discovery;
+    Settings {
+        sources: discovery.sources.clone(),
+        namespace: discovery.namespace.clone(),
+        cluster_domain: discovery.cluster_domain.clone(),
+        service_cidrs: discovery.service_cidrs.clone(),
+        external_ips_all: discovery.external_ips_all,
+        loopback_vips: config.listeners.loopback_vips.clone(),
+        app_ports: config.listeners.app_ports.clone(),
+        node_addresses: Vec::new(),
+    }
+}

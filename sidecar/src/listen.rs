@@ -1,0 +1,123 @@
+//! Listening sockets: one of each per worker, the kernel spreads the connections (`SO_REUSEPORT`).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use svc_core::address::{ClientAddr, Transport};
+use svc_core::table::Table;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::connection::{Door, serve};
+use crate::path::mesh::Mesh;
+
+/// Finds out whether an address can be had, and which port it gets if it asks for any.
+///
+/// Bound without `SO_REUSEPORT`: a second sidecar on the same address must fail, not take half of the connections in silence.
+pub(crate) fn probe(addr: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = bind(addr, false)?;
+    socket.listen(1)?;
+    Ok(socket.local_addr()?.as_socket().expect("a TCP socket has an IP address"))
+}
+
+/// Listens on an address that this process has probed.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bind(addr, true)?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind(addr: SocketAddr, share: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    if addr.is_ipv6() {
+        // `[::]` takes IPv4 too, whatever the system's default.
+        socket.set_only_v6(!addr.ip().is_unspecified())?;
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
+/// Connections that the kernel completes before we accept them; it caps this at `net.core.somaxconn` (4096).
+const BACKLOG: i32 = 4096;
+
+/// Accepts until the task is dropped; the connections go on without it.
+pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                let mesh = mesh.clone();
+                tokio::task::spawn_local(async move {
+                    Box::pin(serve(stream, ClientAddr(client), door, &mesh)).await;
+                });
+            }
+            Err(error) if is_clients_fault(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
+            }
+        }
+    }
+}
+
+/// The client gave up between the handshake and our accept.
+fn is_clients_fault(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A worker's listeners on the loopback VIPs of the snapshot's Services.
+#[derive(Default)]
+pub(crate) struct VipListeners {
+    tasks: BTreeMap<SocketAddr, JoinHandle<()>>,
+}
+
+impl VipListeners {
+    /// Listens where the snapshot says, and nowhere else. An address that cannot be had is tried again with the next snapshot.
+    pub(crate) fn follow(&mut self, table: &Table, mesh: &Rc<Mesh>) {
+        let wanted = addresses(table);
+        self.tasks.retain(|addr, task| {
+            let stays = wanted.contains(addr);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for addr in wanted {
+            if self.tasks.contains_key(&addr) {
+                continue;
+            }
+            match listen(addr) {
+                Ok(listener) => {
+                    let task = accept(listener, Door::LoopbackVip(addr), mesh.clone());
+                    self.tasks.insert(addr, tokio::task::spawn_local(task));
+                }
+                Err(error) => tracing::warn!(%addr, %error, "cannot listen on a loopback VIP"),
+            }
+        }
+    }
+}
+
+/// Every TCP port of every loopback VIP, but those that the application uses itself.
+fn addresses(table: &Table) -> std::collections::BTreeSet<SocketAddr> {
+    let of_entry = |entry: &std::sync::Arc<svc_core::table::Entry>| {
+        let vip = entry.loopback_vip?;
+        let ports = entry.targets.iter().map(|target| &target.port);
+        let ports = ports.filter(|port| port.transport == Transport::Tcp).map(|port| port.port);
+        let skipped = entry.skipped_ports.clone();
+        Some(
+            ports
+                .filter(move |port| !skipped.contains(port))
+                .map(move |port| SocketAddr::new(vip, port))
+                .collect::<Vec<_>>(),
+        )
+    };
+    table.entries().filter_map(of_entry).flatten().collect()
+}

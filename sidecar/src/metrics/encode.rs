@@ -1,0 +1,254 @@
+//! The counts as OpenMetrics, under the names of the contract.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use svc_core::outcome::Failure;
+
+use super::{BUCKETS_MS, Closed, Direction, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey, now_ms};
+
+/// The registry wants to own its collectors; the data path owns these counts.
+#[derive(Debug)]
+pub(super) struct Shared(pub(super) Arc<Metrics>);
+
+impl Collector for Shared {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+}
+
+impl Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let series: Vec<_> = {
+            let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+            series.iter().map(|(key, series)| (key.clone(), series.clone())).collect()
+        };
+        encode_requests(&mut encoder, &series)?;
+        encode_connections(&mut encoder, &series)?;
+        encode_by_failure(&mut encoder, "failures", "Connections and requests that failed", &self.failures)?;
+        encode_retries(&mut encoder, &self.retries)?;
+        for (name, help, count) in [
+            (
+                "detect_timeouts",
+                "Connections whose client said nothing in time to tell its protocol",
+                &self.detect_timeouts,
+            ),
+            ("informational_dropped", "1xx responses that were not passed on", &self.informational_dropped),
+            ("passed_through", "Captured connections to no Service of ours", &self.passed_through),
+            ("discovery_updates", "Snapshots put in force", &self.discovery_updates),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+        }
+        let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
+        encoder
+            .encode_descriptor(
+                "snapshot_age_seconds",
+                "Time since the snapshot was put in force",
+                None,
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&(age_ms as f64 / 1000.0))?;
+        encoder
+            .encode_descriptor("client_connections_open", "Open client connections", None, MetricType::Gauge)?
+            .encode_gauge(&(self.connections_open.load(Relaxed) as i64))?;
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        encoder
+            .encode_descriptor("build_info", "What runs", None, MetricType::Gauge)?
+            .encode_family(&build)?
+            .encode_gauge(&1_i64)
+    }
+}
+
+type Snapshot = [(SeriesKey, Arc<Series>)];
+
+fn encode_requests(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor("requests", "Requests answered", None, MetricType::Counter)?;
+    for (key, protocol, requests) in answered(all) {
+        for (index, count) in requests.by_status.iter().enumerate() {
+            let count = u64::from(count.load(Relaxed));
+            if count > 0 {
+                let code = (STATUS_BEGIN + index).to_string();
+                let labels = [
+                    ("direction", key.direction.as_str()),
+                    ("service", &key.service),
+                    ("endpoint", &key.endpoint),
+                    ("protocol", protocol.as_str()),
+                    ("code", &code),
+                ];
+                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+    }
+    let mut metric = encoder.encode_descriptor(
+        "request_duration_seconds",
+        "Time from a request's head to the last byte of its answer",
+        None,
+        MetricType::Histogram,
+    )?;
+    for (key, protocol, requests) in answered(all) {
+        let buckets: Vec<(f64, u64)> = BUCKETS_MS
+            .iter()
+            .map(|upper_ms| upper_ms / 1000.0)
+            .chain([f64::INFINITY])
+            .zip(requests.durations.iter().map(|count| count.load(Relaxed)))
+            .collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let labels = [
+            ("direction", key.direction.as_str()),
+            ("service", &key.service),
+            ("endpoint", &key.endpoint),
+            ("protocol", protocol.as_str()),
+        ];
+        let total = requests.total_us.load(Relaxed) as f64 / 1e6;
+        metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(total, count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+fn answered(all: &Snapshot) -> impl Iterator<Item = (&SeriesKey, Protocol, &super::Requests)> {
+    all.iter().flat_map(|(key, series)| {
+        [Protocol::Http1, Protocol::Http2, Protocol::Grpc]
+            .into_iter()
+            .zip(&series.requests)
+            .filter_map(move |(protocol, requests)| Some((key, protocol, &**requests.get()?)))
+    })
+}
+
+fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
+    let labels = |key: &SeriesKey, more: Option<(&'static str, &'static str)>| -> Vec<(&str, String)> {
+        let mut labels = vec![
+            ("direction", key.direction.as_str().to_owned()),
+            ("service", key.service.to_string()),
+            ("endpoint", key.endpoint.to_string()),
+        ];
+        labels.extend(more.map(|(name, value)| (name, value.to_owned())));
+        labels
+    };
+    let counter = |metric: &mut MetricEncoder<'_>, labels: Vec<(&str, String)>, count: &AtomicU64| {
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)
+    };
+    let mut metric = encoder.encode_descriptor(
+        "connections_opened",
+        "Connections opened to endpoints",
+        None,
+        MetricType::Counter,
+    )?;
+    for (key, series) in all {
+        counter(&mut metric, labels(key, None), &series.opened)?;
+    }
+    let mut metric = encoder.encode_descriptor(
+        "connections_closed",
+        "Connections to endpoints that closed",
+        None,
+        MetricType::Counter,
+    )?;
+    for (key, series) in all {
+        for how in [Closed::Done, Closed::Failed] {
+            counter(&mut metric, labels(key, Some(("reason", how.as_str()))), &series.closed[how as usize])?;
+        }
+    }
+    let mut metric = encoder.encode_descriptor(
+        "connections_open",
+        "Open connections to endpoints",
+        None,
+        MetricType::Gauge,
+    )?;
+    for (key, series) in all {
+        metric.encode_family(&labels(key, None))?.encode_gauge(&(series.open.load(Relaxed) as i64))?;
+    }
+    let mut metric =
+        encoder.encode_descriptor("bytes", "Payload bytes relayed", None, MetricType::Counter)?;
+    for (key, series) in all {
+        counter(&mut metric, labels(key, Some(("flow", "to_upstream"))), &series.to_upstream_bytes)?;
+        counter(&mut metric, labels(key, Some(("flow", "to_client"))), &series.to_client_bytes)?;
+    }
+    Ok(())
+}
+
+fn encode_by_failure(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    counts: &[AtomicU64],
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for failure in Failure::ALL {
+        let count = counts[failure as usize].load(Relaxed);
+        let labels = [("code", failure.verdict().code)];
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    }
+    Ok(())
+}
+
+fn encode_retries(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
+    let mut metric =
+        encoder.encode_descriptor("retries", "Requests sent again", None, MetricType::Counter)?;
+    for failure in Failure::ALL {
+        let count = counts[failure as usize].load(Relaxed);
+        if count > 0 {
+            let labels = [("reason", failure.verdict().code)];
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+    }
+    Ok(())
+}
+
+impl Direction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Direction::Outbound => "outbound",
+        }
+    }
+}
+
+impl Protocol {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Http1 => "http/1.1",
+            Protocol::Http2 => "h2",
+            Protocol::Grpc => "grpc",
+        }
+    }
+}
+
+impl Closed {
+    fn as_str(self) -> &'static str {
+        match self {
+            Closed::Done => "done",
+            Closed::Failed => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_names_are_the_contracts() {
+        let metrics = Metrics::new();
+        let series = metrics.series(SeriesKey {
+            direction: Direction::Outbound,
+            service: "shop/web".into(),
+            endpoint: "10.1.0.1:80".into(),
+        });
+        series.opened.fetch_add(1, Relaxed);
+        series.open.fetch_add(1, Relaxed);
+        series.answered(Protocol::Http1, 200, Duration::from_micros(700));
+        series.answered(Protocol::Grpc, 503, Duration::from_secs(40));
+        series.closed(Closed::Done);
+        metrics.failed(Failure::NoEndpoints);
+        metrics.retried(Failure::ConnectRefused);
+        let text = metrics.renderer()();
+        let stable: Vec<_> =
+            text.lines().filter(|line| !line.starts_with("svcmesh_snapshot_age_seconds")).collect();
+        insta::assert_snapshot!(stable.join("\n"));
+    }
+}

@@ -1,0 +1,176 @@
+//! One record per connection and per request, whatever happens: its `Drop` is also an answer.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use hyper::Method;
+use svc_core::outcome::Failure;
+use svc_core::time::Now;
+
+use super::mesh::Mesh;
+use super::upstream::Upstream;
+use crate::access_log::{Kind, Record};
+use crate::clock;
+use crate::metrics::{Direction, Protocol, SeriesKey};
+
+/// The account of one request, or of one opaque connection.
+#[must_use = "an account that is dropped at once says that the client went away"]
+pub(crate) struct Account {
+    mesh: Rc<Mesh>,
+    client: SocketAddr,
+    protocol: Protocol,
+    begun: Now,
+    /// `namespace/name`, once it is known.
+    service: Option<Arc<str>>,
+    upstream: Option<Rc<Upstream>>,
+    status: u16,
+    outcome: Outcome,
+    pub(crate) to_upstream_bytes: u64,
+    pub(crate) to_client_bytes: u64,
+    retries: u32,
+    /// What only the access log wants; absent when there is none, so that nobody pays for it.
+    details: Option<Box<Details>>,
+}
+
+/// The parts of a request's head that are logged.
+pub(crate) struct Details {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) host: String,
+}
+
+enum Outcome {
+    /// Nobody has said yet: if it stays so, the client went away.
+    Open,
+    Done,
+    Failed(Failure),
+}
+
+impl Account {
+    pub(crate) fn open(mesh: &Rc<Mesh>, client: SocketAddr, protocol: Protocol) -> Account {
+        Account {
+            mesh: mesh.clone(),
+            client,
+            protocol,
+            begun: clock::now(),
+            service: None,
+            upstream: None,
+            status: 0,
+            outcome: Outcome::Open,
+            to_upstream_bytes: 0,
+            to_client_bytes: 0,
+            retries: 0,
+            details: None,
+        }
+    }
+
+    pub(crate) fn set_details(&mut self, details: impl FnOnce() -> Details) {
+        if self.mesh.access_log.is_some() {
+            self.details = Some(Box::new(details()));
+        }
+    }
+
+    /// The Service is known.
+    pub(crate) fn serves(&mut self, service: &Arc<str>) {
+        self.service = Some(service.clone());
+    }
+
+    /// An endpoint is about to be tried.
+    pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>) {
+        self.upstream = Some(upstream.clone());
+    }
+
+    /// An endpoint failed, and another is tried.
+    pub(crate) fn retried(&mut self, because: Failure) {
+        self.retries += 1;
+        self.mesh.metrics.retried(because);
+    }
+
+    /// The head of the answer is on its way.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
+    }
+
+    /// All went well to the last byte.
+    pub(crate) fn done(&mut self) {
+        if let Outcome::Open = self.outcome {
+            self.outcome = Outcome::Done;
+        }
+    }
+
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        if self.status == 0 {
+            self.status = failure.verdict().status;
+        }
+        self.outcome = Outcome::Failed(failure);
+    }
+
+    /// Ends the account of something that never was a request or a connection to an endpoint.
+    pub(crate) fn fail(mut self, failure: Failure) {
+        self.failed(failure);
+    }
+
+    fn record_metrics(&self, failure: Option<Failure>, took: std::time::Duration) {
+        if let Some(failure) = failure {
+            self.mesh.metrics.failed(failure);
+        }
+        let status = match self.status {
+            0 => failure.map_or(0, |failure| failure.verdict().status),
+            status => status,
+        };
+        let add = |series: &crate::metrics::Series| {
+            series.to_upstream_bytes.fetch_add(self.to_upstream_bytes, Relaxed);
+            series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
+            series.answered(self.protocol, status, took);
+        };
+        match &self.upstream {
+            Some(upstream) => add(&upstream.series),
+            None => add(&self.mesh.metrics.series(SeriesKey {
+                direction: Direction::Outbound,
+                service: self.service.clone().unwrap_or_default(),
+                endpoint: Arc::default(),
+            })),
+        }
+    }
+
+    fn record_log(&mut self, failure: Option<Failure>, took: std::time::Duration) {
+        let Some(log) = &self.mesh.access_log else { return };
+        let details = self.details.take();
+        let (method, path, host) = match details {
+            Some(details) => (Some(details.method.to_string()), Some(details.path), Some(details.host)),
+            None => (None, None, None),
+        };
+        log.write(Record {
+            time: clock::wall(),
+            kind: if self.protocol == Protocol::Tcp { Kind::Connection } else { Kind::Request },
+            client: self.client,
+            service: self.service.clone(),
+            endpoint: self.upstream.as_ref().map(|upstream| upstream.addr),
+            protocol: self.protocol.as_str(),
+            method,
+            path,
+            host,
+            status: (self.status != 0).then_some(self.status),
+            code: failure.map(|failure| failure.verdict().code),
+            bytes_in: self.to_upstream_bytes,
+            bytes_out: self.to_client_bytes,
+            duration: took,
+            retries: self.retries,
+        });
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let failure = match self.outcome {
+            Outcome::Open => Some(Failure::ClientGone),
+            Outcome::Done => None,
+            Outcome::Failed(failure) => Some(failure),
+        };
+        let took = clock::now().since(self.begun);
+        self.record_metrics(failure, took);
+        self.record_log(failure, took);
+    }
+}

@@ -1,0 +1,206 @@
+//! Bodies on their way through: counted, never collected.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use svc_core::outcome::Failure;
+
+use super::account::Account;
+use super::gate::Gate;
+use super::roster::Pulse;
+use super::upstream::{Http1, Slot, Upstream, poll_unwoken};
+
+/// A client's request body, which an attempt takes only when its endpoint wants it.
+pub(crate) struct RequestBody {
+    incoming: RefCell<Incoming>,
+    touched: Cell<bool>,
+    bytes: Cell<u64>,
+    gate: Option<Arc<Gate>>,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Rc<RequestBody> {
+        Rc::new(RequestBody {
+            incoming: RefCell::new(incoming),
+            touched: Cell::new(false),
+            bytes: Cell::new(0),
+            gate,
+        })
+    }
+
+    /// Nothing of it has been taken, so that it can be sent again.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.touched.get()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+}
+
+/// The request body of one attempt.
+pub(crate) enum UpstreamBody {
+    Empty,
+    Client(Rc<RequestBody>),
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let UpstreamBody::Client(body) = &*self else { return Poll::Ready(None) };
+        if body.gate.as_ref().is_some_and(|gate| gate.poll_open(cx).is_pending()) {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut *body.incoming.borrow_mut()).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            body.touched.set(true);
+            body.bytes.set(body.bytes.get() + frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            UpstreamBody::Empty => true,
+            UpstreamBody::Client(body) => body.incoming.borrow().is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            UpstreamBody::Empty => SizeHint::with_exact(0),
+            UpstreamBody::Client(body) => body.incoming.borrow().size_hint(),
+        }
+    }
+}
+
+/// The body of a response, with the account that is closed by its last byte.
+pub(crate) struct ResponseBody {
+    source: Source,
+    request: Option<Rc<RequestBody>>,
+    /// Absent for `101 Switching Protocols`: the tunnel keeps it.
+    account: Option<Account>,
+    pulse: Option<Arc<Pulse>>,
+}
+
+/// Where a response's bytes come from.
+pub(crate) enum Source {
+    /// Ourselves.
+    Local(Bytes),
+    /// A connection that this body drives, and gives back when it has ended.
+    Http1 { incoming: Incoming, connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
+    /// A stream of a shared connection.
+    Http2 { incoming: Incoming, _slot: Slot },
+}
+
+impl ResponseBody {
+    /// The body of an endpoint's response.
+    pub(crate) fn new(
+        source: Source,
+        request: Option<Rc<RequestBody>>,
+        mut account: Account,
+        pulse: Option<Arc<Pulse>>,
+    ) -> ResponseBody {
+        if source.is_end_stream() {
+            account.done();
+        }
+        ResponseBody { source, request, account: Some(account), pulse }
+    }
+
+    /// A short answer of our own; `account` has its outcome already.
+    pub(crate) fn local(text: impl Into<Bytes>, account: Account, pulse: Option<Arc<Pulse>>) -> ResponseBody {
+        ResponseBody { source: Source::Local(text.into()), request: None, account: Some(account), pulse }
+    }
+
+    /// Nothing follows the head but a tunnel.
+    pub(crate) fn tunnel() -> ResponseBody {
+        ResponseBody { source: Source::Local(Bytes::new()), request: None, account: None, pulse: None }
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Http2 { incoming, .. } => Pin::new(incoming).poll_frame(cx),
+            Source::Http1 { incoming, connection, upstream } => {
+                let mut polled = poll_unwoken(incoming);
+                if let (Poll::Pending, Some(connection)) = (&polled, connection.as_mut()) {
+                    connection.drive(cx);
+                    polled = poll_unwoken(incoming);
+                }
+                let ended = matches!(polled, Poll::Ready(None)) || incoming.is_end_stream();
+                if let Some(connection) = connection.take_if(|_| ended) {
+                    upstream.give_back(connection, cx);
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Source::Local(bytes) => bytes.is_empty(),
+            Source::Http1 { incoming, .. } | Source::Http2 { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let body = &mut *self;
+        let polled = body.source.poll_frame(cx);
+        let Some(account) = &mut body.account else { return polled };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                account.to_client_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if body.source.is_end_stream() {
+                    account.done();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => account.failed(Failure::Truncated),
+            Poll::Ready(None) => account.done(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Http1 { incoming, .. } | Source::Http2 { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let (Some(account), Some(request)) = (&mut self.account, &self.request) {
+            account.to_upstream_bytes = request.bytes();
+        }
+        if let Some(pulse) = &self.pulse {
+            pulse.idle();
+        }
+    }
+}

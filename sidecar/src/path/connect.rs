@@ -1,0 +1,55 @@
+//! Opening a connection to an endpoint.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use svc_core::outcome::Failure;
+use tokio::net::TcpStream;
+
+use super::mesh::Mesh;
+
+/// Opens a connection within `--connect-timeout`.
+///
+/// # Errors
+/// [`Failure::Loop`] for one of our own listeners; else how the endpoint failed.
+pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Failure> {
+    if mesh.is_own(addr) {
+        return Err(Failure::Loop);
+    }
+    match tokio::time::timeout(mesh.config.deadlines.connect, TcpStream::connect(addr)).await {
+        Err(_elapsed) => Err(Failure::ConnectTimeout),
+        Ok(Err(error)) => Err(failure(&error)),
+        Ok(Ok(stream)) => {
+            prepare(&stream);
+            Ok(stream)
+        }
+    }
+}
+
+fn failure(error: &io::Error) -> Failure {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut};
+    let kind = error.kind();
+    if matches!(kind, ConnectionRefused | ConnectionReset) {
+        Failure::ConnectRefused
+    } else if kind == TimedOut {
+        Failure::ConnectTimeout
+    } else {
+        Failure::Unreachable
+    }
+}
+
+/// Sets what every socket of ours has. A socket that refuses an option is already dead, and its next use says so.
+pub(crate) fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER));
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
+}
+
+/// An idle peer is probed after this long; conntrack entries and NAT mappings commonly live for five minutes or more.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+
+/// Data that is not acknowledged for this long means that the peer is gone: the kernel's default is a quarter of an hour.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,205 @@
+//! One exchange: a client's request to an endpoint, and its response back.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::http::response::Parts;
+use hyper::{Method, Request, Response, Version};
+use svc_core::balance::Tried;
+use svc_core::outcome::Failure;
+use svc_core::protocol::Hint;
+use svc_core::retry::{self, Attempt};
+
+use super::account::{Account, Details};
+use super::body::{RequestBody, ResponseBody, Source};
+use super::mesh::{Mesh, Route};
+use super::request::{self, Outgoing, strip_hop};
+use super::resolve::Origin;
+use super::respond::{self, Dialect};
+use super::upgrade;
+use super::upstream::Upstream;
+use crate::metrics::Protocol;
+
+/// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
+pub(crate) async fn exchange(
+    request: Request<Incoming>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+) -> Response<ResponseBody> {
+    let dialect = Dialect::of(request.version(), request.headers());
+    let mut account = Account::open(mesh, origin.client.0, protocol(&request, dialect));
+    account.set_details(|| Details::of(&request));
+    if request.method() == Method::CONNECT {
+        return Box::pin(upgrade::connect(request, origin, mesh, account)).await;
+    }
+    if let Some(wanted) = upgrade::wanted(&request) {
+        return Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await;
+    }
+    let answered = {
+        let carrying = pin!(carry(request, dialect, origin, mesh, &mut account));
+        within(mesh.config.deadlines.request, carrying).await
+    };
+    match answered {
+        Ok(answer) => answer.into_response(origin, account),
+        Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+    }
+}
+
+/// Sends the request to one endpoint after another, until one answers or none may be tried any more.
+async fn carry(
+    request: Request<Incoming>,
+    dialect: Dialect,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
+    let authority = request::authority(&request)?;
+    let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
+    account.serves(&route.port.label);
+    let version = endpoint_version(&route, request.version(), dialect);
+    let outgoing = Outgoing::new(request, authority, origin)?;
+    let mut attempts = Attempts::default();
+    loop {
+        let upstream = attempts.next(&route, mesh)?;
+        account.tries(&upstream);
+        let forwarding = pin!(forward(&outgoing, version, &upstream, mesh));
+        match within(mesh.config.deadlines.per_try, forwarding).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => attempts.failed(failure, &outgoing, &upstream)?,
+        }
+        account.retried(attempts.last.expect("an attempt has just failed"));
+    }
+}
+
+/// The endpoints that a request has been tried on.
+#[derive(Default)]
+pub(crate) struct Attempts {
+    tried: Tried,
+    count: usize,
+    current: Option<svc_core::endpoints::EndpointId>,
+    pub(crate) last: Option<Failure>,
+}
+
+impl Attempts {
+    /// The endpoint to try next, or why there is none.
+    pub(crate) fn next(&mut self, route: &Route, mesh: &Mesh) -> Result<Rc<Upstream>, Failure> {
+        let (id, upstream) = route.pick(mesh, &self.tried, self.last)?;
+        self.current = Some(id);
+        Ok(upstream)
+    }
+
+    /// Takes note of a failure; an error when the request must not be tried again.
+    pub(crate) fn failed(
+        &mut self,
+        failure: Failure,
+        outgoing: &Outgoing,
+        upstream: &Upstream,
+    ) -> Result<(), Failure> {
+        self.count += 1;
+        let (idempotent, body_whole) = (outgoing.idempotent, outgoing.body_is_whole());
+        if !retry::again(failure, Attempt { tried: self.count, idempotent, body_whole }) {
+            return Err(failure);
+        }
+        self.last = Some(failure);
+        match (failure, self.current) {
+            // The endpoint is well: only the connection was old.
+            (Failure::Unprocessed, _) => upstream.forget_idle(),
+            (_, Some(id)) => self.tried.insert(id),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// An endpoint's answer, so far its head.
+struct Answer {
+    head: Parts,
+    source: Source,
+    request: Option<Rc<RequestBody>>,
+}
+
+impl Answer {
+    fn into_response(self, origin: &Origin, mut account: Account) -> Response<ResponseBody> {
+        account.answered(self.head.status.as_u16());
+        let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone());
+        Response::from_parts(self.head, body)
+    }
+}
+
+/// Sends the request to one endpoint and waits for the head of its response.
+async fn forward(
+    outgoing: &Outgoing,
+    version: Version,
+    upstream: &Rc<Upstream>,
+    mesh: &Mesh,
+) -> Result<Answer, Failure> {
+    let (response, source): (Parts, _) = if version == Version::HTTP_2 {
+        let mut slot = Box::pin(upstream.stream(mesh)).await?;
+        let (head, incoming) = slot.send(outgoing.http2()?).await?.into_parts();
+        (head, Source::Http2 { incoming, _slot: slot })
+    } else {
+        let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
+        };
+        let (head, incoming) = connection.send(outgoing.http1()?).await?.into_parts();
+        let connection = match incoming.is_end_stream() {
+            false => Some(connection),
+            true => {
+                upstream.give_back(connection, &mut Context::from_waker(Waker::noop()));
+                None
+            }
+        };
+        (head, Source::Http1 { incoming, connection, upstream: upstream.clone() })
+    };
+    let mut head = response;
+    head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
+    strip_hop(&mut head.headers);
+    Ok(Answer { head, source, request: outgoing.body.clone() })
+}
+
+/// The version that endpoints of this route are spoken to in: what the port declares, else the client's own.
+fn endpoint_version(route: &Route, client: Version, dialect: Dialect) -> Version {
+    match route.hint {
+        Hint::Http2 => Version::HTTP_2,
+        Hint::Http1 if dialect == Dialect::Grpc => Version::HTTP_2,
+        Hint::Http1 => Version::HTTP_11,
+        Hint::Http | Hint::Unknown | Hint::Opaque if client == Version::HTTP_2 => Version::HTTP_2,
+        Hint::Http | Hint::Unknown | Hint::Opaque => Version::HTTP_11,
+    }
+}
+
+fn protocol(request: &Request<Incoming>, dialect: Dialect) -> Protocol {
+    match (dialect, request.version()) {
+        (Dialect::Grpc, _) => Protocol::Grpc,
+        (Dialect::Http, Version::HTTP_2) => Protocol::Http2,
+        (Dialect::Http, _) => Protocol::Http1,
+    }
+}
+
+impl Details {
+    fn of(request: &Request<Incoming>) -> Details {
+        let host = request::authority(request).ok();
+        Details {
+            method: request.method().clone(),
+            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            host: host.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice.
+pub(crate) async fn within<T>(
+    limit: Option<Duration>,
+    future: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+) -> Result<T, Failure> {
+    match limit {
+        None => future.await,
+        Some(limit) => tokio::time::timeout(limit, future).await.unwrap_or(Err(Failure::ResponseTimeout)),
+    }
+}

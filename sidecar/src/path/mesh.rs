@@ -1,0 +1,212 @@
+//! A worker's world: the snapshot, what it keeps of ports and endpoints, and what it shares with the others.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use svc_core::address::{EndpointAddr, ServiceName, Transport};
+use svc_core::balance::{Balancer, Policy, Tried};
+use svc_core::endpoints::{Endpoint, EndpointId};
+use svc_core::outcome::Failure;
+use svc_core::protocol::{Hint, hint};
+use svc_core::table::{Table, Target};
+
+use super::roster::Roster;
+use super::upstream::Upstream;
+use crate::access_log::AccessLog;
+use crate::config::Config;
+use crate::metrics::{Direction, Metrics, Series, SeriesKey};
+
+/// What every connection of a worker needs. Nothing in it is shared with another thread but `shared`, `table` and `metrics`.
+pub(crate) struct Mesh {
+    pub(crate) config: Arc<Config>,
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) roster: Roster,
+    shared: Arc<Shared>,
+    ports: RefCell<HashMap<PortKey, Rc<PortState>>>,
+    upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
+    draw: Cell<u64>,
+}
+
+/// What all workers share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Every address that this process listens on.
+    pub(crate) bound: ArcSwap<Vec<SocketAddr>>,
+    /// Open client connections.
+    pub(crate) connections: AtomicU64,
+}
+
+/// Names a Service port across snapshots.
+pub(crate) type PortKey = (ServiceName, u16, Transport);
+
+fn port_key(target: &Target) -> PortKey {
+    (target.service.name.clone(), target.port.port, target.port.transport)
+}
+
+/// What a worker keeps of a Service port.
+pub(crate) struct PortState {
+    /// `namespace/name`, as labels have it.
+    pub(crate) label: Arc<str>,
+    balancer: RefCell<Balancer>,
+}
+
+/// One port of one Service, in one snapshot.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) target: Arc<Target>,
+    pub(crate) port: Rc<PortState>,
+    pub(crate) hint: Hint,
+}
+
+impl Mesh {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        table: Arc<ArcSwap<Table>>,
+        metrics: Arc<Metrics>,
+        access_log: Option<AccessLog>,
+        shared: Arc<Shared>,
+        seed: u64,
+    ) -> Rc<Mesh> {
+        Rc::new(Mesh {
+            config,
+            table,
+            metrics,
+            access_log,
+            roster: Roster::default(),
+            shared,
+            ports: RefCell::default(),
+            upstreams: RefCell::default(),
+            draw: Cell::new(seed | 1),
+        })
+    }
+
+    /// The route to a Service port.
+    pub(crate) fn route(&self, target: &Arc<Target>) -> Route {
+        Route { target: target.clone(), port: self.port(target), hint: hint(&target.port) }
+    }
+
+    fn port(&self, target: &Target) -> Rc<PortState> {
+        let policy = Policy::of(&target.service);
+        let mut ports = self.ports.borrow_mut();
+        let state =
+            ports.entry(port_key(target)).or_insert_with(|| PortState::new(&target.service.name, policy));
+        if state.balancer.borrow().policy() != policy {
+            *state = PortState::new(&target.service.name, policy);
+        }
+        state.clone()
+    }
+
+    /// What this worker keeps of an endpoint.
+    fn upstream(&self, endpoint: &Endpoint, route: &Route) -> Rc<Upstream> {
+        let mut upstreams = self.upstreams.borrow_mut();
+        let new = || {
+            let endpoint_label = endpoint.addr.to_string().into();
+            let series = self.series(route.port.label.clone(), endpoint_label);
+            Rc::new(Upstream::new(port_key(&route.target), endpoint.addr.0, series))
+        };
+        upstreams.entry(endpoint.id).or_insert_with(new).clone()
+    }
+
+    /// A destination that belongs to no Service. Its address is no label: clients choose it.
+    pub(crate) fn stranger(&self, addr: SocketAddr) -> Rc<Upstream> {
+        let nobody = ServiceName::new("", "");
+        let series = self.series(Arc::default(), Arc::default());
+        Rc::new(Upstream::new((nobody, addr.port(), Transport::Tcp), addr, series))
+    }
+
+    fn series(&self, service: Arc<str>, endpoint: Arc<str>) -> Arc<Series> {
+        self.metrics.series(SeriesKey { direction: Direction::Outbound, service, endpoint })
+    }
+
+    /// Lets go of what belongs to ports and endpoints that the snapshot no longer has. Connections in use go on.
+    /// Costs as much as this worker uses, whatever the size of the snapshot.
+    pub(crate) fn prune(&self) {
+        let table = self.table.load_full();
+        let target = |key: &PortKey| table.by_name(&key.0)?.target(key.2, key.1);
+        self.ports.borrow_mut().retain(|key, _| target(key).is_some());
+        self.upstreams.borrow_mut().retain(|id, upstream| {
+            let endpoint =
+                target(&upstream.of).and_then(|target| target.endpoints.at(EndpointAddr(upstream.addr)));
+            let stays = endpoint.is_some_and(|endpoint| endpoint.id == *id);
+            if !stays {
+                upstream.leave();
+            }
+            stays
+        });
+    }
+
+    /// Closes idle connections to endpoints that have been idle for too long.
+    pub(crate) fn reap_upstreams(&self) {
+        for upstream in self.upstreams.borrow().values() {
+            upstream.reap();
+        }
+    }
+
+    /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
+    pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
+        self.shared.bound.load().iter().any(|own| {
+            own.port() == addr.port()
+                && (own.ip() == addr.ip() || (own.ip().is_unspecified() && is_local(addr.ip())))
+        })
+    }
+
+    /// The next draw of chance: xorshift64*, seeded once per worker from the system's own. It spreads load; it keeps no secret.
+    pub(crate) fn draw(&self) -> u64 {
+        let mut draw = self.draw.get();
+        draw ^= draw >> 12;
+        draw ^= draw << 25;
+        draw ^= draw >> 27;
+        self.draw.set(draw);
+        draw.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Admits one more client connection, unless `--max-connections` are open.
+    pub(crate) fn admit(&self) -> Option<Admission> {
+        let before = self.shared.connections.fetch_add(1, Relaxed);
+        let admission = Admission { shared: self.shared.clone() };
+        (before < self.config.limits.connections_max as u64).then_some(admission)
+    }
+}
+
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+/// One admitted client connection.
+pub(crate) struct Admission {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+impl PortState {
+    fn new(name: &ServiceName, policy: Policy) -> Rc<PortState> {
+        Rc::new(PortState { label: name.to_string().into(), balancer: RefCell::new(Balancer::new(policy)) })
+    }
+}
+
+impl Route {
+    /// The endpoint to try next; the failure of the last attempt when there is none left.
+    pub(crate) fn pick(
+        &self,
+        mesh: &Mesh,
+        tried: &Tried,
+        last: Option<Failure>,
+    ) -> Result<(EndpointId, Rc<Upstream>), Failure> {
+        let usable = self.target.endpoints.usable();
+        let endpoint = self.port.balancer.borrow_mut().pick(usable, tried, mesh.draw());
+        let endpoint = endpoint.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
+        Ok((endpoint.id, mesh.upstream(endpoint, self)))
+    }
+}

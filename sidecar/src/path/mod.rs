@@ -1,0 +1,28 @@
+//! The trip of a connection, stage by stage, in the order it takes them.
+
+pub(crate) mod account;
+pub(crate) mod mesh;
+pub(crate) mod roster;
+pub(crate) mod spawn;
+
+pub(crate) mod original_dst;
+
+pub(crate) mod detect;
+pub(crate) mod io;
+
+pub(crate) mod http;
+
+pub(crate) mod forward;
+pub(crate) mod request;
+pub(crate) mod resolve;
+
+pub(crate) mod connect;
+pub(crate) mod upstream;
+
+pub(crate) mod body;
+pub(crate) mod gate;
+pub(crate) mod respond;
+
+pub(crate) mod tcp;
+pub(crate) mod tunnel;
+pub(crate) mod upgrade;

@@ -1,0 +1,250 @@
+//! A client's request, made ready for an endpoint: read in one way only, without what belonged to the client's hop, and with the
+//! truth about where it came from.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Request, Uri, Version};
+use svc_core::forwarding::{FORWARDING, forwarded_element, is_hop_by_hop, nominated};
+use svc_core::outcome::Failure;
+use svc_core::retry;
+use svc_proto::names;
+
+use super::body::{RequestBody, UpstreamBody};
+use super::gate::Gate;
+use super::resolve::Origin;
+
+/// A request that can be sent, and sent again as long as its body is whole.
+pub(crate) struct Outgoing {
+    parts: Parts,
+    authority: HeaderValue,
+    pub(crate) body: Option<Rc<RequestBody>>,
+    gate: Option<Arc<Gate>>,
+    /// `te: trailers` was said; it belongs to a hop, and HTTP/2 endpoints (gRPC's among them) want it on theirs.
+    trailers: bool,
+    pub(crate) idempotent: bool,
+}
+
+/// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2).
+///
+/// # Errors
+/// [`Failure::BadRequest`] when there is none, or more than one reading.
+pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() {
+        return Err(Failure::BadRequest);
+    }
+    match (request.uri().authority(), host) {
+        (Some(target), host) => {
+            let agrees =
+                host.is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()));
+            // RFC 9113 §8.3.1: an HTTP/2 request whose Host differs from :authority is malformed.
+            if request.version() == Version::HTTP_2 && !agrees {
+                return Err(Failure::BadRequest);
+            }
+            HeaderValue::from_str(target.as_str()).map_err(|_| Failure::BadRequest)
+        }
+        (None, Some(host)) => Ok(host.clone()),
+        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
+        (None, None) => Err(Failure::BadRequest),
+    }
+}
+
+impl Outgoing {
+    /// Makes `request` ready. Header edits are done once, whatever the number of attempts.
+    pub(crate) fn new(
+        request: Request<Incoming>,
+        authority: HeaderValue,
+        origin: &Origin,
+    ) -> Result<Outgoing, Failure> {
+        let (mut parts, incoming) = request.into_parts();
+        let idempotent = retry::is_idempotent(parts.method.as_str());
+        let trailers = says_trailers(&parts.headers);
+        let gate = takes_expectation(&mut parts).then(Gate::new);
+        strip_hop(&mut parts.headers);
+        set_forwarding(&mut parts.headers, &authority, origin);
+        let empty = incoming.is_end_stream();
+        let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
+        Ok(Outgoing { parts, authority, body, gate, trailers, idempotent })
+    }
+
+    pub(crate) fn body_is_whole(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.is_whole())
+    }
+
+    /// The request of one attempt over HTTP/1. The head is copied: the endpoint may turn out to have closed the connection just
+    /// now, and the request must then be there to be sent again.
+    pub(crate) fn http1(&self) -> Result<Request<UpstreamBody>, Failure> {
+        let mut request = self.request(Version::HTTP_11);
+        if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
+            *request.uri_mut() = origin_form(&self.parts.uri);
+        }
+        request.headers_mut().insert(header::HOST, self.authority.clone());
+        if self.parts.version == Version::HTTP_2 {
+            join_cookies(request.headers_mut());
+        }
+        if let Some(gate) = &self.gate {
+            request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+            gate.watch(&mut request);
+        }
+        Ok(request)
+    }
+
+    /// The request of one attempt over HTTP/2.
+    pub(crate) fn http2(&self) -> Result<Request<UpstreamBody>, Failure> {
+        let mut request = self.request(Version::HTTP_2);
+        let authority =
+            Authority::from_maybe_shared(self.authority.clone()).map_err(|_| Failure::BadRequest)?;
+        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = Some(authority);
+        uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest)?;
+        request.headers_mut().remove(header::HOST);
+        if self.trailers {
+            request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        Ok(request)
+    }
+
+    /// Adds what an upgrade says to the endpoint's own hop (RFC 9110 §7.8).
+    pub(crate) fn http1_upgrade(&self, protocol: &HeaderValue) -> Result<Request<UpstreamBody>, Failure> {
+        let mut request = self.http1()?;
+        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(header::UPGRADE, protocol.clone());
+        Ok(request)
+    }
+
+    fn request(&self, version: Version) -> Request<UpstreamBody> {
+        let body = match &self.body {
+            Some(body) => UpstreamBody::Client(body.clone()),
+            None => UpstreamBody::Empty,
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.parts.method.clone();
+        *request.uri_mut() = self.parts.uri.clone();
+        *request.version_mut() = version;
+        *request.headers_mut() = self.parts.headers.clone();
+        request
+    }
+}
+
+/// `http://a/b?c` → `/b?c`; no path → `/`; `OPTIONS http://a` → `*` (RFC 9112 §3.2.4).
+fn origin_form(uri: &Uri) -> Uri {
+    match uri.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => Uri::from_static("/"),
+    }
+}
+
+/// Takes a `100-continue` expectation out of a request with a body at HTTP/1.1; elsewhere it is dropped: hyper and HTTP/2 peers
+/// settle it between themselves.
+fn takes_expectation(parts: &mut Parts) -> bool {
+    let expected = parts.headers.remove(header::EXPECT);
+    parts.version == Version::HTTP_11
+        && expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+fn says_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Removes what is about this connection only, in a request or a response.
+pub(crate) fn strip_hop(headers: &mut HeaderMap) {
+    if let Some(connection) = headers.get(header::CONNECTION) {
+        let keep_alive = connection.as_bytes().eq_ignore_ascii_case(b"keep-alive");
+        if !(keep_alive || connection.as_bytes().eq_ignore_ascii_case(b"close")) {
+            strip_nominated(headers);
+        }
+    }
+    const HOP: [HeaderName; 6] = [
+        header::CONNECTION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+    ];
+    for name in HOP {
+        headers.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
+        debug_assert!(is_hop_by_hop(name));
+        headers.remove(name);
+    }
+}
+
+fn strip_nominated(headers: &mut HeaderMap) {
+    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    for name in nominated(values) {
+        headers.remove(&*name);
+    }
+}
+
+/// Says where the request came from: after what a trusted client says, instead of what any other says.
+fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Origin) {
+    if !origin.trusted {
+        for name in FORWARDING {
+            headers.remove(name);
+        }
+    }
+    append(headers, X_FORWARDED_FOR, &origin.client_value);
+    append(headers, FORWARDED, &forwarded(authority, origin));
+    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
+        entry.insert(HeaderValue::from_static("http"));
+    }
+    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_HOST) {
+        entry.insert(authority.clone());
+    }
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_FOR);
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_PROTO);
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_HOST);
+const FORWARDED: HeaderName = HeaderName::from_static(names::header::FORWARDED);
+
+/// Adds an element to a list header, in one line: not every reader joins several (RFC 9110 §5.3).
+fn append(headers: &mut HeaderMap, name: HeaderName, element: &HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, element.clone());
+        return;
+    }
+    let mut joined = Vec::new();
+    for value in headers.get_all(&name) {
+        joined.extend_from_slice(value.as_bytes());
+        joined.extend_from_slice(b", ");
+    }
+    joined.extend_from_slice(element.as_bytes());
+    let joined =
+        HeaderValue::from_bytes(&joined).expect("header values joined by a comma are a header value");
+    headers.insert(name, joined);
+}
+
+/// The `Forwarded` element for this client and host, made once as long as the host stays the same.
+fn forwarded(authority: &HeaderValue, origin: &Origin) -> HeaderValue {
+    let mut cached = origin.forwarded.borrow_mut();
+    match &*cached {
+        Some((host, element)) if host == authority => element.clone(),
+        Some(_) | None => {
+            let host = authority.to_str().ok().filter(|host| !host.is_empty());
+            let element = forwarded_element(origin.client.0.ip(), host, "http");
+            let element = HeaderValue::from_str(&element).expect("made of header values");
+            cached.insert((authority.clone(), element)).1.clone()
+        }
+    }
+}
+
+/// HTTP/2 may split a cookie into several headers, HTTP/1 may not (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let cookie = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("crumbs are header values");
+    headers.insert(header::COOKIE, cookie);
+}

@@ -1,0 +1,73 @@
+//! What a client is told when a request fails.
+
+use std::sync::Arc;
+
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode, Version};
+use svc_core::outcome::Failure;
+use svc_proto::names::{PROXY_NAME, header};
+
+use super::account::Account;
+use super::body::ResponseBody;
+use super::roster::Pulse;
+
+/// How the client wants to be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// A status and a line of text.
+    Http,
+    /// `200` and a status in the trailers, here the only headers (gRPC's Trailers-Only).
+    Grpc,
+}
+
+impl Dialect {
+    pub(crate) fn of(version: Version, headers: &HeaderMap) -> Dialect {
+        let grpc = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC));
+        if version == Version::HTTP_2 && grpc { Dialect::Grpc } else { Dialect::Http }
+    }
+}
+
+const GRPC: &[u8] = b"application/grpc";
+
+/// The answer to a request that failed.
+pub(crate) fn failure(
+    failure: Failure,
+    dialect: Dialect,
+    mut account: Account,
+    pulse: Option<Arc<Pulse>>,
+) -> Response<ResponseBody> {
+    account.failed(failure);
+    let verdict = failure.verdict();
+    let text = match dialect {
+        Dialect::Http => format!("{PROXY_NAME}: {failure}\n"),
+        Dialect::Grpc => String::new(),
+    };
+    let mut response = Response::new(ResponseBody::local(text, account, pulse));
+    let headers = response.headers_mut();
+    let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
+    headers
+        .insert(header::PROXY_STATUS, HeaderValue::from_str(&proxy_status).expect("failures are plain text"));
+    match dialect {
+        Dialect::Http => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            *response.status_mut() = StatusCode::from_u16(verdict.status).expect("the table holds statuses");
+        }
+        Dialect::Grpc => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert("grpc-status", HeaderValue::from_static(grpc_status(failure)));
+            let message = HeaderValue::from_str(&format!("{PROXY_NAME}: {failure}"));
+            headers.insert("grpc-message", message.expect("failures are plain text"));
+        }
+    }
+    response
+}
+
+/// gRPC's code for a failure: what its own clients report for the HTTP status, but for the deadline.
+fn grpc_status(failure: Failure) -> &'static str {
+    match failure.verdict().status {
+        400 => "13",      // INTERNAL
+        408 | 504 => "4", // DEADLINE_EXCEEDED
+        501 => "12",      // UNIMPLEMENTED
+        _ => "14",        // UNAVAILABLE: safe to try again
+    }
+}

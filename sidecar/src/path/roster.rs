@@ -1,0 +1,258 @@
+//! The roster of a worker's client connections: who is connected, when each last moved a byte, and how to end it.
+//!
+//! Deadlines that are seldom met must not cost a timer per request: a connection only notes when it moved (a store), and
+//! the worker's reaper walks the roster a few times a second.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use svc_core::outcome::Failure;
+
+use crate::clock;
+
+/// When a connection last moved, and what it waits for. Atomic only because hyper wants the I/O it may hand out as an
+/// upgrade to be `Send`; one thread writes and reads it.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    phase: AtomicU8,
+    moved_ms: AtomicU32,
+    head_ms: AtomicU32,
+}
+
+/// What an HTTP/1 connection waits for.
+const IDLE: u8 = 0;
+const HEAD: u8 = 1;
+const BUSY: u8 = 2;
+
+impl Pulse {
+    pub(crate) fn new() -> Arc<Pulse> {
+        let pulse = Pulse::default();
+        pulse.moved_ms.store(clock::coarse_ms(), Relaxed);
+        Arc::new(pulse)
+    }
+
+    /// Bytes came; when nothing was expected, they begin a request head.
+    pub(crate) fn read(&self) {
+        self.wrote();
+        if self.phase.load(Relaxed) == IDLE {
+            self.head_ms.store(clock::coarse_ms(), Relaxed);
+            self.phase.store(HEAD, Relaxed);
+        }
+    }
+
+    /// Bytes went.
+    pub(crate) fn wrote(&self) {
+        self.moved_ms.store(clock::coarse_ms(), Relaxed);
+    }
+
+    /// A request head is complete, or the connection has none.
+    pub(crate) fn busy(&self) {
+        self.phase.store(BUSY, Relaxed);
+    }
+
+    /// The answer has been sent.
+    pub(crate) fn idle(&self) {
+        self.phase.store(IDLE, Relaxed);
+    }
+
+    fn overdue(&self, limits: Deadlines) -> Option<Failure> {
+        let over = |since_ms, limit: Duration| {
+            !limit.is_zero() && u128::from(clock::coarse_since(since_ms)) > limit.as_millis()
+        };
+        if self.phase.load(Relaxed) == HEAD && over(self.head_ms.load(Relaxed), limits.header) {
+            return Some(Failure::HeaderTimeout);
+        }
+        over(self.moved_ms.load(Relaxed), limits.idle).then_some(Failure::IdleTimeout)
+    }
+}
+
+/// How long a connection may take; zero is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    pub(crate) header: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// A worker's open client connections.
+#[derive(Default)]
+pub(crate) struct Roster {
+    members: RefCell<Vec<Rc<Member>>>,
+    draining: Cell<bool>,
+}
+
+/// One connection's place in the roster.
+pub(crate) struct Member {
+    index: Cell<usize>,
+    pulse: Arc<Pulse>,
+    deadlines: Deadlines,
+    waker: RefCell<Option<Waker>>,
+    verdict: Cell<Option<Failure>>,
+}
+
+/// Takes the connection off the roster when it ends, however it ends.
+pub(crate) struct Membership<'a> {
+    roster: &'a Roster,
+    member: Rc<Member>,
+}
+
+impl Roster {
+    pub(crate) fn enter(&self, pulse: Arc<Pulse>, deadlines: Deadlines) -> Membership<'_> {
+        let mut members = self.members.borrow_mut();
+        let member = Rc::new(Member {
+            index: Cell::new(members.len()),
+            pulse,
+            deadlines,
+            waker: RefCell::default(),
+            verdict: Cell::new(None),
+        });
+        members.push(member.clone());
+        Membership { roster: self, member }
+    }
+
+    /// Ends the connections that are overdue. Cost: a few ns for each of at most `--max-connections`.
+    pub(crate) fn reap(&self) {
+        for member in self.members.borrow().iter() {
+            if let Some(failure) = member.pulse.overdue(member.deadlines) {
+                member.end(failure);
+            }
+        }
+    }
+
+    /// Asks every connection to finish what it does and close.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for member in self.members.borrow().iter() {
+            member.wake();
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+}
+
+impl Member {
+    fn end(&self, failure: Failure) {
+        self.verdict.set(Some(failure));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn note_waker(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+impl Drop for Membership<'_> {
+    fn drop(&mut self) {
+        let mut members = self.roster.members.borrow_mut();
+        let index = self.member.index.get();
+        members.swap_remove(index);
+        if let Some(moved) = members.get(index) {
+            moved.index.set(index);
+        }
+    }
+}
+
+/// A connection that can be asked to finish.
+pub(crate) trait Graceful {
+    /// Finish what is under way, take nothing new.
+    fn finish(self: Pin<&mut Self>);
+}
+
+/// Runs a connection until it ends, is overdue, or has drained.
+pub(crate) async fn supervise<C>(connection: C, membership: &Membership<'_>) -> Result<C::Output, Failure>
+where
+    C: Future + Graceful,
+{
+    let mut connection = std::pin::pin!(connection);
+    let Membership { roster, member } = membership;
+    let mut told = false;
+    std::future::poll_fn(move |cx| {
+        if let Some(failure) = member.verdict.get() {
+            return Poll::Ready(Err(failure));
+        }
+        if roster.is_draining() && !told {
+            told = true;
+            connection.as_mut().finish();
+        }
+        member.note_waker(cx);
+        connection.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Deadlines = Deadlines { header: Duration::from_millis(0), idle: Duration::from_secs(3600) };
+
+    struct Never(Rc<Cell<bool>>);
+
+    impl Future for Never {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if self.0.get() { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+
+    impl Graceful for Never {
+        fn finish(self: Pin<&mut Self>) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn leaving_keeps_the_places_of_the_others() {
+        let roster = Roster::default();
+        let first = roster.enter(Pulse::new(), LIMITS);
+        let second = roster.enter(Pulse::new(), LIMITS);
+        let third = roster.enter(Pulse::new(), LIMITS);
+        drop(first);
+        drop(third);
+        assert_eq!(roster.members.borrow().len(), 1);
+        drop(second);
+        assert_eq!(roster.members.borrow().len(), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn draining_asks_a_connection_to_finish() {
+        let roster = Roster::default();
+        let membership = roster.enter(Pulse::new(), LIMITS);
+        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership), async {
+            tokio::task::yield_now().await;
+            roster.drain();
+        });
+        assert_eq!(ended, Ok(()));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_head_that_never_ends_ends_the_connection() {
+        let limits = Deadlines { header: Duration::from_millis(1), ..LIMITS };
+        let roster = Roster::default();
+        let pulse = Pulse::new();
+        let membership = roster.enter(pulse.clone(), limits);
+        pulse.read();
+        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership), async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            clock::tick();
+            roster.reap();
+        });
+        assert_eq!(ended, Err(Failure::HeaderTimeout));
+    }
+}

@@ -1,0 +1,83 @@
+//! A connection whose bytes are not ours to read, from the choice of its endpoint to its record.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use svc_core::balance::Tried;
+use svc_core::outcome::Failure;
+
+use super::account::Account;
+use super::io::ClientIo;
+use super::mesh::{Mesh, Route};
+use super::roster::{Deadlines, Graceful, supervise};
+use super::tcp::{Already, Broken, relay};
+use super::upstream::UpstreamIo;
+use crate::metrics::Closed;
+
+/// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07).
+pub(crate) async fn dial(route: &Route, mesh: &Mesh, account: &mut Account) -> Result<UpstreamIo, Failure> {
+    account.serves(&route.port.label);
+    let mut tried = Tried::default();
+    let mut last = None;
+    loop {
+        let (id, upstream) = route.pick(mesh, &tried, last)?;
+        account.tries(&upstream);
+        match upstream.open(mesh).await {
+            Ok(io) => return Ok(io),
+            Err(failure) => {
+                tried.insert(id);
+                account.retried(failure);
+                last = Some(failure);
+            }
+        }
+    }
+}
+
+/// Carries bytes both ways until both sides have ended, one fails, or nothing moves for the idle time.
+pub(crate) async fn carry(
+    mut client: ClientIo,
+    mut upstream: UpstreamIo,
+    already: Already,
+    mut account: Account,
+    mesh: &Mesh,
+) {
+    let pulse = client.pulse.clone();
+    pulse.busy();
+    let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
+    let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
+    let moved = RefCell::default();
+    let ended = {
+        let relaying =
+            std::pin::pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, &moved));
+        supervise(Unasked(relaying), &membership).await
+    };
+    let moved = moved.into_inner();
+    account.to_upstream_bytes = moved.to_upstream_bytes;
+    account.to_client_bytes = moved.to_client_bytes;
+    match ended {
+        Ok(Ok(())) => account.done(),
+        Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
+        Ok(Err((Broken::Upstream, _))) => {
+            upstream.closed = Closed::Failed;
+            account.failed(Failure::Truncated);
+        }
+        Err(overdue) => account.failed(overdue),
+    }
+}
+
+/// Opaque bytes have no way to say that they should come to an end: a drain waits for them, until its deadline.
+struct Unasked<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for Unasked<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<F> Graceful for Unasked<'_, F> {
+    fn finish(self: Pin<&mut Self>) {}
+}

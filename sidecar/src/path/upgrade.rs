@@ -1,0 +1,159 @@
+//! Requests that turn their connection into a tunnel: `Upgrade` (WebSocket and others, RFC 9110 §7.8) and `CONNECT`.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use svc_core::outcome::Failure;
+
+use super::account::Account;
+use super::body::{ResponseBody, Source};
+use super::forward::{Attempts, within};
+use super::io::ClientIo;
+use super::mesh::Mesh;
+use super::request::{self, Outgoing, strip_hop};
+use super::resolve::{Aim, Origin, route_to_authority};
+use super::respond::{self, Dialect};
+use super::tcp::Already;
+use super::tunnel;
+use super::upstream::{Http1, Upstream, UpstreamIo};
+
+/// The protocol that a request asks to go on in.
+///
+/// `h2c` is not one: RFC 9113 §3.1 has withdrawn it, and the request is as good without.
+pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let protocol = headers.get(header::UPGRADE)?;
+    let named = |value: &HeaderValue| {
+        let tokens = value.to_str().unwrap_or_default().split(',');
+        tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("upgrade"))
+    };
+    let applies = request.version() == Version::HTTP_11
+        && request.method() == Method::GET
+        && headers.get_all(header::CONNECTION).iter().any(named)
+        && !protocol.as_bytes().eq_ignore_ascii_case(b"h2c");
+    applies.then(|| protocol.clone())
+}
+
+/// Carries a request that asks for an upgrade; what follows a `101` is a tunnel.
+pub(crate) async fn exchange(
+    mut request: Request<Incoming>,
+    protocol: HeaderValue,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    mut account: Account,
+) -> Response<ResponseBody> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    let answered = {
+        let carrying = pin!(carry(request, &protocol, origin, mesh, &mut account));
+        within(mesh.config.deadlines.request, carrying).await
+    };
+    let (mut connection, upstream, response) = match answered {
+        Ok(carried) => carried,
+        Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
+    };
+    account.answered(response.status().as_u16());
+    let (mut head, incoming) = response.into_parts();
+    let agreed = head.headers.remove(header::UPGRADE);
+    strip_hop(&mut head.headers);
+    head.version = Version::HTTP_11;
+    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+        connection.refuse_reuse();
+        let source = Source::Http1 { incoming, connection: Some(connection), upstream };
+        return Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone()));
+    }
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
+    let mesh = mesh.clone();
+    tokio::task::spawn_local(async move {
+        match connection.into_upgraded().await {
+            Ok((io, read)) => join(upgraded, io, read, account, &mesh).await,
+            Err(failure) => account.fail(failure),
+        }
+    });
+    Response::from_parts(head, ResponseBody::tunnel())
+}
+
+type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);
+
+/// Sends the request on a connection of its own to one endpoint after another, until one answers.
+async fn carry(
+    request: Request<Incoming>,
+    protocol: &HeaderValue,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Carried, Failure> {
+    let authority = request::authority(&request)?;
+    let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
+    account.serves(&route.port.label);
+    let outgoing = Outgoing::new(request, authority, origin)?;
+    let mut attempts = Attempts::default();
+    loop {
+        let upstream = attempts.next(&route, mesh)?;
+        account.tries(&upstream);
+        let answered = {
+            let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
+            within(mesh.config.deadlines.per_try, attempt).await
+        };
+        match answered {
+            Ok((connection, response)) => return Ok((connection, upstream, response)),
+            Err(failure) => attempts.failed(failure, &outgoing, &upstream)?,
+        }
+        account.retried(attempts.last.expect("an attempt has just failed"));
+    }
+}
+
+async fn attempt(
+    outgoing: &Outgoing,
+    protocol: &HeaderValue,
+    upstream: &Upstream,
+    mesh: &Mesh,
+) -> Result<(Box<Http1>, Response<Incoming>), Failure> {
+    let mut connection = upstream.open_http1(mesh).await?;
+    let response = connection.send(outgoing.http1_upgrade(protocol)?).await?;
+    Ok((connection, response))
+}
+
+/// Opens a tunnel through the forward proxy (RFC 9110 §9.3.6).
+pub(crate) async fn connect(
+    mut request: Request<Incoming>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    mut account: Account,
+) -> Response<ResponseBody> {
+    let refuse = |failure, account| respond::failure(failure, Dialect::Http, account, origin.pulse.clone());
+    if origin.aim != Aim::Request || request.version() == Version::HTTP_2 {
+        return refuse(Failure::UpgradeRefused, account);
+    }
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let opened = async {
+        let route = route_to_authority(authority.as_deref().ok_or(Failure::BadRequest)?, mesh)?;
+        tunnel::dial(&route, mesh, &mut account).await
+    };
+    match opened.await {
+        Err(failure) => refuse(failure, account),
+        Ok(io) => {
+            account.answered(StatusCode::OK.as_u16());
+            let (upgraded, mesh) = (hyper::upgrade::on(&mut request), mesh.clone());
+            tokio::task::spawn_local(async move { join(upgraded, io, Bytes::new(), account, &mesh).await });
+            Response::new(ResponseBody::tunnel())
+        }
+    }
+}
+
+/// Joins the client's connection, once hyper hands it over, with the endpoint's.
+async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account, mesh: &Rc<Mesh>) {
+    let Ok(upgraded) = upgraded.await else {
+        return account.fail(Failure::ClientGone);
+    };
+    let parts =
+        upgraded.downcast::<TokioIo<ClientIo>>().expect("every HTTP/1 connection is served on a ClientIo");
+    let already = Already { from_client: parts.read_buf.into(), from_upstream: read.into() };
+    tunnel::carry(parts.io.into_inner(), io, already, account, mesh).await;
+}

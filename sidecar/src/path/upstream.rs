@@ -1,0 +1,196 @@
+//! What a worker keeps of an endpoint: its idle connections, its shared ones, its counts.
+
+mod http1;
+mod http2;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use svc_core::outcome::Failure;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::connect;
+use super::mesh::{Mesh, PortKey};
+use crate::clock;
+use crate::metrics::{Closed, Series};
+
+pub(crate) use http1::{Http1, poll_unwoken};
+pub(crate) use http2::{Http2, Slot};
+
+/// One endpoint, to one worker.
+#[expect(clippy::vec_box, reason = "a connection is moved for each request: a pointer, not its 700 bytes")]
+pub(crate) struct Upstream {
+    /// The Service port it serves.
+    pub(crate) of: PortKey,
+    pub(crate) addr: SocketAddr,
+    pub(crate) series: Arc<Series>,
+    idle: RefCell<Vec<Box<Http1>>>,
+    shared: RefCell<Vec<Http2>>,
+    /// Held while an HTTP/2 connection is being opened, so that a burst of streams opens one and not one each.
+    opening: tokio::sync::Mutex<()>,
+    /// The endpoint has left: connections are not kept any more.
+    gone: Cell<bool>,
+}
+
+/// Idle HTTP/1 connections kept per endpoint and worker. 256 × ~14 KiB = 3.5 MiB for an endpoint that was that busy within
+/// the last [`IDLE_FOR`].
+const IDLE_MAX: usize = 256;
+
+/// How long an idle connection is kept. Below the 60 s and 75 s after which common servers close theirs; those that close
+/// sooner are noticed when they do.
+const IDLE_FOR: Duration = Duration::from_secs(50);
+
+impl Upstream {
+    pub(crate) fn new(of: PortKey, addr: SocketAddr, series: Arc<Series>) -> Upstream {
+        Upstream {
+            of,
+            addr,
+            series,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: tokio::sync::Mutex::new(()),
+            gone: Cell::new(false),
+        }
+    }
+
+    /// Opens a connection and counts it.
+    pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
+        let stream = connect::open(self.addr, mesh).await?;
+        self.series.opened.fetch_add(1, Relaxed);
+        self.series.open.fetch_add(1, Relaxed);
+        Ok(UpstreamIo { stream, heard: Rc::default(), series: self.series.clone(), closed: Closed::Done })
+    }
+
+    /// The idle connection used last, whose buffers and congestion window are warmest, if one is still open.
+    pub(crate) fn take_idle(&self, cx: &mut Context<'_>) -> Option<Box<Http1>> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_open(cx) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request, unless it cannot serve one.
+    pub(crate) fn give_back(&self, mut connection: Box<Http1>, cx: &mut Context<'_>) {
+        if self.gone.get() || !connection.settle(cx) {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+    }
+
+    /// Opens an HTTP/1 connection.
+    pub(crate) async fn open_http1(&self, mesh: &Mesh) -> Result<Box<Http1>, Failure> {
+        Http1::handshake(self.open(mesh).await?).await
+    }
+
+    /// A place for one stream on a shared HTTP/2 connection: on one that is open and below the peer's limit, else on a new one.
+    pub(crate) async fn stream(&self, mesh: &Mesh) -> Result<Slot, Failure> {
+        if let Some(slot) = self.free_slot() {
+            return Ok(slot);
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(slot) = self.free_slot() {
+            return Ok(slot);
+        }
+        let connection = Http2::handshake(self.open(mesh).await?).await?;
+        let slot = connection.slot();
+        if !self.gone.get() {
+            self.shared.borrow_mut().push(connection);
+        }
+        Ok(slot)
+    }
+
+    fn free_slot(&self) -> Option<Slot> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(Http2::is_open);
+        shared.iter().find(|connection| connection.has_room()).map(Http2::slot)
+    }
+
+    /// Lets go of every connection that no request is using; those that one is using are not kept afterwards.
+    pub(crate) fn leave(&self) {
+        self.gone.set(true);
+        self.forget_idle();
+    }
+
+    /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
+    pub(crate) fn forget_idle(&self) {
+        self.idle.take();
+        self.shared.take();
+    }
+
+    /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
+    pub(crate) fn reap(&self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.idle.borrow_mut().retain_mut(|connection| {
+            u128::from(clock::coarse_since(connection.idle_since_ms)) < IDLE_FOR.as_millis()
+                && connection.is_open(&mut cx)
+        });
+        self.shared.borrow_mut().retain(Http2::is_open);
+    }
+}
+
+/// A socket to an endpoint, which counts itself.
+pub(crate) struct UpstreamIo {
+    pub(crate) stream: TcpStream,
+    /// Bytes read so far: whether an endpoint has said anything decides what a failure means.
+    heard: Rc<Cell<u64>>,
+    series: Arc<Series>,
+    pub(crate) closed: Closed,
+}
+
+impl Drop for UpstreamIo {
+    fn drop(&mut self) {
+        self.series.closed(self.closed);
+    }
+}
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.heard.set(self.heard.get() + (buf.filled().len() - before) as u64);
+        polled
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

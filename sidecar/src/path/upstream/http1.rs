@@ -1,0 +1,102 @@
+//! One HTTP/1 connection to an endpoint, driven by whoever uses it: no task of its own, no second wake-up.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use svc_core::outcome::Failure;
+
+use super::UpstreamIo;
+use crate::clock;
+use crate::path::body::UpstreamBody;
+use crate::path::http::HEADERS_MAX;
+
+/// A connection and the handle that sends requests on it. hyper expects a task to drive the one and another to hold the other;
+/// here a request's own task does both, by polling the connection before it looks at what it waits for.
+pub(crate) struct Http1 {
+    sender: SendRequest<UpstreamBody>,
+    connection: Connection<TokioIo<UpstreamIo>, UpstreamBody>,
+    heard: Rc<Cell<u64>>,
+    pub(super) idle_since_ms: u32,
+    reused: bool,
+    spent: bool,
+}
+
+impl Http1 {
+    pub(super) async fn handshake(io: UpstreamIo) -> Result<Box<Http1>, Failure> {
+        let heard = io.heard.clone();
+        let (sender, connection) = Builder::new()
+            .max_headers(HEADERS_MAX)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|_| Failure::BadResponse)?;
+        Ok(Box::new(Http1 { sender, connection, heard, idle_since_ms: 0, reused: false, spent: false }))
+    }
+
+    /// Moves whatever can be moved; true as long as the connection is open.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        self.connection.poll_without_shutdown(cx).is_pending()
+    }
+
+    pub(super) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx) && self.sender.is_ready()
+    }
+
+    /// Makes the connection ready for its next request; false when it will never be.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
+        self.reused = true;
+        self.idle_since_ms = clock::coarse_ms();
+        !self.spent && (self.sender.is_ready() || self.is_open(cx))
+    }
+
+    /// Sends a request and waits for the head of its response.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<UpstreamBody>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let heard_before = self.heard.get();
+        let mut response = std::pin::pin!(self.sender.send_request(request));
+        let connection = &mut self.connection;
+        let answer = std::future::poll_fn(|cx| {
+            // The connection first: what it has for us is then there when we look, so that nobody needs to be woken for it.
+            let _ended = connection.poll_without_shutdown(cx);
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await;
+        answer.map_err(|error| match error {
+            error if error.is_parse() => Failure::BadResponse,
+            _ if self.reused && self.heard.get() == heard_before => Failure::Unprocessed,
+            error if error.is_user() => Failure::ClientGone, // the request body failed: its client has gone
+            _ => Failure::Reset,
+        })
+    }
+
+    /// Makes this the connection's last response.
+    pub(crate) fn refuse_reuse(&mut self) {
+        self.spent = true;
+    }
+
+    /// Takes the socket back after a `101 Switching Protocols`, with what was read beyond the head.
+    pub(crate) async fn into_upgraded(mut self: Box<Self>) -> Result<(UpstreamIo, Bytes), Failure> {
+        std::future::poll_fn(|cx| self.connection.poll_without_shutdown(cx))
+            .await
+            .map_err(|_| Failure::Truncated)?;
+        let parts = self.connection.into_parts();
+        Ok((parts.io.into_inner(), parts.read_buf))
+    }
+}
+
+/// A step of a body.
+pub(crate) type PolledFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
+
+/// Polls a body whose connection has just been driven, or is about to be, by the same task.
+pub(crate) fn poll_unwoken<B: Body + Unpin>(body: &mut B) -> PolledFrame<B> {
+    Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,123 @@
+//! One HTTP/2 connection to an endpoint, shared by the streams of all clients of a worker.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use svc_core::outcome::Failure;
+
+use super::UpstreamIo;
+use crate::path::body::UpstreamBody;
+use crate::path::http::{HEADER_BYTES_MAX, STREAM_WINDOW_BYTES};
+use crate::path::spawn::Local;
+
+/// A connection that streams share.
+pub(crate) struct Http2 {
+    sender: SendRequest<UpstreamBody>,
+    streams: Rc<Cell<usize>>,
+    /// What the peer allows at the moment.
+    streams_max: Rc<Cell<usize>>,
+}
+
+/// The right to one stream; held until the response has ended.
+pub(crate) struct Slot {
+    sender: SendRequest<UpstreamBody>,
+    streams: Rc<Cell<usize>>,
+}
+
+/// Streams on one connection, whatever more the peer allows: a second connection then shares the load, and a lost one costs less.
+const STREAMS_MAX: usize = 512;
+
+/// An endpoint that is silent for this long is asked (PING), and given up after as long again.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+impl Http2 {
+    pub(super) async fn handshake(io: UpstreamIo) -> Result<Http2, Failure> {
+        let (sender, connection) = Builder::new(Local)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_AFTER)
+            .keep_alive_timeout(PING_AFTER)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(16 * STREAM_WINDOW_BYTES)
+            .max_header_list_size(HEADER_BYTES_MAX)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|_| Failure::BadResponse)?;
+        let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));
+        tokio::task::spawn_local(drive(connection, streams_max.clone()));
+        Ok(Http2 { sender, streams: Rc::default(), streams_max })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Whether the peer's limit leaves room for one more stream: beyond it requests would queue here, where no other endpoint
+    /// could take them.
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.get() < self.streams_max.get().min(STREAMS_MAX)
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        self.streams.set(self.streams.get() + 1);
+        Slot { sender: self.sender.clone(), streams: self.streams.clone() }
+    }
+}
+
+/// Drives a connection until it ends, and notes the peer's limit as its SETTINGS change it.
+async fn drive(
+    mut connection: Connection<TokioIo<UpstreamIo>, UpstreamBody, Local>,
+    streams_max: Rc<Cell<usize>>,
+) {
+    let ended = std::future::poll_fn(|cx| {
+        let polled = Pin::new(&mut connection).poll(cx);
+        streams_max.set(connection.current_max_send_streams());
+        polled
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(%error, "an HTTP/2 connection to an endpoint failed");
+    }
+}
+
+impl Slot {
+    /// Sends a request and waits for the head of its response.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<UpstreamBody>,
+    ) -> Result<Response<Incoming>, Failure> {
+        match self.sender.try_send_request(request).await {
+            Ok(response) => Ok(response),
+            Err(mut error) => match error.take_message() {
+                Some(_unsent) => Err(Failure::Unprocessed),
+                None => Err(failure(&error.into_error())),
+            },
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.streams.set(self.streams.get() - 1);
+    }
+}
+
+/// What an error before the response head means: whether the endpoint has said that it did not process the request
+/// (RFC 9113 §6.8, §8.7).
+fn failure(error: &hyper::Error) -> Failure {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    match cause {
+        Some(cause) if cause.is_go_away() && cause.is_remote() => Failure::Unprocessed,
+        Some(cause) if cause.reason() == Some(h2::Reason::REFUSED_STREAM) => Failure::Unprocessed,
+        Some(cause) if cause.is_reset() && cause.is_remote() => Failure::Reset,
+        Some(_) => Failure::Reset,
+        None if error.is_canceled() => Failure::Unprocessed,
+        None if error.is_user() => Failure::ClientGone,
+        None => Failure::Reset,
+    }
+}

@@ -1,0 +1,272 @@
+//! `sidecar run`, from its configuration to its end: discovery and admin on this thread, traffic on the workers'.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::access_log::AccessLog;
+use crate::admin::{self, Admin, Ready};
+use crate::config::{Config, Drain};
+use crate::connection::Door;
+use crate::control::discovery::Discovery;
+use crate::control::publish::Publisher;
+use crate::listen;
+use crate::metrics::Metrics;
+use crate::path::mesh::Shared;
+use crate::worker::{self, Job, Stage};
+
+/// Runs until the process is told to end.
+///
+/// # Errors
+/// What keeps it from starting: an address that cannot be listened on, manifests that cannot be reached.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(RunError::because("cannot start the control runtime"))?;
+    runtime.block_on(live(Arc::new(config)))
+}
+
+/// Why the sidecar could not run.
+#[derive(Debug)]
+pub struct RunError {
+    act: String,
+    cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl RunError {
+    fn because<E>(act: impl Into<String>) -> impl FnOnce(E) -> RunError
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let act = act.into();
+        move |cause| RunError { act, cause: cause.into() }
+    }
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.act)
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+async fn live(config: Arc<Config>) -> Result<(), RunError> {
+    let mut signals = Signals::new().map_err(RunError::because("cannot listen to signals"))?;
+    let metrics = Metrics::new();
+    let ready = Arc::new(Ready::new(config.discovery.sources.iter().copied()));
+    let publisher = Publisher::new(&config, metrics.clone());
+    let (table, published) = (publisher.table(), publisher.published());
+    let mut discovery = Discovery::start(&config, publisher, ready.clone())
+        .map_err(RunError::because("cannot read the manifests"))?;
+
+    let bound = bind(&config)?;
+    let shared = Arc::new(Shared::default());
+    shared.bound.store(Arc::new(bound.all()));
+    let (access_log, log_writer) = access_log(&config)?.unzip();
+    let stage = watch::Sender::new(Stage::Running);
+    let job = Job {
+        config: config.clone(),
+        table: table.clone(),
+        metrics: metrics.clone(),
+        access_log,
+        shared: shared.clone(),
+        doors: bound.doors.clone(),
+        published,
+        stage: stage.subscribe(),
+    };
+    let workers = start_workers(job, config.limits.workers)?;
+    ready.listeners_bound();
+
+    let admin = Admin {
+        ready: ready.clone(),
+        table,
+        rejections: discovery.rejections(),
+        metrics: metrics.renderer(),
+        settings: config.effective.clone(),
+        bound: Arc::new(ArcSwap::from_pointee(bound.by_flag())),
+        token_file: config.listeners.admin_token_file.clone(),
+    };
+    let admin = tokio::spawn(admin::serve(bound.admin, admin));
+    info!("ready to carry traffic");
+
+    serve(&mut discovery, &mut signals).await;
+    info!("draining");
+    ready.drain();
+    tokio::select! {
+        () = drain(&config.drain, &stage, &shared) => {}
+        () = discovery.follow() => {}
+        () = signals.end() => warn!("told twice to end: open connections are cut"),
+    }
+    stage.send_replace(Stage::Ended);
+    admin.abort();
+    for worker in workers {
+        let _ = worker.join();
+    }
+    if let Some(writer) = log_writer {
+        let _ = writer.join(); // the last lines are written
+    }
+    info!("ended");
+    Ok(())
+}
+
+/// Follows the sources until the process is told to end.
+async fn serve(discovery: &mut Discovery, signals: &mut Signals) {
+    loop {
+        let told = tokio::select! {
+            () = discovery.follow() => continue,
+            told = signals.next() => told,
+        };
+        match told {
+            Told::Reload => {
+                info!("reloading");
+                discovery.reload();
+            }
+            Told::End => return,
+        }
+    }
+}
+
+/// Waits until every client connection has come to its end, or the time for that is over.
+///
+/// Not ready first; after the delay, in which the world takes note of that, connections are asked to finish. New ones are carried
+/// to the very end: the application may still have calls to make.
+async fn drain(limits: &Drain, stage: &watch::Sender<Stage>, shared: &Shared) {
+    let draining = async {
+        sleep(limits.delay).await;
+        stage.send_replace(Stage::Draining);
+        while shared.connections.load(Relaxed) > 0 {
+            sleep(DRAIN_LOOK).await;
+        }
+    };
+    if timeout(limits.timeout, draining).await.is_err() {
+        warn!(connections = shared.connections.load(Relaxed), "drain time is over: open connections are cut");
+    }
+}
+
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// What the kubelet, the terminal and the operator may tell the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Told::End {}
+    }
+}
+
+/// What a signal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// SIGTERM, SIGINT.
+    End,
+    /// SIGHUP.
+    Reload,
+}
+
+fn start_workers(job: Job, count: usize) -> Result<Vec<JoinHandle<()>>, RunError> {
+    let start = |index| {
+        worker::start(index, job.clone()).map_err(RunError::because(format!("cannot start worker {index}")))
+    };
+    (0..count).map(start).collect()
+}
+
+fn access_log(config: &Config) -> Result<Option<(AccessLog, JoinHandle<()>)>, RunError> {
+    let start = |format| AccessLog::start(format, io::stdout());
+    config.logs.access.map(start).transpose().map_err(RunError::because("cannot start the access log"))
+}
+
+/// Every address this process listens on, loopback VIPs aside.
+struct Bound {
+    doors: Vec<(SocketAddr, Door)>,
+    admin: Vec<TcpListener>,
+}
+
+/// Takes the addresses that the configuration asks for.
+fn bind(config: &Config) -> Result<Bound, RunError> {
+    let listeners = &config.listeners;
+    let mut doors = Vec::new();
+    for (addrs, door) in
+        [(&listeners.outbound, Door::Captured), (&listeners.forward_proxy, Door::ForwardProxy)]
+    {
+        doors.extend(each(addrs, listen::probe)?.into_iter().map(|addr| (addr, door)));
+    }
+    let admin = each(&listeners.admin, |addr| listen::probe(addr).and_then(listen::listen))?;
+    let bound = Bound { doors, admin };
+    for (flag, addrs) in bound.by_flag() {
+        info!(flag, ?addrs, "listening");
+    }
+    Ok(bound)
+}
+
+/// Binds each address. IPv6 is left out, with a warning, where the system has none.
+fn each<T>(addrs: &[SocketAddr], bind: impl Fn(SocketAddr) -> io::Result<T>) -> Result<Vec<T>, RunError> {
+    let mut bound = Vec::new();
+    for &addr in addrs {
+        match bind(addr) {
+            Ok(listener) => bound.push(listener),
+            Err(error) if addr.is_ipv6() && lacks_ipv6(&error) => {
+                warn!(%addr, %error, "no IPv6 here, not listening");
+            }
+            Err(error) => return Err(RunError::because(format!("cannot listen on `{addr}`"))(error)),
+        }
+    }
+    Ok(bound)
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+impl Bound {
+    fn by_flag(&self) -> BTreeMap<&'static str, Vec<SocketAddr>> {
+        let through = |door| {
+            let matching = self.doors.iter().filter(move |(_, other)| *other == door);
+            matching.map(|(addr, _)| *addr).collect()
+        };
+        BTreeMap::from([
+            ("outbound", through(Door::Captured)),
+            ("forward-proxy", through(Door::ForwardProxy)),
+            ("admin", self.admin.iter().filter_map(|listener| listener.local_addr().ok()).collect()),
+        ])
+    }
+
+    fn all(&self) -> Vec<SocketAddr> {
+        self.by_flag().into_values().flatten().collect()
+    }
+}
