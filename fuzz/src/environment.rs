@@ -6,7 +6,8 @@ use std::sync::Arc;
 use svc_core::discovery::env::{generate, parse};
 use svc_core::service::Service;
 
-/// `bytes` are variables as in `/proc/PID/environ`, with line breaks for the zero bytes so that people can write some.
+/// `bytes` are variables as in `/proc/PID/environ`, with line breaks for the zero bytes so that people can
+/// write some.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let namespace = Arc::from("shop");

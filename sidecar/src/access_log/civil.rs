@@ -35,8 +35,9 @@ impl Civil {
 
 /// Year, month and day of the day that many days after 1970-01-01, by the Gregorian calendar.
 ///
-/// Years are counted from March, so that the leap day is the last of its year, and in eras of 400, which have all the same number
-/// of days. The months from March on have 31, 30, 31, 30, 31 days, and again; (153 × month + 2) / 5 days come before each.
+/// Years are counted from March, so that the leap day is the last of its year, and in eras of 400, which have
+/// all the same number of days. The months from March on have 31, 30, 31, 30, 31 days, and again; (153 ×
+/// month + 2) / 5 days come before each.
 fn date(days_since_1970: u64) -> (u64, u64, u64) {
     let days = days_since_1970 + DAYS_BEFORE_1970;
     let (era, day_of_era) = (days / DAYS_OF_ERA, days % DAYS_OF_ERA);

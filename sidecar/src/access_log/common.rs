@@ -1,4 +1,5 @@
-//! Apache's common log format, which many tools read, followed by Service, endpoint, seconds, retries and the failure's code:
+//! Apache's common log format, which many tools read, followed by Service, endpoint, seconds, retries and the
+//! failure's code:
 //! ```text
 //! 10.0.0.1 - - [23/Nov/2026:04:25:38 +0000] "GET /cart HTTP/1.1" 200 512 shop/web 10.1.2.3:8080 0.001234 0 -
 //! ```

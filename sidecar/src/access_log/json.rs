@@ -76,7 +76,8 @@ fn rfc3339(Civil { year, month, day, hour, minute, second, millisecond }: Civil)
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
-/// JSON must escape only what is below a space. But a log is also read on terminals, and U+009B begins a command to many.
+/// JSON must escape only what is below a space. But a log is also read on terminals, and U+009B begins a
+/// command to many.
 struct Ascii;
 
 impl Formatter for Ascii {

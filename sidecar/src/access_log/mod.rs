@@ -1,5 +1,5 @@
-//! The access log: a line for each connection and each request, on a thread of its own, so that a reader of stdout that
-//! has stopped delays no traffic: then lines are dropped, and counted.
+//! The access log: a line for each connection and each request, on a thread of its own, so that a reader of
+//! stdout that has stopped delays no traffic: then lines are dropped, and counted.
 
 mod civil;
 mod common;
@@ -67,7 +67,8 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes to `out`. It ends, with everything written, once the last [`AccessLog`] is gone.
+    /// Starts the thread that writes to `out`. It ends, with everything written, once the last [`AccessLog`]
+    /// is gone.
     ///
     /// # Errors
     /// The system has no thread left.
@@ -104,7 +105,8 @@ struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes what there is in one go, so that a busy proxy makes few system calls and an idle one shows its lines at once.
+    /// Writes what there is in one go, so that a busy proxy makes few system calls and an idle one shows its
+    /// lines at once.
     fn run(mut self, records: &Receiver<Record>) {
         let mut batch = Vec::new();
         while let Ok(record) = records.recv() {
@@ -140,7 +142,8 @@ fn cut(text: &mut String) {
     }
 }
 
-/// A tenth of a second at 20,000 requests a second. 2048 records × (3 texts × 2 KiB + 256 bytes) = 12.5 MiB at the very worst.
+/// A tenth of a second at 20,000 requests a second. 2048 records × (3 texts × 2 KiB + 256 bytes) = 12.5 MiB
+/// at the very worst.
 const QUEUE_RECORDS: usize = 2048;
 
 /// Longer paths exist, but nobody reads them in a log.

@@ -1,7 +1,7 @@
 //! `/services`: a document that may be larger than the sidecar's memory, and its entity tag.
 //!
-//! It is written twice, to a hash and to the peer, and is in memory never. Both happen on threads of their own, because a large one
-//! takes a second each time.
+//! It is written twice, to a hash and to the peer, and is in memory never. Both happen on threads of their
+//! own, because a large one takes a second each time.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, BufWriter, Write};

@@ -1,4 +1,5 @@
-//! What the sidecar tells about itself over HTTP: to the kubelet, to Prometheus, to `kubectl svc`, to whoever is curious.
+//! What the sidecar tells about itself over HTTP: to the kubelet, to Prometheus, to `kubectl svc`, to whoever
+//! is curious.
 //!
 //! It shares a thread with discovery and never one with traffic.
 
@@ -48,7 +49,8 @@ pub struct Admin {
     pub settings: Effective,
     /// `/config`: where the sidecar really listens, by the flag that asked for it.
     pub bound: Arc<ArcSwap<BTreeMap<&'static str, Vec<SocketAddr>>>>,
-    /// Holds what a peer that is not local must show to see `/config`. Read anew each time, because Secrets rotate.
+    /// Holds what a peer that is not local must show to see `/config`. Read anew each time, because Secrets
+    /// rotate.
     pub token_file: Option<PathBuf>,
 }
 

@@ -1,4 +1,5 @@
-//! Whether the pod may get traffic: the listeners are bound, each source has given its first answer, and no end is near.
+//! Whether the pod may get traffic: the listeners are bound, each source has given its first answer, and no
+//! end is near.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

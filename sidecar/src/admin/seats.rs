@@ -16,8 +16,8 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// A seat for `peer`, unless all are taken, or it has enough already: one that hoards connections must not make the
-    /// kubelet's probes fail.
+    /// A seat for `peer`, unless all are taken, or it has enough already: one that hoards connections must
+    /// not make the kubelet's probes fail.
     pub(super) fn take(self: &Arc<Seats>, peer: IpAddr) -> Option<Seat> {
         let mut taken = self.taken();
         let in_all: usize = taken.values().sum();

@@ -13,7 +13,8 @@ use super::values::{deadline, list, optional_deadline};
 pub struct Deadlines {
     /// One attempt to open a connection to an endpoint.
     pub connect: Duration,
-    /// Waiting for a client's first bytes, before its protocol is taken to be one where the server speaks first.
+    /// Waiting for a client's first bytes, before its protocol is taken to be one where the server speaks
+    /// first.
     pub detect: Duration,
     /// Reading one request head.
     pub header: Duration,

@@ -30,8 +30,8 @@ pub struct Discovery {
     pub allow_loopback_endpoints: bool,
     /// The ranges cluster IPs must lie in (S-11): at most one per family; empty is no check.
     pub service_cidrs: Vec<IpNet>,
-    /// Whether the `externalIPs` (S-27) of other namespaces are recognised too: whoever may create a Service may then divert
-    /// any address.
+    /// Whether the `externalIPs` (S-27) of other namespaces are recognised too: whoever may create a Service
+    /// may then divert any address.
     pub external_ips_all: bool,
 }
 

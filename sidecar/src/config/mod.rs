@@ -1,7 +1,7 @@
 //! The configuration of `sidecar run`: a flag, else a `SIDECAR_*` variable, else the default.
 //!
-//! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own and the values they
-//! become; [`Config::read`] goes through all of them and reports every mistake at once.
+//! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own
+//! and the values they become; [`Config::read`] goes through all of them and reports every mistake at once.
 
 mod deadlines;
 mod discovery;
@@ -69,7 +69,8 @@ impl Config {
         Ok(Config { discovery, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
     }
 
-    /// What the inventory is told of all this. Node addresses are nobody's to configure: a source of ours may learn them.
+    /// What the inventory is told of all this. Node addresses are nobody's to configure: a source of ours may
+    /// learn them.
     pub fn inventory(&self) -> svc_core::inventory::Settings {
         svc_core::inventory::Settings {
             sources: self.discovery.sources.clone(),

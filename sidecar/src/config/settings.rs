@@ -37,8 +37,9 @@ impl Surroundings {
     }
 }
 
-/// The process's variables. In a pod anything may be set, and `std::env::vars` panics at what is not Unicode: such names are left
-/// out, for none of ours is among them; such values show the replacement character, which no setting takes.
+/// The process's variables. In a pod anything may be set, and `std::env::vars` panics at what is not Unicode:
+/// such names are left out, for none of ours is among them; such values show the replacement character, which
+/// no setting takes.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
@@ -58,8 +59,8 @@ impl<'a> Settings<'a> {
         Settings { flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
     }
 
-    /// The value of `flag`. After a mistake it is the default, so that all other settings are looked at too; nobody sees it,
-    /// because [`Settings::finish`] then fails.
+    /// The value of `flag`. After a mistake it is the default, so that all other settings are looked at too;
+    /// nobody sees it, because [`Settings::finish`] then fails.
     pub(super) fn read<T>(&mut self, flag: &Flag<T>) -> T {
         let (origin, raw) = self.find(flag);
         let parsed = (flag.parse)(&raw);

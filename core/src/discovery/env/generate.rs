@@ -7,14 +7,16 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::service::{Kind, Service};
 
-/// The variables that a container in `namespace` starts with, in the kubelet's order within each Service; the Services stay in theirs
-/// (the kubelet's own order of Services is random).
+/// The variables that a container in `namespace` starts with, in the kubelet's order within each Service; the
+/// Services stay in theirs (the kubelet's own order of Services is random).
 ///
-/// A pod sees the Services of its own namespace, unless it has `enableServiceLinks: false`, and always `default/kubernetes`, except where
-/// a Service of that name in its own namespace takes the place. Headless Services and external names have no address to tell.
+/// A pod sees the Services of its own namespace, unless it has `enableServiceLinks: false`, and always
+/// `default/kubernetes`, except where a Service of that name in its own namespace takes the place. Headless
+/// Services and external names have no address to tell.
 ///
-/// Addresses are in their canonical form (RFC 5952), as the API server writes those that it allocates. Two Services may define one variable: `foo` and `foo-service` share `FOO_SERVICE_PORT`. Both are returned; the kubelet keeps
-/// either, by chance.
+/// Addresses are in their canonical form (RFC 5952), as the API server writes those that it allocates. Two
+/// Services may define one variable: `foo` and `foo-service` share `FOO_SERVICE_PORT`. Both are returned; the
+/// kubelet keeps either, by chance.
 pub fn generate<'a>(
     services: impl IntoIterator<Item = &'a Service>,
     namespace: &str,

@@ -42,11 +42,11 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The Services that these variables announce, as a pod in `namespace` sees them: of that namespace, except `default/kubernetes`.
-/// (A Service `kubernetes` in the pod's own namespace cannot be told from it.)
+/// The Services that these variables announce, as a pod in `namespace` sees them: of that namespace, except
+/// `default/kubernetes`. (A Service `kubernetes` in the pod's own namespace cannot be told from it.)
 ///
-/// The order of the variables does not matter; where one comes twice, the last counts. Variables longer than any that the kubelet
-/// writes are passed over. The work is linear in what is left.
+/// The order of the variables does not matter; where one comes twice, the last counts. Variables longer than
+/// any that the kubelet writes are passed over. The work is linear in what is left.
 pub fn parse<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     namespace: &Arc<str>,
@@ -171,7 +171,8 @@ fn warning(variable: &str, value: &str, expected: &'static str) -> Warning {
 /// A Service's name and a port's, 63 bytes each, and what stands around them.
 const NAME_BYTES_MAX: usize = 63 + "_SERVICE_PORT_".len() + 63;
 
-/// `sctp://[0000:0000:0000:0000:0000:ffff:255.255.255.255]:65535`, and room for a value that is worth a warning.
+/// `sctp://[0000:0000:0000:0000:0000:ffff:255.255.255.255]:65535`, and room for a value that is worth a
+/// warning.
 const VALUE_BYTES_MAX: usize = 1024;
 
 /// Enough to recognise a value by.

@@ -9,12 +9,13 @@ use super::variable::{Fact, Link};
 use crate::address::Transport;
 use crate::service::{Port, TargetPort};
 
-/// The ports: the first one first, the others by number and protocol, for the environment has lost their order. With them, the
-/// names, each with its number, that could not be given to a port.
+/// The ports: the first one first, the others by number and protocol, for the environment has lost their
+/// order. With them, the names, each with its number, that could not be given to a port.
 ///
-/// A name tells a number, but no protocol. Where several protocols share a number, a name belongs to the one that is a part of it
-/// (`dns-tcp`), and the last name to the last protocol left (`dns` is then UDP's). Any other name is not given to a port: a wrong
-/// one would mislead. Where more than one port has no name, each is called `port-53-udp`, since names tell ports apart (S-03).
+/// A name tells a number, but no protocol. Where several protocols share a number, a name belongs to the one
+/// that is a part of it (`dns-tcp`), and the last name to the last protocol left (`dns` is then UDP's). Any
+/// other name is not given to a port: a wrong one would mislead. Where more than one port has no name, each
+/// is called `port-53-udp`, since names tell ports apart (S-03).
 pub(super) fn from_facts(facts: Vec<Fact>) -> (Vec<Port>, Vec<(String, u16)>) {
     let mut told = Told::from_facts(facts);
     let Some(first) = told.first() else { return (Vec::new(), Vec::new()) };

@@ -57,7 +57,8 @@ fn essence(service: &Service) -> impl PartialEq + core::fmt::Debug + use<> {
     (service.name.clone(), service.cluster_ips.clone(), first, keys)
 }
 
-/// A port that had a name has it, or, where protocols share its number, one that is made up and so misleads nobody.
+/// A port that had a name has it, or, where protocols share its number, one that is made up and so misleads
+/// nobody.
 fn is_named_rightly(port: &Port, written: &Service) -> bool {
     let sharing = written.ports.iter().filter(|other| other.port == port.port);
     let is_shared = sharing.clone().count() > 1;

@@ -26,10 +26,12 @@ pub(super) struct Link {
     pub(super) transport: Transport,
 }
 
-/// The ways to read `name` as a prefix and a fact, longest prefix first. `Err`: the name fits, the value does not; it tells what was expected.
+/// The ways to read `name` as a prefix and a fact, longest prefix first. `Err`: the name fits, the value does
+/// not; it tells what was expected.
 ///
-/// There can be several, because `_SERVICE_PORT` may be part of a Service's name: `FOO_SERVICE_PORT` is the number of `foo`, or the URL of
-/// `foo-service`. The value's shape tells which; where it does not, the longer prefix is right unless its owner does not exist.
+/// There can be several, because `_SERVICE_PORT` may be part of a Service's name: `FOO_SERVICE_PORT` is the
+/// number of `foo`, or the URL of `foo-service`. The value's shape tells which; where it does not, the longer
+/// prefix is right unless its owner does not exist.
 pub(super) fn readings<'a>(
     name: &'a str,
     value: &'a str,
@@ -69,7 +71,8 @@ pub(super) fn url_variable(name: &str) -> Option<&str> {
     (transport_named(transport).is_some() && port_number(number).is_some()).then_some(url_variable)
 }
 
-/// The name that Kubernetes knows by this part of a variable: a label, of which the kubelet made upper case, and `_` of `-`.
+/// The name that Kubernetes knows by this part of a variable: a label, of which the kubelet made upper case,
+/// and `_` of `-`.
 pub(super) fn kubernetes_name(part: &str) -> Option<String> {
     let is_made_of_label = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let is_label = (1..=63).contains(&part.len()) && part.bytes().all(is_made_of_label);

@@ -18,7 +18,8 @@ pub(in crate::config) fn listeners(raw: &str) -> Result<Vec<SocketAddr>, Expecte
     }
 }
 
-/// A list of networks, which may be empty; a lone address is a network of one. Bits behind the prefix are dropped.
+/// A list of networks, which may be empty; a lone address is a network of one. Bits behind the prefix are
+/// dropped.
 pub(in crate::config) fn networks(raw: &str) -> Result<Vec<IpNet>, Expected> {
     match raw {
         "" => Ok(Vec::new()),

@@ -51,7 +51,8 @@ fn leading(raw: &str) -> Option<(Duration, &str)> {
     Some((unit.checked_mul(count)?, rest))
 }
 
-/// 30 days: longer than any connection is meant to live, and far from where adding it to a clock could overflow.
+/// 30 days: longer than any connection is meant to live, and far from where adding it to a clock could
+/// overflow.
 const DURATION_MAX: Duration = Duration::from_secs(720 * 60 * 60);
 
 #[cfg(test)]
