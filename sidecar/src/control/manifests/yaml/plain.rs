@@ -24,11 +24,11 @@ fn lines(document: &str) -> Option<Vec<Line<'_>>> {
     let mut lines = Vec::with_capacity(document.len() / 24); // typical of manifests
     for line in document.lines() {
         let text = line.trim_start_matches(' ');
+        if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+            return None; // tabs take thought, and a lone CR ends a line, even one of comment
+        }
         if text.is_empty() || text.starts_with('#') {
             continue;
-        }
-        if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-            return None; // tabs and control characters take thought
         }
         let indent = line.len() - text.len();
         if indent == 0 && (text.starts_with("---") || text.starts_with("...") || text.starts_with('%')) {

@@ -6,8 +6,9 @@ pub(super) fn split_key(text: &str) -> Option<(&str, &str)> {
         b'"' | b'\'' => quoted(text)?,
         _ => text.split_at(text.bytes().take_while(is_key_byte).count()),
     };
-    if key.is_empty() || !key.bytes().all(|byte| is_key_byte(&byte)) {
-        return None;
+    let is_name = key.starts_with(|first: char| first.is_ascii_alphabetic()) && !is_null(key);
+    if !is_name || !key.bytes().all(|byte| is_key_byte(&byte)) {
+        return None; // 1 and 0x1 would be one key, and null is none
     }
     let rest = rest.strip_prefix(':')?;
     match rest.strip_prefix(' ') {
@@ -19,6 +20,10 @@ pub(super) fn split_key(text: &str) -> Option<(&str, &str)> {
 
 fn is_key_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._/-".contains(byte)
+}
+
+fn is_null(key: &str) -> bool {
+    key.eq_ignore_ascii_case("null")
 }
 
 fn without_comment_line(value: &str) -> &str {
