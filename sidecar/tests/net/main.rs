@@ -4,3 +4,11 @@
 mod support;
 
 mod peers;
+mod web;
+
+mod capture;
+mod failover;
+mod framing;
+mod grpc;
+mod http;
+mod tcp;

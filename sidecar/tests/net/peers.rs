@@ -95,7 +95,7 @@ fn grpc_streams_and_fails_as_told() {
         let _server = GrpcServer::start("a", "127.0.0.1:50051");
         assert_eq!(grpc_client("127.0.0.1:50051", &["unary", "5"]), "a=5");
         assert_eq!(grpc_client("127.0.0.1:50051", &["count", "1000"]), "1000");
-        assert_eq!(grpc_client("127.0.0.1:50051", &["chat", "100"]), "100");
+        assert_eq!(grpc_client("127.0.0.1:50051", &["chat", "100"]), "begun\n100");
         assert_eq!(grpc_client("127.0.0.1:50051", &["fail"]), "RESOURCE_EXHAUSTED a");
     });
 }

@@ -1,13 +1,18 @@
 //! Network namespaces: a test's own addresses, ports, routes and rules.
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::panic;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{process, thread};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::until;
 
 /// Runs `test` in a network namespace of its own that has nothing but the loopback interface.
 ///
@@ -69,8 +74,9 @@ impl Pod {
     pub(crate) fn here() -> Pod {
         let node = Namespace::new();
         ip(&["link", "add", "eth0", "type", "veth", "peer", "name", "pod0", "netns", &node.name]);
-        addresses("eth0", &[POD_V4, POD_V6]);
+        // The far end first: the end that comes up last is of use at once, the other one after up to a second.
         node.enter(|| addresses("pod0", &["10.1.0.1/24", "fd00:10:1::1/64"]));
+        addresses("eth0", &[POD_V4, POD_V6]);
         for number in 1..=Pod::BACKENDS {
             let (v4, v6) =
                 (format!("{}/32", Pod::backend_v4(number)), format!("{}/128", Pod::backend_v6(number)));
@@ -78,6 +84,11 @@ impl Pod {
         }
         ip(&["route", "add", "default", "via", "10.1.0.1"]);
         ip(&["-6", "route", "add", "default", "via", "fd00:10:1::1"]);
+        for address in [Pod::backend_v4(1), Pod::backend_v6(1)] {
+            until("the node answers, as neighbours do a moment after they came up", || {
+                answers(&address).then_some(())
+            });
+        }
         Pod { node }
     }
 
@@ -90,6 +101,13 @@ impl Pod {
     pub(crate) fn backend_v6(number: u8) -> String {
         format!("fd00:10:1:1::{number}")
     }
+}
+
+/// Whether somebody is there: nobody listens yet, and says so.
+fn answers(address: &str) -> bool {
+    let address = SocketAddr::new(address.parse().expect("an address of ours"), 9);
+    let refused = TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    refused.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// The pod's own addresses.

@@ -6,11 +6,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::until;
+use super::{until, within};
 
 /// A running peer. Dropped, it is killed with all its children; in a test that fails it says first what it logged.
 pub(crate) struct Process {
@@ -37,6 +38,23 @@ impl Process {
             }
             probe()
         })
+    }
+
+    /// Waits until it has printed `text`.
+    pub(crate) fn wait_for_output(&mut self, text: &str) {
+        let output = self.folder.path().join(STDOUT);
+        self.ready(|| fs::read_to_string(&output).is_ok_and(|output| output.contains(text)).then_some(()));
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(&mut self, limit: Duration) {
+        let name = &self.name;
+        within(limit, &format!("{name} ends"), || self.child.try_wait().ok().flatten());
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Its own folder: configuration, logs, data.

@@ -27,6 +27,15 @@ pub(crate) fn grpc_client(address: &str, arguments: &[&str]) -> String {
     client("grpc_client.py", address, arguments)
 }
 
+/// Starts a gRPC client whose one call exchanges `messages` messages; returns once it has begun.
+pub(crate) fn grpc_chat(address: &str, messages: &str) -> Process {
+    let mut command = peer(&python());
+    command.arg(path("grpc_client.py")).args([address, "chat", messages]);
+    let mut process = Process::start("gRPC client", folder(), command);
+    process.wait_for_output("begun");
+    process
+}
+
 /// A WebSocket server that sends every message back.
 pub(crate) struct WebSocketServer {
     _process: Process,

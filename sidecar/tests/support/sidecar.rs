@@ -8,16 +8,17 @@ use super::{Manifests, Process, get};
 /// A running sidecar. Dropped in a test that held so far, it must not have logged an error.
 pub(crate) struct Sidecar {
     process: Process,
+    manifests: Manifests,
 }
 
 impl Sidecar {
     /// Runs `sidecar run` over `manifests` with these further arguments, and waits until it is ready.
-    pub(crate) fn start(manifests: &Manifests, arguments: &[&str]) -> Sidecar {
+    pub(crate) fn start(manifests: Manifests, arguments: &[&str]) -> Sidecar {
         Sidecar::start_as(None, manifests, arguments)
     }
 
     /// The same as another user, which is how capture tells its connections from the application's.
-    pub(crate) fn start_as(user: Option<&str>, manifests: &Manifests, arguments: &[&str]) -> Sidecar {
+    pub(crate) fn start_as(user: Option<&str>, manifests: Manifests, arguments: &[&str]) -> Sidecar {
         let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
         command.args([
             "run",
@@ -30,9 +31,14 @@ impl Sidecar {
             "--manifests",
         ]);
         command.arg(manifests.path()).args(arguments);
-        let mut sidecar = Sidecar { process: Process::start("sidecar", folder(), command) };
+        let mut sidecar = Sidecar { process: Process::start("sidecar", folder(), command), manifests };
         sidecar.process.ready(|| get(ADMIN, "/readyz").filter(|(status, _)| *status == 200));
         sidecar
+    }
+
+    /// What it was given to watch.
+    pub(crate) fn manifests(&self) -> &Manifests {
+        &self.manifests
     }
 
     /// The lines of the access log so far.

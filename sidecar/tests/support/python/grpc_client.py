@@ -2,7 +2,8 @@
 
   unary N   N calls one after the other; prints how many each server answered: "a=10 b=10 c=10"
   count N   one call that streams N messages from the server; prints how many came, in order
-  chat N    one call that sends N messages and gets each back before it sends the next; prints how many came back
+  chat N    one call that sends N messages, at most 100 of them ahead of what came back; prints "begun" after the first and
+            how many came back, in order, in the end
   fail      one call that fails; prints the status and its detail
 """
 
@@ -35,13 +36,17 @@ def count():
 
 def chat():
     outgoing = queue.SimpleQueue()
-    outgoing.put(b"0")
+    for number in range(min(n, 100)):
+        outgoing.put(b"%d" % number)
+    requests = (outgoing.get() for _ in range(n))
     received = 0
-    for message in channel.stream_stream("/test.Echo/Chat")(iter(outgoing.get, None), timeout=50):
+    for message in channel.stream_stream("/test.Echo/Chat")(requests, timeout=120):
         if message != b"%d" % received:
             sys.exit(f"message {received} is {message!r}")
+        if received == 0:
+            print("begun", flush=True)
         received += 1
-        outgoing.put(b"%d" % received if received < n else None)
+        outgoing.put(b"%d" % (received + 99))
     print(received)
 
 
