@@ -41,27 +41,28 @@ pub fn may_be_nominated(name: &str) -> bool {
     ) && !is_forwarding(name)
 }
 
-/// Whether a header says where a request came from: believed from trusted proxies only.
+/// Whether a header says where a request came from: believed from trusted proxies only. `name` is in lower case.
 pub fn is_forwarding(name: &str) -> bool {
-    FORWARDING.contains(&name)
+    matches!(
+        name,
+        header::X_FORWARDED_FOR
+            | header::X_FORWARDED_PROTO
+            | header::X_FORWARDED_HOST
+            | header::X_FORWARDED_PORT
+            | header::FORWARDED
+            | header::X_REAL_IP
+    )
 }
 
-/// All headers that say where a request came from.
-pub const FORWARDING: [&str; 6] = [
-    header::X_FORWARDED_FOR,
-    header::X_FORWARDED_PROTO,
-    header::X_FORWARDED_HOST,
-    "x-forwarded-port",
-    header::FORWARDED,
-    header::X_REAL_IP,
-];
-
-/// The names that the values of `Connection` headers nominate, in lower case, without those that are not the client's to strip.
+/// The names that the values of `Connection` headers nominate, in lower case, without those that are not
+/// the client's to strip, and without `close` and `keep-alive`, which name no header that gets past [`is_hop_by_hop`].
 pub fn nominated<'a>(connection_values: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     connection_values
         .into_iter()
         .flat_map(|value| value.split(','))
-        .map(|token| token.trim().to_ascii_lowercase())
+        .map(str::trim)
+        .filter(|token| !["close", "keep-alive"].iter().any(|option| token.eq_ignore_ascii_case(option)))
+        .map(str::to_ascii_lowercase)
         .filter(|token| !token.is_empty() && may_be_nominated(token))
         .collect()
 }
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn a_client_cannot_strip_what_we_add() {
         let names = nominated(["close, X-Real-IP", "x-forwarded-for,Forwarded , Host,Foo", ""]);
-        assert_eq!(names, ["close", "foo"]);
+        assert_eq!(names, ["foo"]);
     }
 
     #[test]

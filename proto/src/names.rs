@@ -74,6 +74,8 @@ pub mod header {
     pub const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
     /// The authority the client asked for.
     pub const X_FORWARDED_HOST: &str = "x-forwarded-host";
+    /// The port the client asked for.
+    pub const X_FORWARDED_PORT: &str = "x-forwarded-port";
     /// What the client is called by proxies that believe it; never believed from a stranger.
     pub const X_REAL_IP: &str = "x-real-ip";
     /// RFC 7239.

@@ -33,7 +33,8 @@ pub(crate) enum Door {
     ForwardProxy,
 }
 
-/// Carries one client connection from its first byte to its last.
+/// Carries one client connection from its first byte to its last. Each way it may go is a future in a box of its own, so that a
+/// connection holds what its way needs, not what the largest would.
 pub(crate) async fn serve(stream: TcpStream, client: ClientAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(_admission) = mesh.admit() else {
         return mesh.metrics.failed(Failure::TooManyConnections);
@@ -41,7 +42,7 @@ pub(crate) async fn serve(stream: TcpStream, client: ClientAddr, door: Door, mes
     connect::prepare(&stream);
     let account = || Account::open(mesh, client.0, Protocol::Tcp);
     let carried = match door {
-        Door::ForwardProxy => speak(stream, client, Aim::Request, Hint::Http, mesh).await,
+        Door::ForwardProxy => Box::pin(speak(stream, client, Aim::Request, Hint::Http, mesh)).await,
         Door::LoopbackVip(vip) => carry_to(stream, client, vip, mesh).await,
         Door::Captured => match original_dst::of(&stream) {
             Some(OriginalDst(destination)) if !mesh.is_own(destination) => {
@@ -64,14 +65,14 @@ async fn carry_to(
 ) -> Result<(), Failure> {
     let table = mesh.table.load_full();
     match table.by_destination(Transport::Tcp, destination) {
-        None => pass_through(stream, client, destination, mesh).await,
+        None => Box::pin(pass_through(stream, client, destination, mesh)).await,
         Some(target) => match mesh.route(target) {
             route if route.hint == Hint::Opaque => {
                 carry_bytes(stream, client, Bytes::new(), &route, mesh).await
             }
             route => {
                 drop(table);
-                speak(stream, client, Aim::Address(destination), route.hint, mesh).await
+                Box::pin(speak(stream, client, Aim::Address(destination), route.hint, mesh)).await
             }
         },
     }
@@ -100,7 +101,7 @@ async fn speak(
     match (detected.protocol, hint) {
         (Sniffed::Http2, _) => {
             pulse.busy(); // streams have no head of the connection's own to wait for
-            http::serve_http2(io, Origin::new(client, aim, None, mesh), mesh, &membership).await
+            Box::pin(http::serve_http2(io, Origin::new(client, aim, None, mesh), mesh, &membership)).await
         }
         (Sniffed::Opaque | Sniffed::More, Hint::Unknown) => {
             drop(membership);
@@ -109,7 +110,7 @@ async fn speak(
             }
             let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
             let route = Origin::new(client, aim, None, mesh).route_to_address(destination, mesh)?;
-            carry_bytes(io.stream, client, io.prefix, &route, mesh).await
+            Box::pin(carry_bytes(io.stream, client, io.prefix, &route, mesh)).await
         }
         (Sniffed::Opaque | Sniffed::More, _) if io.prefix.is_empty() => Ok(()), // came and went
         (Sniffed::Http1 | Sniffed::Opaque | Sniffed::More, _) => {

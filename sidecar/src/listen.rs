@@ -53,9 +53,7 @@ pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
         match listener.accept().await {
             Ok((stream, client)) => {
                 let mesh = mesh.clone();
-                tokio::task::spawn_local(async move {
-                    Box::pin(serve(stream, ClientAddr(client), door, &mesh)).await;
-                });
+                tokio::task::spawn_local(async move { serve(stream, ClientAddr(client), door, &mesh).await });
             }
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {

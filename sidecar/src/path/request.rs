@@ -9,7 +9,7 @@ use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Request, Uri, Version};
-use svc_core::forwarding::{FORWARDING, forwarded_element, is_hop_by_hop, nominated};
+use svc_core::forwarding::{forwarded_element, is_forwarding, is_hop_by_hop, nominated};
 use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_proto::names;
@@ -66,7 +66,11 @@ impl Outgoing {
         let idempotent = retry::is_idempotent(parts.method.as_str());
         let trailers = says_trailers(&parts.headers);
         let gate = takes_expectation(&mut parts).then(Gate::new);
-        strip_hop(&mut parts.headers);
+        strip(&mut parts.headers, |name| is_hop_by_hop(name) || (!origin.trusted && is_forwarding(name)));
+        if parts.uri.authority().is_some() || !parts.headers.contains_key(header::HOST) {
+            // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
+            parts.headers.insert(header::HOST, authority.clone());
+        }
         set_forwarding(&mut parts.headers, &authority, origin);
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
@@ -84,7 +88,6 @@ impl Outgoing {
         if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
             *request.uri_mut() = origin_form(&self.parts.uri);
         }
-        request.headers_mut().insert(header::HOST, self.authority.clone());
         if self.parts.version == Version::HTTP_2 {
             join_cookies(request.headers_mut());
         }
@@ -156,25 +159,14 @@ fn says_trailers(headers: &HeaderMap) -> bool {
 
 /// Removes what is about this connection only, in a request or a response.
 pub(crate) fn strip_hop(headers: &mut HeaderMap) {
-    if let Some(connection) = headers.get(header::CONNECTION) {
-        let keep_alive = connection.as_bytes().eq_ignore_ascii_case(b"keep-alive");
-        if !(keep_alive || connection.as_bytes().eq_ignore_ascii_case(b"close")) {
-            strip_nominated(headers);
-        }
-    }
-    const HOP: [HeaderName; 6] = [
-        header::CONNECTION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-    ];
-    for name in HOP {
-        headers.remove(name);
-    }
-    for name in ["keep-alive", "proxy-connection", "http2-settings"] {
-        debug_assert!(is_hop_by_hop(name));
+    strip(headers, is_hop_by_hop);
+}
+
+/// Removes the headers that end here, and those that `Connection` nominates. Looks at each name once: most heads have none of them,
+/// and to look for each by its hash costs a tenth of a request.
+fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str) -> bool) {
+    strip_nominated(headers);
+    while let Some(name) = headers.keys().find(|name| ends_here(name.as_str())).cloned() {
         headers.remove(name);
     }
 }
@@ -186,13 +178,8 @@ fn strip_nominated(headers: &mut HeaderMap) {
     }
 }
 
-/// Says where the request came from: after what a trusted client says, instead of what any other says.
+/// Says where the request came from: after what a trusted client says. What any other says is gone already.
 fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Origin) {
-    if !origin.trusted {
-        for name in FORWARDING {
-            headers.remove(name);
-        }
-    }
     append(headers, X_FORWARDED_FOR, &origin.client_value);
     append(headers, FORWARDED, &forwarded(authority, origin));
     if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
