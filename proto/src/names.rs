@@ -86,5 +86,45 @@ pub mod header {
     pub const PROXY_STATUS: &str = "proxy-status";
 }
 
+/// Metric families at `/metrics`, after [`metric::PREFIX`] and `_`. OpenMetrics adds `_total` to the samples of counters.
+pub mod metric {
+    /// What all of them begin with.
+    pub const PREFIX: &str = "svcmesh";
+    /// Counter by `direction`, `service`, `endpoint`, `protocol` and `code`.
+    pub const REQUESTS: &str = "requests";
+    /// Histogram by `direction`, `service`, `endpoint` and `protocol`.
+    pub const REQUEST_DURATION_SECONDS: &str = "request_duration_seconds";
+    /// Gauge by `direction`, `service` and `endpoint`.
+    pub const CONNECTIONS_OPEN: &str = "connections_open";
+    /// Counter by `direction`, `service` and `endpoint`.
+    pub const CONNECTIONS_OPENED: &str = "connections_opened";
+    /// Counter by `direction`, `service`, `endpoint` and `reason`.
+    pub const CONNECTIONS_CLOSED: &str = "connections_closed";
+    /// Gauge: what `--max-connections` limits.
+    pub const CLIENT_CONNECTIONS_OPEN: &str = "client_connections_open";
+    /// Counter by `direction`, `service`, `endpoint` and `flow`.
+    pub const BYTES: &str = "bytes";
+    /// Counter by `code`, the two letters of the access log.
+    pub const FAILURES: &str = "failures";
+    /// Counter by `reason`, the code of the failure that made it necessary.
+    pub const RETRIES: &str = "retries";
+    /// Gauge by `service` and `state`.
+    pub const ENDPOINTS: &str = "endpoints";
+    /// Counter by `source` and `result`.
+    pub const DISCOVERY_UPDATES: &str = "discovery_updates";
+    /// Gauge.
+    pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
+    /// Counter.
+    pub const DETECT_TIMEOUTS: &str = "detect_timeouts";
+    /// Counter: 1xx responses.
+    pub const INFORMATIONAL_DROPPED: &str = "informational_dropped";
+    /// Counter.
+    pub const PASSED_THROUGH: &str = "passed_through";
+    /// Counter: lines.
+    pub const ACCESS_LOG_DROPPED: &str = "access_log_dropped";
+    /// Always 1, by `version`.
+    pub const BUILD_INFO: &str = "build_info";
+}
+
 /// The value prefix of everything that names this proxy (`Via`, `Proxy-Status`).
 pub const PROXY_NAME: &str = "svcmesh";

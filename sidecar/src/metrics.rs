@@ -4,6 +4,10 @@
 //! and holds on to it. Labels are closed sets: nothing that a client chooses becomes one.
 
 mod encode;
+mod observed;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -12,8 +16,11 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use svc_core::outcome::Failure;
+use svc_core::table::Source;
+use svc_proto::names::metric;
 
 use encode::Shared;
+pub(crate) use observed::Observed;
 
 use crate::clock;
 
@@ -23,11 +30,12 @@ pub(crate) struct Metrics {
     series: Mutex<BTreeMap<SeriesKey, Arc<Series>>>,
     failures: [AtomicU64; Failure::ALL.len()],
     retries: [AtomicU64; Failure::ALL.len()],
-    pub(crate) connections_open: AtomicU64,
     pub(crate) detect_timeouts: AtomicU64,
     pub(crate) informational_dropped: AtomicU64,
     pub(crate) passed_through: AtomicU64,
-    pub(crate) discovery_updates: AtomicU64,
+    /// Shared with the log's own thread.
+    pub(crate) access_log_dropped: Arc<AtomicU64>,
+    updates: [[AtomicU64; Learned::ALL.len()]; SOURCES.len()],
     snapshot_ms: AtomicU64,
 }
 
@@ -63,6 +71,21 @@ pub(crate) enum Closed {
     Failed,
 }
 
+/// What came of an update from a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// A new snapshot is in force.
+    Applied,
+    /// It said nothing new.
+    Unchanged,
+    /// Some of it does not serve that was not refused before; the rest is in force.
+    Refused,
+}
+
+impl Learned {
+    const ALL: [Learned; 3] = [Learned::Applied, Learned::Unchanged, Learned::Refused];
+}
+
 /// The counts of one (direction, service, endpoint).
 #[derive(Debug, Default)]
 pub(crate) struct Series {
@@ -83,6 +106,8 @@ struct Requests {
     total_us: AtomicU64,
 }
 
+const SOURCES: [Source; 2] = [Source::Manifests, Source::Environment];
+
 const STATUS_BEGIN: usize = 100;
 const STATUS_END: usize = 600;
 
@@ -99,19 +124,20 @@ impl Metrics {
             series: Mutex::default(),
             failures: [const { AtomicU64::new(0) }; Failure::ALL.len()],
             retries: [const { AtomicU64::new(0) }; Failure::ALL.len()],
-            connections_open: AtomicU64::new(0),
             detect_timeouts: AtomicU64::new(0),
             informational_dropped: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
-            discovery_updates: AtomicU64::new(0),
+            access_log_dropped: Arc::default(),
+            updates: Default::default(),
             snapshot_ms: AtomicU64::new(0),
         })
     }
 
-    /// Renders everything as OpenMetrics text.
-    pub(crate) fn renderer(self: &Arc<Self>) -> Box<dyn Fn() -> String + Send + Sync> {
-        let mut registry = Registry::with_prefix("svcmesh");
+    /// Renders everything as OpenMetrics text: what was counted, and what is observed at that moment.
+    pub(crate) fn renderer(self: &Arc<Self>, observed: Observed) -> Box<dyn Fn() -> String + Send + Sync> {
+        let mut registry = Registry::with_prefix(metric::PREFIX);
         registry.register_collector(Box::new(Shared(self.clone())));
+        registry.register_collector(Box::new(observed));
         let metrics = self.clone();
         Box::new(move || {
             metrics.forget_gone();
@@ -135,9 +161,13 @@ impl Metrics {
         self.retries[because as usize].fetch_add(1, Relaxed);
     }
 
+    /// A source has told something.
+    pub(crate) fn updated(&self, source: Source, learned: Learned) {
+        self.updates[index_of(source)][learned as usize].fetch_add(1, Relaxed);
+    }
+
     /// A new snapshot is in force.
     pub(crate) fn published(&self) {
-        self.discovery_updates.fetch_add(1, Relaxed);
         self.snapshot_ms.store(now_ms(), Relaxed);
     }
 
@@ -184,6 +214,14 @@ impl Requests {
         let bucket = BUCKETS_MS.iter().take_while(|&&upper_ms| took_us as f64 > upper_ms * 1000.0).count();
         self.durations[bucket].fetch_add(1, Relaxed);
         self.total_us.fetch_add(took_us, Relaxed);
+    }
+}
+
+/// The place in [`SOURCES`].
+fn index_of(source: Source) -> usize {
+    match source {
+        Source::Manifests => 0,
+        Source::Environment => 1,
     }
 }
 

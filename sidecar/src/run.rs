@@ -22,7 +22,7 @@ use crate::connection::Door;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
 use crate::listen;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 use crate::path::mesh::Shared;
 use crate::worker::{self, Job, Stage};
 
@@ -71,13 +71,13 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let ready = Arc::new(Ready::new(config.discovery.sources.iter().copied()));
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, published) = (publisher.table(), publisher.published());
-    let mut discovery = Discovery::start(&config, publisher, ready.clone())
+    let mut discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone())
         .map_err(RunError::because("cannot read the manifests"))?;
 
     let bound = bind(&config)?;
     let shared = Arc::new(Shared::default());
     shared.bound.store(Arc::new(bound.all()));
-    let (access_log, log_writer) = access_log(&config)?.unzip();
+    let (access_log, log_writer) = access_log(&config, &metrics)?.unzip();
     let stage = watch::Sender::new(Stage::Running);
     let job = Job {
         config: config.clone(),
@@ -92,11 +92,12 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let workers = start_workers(job, config.limits.workers)?;
     ready.listeners_bound();
 
+    let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {
         ready: ready.clone(),
         table,
         rejections: discovery.rejections(),
-        metrics: metrics.renderer(),
+        metrics: metrics.renderer(observed),
         settings: config.effective.clone(),
         bound: Arc::new(ArcSwap::from_pointee(bound.by_flag())),
         token_file: config.listeners.admin_token_file.clone(),
@@ -205,8 +206,8 @@ fn start_workers(job: Job, count: usize) -> Result<Vec<JoinHandle<()>>, RunError
     (0..count).map(start).collect()
 }
 
-fn access_log(config: &Config) -> Result<Option<(AccessLog, JoinHandle<()>)>, RunError> {
-    let start = |format| AccessLog::start(format, io::stdout());
+fn access_log(config: &Config, metrics: &Metrics) -> Result<Option<(AccessLog, JoinHandle<()>)>, RunError> {
+    let start = |format| AccessLog::start(format, io::stdout(), metrics.access_log_dropped.clone());
     config.logs.access.map(start).transpose().map_err(RunError::because("cannot start the access log"))
 }
 

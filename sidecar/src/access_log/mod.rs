@@ -68,16 +68,16 @@ pub struct AccessLog {
 
 impl AccessLog {
     /// Starts the thread that writes to `out`. It ends, with everything written, once the last [`AccessLog`]
-    /// is gone.
+    /// is gone. `dropped` counts the lines that nobody will read.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(
         format: AccessLogFormat,
         out: impl Write + Send + 'static,
+        dropped: Arc<AtomicU64>,
     ) -> std::io::Result<(AccessLog, JoinHandle<()>)> {
         let (queue, records) = sync_channel(QUEUE_RECORDS);
-        let dropped = Arc::new(AtomicU64::new(0));
         let writer = Writer { format, out, dropped: dropped.clone() };
         let thread =
             thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&records))?;
@@ -90,11 +90,6 @@ impl AccessLog {
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// How many lines nobody will read.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 }
 

@@ -66,7 +66,7 @@ impl Write for Shared {
 
 fn written(format: AccessLogFormat, records: impl IntoIterator<Item = Record>) -> String {
     let out = Shared::default();
-    let (log, thread) = AccessLog::start(format, out.clone()).unwrap();
+    let (log, thread) = AccessLog::start(format, out.clone(), Arc::default()).unwrap();
     records.into_iter().for_each(|record| log.write(record));
     drop(log);
     thread.join().unwrap();
@@ -124,10 +124,11 @@ impl Write for Gate {
 #[test]
 fn a_reader_that_has_stopped_costs_lines_and_no_time() {
     let gate = Gate::default();
-    let (log, thread) = AccessLog::start(AccessLogFormat::Common, gate.clone()).unwrap();
+    let counted = Arc::new(AtomicU64::new(0));
+    let (log, thread) = AccessLog::start(AccessLogFormat::Common, gate.clone(), counted.clone()).unwrap();
     let sent = 2 * QUEUE_RECORDS;
     (0..sent).for_each(|_| log.write(request())); // would hang here if it waited
-    let dropped = log.dropped();
+    let dropped = counted.load(Ordering::Relaxed);
     gate.open();
     drop(log);
     thread.join().unwrap();
@@ -149,8 +150,8 @@ impl Write for Closed {
 
 #[test]
 fn lines_for_a_reader_that_is_gone_are_counted() {
-    let (log, thread) = AccessLog::start(AccessLogFormat::Json, Closed).unwrap();
-    let dropped = log.dropped.clone();
+    let dropped = Arc::new(AtomicU64::new(0));
+    let (log, thread) = AccessLog::start(AccessLogFormat::Json, Closed, dropped.clone()).unwrap();
     (0..3).for_each(|_| log.write(request()));
     drop(log);
     thread.join().unwrap();

@@ -14,6 +14,7 @@ use super::manifests::{Manifests, OpenError, Touched, Watch};
 use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::config::{self, Config};
+use crate::metrics::{Learned, Metrics};
 
 /// The sources of this process.
 pub(crate) struct Discovery {
@@ -21,6 +22,7 @@ pub(crate) struct Discovery {
     ready: Arc<Ready>,
     manifests: Option<(Manifests, Watch)>,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Discovery {
@@ -32,6 +34,7 @@ impl Discovery {
         config: &Config,
         publisher: Publisher,
         ready: Arc<Ready>,
+        metrics: Arc<Metrics>,
     ) -> Result<Discovery, OpenError> {
         let path = config.discovery.manifests.as_ref();
         let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose()?;
@@ -39,7 +42,7 @@ impl Discovery {
             let watch = manifests.watch();
             (manifests, watch)
         });
-        let mut discovery = Discovery { publisher, ready, manifests, rejections: Arc::default() };
+        let mut discovery = Discovery { publisher, ready, manifests, rejections: Arc::default(), metrics };
         for source in &config.discovery.sources {
             match source {
                 Source::Environment => discovery.read_environment(config),
@@ -93,26 +96,33 @@ impl Discovery {
     }
 
     fn learn(&mut self, source: Source, changes: Vec<Change>) {
-        self.publisher.apply(source, changes);
+        let changed = self.publisher.apply(source, changes);
         self.ready.source_answered(source);
-        self.note_rejections();
+        let learned = match (self.note_rejections(), changed) {
+            (0, true) => Learned::Applied,
+            (0, false) => Learned::Unchanged,
+            (_, true | false) => Learned::Refused,
+        };
+        self.metrics.updated(source, learned);
     }
 
-    /// Shows what does not serve, and warns of what did not do so before.
-    fn note_rejections(&mut self) {
+    /// Shows what does not serve, and warns of what did not do so before: tells how many objects these are.
+    fn note_rejections(&mut self) -> usize {
         let mut now: Vec<Rejection> =
             self.manifests.as_ref().map(|(manifests, _)| manifests.rejections()).unwrap_or_default();
         now.extend(self.publisher.inventory().rejections().cloned());
         let before = self.rejections.load();
         if **before == now {
-            return;
+            return 0;
         }
         let known: BTreeSet<_> = before.iter().collect();
-        for Rejection { object, file, reason } in now.iter().filter(|rejection| !known.contains(rejection)) {
+        let new: Vec<_> = now.iter().filter(|rejection| !known.contains(rejection)).collect();
+        for Rejection { object, file, reason } in &new {
             tracing::warn!(object, file, reason, "object refused");
         }
-        drop(before);
+        let new = new.len();
         self.rejections.store(Arc::new(now));
+        new
     }
 }
 

@@ -34,12 +34,13 @@ impl Publisher {
         self.published.subscribe()
     }
 
-    /// Takes in what a source has learned. What changes nothing wakes nobody.
-    pub(crate) fn apply(&mut self, source: Source, changes: Vec<Change>) {
-        let Some(table) = self.inventory.apply(source, changes) else { return };
+    /// Takes in what a source has learned, and tells whether anything changed. What changes nothing wakes nobody.
+    pub(crate) fn apply(&mut self, source: Source, changes: Vec<Change>) -> bool {
+        let Some(table) = self.inventory.apply(source, changes) else { return false };
         self.table.store(table);
         self.metrics.published();
         self.published.send_modify(|version| *version += 1);
+        true
     }
 
     pub(crate) fn inventory(&self) -> &Inventory {

@@ -8,8 +8,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use svc_core::outcome::Failure;
+use svc_proto::names::metric;
 
-use super::{BUCKETS_MS, Closed, Direction, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey, now_ms};
+use super::{
+    BUCKETS_MS, Closed, Direction, Learned, Metrics, Protocol, SOURCES, STATUS_BEGIN, Series, SeriesKey,
+    now_ms,
+};
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]
@@ -29,36 +33,42 @@ impl Metrics {
         };
         encode_requests(&mut encoder, &series)?;
         encode_connections(&mut encoder, &series)?;
-        encode_by_failure(&mut encoder, "failures", "Connections and requests that failed", &self.failures)?;
+        encode_failures(&mut encoder, &self.failures)?;
         encode_retries(&mut encoder, &self.retries)?;
         for (name, help, count) in [
             (
-                "detect_timeouts",
+                metric::DETECT_TIMEOUTS,
                 "Connections whose client said nothing in time to tell its protocol",
                 &self.detect_timeouts,
             ),
-            ("informational_dropped", "1xx responses that were not passed on", &self.informational_dropped),
-            ("passed_through", "Captured connections to no Service of ours", &self.passed_through),
-            ("discovery_updates", "Snapshots put in force", &self.discovery_updates),
+            (
+                metric::INFORMATIONAL_DROPPED,
+                "1xx responses that were not passed on",
+                &self.informational_dropped,
+            ),
+            (metric::PASSED_THROUGH, "Captured connections to no Service of ours", &self.passed_through),
+            (
+                metric::ACCESS_LOG_DROPPED,
+                "Lines of the access log that nobody took in time",
+                &self.access_log_dropped,
+            ),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
         }
+        encode_updates(&mut encoder, &self.updates)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
         encoder
             .encode_descriptor(
-                "snapshot_age_seconds",
+                metric::SNAPSHOT_AGE_SECONDS,
                 "Time since the snapshot was put in force",
                 None,
                 MetricType::Gauge,
             )?
             .encode_gauge(&(age_ms as f64 / 1000.0))?;
-        encoder
-            .encode_descriptor("client_connections_open", "Open client connections", None, MetricType::Gauge)?
-            .encode_gauge(&(self.connections_open.load(Relaxed) as i64))?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         encoder
-            .encode_descriptor("build_info", "What runs", None, MetricType::Gauge)?
+            .encode_descriptor(metric::BUILD_INFO, "What runs", None, MetricType::Gauge)?
             .encode_family(&build)?
             .encode_gauge(&1_i64)
     }
@@ -67,7 +77,8 @@ impl Metrics {
 type Snapshot = [(SeriesKey, Arc<Series>)];
 
 fn encode_requests(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
-    let mut metric = encoder.encode_descriptor("requests", "Requests answered", None, MetricType::Counter)?;
+    let mut metric =
+        encoder.encode_descriptor(metric::REQUESTS, "Requests answered", None, MetricType::Counter)?;
     for (key, protocol, requests) in answered(all) {
         for (index, count) in requests.by_status.iter().enumerate() {
             let count = u64::from(count.load(Relaxed));
@@ -85,7 +96,7 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::
         }
     }
     let mut metric = encoder.encode_descriptor(
-        "request_duration_seconds",
+        metric::REQUEST_DURATION_SECONDS,
         "Time from a request's head to the last byte of its answer",
         None,
         MetricType::Histogram,
@@ -133,7 +144,7 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)
     };
     let mut metric = encoder.encode_descriptor(
-        "connections_opened",
+        metric::CONNECTIONS_OPENED,
         "Connections opened to endpoints",
         None,
         MetricType::Counter,
@@ -142,7 +153,7 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
         counter(&mut metric, labels(key, None), &series.opened)?;
     }
     let mut metric = encoder.encode_descriptor(
-        "connections_closed",
+        metric::CONNECTIONS_CLOSED,
         "Connections to endpoints that closed",
         None,
         MetricType::Counter,
@@ -153,7 +164,7 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
         }
     }
     let mut metric = encoder.encode_descriptor(
-        "connections_open",
+        metric::CONNECTIONS_OPEN,
         "Open connections to endpoints",
         None,
         MetricType::Gauge,
@@ -162,7 +173,7 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
         metric.encode_family(&labels(key, None))?.encode_gauge(&(series.open.load(Relaxed) as i64))?;
     }
     let mut metric =
-        encoder.encode_descriptor("bytes", "Payload bytes relayed", None, MetricType::Counter)?;
+        encoder.encode_descriptor(metric::BYTES, "Payload bytes relayed", None, MetricType::Counter)?;
     for (key, series) in all {
         counter(&mut metric, labels(key, Some(("flow", "to_upstream"))), &series.to_upstream_bytes)?;
         counter(&mut metric, labels(key, Some(("flow", "to_client"))), &series.to_client_bytes)?;
@@ -170,13 +181,9 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
     Ok(())
 }
 
-fn encode_by_failure(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    counts: &[AtomicU64],
-) -> fmt::Result {
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+fn encode_failures(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
+    let help = "Connections and requests that failed";
+    let mut metric = encoder.encode_descriptor(metric::FAILURES, help, None, MetricType::Counter)?;
     for failure in Failure::ALL {
         let count = counts[failure as usize].load(Relaxed);
         let labels = [("code", failure.verdict().code)];
@@ -187,12 +194,29 @@ fn encode_by_failure(
 
 fn encode_retries(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
     let mut metric =
-        encoder.encode_descriptor("retries", "Requests sent again", None, MetricType::Counter)?;
+        encoder.encode_descriptor(metric::RETRIES, "Requests sent again", None, MetricType::Counter)?;
     for failure in Failure::ALL {
         let count = counts[failure as usize].load(Relaxed);
         if count > 0 {
             let labels = [("reason", failure.verdict().code)];
             metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_updates(
+    encoder: &mut DescriptorEncoder<'_>,
+    updates: &[[AtomicU64; Learned::ALL.len()]; SOURCES.len()],
+) -> fmt::Result {
+    let help = "What sources told, by what came of it";
+    let mut metric = encoder.encode_descriptor(metric::DISCOVERY_UPDATES, help, None, MetricType::Counter)?;
+    for (source, counts) in SOURCES.iter().zip(updates) {
+        for (learned, count) in Learned::ALL.iter().zip(counts) {
+            let labels = [("source", source.as_str()), ("result", learned.as_str())];
+            metric
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
         }
     }
     Ok(())
@@ -217,38 +241,21 @@ impl Protocol {
     }
 }
 
+impl Learned {
+    fn as_str(self) -> &'static str {
+        match self {
+            Learned::Applied => "applied",
+            Learned::Unchanged => "unchanged",
+            Learned::Refused => "refused",
+        }
+    }
+}
+
 impl Closed {
     fn as_str(self) -> &'static str {
         match self {
             Closed::Done => "done",
             Closed::Failed => "failed",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn the_names_are_the_contracts() {
-        let metrics = Metrics::new();
-        let series = metrics.series(SeriesKey {
-            direction: Direction::Outbound,
-            service: "shop/web".into(),
-            endpoint: "10.1.0.1:80".into(),
-        });
-        series.opened.fetch_add(1, Relaxed);
-        series.open.fetch_add(1, Relaxed);
-        series.answered(Protocol::Http1, 200, Duration::from_micros(700));
-        series.answered(Protocol::Grpc, 503, Duration::from_secs(40));
-        series.closed(Closed::Done);
-        metrics.failed(Failure::NoEndpoints);
-        metrics.retried(Failure::ConnectRefused);
-        let text = metrics.renderer()();
-        let stable: Vec<_> =
-            text.lines().filter(|line| !line.starts_with("svcmesh_snapshot_age_seconds")).collect();
-        insta::assert_snapshot!(stable.join("\n"));
     }
 }

@@ -1,0 +1,97 @@
+//! What is not counted as it happens, but read when somebody asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use svc_core::endpoints::Endpoint;
+use svc_core::table::{Entry, Table};
+use svc_proto::names::metric;
+
+use crate::path::mesh::Shared;
+
+/// Where to look. A scrape at 10,000 Services × 100 endpoints walks over a million of them, and writes a line for each Service
+/// and state: no endpoint has a series here.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// The snapshot in force.
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    /// Who is connected.
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Collector for Observed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Open client connections";
+        encoder
+            .encode_descriptor(metric::CLIENT_CONNECTIONS_OPEN, help, None, MetricType::Gauge)?
+            .encode_gauge(&(self.shared.connections.load(Relaxed) as i64))?;
+        encode_endpoints(&mut encoder, &self.table.load_full())
+    }
+}
+
+/// Every Service has its `ready` line, for what matters most is when it says 0; the other states where there are any.
+fn encode_endpoints(encoder: &mut DescriptorEncoder<'_>, table: &Table) -> fmt::Result {
+    let help = "Endpoints known, each in one state";
+    let mut metric = encoder.encode_descriptor(metric::ENDPOINTS, help, None, MetricType::Gauge)?;
+    let mut entries: Vec<&Arc<Entry>> = table.entries().collect();
+    entries.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
+    for entry in entries {
+        let service = entry.service.name.to_string();
+        for (state, count) in State::ALL.into_iter().zip(count(entry)) {
+            if count > 0 || state == State::Ready {
+                let labels = [("service", service.as_str()), ("state", state.as_str())];
+                metric.encode_family(&labels)?.encode_gauge(&count)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// By [`State`]. What has several ports is an endpoint of each.
+fn count(entry: &Entry) -> [i64; State::ALL.len()] {
+    let mut counts = [0; State::ALL.len()];
+    for endpoint in entry.targets.iter().flat_map(|target| target.endpoints.all()) {
+        counts[State::of(endpoint) as usize] += 1;
+    }
+    counts
+}
+
+/// What an endpoint's conditions come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Gets traffic.
+    Ready,
+    /// Terminates, and serves: gets traffic where none is ready (S-05).
+    Serving,
+    /// Terminates, and no longer serves.
+    Terminating,
+    /// Neither ready nor about to go.
+    Unready,
+}
+
+impl State {
+    const ALL: [State; 4] = [State::Ready, State::Serving, State::Terminating, State::Unready];
+
+    fn of(endpoint: &Endpoint) -> State {
+        match (endpoint.ready, endpoint.terminating, endpoint.serving) {
+            (true, _, _) => State::Ready,
+            (false, true, true) => State::Serving,
+            (false, true, false) => State::Terminating,
+            (false, false, _) => State::Unready,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Ready => "ready",
+            State::Serving => "serving",
+            State::Terminating => "terminating",
+            State::Unready => "unready",
+        }
+    }
+}

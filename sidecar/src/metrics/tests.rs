@@ -1,0 +1,81 @@
+//! The whole page under snapshot.
+
+use arc_swap::ArcSwap;
+use svc_core::inventory::{Inventory, Settings};
+use svc_core::service::Rules;
+use svc_core::table::Table;
+
+use super::*;
+use crate::control::manifests;
+use crate::path::mesh;
+
+fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
+    let shared = mesh::Shared::default();
+    shared.connections.store(3, Relaxed);
+    let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
+    let text = metrics.renderer(observed)();
+    let stable = text.lines().filter(|line| !line.starts_with("svcmesh_snapshot_age_seconds"));
+    stable.collect::<Vec<_>>().join("\n")
+}
+
+fn table(manifest: &str) -> Arc<Table> {
+    let (changes, rejections) = manifests::read_text("test.yaml", manifest, &Rules::default());
+    assert_eq!(rejections, []);
+    let mut inventory = Inventory::new(Settings { sources: SOURCES.to_vec(), ..Settings::default() });
+    inventory.apply(Source::Manifests, changes).unwrap()
+}
+
+#[test]
+fn the_names_are_the_contracts() {
+    let metrics = Metrics::new();
+    let series = metrics.series(SeriesKey {
+        direction: Direction::Outbound,
+        service: "shop/web".into(),
+        endpoint: "10.1.0.1:80".into(),
+    });
+    series.opened.fetch_add(1, Relaxed);
+    series.open.fetch_add(1, Relaxed);
+    series.answered(Protocol::Http1, 200, Duration::from_micros(700));
+    series.answered(Protocol::Grpc, 503, Duration::from_secs(40));
+    series.closed(Closed::Done);
+    metrics.failed(Failure::NoEndpoints);
+    metrics.retried(Failure::ConnectRefused);
+    metrics.updated(Source::Manifests, Learned::Applied);
+    metrics.updated(Source::Environment, Learned::Unchanged);
+    insta::assert_snapshot!(page(&metrics, table(MANIFEST)));
+}
+
+#[test]
+fn each_source_has_counts_of_its_own() {
+    for (index, source) in SOURCES.into_iter().enumerate() {
+        assert_eq!(index_of(source), index);
+    }
+}
+
+/// An endpoint in each state, and a Service without any.
+const MANIFEST: &str = "
+apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { ports: [{ port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: web-1, namespace: shop, labels: { kubernetes.io/service-name: web } }
+addressType: IPv4
+ports: [{ port: 8080 }]
+endpoints:
+- addresses: [10.1.0.1]
+- addresses: [10.1.0.2]
+- addresses: [10.1.0.3]
+  conditions: { ready: false, serving: true, terminating: true }
+- addresses: [10.1.0.4]
+  conditions: { ready: false, serving: false, terminating: true }
+- addresses: [10.1.0.5]
+  conditions: { ready: false }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { ports: [{ port: 80 }] }
+";
