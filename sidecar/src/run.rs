@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::access_log::AccessLog;
-use crate::admin::{self, Admin, Ready};
+use crate::admin::{self, Admin, Ready, Tags};
 use crate::config::{Config, Drain};
 use crate::connection::Door;
 use crate::control::discovery::Discovery;
@@ -97,6 +97,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
         ready: ready.clone(),
         table,
         rejections: discovery.rejections(),
+        tags: Tags::default(),
         metrics: metrics.renderer(observed),
         settings: config.effective.clone(),
         bound: Arc::new(ArcSwap::from_pointee(bound.by_flag())),

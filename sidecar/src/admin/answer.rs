@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::document::{Document, Query, Streamed};
+use super::document::{Document, Query, Streamed, Tag};
 use super::{Admin, token};
 
 /// What an answer consists of.
@@ -75,8 +75,8 @@ async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> 
     };
     let document =
         Document { table: admin.table.load_full(), rejections: admin.rejections.load_full(), query };
-    let (tag, length) = document.measure().await;
-    let mut response = match knows(request.headers(), &tag) {
+    let Tag { etag, length } = admin.tags.of(&document).await;
+    let mut response = match knows(request.headers(), &etag) {
         true => {
             let mut unchanged = Response::new(Either::Left(Full::default()));
             *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
@@ -94,8 +94,8 @@ async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> 
             whole
         }
     };
-    let tag = HeaderValue::try_from(tag).expect("a tag is ASCII");
-    response.headers_mut().insert(ETAG, tag);
+    let etag = HeaderValue::try_from(etag).expect("a tag is ASCII");
+    response.headers_mut().insert(ETAG, etag);
     response
 }
 

@@ -17,6 +17,15 @@ use svc_core::table::Table;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 
+/// What tells one document from another, and how long it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// A strong entity tag (RFC 9110 §8.8.3).
+    pub(super) etag: String,
+    /// In bytes.
+    pub(super) length: u64,
+}
+
 /// One state of the world, and which part of it is asked for.
 #[derive(Clone)]
 pub(super) struct Document {
@@ -50,8 +59,8 @@ impl Query {
 }
 
 impl Document {
-    /// Its strong entity tag, and its length.
-    pub(super) async fn measure(&self) -> (String, u64) {
+    /// Writes it to a hash.
+    pub(super) async fn measure(&self) -> Tag {
         let document = self.clone();
         let measured = spawn_blocking(move || {
             let mut digest = BufWriter::with_capacity(CHUNK_BYTES, Digest::default());
@@ -59,7 +68,7 @@ impl Document {
             digest.into_inner().unwrap_or_else(|_| unreachable!("a hash takes every byte"))
         });
         let Digest { hasher, length } = measured.await.expect("writing a document does not panic");
-        (format!("\"{:016x}-{length:x}\"", hasher.finish()), length)
+        Tag { etag: format!("\"{:016x}-{length:x}\"", hasher.finish()), length }
     }
 
     /// Its bytes, of which [`Document::measure`] told the number.

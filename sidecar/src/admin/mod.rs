@@ -7,6 +7,7 @@ mod answer;
 mod document;
 mod ready;
 mod seats;
+mod tags;
 mod token;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::Effective;
 
 pub use ready::Ready;
+pub use tags::Tags;
 
 use seats::Seats;
 
@@ -43,6 +45,8 @@ pub struct Admin {
     pub table: Arc<ArcSwap<Table>>,
     /// `/services`, its last part
     pub rejections: Arc<ArcSwap<Vec<Rejection>>>,
+    /// `/services`: what was measured of it already; empty at first.
+    pub tags: Tags,
     /// `/metrics`: renders OpenMetrics text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// `/config`

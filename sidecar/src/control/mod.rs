@@ -4,3 +4,6 @@ pub mod manifests;
 
 pub(crate) mod discovery;
 pub(crate) mod publish;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use svc_core::inventory::{Change, Inventory, Settings};
+use svc_core::inventory::{Change, Inventory};
 use svc_core::table::{Source, Table};
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Publisher {
-        let inventory = Inventory::new(settings(config));
+        let inventory = Inventory::new(config.inventory());
         let table = Arc::new(ArcSwap::new(inventory.table()));
         Publisher { inventory, table, published: watch::Sender::new(0), metrics }
     }
@@ -45,19 +45,5 @@ impl Publisher {
 
     pub(crate) fn inventory(&self) -> &Inventory {
         &self.inventory
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    let discovery = &config.discovery;
-    Settings {
-        sources: discovery.sources.clone(),
-        namespace: discovery.namespace.clone(),
-        cluster_domain: discovery.cluster_domain.clone(),
-        service_cidrs: discovery.service_cidrs.clone(),
-        external_ips_all: discovery.external_ips_all,
-        loopback_vips: config.listeners.loopback_vips.clone(),
-        app_ports: config.listeners.app_ports.clone(),
-        node_addresses: Vec::new(),
     }
 }

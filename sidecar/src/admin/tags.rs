@@ -1,0 +1,106 @@
+//! Entity tags of documents that were measured already: whoever polls costs a look-up until something changes, and not a walk
+//! over a million endpoints each time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use svc_core::inventory::Rejection;
+use svc_core::table::Table;
+
+use super::document::{Document, Query, Tag};
+
+/// What was measured of the present world.
+#[derive(Debug, Default)]
+pub struct Tags(Mutex<Vec<Known>>);
+
+/// Weak, so that what is known of a snapshot does not keep it in memory. A weak handle keeps its address from being used again,
+/// so two worlds cannot be taken for one.
+#[derive(Debug)]
+struct Known {
+    table: Weak<Table>,
+    rejections: Weak<Vec<Rejection>>,
+    query: Query,
+    tag: Tag,
+}
+
+impl Tags {
+    /// The tag of `document`, measured unless it is known.
+    pub(super) async fn of(&self, document: &Document) -> Tag {
+        if let Some(tag) = self.known(document) {
+            return tag;
+        }
+        let tag = document.measure().await;
+        self.note(document, tag.clone());
+        tag
+    }
+
+    fn known(&self, document: &Document) -> Option<Tag> {
+        let known = self.lock();
+        let known =
+            known.iter().find(|known| known.is_of_world(document) && known.query == document.query)?;
+        Some(known.tag.clone())
+    }
+
+    fn note(&self, document: &Document, tag: Tag) {
+        let mut known = self.lock();
+        known.retain(|known| known.is_of_world(document));
+        if known.len() == KNOWN_MAX {
+            known.remove(0);
+        }
+        known.push(Known {
+            table: Arc::downgrade(&document.table),
+            rejections: Arc::downgrade(&document.rejections),
+            query: document.query.clone(),
+            tag,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+    }
+}
+
+impl Known {
+    fn is_of_world(&self, document: &Document) -> bool {
+        std::ptr::eq(self.table.as_ptr(), Arc::as_ptr(&document.table))
+            && std::ptr::eq(self.rejections.as_ptr(), Arc::as_ptr(&document.rejections))
+    }
+}
+
+/// The whole document, and what a few people look at. Names in queries are at most 16 KiB, the limit of a request's head:
+/// 16 × 16 KiB = 256 KiB.
+const KNOWN_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(table: &Arc<Table>, rejections: &Arc<Vec<Rejection>>, query: &str) -> Document {
+        let query = Query::parse(query).unwrap();
+        Document { table: table.clone(), rejections: rejections.clone(), query }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_measured_once_for_each_world_and_query() {
+        let (table, rejections) = (Arc::new(Table::default()), Arc::new(Vec::new()));
+        let tags = Tags::default();
+        let whole = document(&table, &rejections, "");
+        assert!(tags.known(&whole).is_none());
+        let tag = tags.of(&whole).await;
+        assert_eq!(tags.known(&whole), Some(tag));
+        assert!(tags.known(&document(&table, &rejections, "name=web")).is_none());
+        assert!(tags.known(&document(&Arc::new(Table::default()), &rejections, "")).is_none());
+        assert!(tags.known(&document(&table, &Arc::new(Vec::new()), "")).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_bounded_and_ends_with_its_world() {
+        let (table, rejections) = (Arc::new(Table::default()), Arc::new(Vec::new()));
+        let tags = Tags::default();
+        for name in 0..2 * KNOWN_MAX {
+            tags.of(&document(&table, &rejections, &format!("name=n{name}"))).await;
+        }
+        assert_eq!(tags.lock().len(), KNOWN_MAX);
+        tags.of(&document(&Arc::new(Table::default()), &rejections, "")).await;
+        assert_eq!(tags.lock().len(), 1);
+    }
+}
