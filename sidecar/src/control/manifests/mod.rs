@@ -185,9 +185,6 @@ impl Manifests {
     }
 
     fn report(&mut self, name: &Arc<str>, troubles: Vec<Rejection>) {
-        for Rejection { object, file, reason } in &troubles {
-            tracing::warn!(file, object, "{reason}");
-        }
         match troubles.is_empty() {
             true => self.troubles.remove(name),
             false => self.troubles.insert(name.clone(), troubles),
