@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod admin;
 pub mod config;
 pub mod control;
+pub mod demo;
 pub mod log;
 
 pub use run::{RunError, run};

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use sidecar::config::{self, Config, Surroundings};
-use sidecar::log;
+use sidecar::{RunError, demo, log};
 
 fn main() -> ExitCode {
     let cli = Command::new("sidecar")
@@ -12,15 +12,17 @@ fn main() -> ExitCode {
         .about("The Kubernetes Service system from inside the pod")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(config::command());
-    match cli.try_get_matches().as_ref().map(clap::ArgMatches::subcommand) {
+        .subcommand(config::command())
+        .subcommand(demo_command());
+    match cli.try_get_matches().as_ref().map(ArgMatches::subcommand) {
         Ok(Some(("run", flags))) => run(flags),
+        Ok(Some(("demo", flags))) => show(demo::run(flags.get_flag(ONCE))),
         Ok(_) => unreachable!("clap knows no other verb and demands one"),
         Err(refusal) => answer(refusal),
     }
 }
 
-fn run(flags: &clap::ArgMatches) -> ExitCode {
+fn run(flags: &ArgMatches) -> ExitCode {
     let config = match Config::read(flags, &Surroundings::of_process()) {
         Ok(config) => config,
         Err(mistakes) => {
@@ -40,6 +42,29 @@ fn run(flags: &clap::ArgMatches) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the sidecar cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo_command() -> Command {
+    let once = Arg::new(ONCE).long(ONCE).action(ArgAction::SetTrue);
+    Command::new("demo")
+        .about("Show on this machine what `run` does, with a few backends of its own and curl")
+        .arg(once.help("End after the tour: 0 when each line showed what it should, else 1"))
+}
+
+const ONCE: &str = "once";
+
+fn show(held: Result<bool, RunError>) -> ExitCode {
+    match held {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let causes =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let chain: Vec<String> = causes.map(ToString::to_string).collect();
+            eprintln!("sidecar demo: {}", chain.join(": "));
             ExitCode::FAILURE
         }
     }

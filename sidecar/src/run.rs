@@ -36,7 +36,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     runtime.block_on(live(Arc::new(config)))
 }
 
-/// Why the sidecar could not run.
+/// Why the sidecar could not run, or not be shown.
 #[derive(Debug)]
 pub struct RunError {
     act: String,
@@ -44,7 +44,7 @@ pub struct RunError {
 }
 
 impl RunError {
-    fn because<E>(act: impl Into<String>) -> impl FnOnce(E) -> RunError
+    pub(crate) fn because<E>(act: impl Into<String>) -> impl FnOnce(E) -> RunError
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {

@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use groups::Group;
+use packages::Program;
 use report::Report;
 
 /// What can go wrong outside of a check: a message for people, with its cause in it.
@@ -47,7 +48,8 @@ The project's own commands.
 
   cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net fuzz (all of them when none is named);
                                          --strict counts a check that could not run as failed
-  cargo xtask demo [--once]              build the sidecar and let it show what it does; --once takes the tour and exits
+  cargo xtask demo [--once] [--release]  build the sidecar and let it show what it does; --once takes the tour and exits;
+                                         --release builds it as it is shipped, which takes minutes
   cargo xtask bench [SCENARIO…] [--peers NAME,…] [--rounds N] [--seconds N]
                                          CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
                                          idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
@@ -73,12 +75,16 @@ fn test(arguments: &[&str]) -> Result<ExitCode> {
 
 /// Becomes the sidecar's demo.
 fn demo(arguments: &[&str]) -> Result<ExitCode> {
-    eprintln!("building the sidecar (a few minutes the first time)");
-    let status = shell::cargo(["build", "--release", "--package", "sidecar"]).status()?;
-    if !status.success() {
+    let (release, arguments): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|word| **word == "--release");
+    packages::ensure(&[Program { name: "curl", package: "curl" }])?;
+    eprintln!("building the sidecar (a minute the first time)");
+    let mut build = shell::cargo(["build", "--package", "sidecar"]);
+    if !build.args(&release).status()?.success() {
         return Ok(ExitCode::FAILURE);
     }
-    let sidecar = place::target().join("release/sidecar");
+    let profile = if release.is_empty() { "debug" } else { "release" };
+    let sidecar = place::target().join(profile).join("sidecar");
     let error = Command::new(&sidecar).arg("demo").args(arguments).exec();
     Err(format!("cannot start `{}`: {error}", sidecar.display()).into())
 }
