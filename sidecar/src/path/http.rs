@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
 use super::body::ResponseBody;
+use super::coalesce::coalesce;
 use super::forward::exchange;
 use super::io::ClientIo;
 use super::mesh::Mesh;
@@ -53,7 +54,7 @@ pub(crate) async fn serve_http1(
         .max_header_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges(origin, mesh))
         .with_upgrades();
-    settle(supervise(connection, membership).await)
+    settle(supervise(connection, membership, |_| {}).await)
 }
 
 /// Serves HTTP/2 likewise; each stream is a task of this worker.
@@ -63,6 +64,7 @@ pub(crate) async fn serve_http2(
     mesh: &Rc<Mesh>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
+    let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -73,7 +75,7 @@ pub(crate) async fn serve_http2(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .serve_connection(TokioIo::new(io), exchanges(origin, mesh));
-    settle(supervise(connection, membership).await)
+    settle(supervise(connection, membership, |cx| flusher.flush(cx)).await)
 }
 
 /// What hyper calls for each request.

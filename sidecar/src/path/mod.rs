@@ -7,6 +7,7 @@ pub(crate) mod spawn;
 
 pub(crate) mod original_dst;
 
+pub(crate) mod coalesce;
 pub(crate) mod detect;
 pub(crate) mod io;
 

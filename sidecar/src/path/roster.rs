@@ -175,7 +175,13 @@ pub(crate) trait Graceful {
 }
 
 /// Runs a connection until it ends, is overdue, or has drained.
-pub(crate) async fn supervise<C>(connection: C, membership: &Membership<'_>) -> Result<C::Output, Failure>
+///
+/// `after` is called whenever the connection has been polled.
+pub(crate) async fn supervise<C>(
+    connection: C,
+    membership: &Membership<'_>,
+    after: impl Fn(&mut Context<'_>),
+) -> Result<C::Output, Failure>
 where
     C: Future + Graceful,
 {
@@ -191,7 +197,9 @@ where
             connection.as_mut().finish();
         }
         member.note_waker(cx);
-        connection.as_mut().poll(cx).map(Ok)
+        let polled = connection.as_mut().poll(cx);
+        after(cx);
+        polled.map(Ok)
     })
     .await
 }
@@ -234,7 +242,7 @@ mod tests {
     async fn draining_asks_a_connection_to_finish() {
         let roster = Roster::default();
         let membership = roster.enter(Pulse::new(), LIMITS);
-        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership), async {
+        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership, |_| {}), async {
             tokio::task::yield_now().await;
             roster.drain();
         });
@@ -248,7 +256,7 @@ mod tests {
         let pulse = Pulse::new();
         let membership = roster.enter(pulse.clone(), limits);
         pulse.read();
-        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership), async {
+        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership, |_| {}), async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             clock::tick();
             roster.reap();

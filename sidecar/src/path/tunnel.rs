@@ -51,7 +51,7 @@ pub(crate) async fn carry(
     let ended = {
         let relaying =
             std::pin::pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, &moved));
-        supervise(Unasked(relaying), &membership).await
+        supervise(Unasked(relaying), &membership, |_| {}).await
     };
     let moved = moved.into_inner();
     account.to_upstream_bytes = moved.to_upstream_bytes;

@@ -14,8 +14,9 @@ use svc_core::outcome::Failure;
 
 use super::UpstreamIo;
 use crate::path::body::UpstreamBody;
+use crate::path::coalesce::{Coalesced, coalesce};
 use crate::path::http::{HEADER_BYTES_MAX, STREAM_WINDOW_BYTES};
-use crate::path::spawn::Local;
+use crate::path::spawn::Flushing;
 
 /// A connection that streams share.
 pub(crate) struct Http2 {
@@ -39,18 +40,19 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 
 impl Http2 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Http2, Failure> {
-        let (sender, connection) = Builder::new(Local)
+        let (io, flusher) = coalesce(io);
+        let handshake = Builder::new(Flushing(flusher.clone()))
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_AFTER)
             .keep_alive_timeout(PING_AFTER)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(16 * STREAM_WINDOW_BYTES)
             .max_header_list_size(HEADER_BYTES_MAX)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|_| Failure::BadResponse)?;
+            .handshake(TokioIo::new(io));
+        let (sender, connection) =
+            flusher.clone().drive(handshake).await.map_err(|_| Failure::BadResponse)?;
         let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));
-        tokio::task::spawn_local(drive(connection, streams_max.clone()));
+        tokio::task::spawn_local(flusher.drive(drive(connection, streams_max.clone())));
         Ok(Http2 { sender, streams: Rc::default(), streams_max })
     }
 
@@ -72,7 +74,7 @@ impl Http2 {
 
 /// Drives a connection until it ends, and notes the peer's limit as its SETTINGS change it.
 async fn drive(
-    mut connection: Connection<TokioIo<UpstreamIo>, UpstreamBody, Local>,
+    mut connection: Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<UpstreamIo>>,
     streams_max: Rc<Cell<usize>>,
 ) {
     let ended = std::future::poll_fn(|cx| {
