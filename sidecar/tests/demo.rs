@@ -31,8 +31,36 @@ fn every_line_of_the_tour_shows_what_it_should() {
     assert!(!stdout.contains('\x1b'), "colour without a terminal: {stdout}");
     let wide = stdout.lines().find(|line| line.chars().count() > 100);
     assert_eq!(wide, None, "lines fit a terminal");
+    assert_readme_shows(&stdout);
     let folder = stdout.split_whitespace().find(|word| word.contains("svcmesh-demo-")).expect("it is told");
     assert!(!std::path::Path::new(folder).exists(), "{folder} is left behind");
+}
+
+/// The picture in the README, but for what differs from run to run: numbers, and whose turn it was.
+fn assert_readme_shows(stdout: &str) {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).expect("it is in the repository");
+    let picture =
+        readme.split("```").find(|block| block.contains(" held\n")).expect("the README shows the tour");
+    let shown: Vec<String> = stdout.lines().map(lasting).collect();
+    for line in picture.lines().skip(1) {
+        assert!(shown.contains(&lasting(line)), "the README shows what the demo does not: {line}");
+    }
+}
+
+/// `line` with `#` for each number and `pod-#` for each pod.
+fn lasting(line: &str) -> String {
+    let pods =
+        ["pod-a", "pod-b", "pod-c"].iter().fold(line.to_owned(), |line, pod| line.replace(pod, "pod-1"));
+    let mut lasting = String::new();
+    for letter in pods.trim_end().chars() {
+        match letter.is_ascii_digit() {
+            true if lasting.ends_with('#') => {}
+            true => lasting.push('#'),
+            false => lasting.push(letter),
+        }
+    }
+    lasting
 }
 
 #[test]

@@ -85,9 +85,9 @@ impl<W: Write> Screen<W> {
     pub(super) fn stays(&mut self, ports: &Ports) -> io::Result<()> {
         writeln!(
             self.out,
-            "\nAll of it stays up until Ctrl-C. Take any line above, edit the manifests, add your own, or let\n\
-             everything in a shell go through the sidecar:\n\n    $ export http_proxy=http://127.0.0.1:{}",
-            ports.forward_proxy
+            "\nAll of it stays up until Ctrl-C. Take any line above, edit the manifests, add your own, or\n\
+             call the Services by their names:\n\n    $ export http_proxy=http://127.0.0.1:{}; curl http://shop:{}/",
+            ports.forward_proxy, ports.http
         )?;
         self.out.flush()
     }

@@ -20,39 +20,39 @@ pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
     let (shop, search, greeter) = (vip("shop"), vip("search"), vip("greeter"));
     let proxy = format!("http://127.0.0.1:{forward_proxy}");
     let pages = format!("http://127.0.0.1:{pages}");
-    let ask_search = format!("curl -s 'http://{search}:{http}/[1-6]' | cut -d: -f1 | sort | uniq -c");
+    let ask_search = format!("curl -sS 'http://{search}:{http}/[1-6]' | cut -d: -f1 | sort | uniq -c");
     vec![
         stop(
             "A Service at its loopback address; the pod tells what it saw",
-            [format!("curl -s http://{shop}:{http}/cart")],
+            [format!("curl -sS http://{shop}:{http}/cart")],
             &[(1, "GET /cart at port http"), (1, "X-Forwarded-For 127.0.0.1")],
         ),
         stop(
             "Thirty requests over one connection: ten for each pod",
             [
-                format!("curl -s -w 'sent from port %{{local_port}}\\n' 'http://{shop}:{http}/[1-30]' \\"),
+                format!("curl -sS -w 'sent from port %{{local_port}}\\n' 'http://{shop}:{http}/[1-30]' \\"),
                 "  | cut -d: -f1 | sort | uniq -c".to_owned(),
             ],
             &[(1, "10 pod-a"), (1, "10 pod-b"), (1, "10 pod-c"), (1, "30 sent from port")],
         ),
         stop(
             "Its second port: `targetPort: admin` is the port that the pods call so",
-            [format!("curl -s http://{shop}:{admin}/health")],
+            [format!("curl -sS http://{shop}:{admin}/health")],
             &[(1, "GET /health at port admin")],
         ),
         stop(
-            "A Service without selector, by its name through the forward proxy; nobody believes the client",
-            [format!("curl -s -x {proxy} -H 'X-Forwarded-For: 203.0.113.6' http://orders:{http}/new")],
+            "A Service without selector, by its name through the forward proxy; forged headers are dropped",
+            [format!("curl -sS -x {proxy} -H 'X-Forwarded-For: 203.0.113.6' http://orders:{http}/new")],
             &[(1, "GET /new"), (1, "X-Forwarded-For 127.0.0.1"), (0, "203.0.113.6"), (0, "pod-c")],
         ),
         stop(
             "A tunnel (CONNECT) to a Service: its bytes are the client's own",
-            [format!("curl -s -p -x {proxy} http://shop.demo.svc.cluster.local:{http}/tunnel")],
+            [format!("curl -sS -p -x {proxy} http://shop.demo.svc.cluster.local:{http}/tunnel")],
             &[(1, "GET /tunnel"), (1, "X-Forwarded-For none")],
         ),
         stop(
             "Not HTTP, and the server speaks first",
-            [format!("printf 'hello\\nbye\\n' | curl -s telnet://{greeter}:{lines}")],
+            [format!("printf 'hello\\nbye\\n' | curl -sS telnet://{greeter}:{lines}")],
             &[(1, "greeter: say something"), (1, "greeter: you said hello"), (1, "greeter: you said bye")],
         ),
         stop(
@@ -79,7 +79,7 @@ pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
                 format!("sed 's/: orders/: broken/; s/port: {http}/port: 0/' manifests/orders.yaml \\"),
                 "  > manifests/broken.yaml; sleep 1".to_owned(),
                 "grep -o 'file=.*' sidecar.log".to_owned(),
-                format!("curl -s -x {proxy} http://orders:{http}/still-there; rm manifests/broken.yaml"),
+                format!("curl -sS -x {proxy} http://orders:{http}/still-there; rm manifests/broken.yaml"),
             ],
             &[
                 (1, "broken.yaml:"),
@@ -89,17 +89,17 @@ pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
         ),
         stop(
             "A name that is no Service gets a clear answer",
-            [format!("curl -s -w 'status %{{http_code}}\\n' -x {proxy} http://basket:{http}/")],
+            [format!("curl -sS -w 'status %{{http_code}}\\n' -x {proxy} http://basket:{http}/")],
             &[(1, "svcmesh: "), (1, "status 502")],
         ),
         stop(
             "What the sidecar knows",
-            [format!("curl -s '{pages}/services?name=orders' | grep -o '\"address\":[^:]*:[0-9]*'")],
+            [format!("curl -sS '{pages}/services?name=orders' | grep -o '\"address\":[^:]*:[0-9]*'")],
             &[(2, "\"address\""), (1, "127.0.0.11"), (1, "127.0.0.12")],
         ),
         stop(
             "What it counted",
-            [format!("curl -s {pages}/metrics | grep requests_total | grep demo/search | cut -d, -f2-")],
+            [format!("curl -sS {pages}/metrics | grep 'requests_total.*search' | cut -d, -f2-")],
             &[(3, "code=\"200\"} "), (1, "127.0.0.11"), (1, "127.0.0.12"), (1, "127.0.0.13")],
         ),
     ]
