@@ -251,6 +251,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_head_that_never_ends_ends_the_connection() {
+        clock::tick(); // the first one sets the origin
         let limits = Deadlines { header: Duration::from_millis(1), ..LIMITS };
         let roster = Roster::default();
         let pulse = Pulse::new();
