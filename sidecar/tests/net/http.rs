@@ -106,8 +106,8 @@ fn large_bodies_pass_both_ways_in_little_memory() {
 
 const RSS_KIB_MAX: u64 = 40 << 10;
 
-/// Six times what the sidecar may hold.
-const BODY_BYTES: u64 = 240 << 20;
+/// Twenty-five times what the sidecar may hold.
+const BODY_BYTES: u64 = 1 << 30;
 
 /// An nginx that keeps what is sent to `/store` and answers with the file's path, under which it serves it too.
 fn store(pod: &Pod) -> Nginx {
