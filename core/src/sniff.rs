@@ -20,7 +20,9 @@ pub const SNIFF_BYTES_MAX: usize = 4096;
 /// Tells a protocol by its first bytes.
 ///
 /// A first line counts as HTTP/1 only when it is whole and ends in ` HTTP/1.x`: `GET key\r\n` is a Redis command too.
+/// More bytes never change a verdict: what lies beyond [`SNIFF_BYTES_MAX`] is not looked at.
 pub fn sniff(bytes: &[u8]) -> Sniffed {
+    let bytes = &bytes[..bytes.len().min(SNIFF_BYTES_MAX)];
     if PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]) {
         return if bytes.len() >= PREFACE.len() { Sniffed::Http2 } else { Sniffed::More };
     }

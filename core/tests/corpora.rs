@@ -7,6 +7,8 @@ use std::path::Path;
 mod authority;
 #[path = "../../fuzz/src/environment.rs"]
 mod environment;
+#[path = "../../fuzz/src/sniff.rs"]
+mod sniff;
 
 #[test]
 fn authorities() {
@@ -16,6 +18,11 @@ fn authorities() {
 #[test]
 fn environments() {
     replay("environment", environment::check);
+}
+
+#[test]
+fn beginnings() {
+    replay("sniff", sniff::check);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

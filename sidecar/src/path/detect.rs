@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use svc_core::sniff::{SNIFF_BYTES_MAX, Sniffed, sniff};
+use svc_core::sniff::{Sniffed, sniff};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -38,7 +38,7 @@ async fn read_until_known(stream: &mut TcpStream, read: &mut BytesMut) -> io::Re
         if stream.read_buf(read).await? == 0 {
             return Ok(Sniffed::Opaque);
         }
-        match sniff(&read[..read.len().min(SNIFF_BYTES_MAX)]) {
+        match sniff(read) {
             Sniffed::More => {}
             known @ (Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque) => return Ok(known),
         }
