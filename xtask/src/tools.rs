@@ -10,7 +10,7 @@ use crate::{Result, bench, place, shell};
 /// Installs everything that any command needs.
 pub(crate) fn install_all() -> Result<()> {
     packages::ensure(net::PROGRAMS)?;
-    packages::ensure(bench::PROGRAMS)?;
+    bench::programs().try_for_each(packages::ensure)?;
     packages::ensure(PYTHON)?;
     println!("python: {}", python()?.display());
     println!("cargo-deny: {}", cargo_tool("cargo-deny", CARGO_DENY_VERSION)?.display());

@@ -11,7 +11,7 @@ use crate::packages::find;
 /// Addresses of `lo` that no proxy takes for loopback (S-04).
 pub(crate) const ADDRESSES: [&str; 4] = ["10.99.0.1", "10.99.0.2", "10.99.0.3", "10.99.0.4"];
 
-/// HTTP/1.1: `/1` is 1 KiB, `/64` is 64 KiB.
+/// HTTP/1.1: `/1` is 1 KiB, `/64` is 64 KiB, `/who` tells the address that was reached.
 pub(crate) const H1_PORT: u16 = 9001;
 
 /// HTTP/2 with prior knowledge: `/1` is 1 KiB.
@@ -62,6 +62,7 @@ fn configuration(folder: &Path) -> Result<String> {
     for address in ADDRESSES {
         writeln!(text, "listen {address}:{H1_PORT} backlog=4096;")?;
     }
+    writeln!(text, "location = /who {{ return 200 $server_addr; }}")?;
     writeln!(text, "location = /1 {{ return 200 '{}'; }} }} }}", "x".repeat(1024))?;
     Ok(text)
 }

@@ -7,6 +7,7 @@
 mod backends;
 mod peer;
 mod process;
+mod scale;
 mod scenario;
 
 use std::os::unix::process::CommandExt as _;
@@ -23,12 +24,14 @@ use scenario::{Figure, Scenario};
 /// What to run.
 struct Plan {
     scenarios: Vec<Scenario>,
+    /// Whether to measure what many Services cost.
+    scale: bool,
     peers: Vec<Kind>,
     rounds: usize,
     time: Duration,
 }
 
-/// `cargo xtask bench [SCENARIO…] [--peers a,b] [--rounds N] [--seconds N]`.
+/// `cargo xtask bench [SCENARIO…] [scale] [--peers a,b] [--rounds N] [--seconds N]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let plan = Plan::parse(arguments)?;
     if !packages::is_root() {
@@ -49,13 +52,21 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     for scenario in &plan.scenarios {
         measure(*scenario, &plan, &folder)?;
     }
-    Ok(ExitCode::SUCCESS)
+    match plan.scale {
+        true => scale::run(&folder, plan.turns()),
+        false => Ok(ExitCode::SUCCESS),
+    }
 }
 
 impl Plan {
     fn parse(arguments: &[&str]) -> Result<Plan> {
-        let mut plan =
-            Plan { scenarios: Vec::new(), peers: Vec::new(), rounds: 3, time: Duration::from_secs(4) };
+        let mut plan = Plan {
+            scenarios: Vec::new(),
+            scale: false,
+            peers: Vec::new(),
+            rounds: 3,
+            time: Duration::from_secs(4),
+        };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
@@ -63,16 +74,22 @@ impl Plan {
                 "--peers" => plan.peers = value()?.split(',').map(Kind::parse).collect::<Result<_>>()?,
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--seconds" => plan.time = Duration::from_secs(value()?.parse()?),
+                "scale" => plan.scale = true,
                 name => plan.scenarios.push(Scenario::parse(name)?),
             }
         }
-        if plan.scenarios.is_empty() {
+        if plan.scenarios.is_empty() && !plan.scale {
             plan.scenarios.extend(Scenario::ALL);
         }
         if plan.peers.is_empty() {
             plan.peers.extend(Kind::ALL);
         }
         Ok(plan)
+    }
+
+    /// The seconds of load that each peer gets.
+    fn turns(&self) -> usize {
+        self.rounds * usize::try_from(self.time.as_secs()).unwrap_or(usize::MAX)
     }
 }
 
@@ -85,7 +102,11 @@ fn alone() -> Result<bool> {
 /// Installs and builds what the plan needs, while there is still a network.
 fn prepare(plan: &Plan) -> Result<()> {
     packages::ensure(PROGRAMS)?;
-    if !plan.peers.contains(&Kind::Sidecar) {
+    if plan.scale {
+        packages::ensure(scale::PROGRAMS)?;
+        scale::build()?;
+    }
+    if !plan.scale && !plan.peers.contains(&Kind::Sidecar) {
         return Ok(());
     }
     eprintln!("building the sidecar (a few minutes the first time)");
@@ -94,7 +115,7 @@ fn prepare(plan: &Plan) -> Result<()> {
 }
 
 /// The peers, the backends and the load generators.
-pub(crate) const PROGRAMS: &[Program] = &[
+const PROGRAMS: &[Program] = &[
     Program { name: "h2load", package: "nghttp2-client" },
     Program { name: "haproxy", package: "haproxy" },
     Program { name: "ip", package: "iproute2" },
@@ -102,6 +123,11 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program { name: "nginx", package: "nginx-light libnginx-mod-stream" },
     Program { name: "wrk", package: "wrk" },
 ];
+
+/// Everything that any of it needs.
+pub(crate) fn programs() -> impl Iterator<Item = &'static [Program]> {
+    [PROGRAMS, scale::PROGRAMS].into_iter()
+}
 
 fn ip(arguments: &[&str]) -> Result<()> {
     let finished = shell::run({
@@ -140,7 +166,10 @@ mod tests {
     fn a_plan_names_what_it_does_not_know() {
         let error = |arguments: &[&str]| Plan::parse(arguments).err().map(|error| error.to_string());
         assert_eq!(error(&["A", "--peers", "haproxy,sidecar", "--rounds", "1"]), None);
-        assert_eq!(error(&["Z"]).as_deref(), Some("unknown scenario `Z`: one of A B AR D1 E idle conn"));
+        assert_eq!(
+            error(&["Z"]).as_deref(),
+            Some("unknown scenario `Z`: one of A B AR D1 E idle conn scale")
+        );
         assert_eq!(
             error(&["--peers", "x"]).as_deref(),
             Some("unknown peer `x`: one of sidecar haproxy nginx")

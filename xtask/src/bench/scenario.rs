@@ -44,7 +44,7 @@ impl Scenario {
     pub(crate) fn parse(name: &str) -> Result<Scenario> {
         let known = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
         let names = Scenario::ALL.map(Scenario::name).join(" ");
-        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names}").into())
+        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names} scale").into())
     }
 
     /// What one unit of [`Figure::cost`] is.
@@ -161,7 +161,8 @@ impl fmt::Display for Figure {
     }
 }
 
-fn wrk(url: &str, time: Duration) -> Result<f64> {
+/// The requests that were answered with 200.
+pub(crate) fn wrk(url: &str, time: Duration) -> Result<f64> {
     let mut command = on_core(LOAD_CORE, Path::new("wrk"));
     command.args(["-t1", "-c64", &format!("-d{}s", time.as_secs()), url]);
     let output = shell::run(command).output;
