@@ -64,9 +64,7 @@ pub(crate) fn slice_endpoint(address: &str) -> SliceEndpoint {
         serving: true,
         terminating: false,
         hostname: None,
-        node: None,
-        zone: None,
-        hints: None,
+        place: None,
         pod: None,
     }
 }

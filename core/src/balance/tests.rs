@@ -17,11 +17,8 @@ fn endpoint(last_octet: u8, weight: u16) -> Endpoint {
         serving: true,
         terminating: false,
         weight,
-        node: None,
-        zone: None,
-        hints: None,
+        place: None,
         hostname: None,
-        pod: None,
     }
 }
 

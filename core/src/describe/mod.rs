@@ -123,6 +123,7 @@ fn describe_port(target: &Target) -> document::Port<'_> {
 }
 
 fn describe_endpoint<'a>(target: &'a Target, endpoint: &'a Endpoint) -> document::Endpoint<'a> {
+    let place = endpoint.place.as_deref();
     document::Endpoint {
         address: endpoint.addr.0.ip(),
         port: endpoint.addr.0.port(),
@@ -132,9 +133,12 @@ fn describe_endpoint<'a>(target: &'a Target, endpoint: &'a Endpoint) -> document
         terminating: endpoint.terminating,
         ejected: false, // nobody ejects yet
         weight: endpoint.weight,
-        node: endpoint.node.as_ref().map(text),
-        zone: endpoint.zone.as_ref().map(text),
-        hints: endpoint.hints.as_deref().map(describe_hints),
+        node: place.and_then(|place| place.node.as_ref()).map(text),
+        zone: place.and_then(|place| place.zone.as_ref()).map(text),
+        hints: place
+            .map(|place| &place.hints)
+            .filter(|hints| **hints != Hints::default())
+            .map(describe_hints),
         hostname: endpoint.hostname.as_ref().map(text),
     }
 }

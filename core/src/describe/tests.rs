@@ -3,7 +3,7 @@ use core::time::Duration;
 use super::*;
 use crate::inventory::{Change, Inventory, LoopbackVips, Settings, SliceKey};
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
-use crate::service::{Kind, Slice};
+use crate::service::{Kind, Place, Slice};
 use crate::table::Source;
 
 /// Frozen: `kubectl svc` and the Wasm filter of every release read it. A change here is a new version.
@@ -95,10 +95,11 @@ fn web_slice(web: &Service) -> Slice {
     let mut leaving = slice_endpoint("10.0.0.1");
     (leaving.ready, leaving.terminating) = (false, true);
     leaving.hostname = Some(text("web-0"));
-    leaving.node = Some(text("node-a"));
-    leaving.zone = Some(text("zone-a"));
-    leaving.hints =
-        Some(Arc::new(Hints { zones: [text("zone-a"), text("zone-b")].into(), nodes: Vec::new() }));
+    leaving.place = Some(Arc::new(Place {
+        node: Some(text("node-a")),
+        zone: Some(text("zone-a")),
+        hints: Hints { zones: [text("zone-a"), text("zone-b")].into(), nodes: Vec::new() },
+    }));
     one.endpoints.push(leaving);
     one
 }

@@ -108,7 +108,7 @@ impl Claim<'_> {
     }
 
     fn endpoint(&self, previous: &EndpointSet, ids: &mut EndpointIds) -> Endpoint {
-        let SliceEndpoint { address: _, ready: _, serving, terminating, hostname, node, zone, hints, pod } =
+        let SliceEndpoint { address: _, ready: _, serving, terminating, hostname, place, pod: _ } =
             self.endpoint;
         Endpoint {
             id: ids.of(self.addr, previous),
@@ -117,11 +117,8 @@ impl Claim<'_> {
             serving: *serving,
             terminating: *terminating,
             weight: self.weight,
-            node: node.clone(),
-            zone: zone.clone(),
-            hints: hints.clone(),
+            place: place.clone(),
             hostname: hostname.clone(),
-            pod: pod.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
-use crate::service::Hints;
+use crate::service::Place;
 
 mod merge;
 mod weights;
@@ -34,16 +34,10 @@ pub struct Endpoint {
     pub terminating: bool,
     /// Its share beside the others; 1 when nothing says otherwise, 0 gets nothing new.
     pub weight: u16,
-    /// The node it runs on.
-    pub node: Option<Arc<str>>,
-    /// The zone it runs in.
-    pub zone: Option<Arc<str>>,
-    /// Topology hints.
-    pub hints: Option<Arc<Hints>>,
+    /// Where it runs, as far as that is known.
+    pub place: Option<Arc<Place>>,
     /// Its host name in DNS.
     pub hostname: Option<Arc<str>>,
-    /// The pod's name.
-    pub pod: Option<Arc<str>>,
 }
 
 /// The endpoints of one Service port, each address once, in a stable order: those that may be used first.

@@ -63,11 +63,11 @@ fn the_same_address_in_two_slices_counts_once_and_the_better_word_wins() {
     let web = service("shop", "web");
     let fine = slice(&web.name, "web-2", 80, &["10.0.0.1"]);
     let mut leaving = slice(&web.name, "web-1", 80, &["10.0.0.1"]);
-    (leaving.endpoints[0].ready, leaving.endpoints[0].pod) = (false, Some(text("old")));
+    (leaving.endpoints[0].ready, leaving.endpoints[0].hostname) = (false, Some(text("old")));
     for slices in [[fine.clone(), leaving.clone()], [leaving, fine]] {
         let set = merge(&web, &slices);
         check(&set, &["10.0.0.1:80"], &[]);
-        assert_eq!(set.usable()[0].pod, None);
+        assert_eq!(set.usable()[0].hostname, None);
     }
 }
 

@@ -128,11 +128,8 @@ fn vip_endpoint(addr: EndpointAddr, id: crate::endpoints::EndpointId) -> Endpoin
         serving: true,
         terminating: false,
         weight: 1,
-        node: None,
-        zone: None,
-        hints: None,
+        place: None,
         hostname: None,
-        pod: None,
     }
 }
 

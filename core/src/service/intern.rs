@@ -4,13 +4,13 @@ use alloc::sync::Arc;
 
 use hashbrown::HashSet;
 
-use super::Hints;
+use super::Place;
 
-/// Hands out one shared copy of equal texts and equal hints. A million endpoints name a few hundred nodes and a handful of zones.
+/// Hands out one shared copy of equal texts and equal places. A million endpoints name a few hundred nodes and a handful of zones.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashSet<Arc<str>, foldhash::fast::FixedState>,
-    hints: HashSet<Arc<Hints>, foldhash::fast::FixedState>,
+    places: HashSet<Arc<Place>, foldhash::fast::FixedState>,
 }
 
 impl Interner {
@@ -19,20 +19,23 @@ impl Interner {
         self.texts.get_or_insert_with(text, |text| Arc::from(text)).clone()
     }
 
-    /// The shared copy of `hints`.
-    pub fn hints(&mut self, hints: Hints) -> Arc<Hints> {
-        self.hints.get_or_insert_with(&hints, |hints| Arc::new(hints.clone())).clone()
+    /// The shared copy of `place`; none of one that says nothing.
+    pub fn place(&mut self, place: Place) -> Option<Arc<Place>> {
+        if place == Place::default() {
+            return None;
+        }
+        Some(self.places.get_or_insert_with(&place, |place| Arc::new(place.clone())).clone())
     }
 
     /// Forgets what no fact uses any more.
     pub fn sweep(&mut self) {
+        self.places.retain(|place| Arc::strong_count(place) > 1); // first: places hold texts
         self.texts.retain(|text| Arc::strong_count(text) > 1);
-        self.hints.retain(|hints| Arc::strong_count(hints) > 1);
     }
 
-    /// How many texts and hints are kept.
+    /// How many texts and places are kept.
     pub fn len(&self) -> usize {
-        self.texts.len() + self.hints.len()
+        self.texts.len() + self.places.len()
     }
 
     /// Whether nothing is kept.
@@ -44,6 +47,18 @@ impl Interner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn equal_places_share_memory_and_a_place_that_says_nothing_is_none() {
+        let mut interner = Interner::default();
+        assert_eq!(interner.place(Place::default()), None);
+        let place = Place { node: Some(interner.text("node-1")), ..Place::default() };
+        let (first, second) = (interner.place(place.clone()).unwrap(), interner.place(place).unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        interner.sweep();
+        assert!(interner.is_empty());
+    }
 
     #[test]
     fn equal_texts_share_memory_until_nobody_holds_them() {

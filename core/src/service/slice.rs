@@ -11,7 +11,7 @@ use svc_proto::names::label;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::metadata::{self, METADATA};
 use super::object::{self, Endpoint, EndpointPort};
-use super::{Hints, Interner, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar};
+use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar};
 use crate::address::ServiceName;
 
 /// Reads an EndpointSlice of `discovery.k8s.io/v1` or `v1beta1` as the API server would admit it (S-05). One slice; none, with a
@@ -161,7 +161,12 @@ fn read_endpoint(
         found.invalid_each(at.field("nodeName"), node, grammar::dns_subdomain(node));
     }
     let hostname = hostname(endpoint.hostname.as_ref(), at, found);
-    let hints = endpoint.hints.as_ref().and_then(|hints| read_hints(hints, at, interner, found));
+    let hints = endpoint.hints.as_ref().map(|hints| read_hints(hints, at, interner, found));
+    let place = Place {
+        node: node.map(|node| interner.text(node)),
+        zone: zone.map(|zone| interner.text(zone)),
+        hints: hints.unwrap_or_default(),
+    };
     let conditions = endpoint.conditions.unwrap_or_default();
     Some(SliceEndpoint {
         address: address?,
@@ -169,9 +174,7 @@ fn read_endpoint(
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
         hostname,
-        node: node.map(|node| interner.text(node)),
-        zone: zone.map(|zone| interner.text(zone)),
-        hints,
+        place: interner.place(place),
         pod: pod(endpoint.target_ref.as_ref()),
     })
 }
@@ -189,20 +192,14 @@ pub(super) fn pod(target: Option<&object::TargetRef>) -> Option<Arc<str>> {
     target.name.as_deref().map(Arc::from)
 }
 
-fn read_hints(
-    hints: &object::Hints,
-    at: Path<'_>,
-    interner: &mut Interner,
-    found: &mut Mistakes,
-) -> Option<Arc<Hints>> {
+fn read_hints(hints: &object::Hints, at: Path<'_>, interner: &mut Interner, found: &mut Mistakes) -> Hints {
     let at = at.field("hints");
     let mut names = |field: &'static str, list: &Option<Vec<object::Hint>>, grammar| {
         hint_names(list.as_deref().unwrap_or_default(), at.field(field), grammar, interner, found)
     };
     let zones = names("forZones", &hints.for_zones, grammar::label_value as fn(&str) -> _);
     let nodes = names("forNodes", &hints.for_nodes, grammar::dns_subdomain);
-    let hints = Hints { zones, nodes };
-    (hints != Hints::default()).then(|| interner.hints(hints))
+    Hints { zones, nodes }
 }
 
 fn hint_names(

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::object::{self, EndpointPort, Subset, SubsetAddress};
 use super::slice::{hostname, numbered_port, pod};
-use super::{Interner, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar, metadata};
+use super::{Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar, metadata};
 use crate::address::ServiceName;
 
 /// Reads an Endpoints object as the API server would admit it (S-04). Its slices come in the order of the subsets, IPv4 before IPv6.
@@ -75,15 +75,14 @@ fn endpoint(
     if let Some(node) = &address.node_name {
         found.invalid_each(at.field("nodeName"), node, grammar::dns_subdomain(node));
     }
+    let node = address.node_name.as_ref().map(|node| interner.text(node));
     Some(SliceEndpoint {
         address: ip.ok()?,
         ready,
         serving: ready,
         terminating: false,
         hostname,
-        node: address.node_name.as_ref().map(|node| interner.text(node)),
-        zone: None,
-        hints: None,
+        place: interner.place(Place { node, ..Place::default() }),
         pod: pod(address.target_ref.as_ref()),
     })
 }

@@ -150,8 +150,8 @@ fn ports_without_a_number_are_dropped() {
 fn v1beta1_says_node_and_zone_in_its_topology() {
     let topology = json!({"kubernetes.io/hostname": "node-1", "topology.kubernetes.io/zone": "zone-a"});
     let read = slice_of(json!([{"addresses": ["10.0.0.1"], "topology": topology}]), json!([]));
-    assert_eq!(read.endpoints[0].node.as_deref(), Some("node-1"));
-    assert_eq!(read.endpoints[0].zone.as_deref(), Some("zone-a"));
+    let place = read.endpoints[0].place.as_deref().unwrap();
+    assert_eq!((place.node.as_deref(), place.zone.as_deref()), (Some("node-1"), Some("zone-a")));
 }
 
 #[test]
@@ -161,10 +161,7 @@ fn equal_nodes_zones_and_hints_are_kept_once() {
     });
     let read = slice_of(json!([endpoint, endpoint]), json!([]));
     let [first, second] = read.endpoints.as_slice() else { panic!("{read:?}") };
-    for (first, second) in [(&first.node, &second.node), (&first.zone, &second.zone)] {
-        assert!(Arc::ptr_eq(first.as_ref().unwrap(), second.as_ref().unwrap()));
-    }
-    assert!(Arc::ptr_eq(first.hints.as_ref().unwrap(), second.hints.as_ref().unwrap()));
+    assert!(Arc::ptr_eq(first.place.as_ref().unwrap(), second.place.as_ref().unwrap()));
 }
 
 #[test]
