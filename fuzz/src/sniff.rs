@@ -2,7 +2,7 @@
 
 use svc_core::sniff::{SNIFF_BYTES_MAX, Sniffed, sniff};
 
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let whole = sniff(bytes);
     assert!(whole != Sniffed::More || bytes.len() < SNIFF_BYTES_MAX, "undecided for ever");
     for end in 0..bytes.len() {
