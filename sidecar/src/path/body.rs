@@ -12,6 +12,7 @@ use svc_core::outcome::Failure;
 
 use super::account::Account;
 use super::gate::Gate;
+use super::request::strip_trailers;
 use super::roster::Pulse;
 use super::upstream::{Http1, Slot, Upstream, poll_unwoken};
 
@@ -43,6 +44,9 @@ impl RequestBody {
     }
 }
 
+/// A step of a body.
+type PolledFrame = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+
 /// The request body of one attempt.
 pub(crate) enum UpstreamBody {
     Empty,
@@ -53,18 +57,16 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
         let UpstreamBody::Client(body) = &*self else { return Poll::Ready(None) };
         if body.gate.as_ref().is_some_and(|gate| gate.poll_open(cx).is_pending()) {
             return Poll::Pending;
         }
-        let polled = Pin::new(&mut *body.incoming.borrow_mut()).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
+        let mut polled = Pin::new(&mut *body.incoming.borrow_mut()).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
             body.touched.set(true);
             body.bytes.set(body.bytes.get() + frame.data_ref().map_or(0, |data| data.len() as u64));
+            frame.trailers_mut().map(strip_trailers);
         }
         polled
     }
@@ -91,6 +93,9 @@ pub(crate) struct ResponseBody {
     /// Absent for `101 Switching Protocols`: the tunnel keeps it.
     account: Option<Account>,
     pulse: Option<Arc<Pulse>>,
+    /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
+    /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
+    broken: Option<hyper::Error>,
 }
 
 /// Where a response's bytes come from.
@@ -114,22 +119,34 @@ impl ResponseBody {
         if source.is_end_stream() {
             account.done();
         }
-        ResponseBody { source, request, account: Some(account), pulse }
+        ResponseBody { source, request, account: Some(account), pulse, broken: None }
     }
 
     /// A short answer of our own; `account` has its outcome already.
     pub(crate) fn local(text: impl Into<Bytes>, account: Account, pulse: Option<Arc<Pulse>>) -> ResponseBody {
-        ResponseBody { source: Source::Local(text.into()), request: None, account: Some(account), pulse }
+        ResponseBody {
+            source: Source::Local(text.into()),
+            request: None,
+            account: Some(account),
+            pulse,
+            broken: None,
+        }
     }
 
     /// Nothing follows the head but a tunnel.
     pub(crate) fn tunnel() -> ResponseBody {
-        ResponseBody { source: Source::Local(Bytes::new()), request: None, account: None, pulse: None }
+        ResponseBody {
+            source: Source::Local(Bytes::new()),
+            request: None,
+            account: None,
+            pulse: None,
+            broken: None,
+        }
     }
 }
 
 impl Source {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match self {
             Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -161,25 +178,34 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
         let body = &mut *self;
+        if let Some(error) = body.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let polled = body.source.poll_frame(cx);
         let Some(account) = &mut body.account else { return polled };
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
+        match polled {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                frame.trailers_mut().map(strip_trailers);
                 account.to_client_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if body.source.is_end_stream() {
                     account.done();
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => account.failed(Failure::Truncated),
-            Poll::Ready(None) => account.done(),
-            Poll::Pending => {}
+            Poll::Ready(Some(Err(error))) => {
+                account.failed(Failure::Truncated);
+                body.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                account.done();
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
+use hyper::header;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, Version};
 use svc_core::balance::Tried;
@@ -17,7 +18,7 @@ use svc_core::retry::{self, Attempt};
 use super::account::{Account, Details};
 use super::body::{RequestBody, ResponseBody, Source};
 use super::mesh::{Mesh, Route};
-use super::request::{self, Outgoing, strip_hop};
+use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::resolve::Origin;
 use super::respond::{self, Dialect};
 use super::upgrade;
@@ -137,9 +138,9 @@ async fn forward(
     upstream: &Rc<Upstream>,
     mesh: &Mesh,
 ) -> Result<Answer, Failure> {
-    let (response, source): (Parts, _) = if version == Version::HTTP_2 {
+    let (head, source) = if version == Version::HTTP_2 {
         let mut slot = Box::pin(upstream.stream(mesh)).await?;
-        let (head, incoming) = slot.send(outgoing.http2()?).await?.into_parts();
+        let (head, incoming) = take_apart(slot.send(outgoing.http2()?).await?)?;
         (head, Source::Http2 { incoming, _slot: slot })
     } else {
         let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
@@ -147,7 +148,7 @@ async fn forward(
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
-        let (head, incoming) = connection.send(outgoing.http1()?).await?.into_parts();
+        let (head, incoming) = take_apart(connection.send(outgoing.http1()?).await?)?;
         let connection = match incoming.is_end_stream() {
             false => Some(connection),
             true => {
@@ -157,10 +158,21 @@ async fn forward(
         };
         (head, Source::Http1 { incoming, connection, upstream: upstream.clone() })
     };
-    let mut head = response;
+    Ok(Answer { head, source, request: outgoing.body.clone() })
+}
+
+/// Takes a response apart: a head without what belonged to the endpoint's hop, and a body that one thing tells the end of.
+pub(crate) fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incoming), Failure> {
+    let (mut head, incoming) = response.into_parts();
+    if !is_plainly_framed(&head.headers, &incoming) {
+        return Err(Failure::BadResponse);
+    }
+    if incoming.size_hint().exact().is_none() {
+        head.headers.remove(header::CONTENT_LENGTH); // overridden by the chunks that it came with (RFC 9112 §6.3)
+    }
     head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
     strip_hop(&mut head.headers);
-    Ok(Answer { head, source, request: outgoing.body.clone() })
+    Ok((head, incoming))
 }
 
 /// The version that endpoints of this route are spoken to in: what the port declares, else the client's own.

@@ -8,7 +8,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Request, Uri, Version};
+use hyper::{Method, Request, Uri, Version};
 use svc_core::forwarding::{forwarded_element, is_forwarding, is_hop_by_hop, nominated};
 use svc_core::outcome::Failure;
 use svc_core::retry;
@@ -36,7 +36,7 @@ pub(crate) struct Outgoing {
 pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() {
+    if another.is_some() || !has_legal_target(request) {
         return Err(Failure::BadRequest);
     }
     match (request.uri().authority(), host) {
@@ -49,20 +49,37 @@ pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure>
             }
             HeaderValue::from_str(target.as_str()).map_err(|_| Failure::BadRequest)
         }
-        (None, Some(host)) => Ok(host.clone()),
-        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
-        (None, None) => Err(Failure::BadRequest),
+        (None, Some(host)) if !host.is_empty() => Ok(host.clone()),
+        (None, _) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
+        (None, _) => Err(Failure::BadRequest),
+    }
+}
+
+/// Whether the target has a form that its method may have (RFC 9112 §3.2): `*` is for OPTIONS, a bare authority for CONNECT, and
+/// what comes in clear text is for `http`.
+fn has_legal_target<B>(request: &Request<B>) -> bool {
+    let (uri, method) = (request.uri(), request.method());
+    match (uri.scheme(), uri.authority()) {
+        (None, None) => uri.path() != "*" || method == Method::OPTIONS,
+        (None, Some(_)) => method == Method::CONNECT,
+        (Some(scheme), _) => *scheme == Scheme::HTTP || request.version() == Version::HTTP_2,
     }
 }
 
 impl Outgoing {
     /// Makes `request` ready. Header edits are done once, whatever the number of attempts.
+    ///
+    /// # Errors
+    /// [`Failure::BadRequest`] when its host or its body could be read in two ways.
     pub(crate) fn new(
         request: Request<Incoming>,
         authority: HeaderValue,
         origin: &Origin,
     ) -> Result<Outgoing, Failure> {
         let (mut parts, incoming) = request.into_parts();
+        if !is_plainly_framed(&parts.headers, &incoming) {
+            return Err(Failure::BadRequest);
+        }
         let idempotent = retry::is_idempotent(parts.method.as_str());
         let trailers = says_trailers(&parts.headers);
         let gate = takes_expectation(&mut parts).then(Gate::new);
@@ -71,7 +88,7 @@ impl Outgoing {
             // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
             parts.headers.insert(header::HOST, authority.clone());
         }
-        set_forwarding(&mut parts.headers, &authority, origin);
+        set_forwarding(&mut parts.headers, &authority, origin)?;
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
         Ok(Outgoing { parts, authority, body, gate, trailers, idempotent })
@@ -137,7 +154,18 @@ impl Outgoing {
     }
 }
 
-/// `http://a/b?c` → `/b?c`; no path → `/`; `OPTIONS http://a` → `*` (RFC 9112 §3.2.4).
+/// Whether the body came as it is, or in chunks and nothing else: what `gzip, chunked` hides belongs to the hop that ends here, and
+/// hyper takes only the chunks away. A body of a known size has no coding.
+pub(crate) fn is_plainly_framed(headers: &HeaderMap, incoming: &Incoming) -> bool {
+    if incoming.size_hint().exact().is_some() {
+        return true;
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    plain && codings.next().is_none()
+}
+
+/// `http://a/b?c` → `/b?c`; no path → `/`.
 fn origin_form(uri: &Uri) -> Uri {
     match uri.path_and_query() {
         Some(path) => Uri::from(path.clone()),
@@ -155,6 +183,12 @@ fn takes_expectation(parts: &mut Parts) -> bool {
 
 fn says_trailers(headers: &HeaderMap) -> bool {
     headers.get_all(header::TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Removes from trailers what may not be one (RFC 9110 §6.5.1): framing, routing, and what says where a request came from.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    let is_head = |name: &str| matches!(name, "host" | "content-length" | "trailer");
+    strip(trailers, |name| is_hop_by_hop(name) || is_forwarding(name) || is_head(name));
 }
 
 /// Removes what is about this connection only, in a request or a response.
@@ -179,15 +213,16 @@ fn strip_nominated(headers: &mut HeaderMap) {
 }
 
 /// Says where the request came from: after what a trusted client says. What any other says is gone already.
-fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Origin) {
+fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Origin) -> Result<(), Failure> {
     append(headers, X_FORWARDED_FOR, &origin.client_value);
-    append(headers, FORWARDED, &forwarded(authority, origin));
+    append(headers, FORWARDED, &forwarded(authority, origin)?);
     if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
         entry.insert(HeaderValue::from_static("http"));
     }
     if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_HOST) {
         entry.insert(authority.clone());
     }
+    Ok(())
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_FOR);
@@ -212,18 +247,21 @@ fn append(headers: &mut HeaderMap, name: HeaderName, element: &HeaderValue) {
     headers.insert(name, joined);
 }
 
-/// The `Forwarded` element for this client and host, made once as long as the host stays the same.
-fn forwarded(authority: &HeaderValue, origin: &Origin) -> HeaderValue {
+/// The `Forwarded` element for this client and host, made once as long as the host stays the same: which is also when the host is
+/// seen to be one.
+fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Failure> {
     let mut cached = origin.forwarded.borrow_mut();
-    match &*cached {
-        Some((host, element)) if host == authority => element.clone(),
-        Some(_) | None => {
-            let host = authority.to_str().ok().filter(|host| !host.is_empty());
-            let element = forwarded_element(origin.client.0.ip(), host, "http");
-            let element = HeaderValue::from_str(&element).expect("made of header values");
-            cached.insert((authority.clone(), element)).1.clone()
-        }
+    if let Some((host, element)) = &*cached
+        && host == authority
+    {
+        return Ok(element.clone());
     }
+    let host = authority.to_str().map_err(|_| Failure::BadRequest)?;
+    let host = (!host.is_empty()).then_some(host); // HTTP/1.0 need not say
+    host.map(svc_core::authority::Authority::parse).transpose().map_err(|_| Failure::BadRequest)?;
+    let element = forwarded_element(origin.client.0.ip(), host, "http");
+    let element = HeaderValue::from_str(&element).expect("made of header values");
+    Ok(cached.insert((authority.clone(), element)).1.clone())
 }
 
 /// HTTP/2 may split a cookie into several headers, HTTP/1 may not (RFC 9113 §8.2.3).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode, Version};
 use svc_core::outcome::Failure;
 use svc_proto::names::{PROXY_NAME, header};
@@ -42,8 +42,13 @@ pub(crate) fn failure(
         Dialect::Http => format!("{PROXY_NAME}: {failure}\n"),
         Dialect::Grpc => String::new(),
     };
+    let over_http1 = pulse.is_some();
     let mut response = Response::new(ResponseBody::local(text, account, pulse));
     let headers = response.headers_mut();
+    if over_http1 && failure == Failure::BadRequest {
+        // Whoever sent it may see the next request somewhere else in these bytes than we do (RFC 9112 §11.2).
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
     headers
         .insert(header::PROXY_STATUS, HeaderValue::from_str(&proxy_status).expect("failures are plain text"));

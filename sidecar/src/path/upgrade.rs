@@ -13,10 +13,10 @@ use svc_core::outcome::Failure;
 
 use super::account::Account;
 use super::body::{ResponseBody, Source};
-use super::forward::{Attempts, within};
+use super::forward::{Attempts, take_apart, within};
 use super::io::ClientIo;
 use super::mesh::Mesh;
-use super::request::{self, Outgoing, strip_hop};
+use super::request::{self, Outgoing};
 use super::resolve::{Aim, Origin, route_to_authority};
 use super::respond::{self, Dialect};
 use super::tcp::Already;
@@ -57,11 +57,12 @@ pub(crate) async fn exchange(
         Ok(carried) => carried,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
     };
-    account.answered(response.status().as_u16());
-    let (mut head, incoming) = response.into_parts();
-    let agreed = head.headers.remove(header::UPGRADE);
-    strip_hop(&mut head.headers);
-    head.version = Version::HTTP_11;
+    let agreed = response.headers().get(header::UPGRADE).cloned();
+    let (mut head, incoming) = match take_apart(response) {
+        Ok(parts) => parts,
+        Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
+    };
+    account.answered(head.status.as_u16());
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         connection.refuse_reuse();
         let source = Source::Http1 { incoming, connection: Some(connection), upstream };

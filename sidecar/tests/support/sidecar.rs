@@ -9,6 +9,7 @@ use super::{Manifests, Process, get};
 pub(crate) struct Sidecar {
     process: Process,
     manifests: Manifests,
+    admin: String,
 }
 
 impl Sidecar {
@@ -19,6 +20,15 @@ impl Sidecar {
 
     /// The same as another user, which is how capture tells its connections from the application's.
     pub(crate) fn start_as(user: Option<&str>, manifests: Manifests, arguments: &[&str]) -> Sidecar {
+        Sidecar::run(user, ADMIN, manifests, arguments)
+    }
+
+    /// The same outside of any namespace, with an admin address that is free.
+    pub(crate) fn start_at(admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
+        Sidecar::run(None, admin, manifests, arguments)
+    }
+
+    fn run(user: Option<&str>, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
         let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
         command.args([
             "run",
@@ -27,12 +37,16 @@ impl Sidecar {
             "--access-log",
             "json",
             "--admin",
-            ADMIN,
+            admin,
             "--manifests",
         ]);
         command.arg(manifests.path()).args(arguments);
-        let mut sidecar = Sidecar { process: Process::start("sidecar", folder(), command), manifests };
-        sidecar.process.ready(|| get(ADMIN, "/readyz").filter(|(status, _)| *status == 200));
+        let mut sidecar = Sidecar {
+            process: Process::start("sidecar", folder(), command),
+            manifests,
+            admin: admin.to_owned(),
+        };
+        sidecar.process.ready(|| get(admin, "/readyz").filter(|(status, _)| *status == 200));
         sidecar
     }
 
@@ -50,7 +64,7 @@ impl Sidecar {
 
     /// What the admin server answers at `path`.
     pub(crate) fn admin(&self, path: &str) -> String {
-        get(ADMIN, path).map(|(_, body)| body).expect("the admin server answers while the sidecar runs")
+        get(&self.admin, path).map(|(_, body)| body).expect("the admin server answers while the sidecar runs")
     }
 
     /// The process, to signal or to measure.

@@ -1,0 +1,15 @@
+//! HTTP to the letter, through the built binary: what an endpoint sees of what a client sends, byte by byte, and the other
+//! way round. Clients and backends are raw sockets, so that they can say what no library would; no other program is needed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backend;
+mod wire;
+mod world;
+
+mod attempts;
+mod forwarding;
+mod framing;
+mod limits;
+mod responses;

@@ -1,0 +1,90 @@
+//! The sidecar under test in front of one Service, `web`, at addresses that no other test uses.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::backend::Backend;
+use super::support::{Manifests, Sidecar, get, service, until};
+use super::wire::Wire;
+
+/// A running sidecar and its Service.
+pub(crate) struct World {
+    /// A loopback address of this sidecar alone.
+    ip: String,
+    sidecar: Sidecar,
+    _number: TcpListener,
+}
+
+impl World {
+    /// `web` is served by `backends`.
+    pub(crate) fn of(backends: &[&Backend], arguments: &[&str]) -> World {
+        let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address()).collect();
+        World::at("http", &addresses, arguments)
+    }
+
+    /// `web` says that it speaks `app_protocol`, and is served at `addresses`.
+    pub(crate) fn at(app_protocol: &str, addresses: &[SocketAddr], arguments: &[&str]) -> World {
+        let number = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        let port = number.local_addr().expect("it is bound").port();
+        // While that port is held nobody else has its number, nor the address that we make of it.
+        let ip = format!("127.66.{}.{}", port >> 8, port & 0xff);
+        let mut documents = vec![service("web", &["10.96.0.10"], PORT, app_protocol)];
+        documents.extend(addresses.iter().enumerate().map(|(index, address)| slice(index, *address)));
+        let (admin, proxy) = (format!("{ip}:{ADMIN_PORT}"), format!("{ip}:{PROXY_PORT}"));
+        let vips = format!("web.default={ip}");
+        let mut all = vec!["--allow-loopback-endpoints=true", "--outbound", "off", "--forward-proxy", &proxy];
+        all.extend(["--loopback-vips", &vips]);
+        all.extend(arguments);
+        let sidecar = Sidecar::start_at(&admin, Manifests::of(&documents), &all);
+        World { ip, sidecar, _number: number }
+    }
+
+    /// A connection to the Service.
+    pub(crate) fn client(&self) -> Wire {
+        Wire::new(self.stream(PORT))
+    }
+
+    /// A connection to the forward proxy.
+    pub(crate) fn proxy_client(&self) -> Wire {
+        Wire::new(self.stream(PROXY_PORT))
+    }
+
+    fn stream(&self, port: u16) -> TcpStream {
+        let address = format!("{}:{port}", self.ip);
+        until("the sidecar listens", || TcpStream::connect(&address).ok())
+    }
+
+    /// Waits until `/metrics` has this line.
+    pub(crate) fn counts(&self, line: &str) {
+        let admin = format!("{}:{ADMIN_PORT}", self.ip);
+        let has_line = |text: &str| text.lines().any(|other| other == line);
+        until(&format!("/metrics has {line}"), || {
+            get(&admin, "/metrics").filter(|(_, text)| has_line(text)).map(drop)
+        });
+    }
+
+    /// Waits until as many records are written as there are `codes`; `-` is success.
+    pub(crate) fn records(&self, codes: &[&str]) {
+        let code = |line: &serde_json::Value| line["failure.code"].as_str().unwrap_or("-").to_owned();
+        let mut logged: Vec<String> = Vec::new();
+        until(&format!("{} records", codes.len()), || {
+            logged = self.sidecar.access_log().iter().map(code).collect();
+            (logged.len() >= codes.len()).then_some(())
+        });
+        assert_eq!(logged, codes);
+    }
+}
+
+fn slice(index: usize, address: SocketAddr) -> String {
+    let mut text = format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: web-{index}\n  \
+         labels: {{ kubernetes.io/service-name: web }}\naddressType: IPv4\n"
+    );
+    let (ip, port) = (address.ip(), address.port());
+    write!(text, "ports: [{{ port: {port} }}]\nendpoints:\n- addresses: [{ip}]\n").expect("a string");
+    text
+}
+
+const PORT: u16 = 8080;
+const PROXY_PORT: u16 = 15002;
+const ADMIN_PORT: u16 = 15020;
