@@ -116,8 +116,6 @@ pub mod metric {
     pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
     /// Counter.
     pub const DETECT_TIMEOUTS: &str = "detect_timeouts";
-    /// Counter: 1xx responses.
-    pub const INFORMATIONAL_DROPPED: &str = "informational_dropped";
     /// Counter.
     pub const PASSED_THROUGH: &str = "passed_through";
     /// Counter: lines.

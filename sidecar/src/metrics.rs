@@ -31,7 +31,6 @@ pub(crate) struct Metrics {
     failures: [AtomicU64; Failure::ALL.len()],
     retries: [AtomicU64; Failure::ALL.len()],
     pub(crate) detect_timeouts: AtomicU64,
-    pub(crate) informational_dropped: AtomicU64,
     pub(crate) passed_through: AtomicU64,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
@@ -125,7 +124,6 @@ impl Metrics {
             failures: [const { AtomicU64::new(0) }; Failure::ALL.len()],
             retries: [const { AtomicU64::new(0) }; Failure::ALL.len()],
             detect_timeouts: AtomicU64::new(0),
-            informational_dropped: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
             access_log_dropped: Arc::default(),
             updates: Default::default(),

@@ -41,11 +41,6 @@ impl Metrics {
                 "Connections whose client said nothing in time to tell its protocol",
                 &self.detect_timeouts,
             ),
-            (
-                metric::INFORMATIONAL_DROPPED,
-                "1xx responses that were not passed on",
-                &self.informational_dropped,
-            ),
             (metric::PASSED_THROUGH, "Captured connections to no Service of ours", &self.passed_through),
             (
                 metric::ACCESS_LOG_DROPPED,
