@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::mesh::Admission;
 use super::roster::Pulse;
 
 /// A client's socket. Every byte that moves is a beat of its [`Pulse`].
@@ -17,6 +18,8 @@ pub(crate) struct ClientIo {
     /// Read from the socket already, not yet handed on.
     pub(crate) prefix: Bytes,
     pub(crate) pulse: Arc<Pulse>,
+    /// Kept as long as the socket, also when hyper hands it out for a tunnel: a drain waits for that too.
+    pub(crate) _admission: Admission,
 }
 
 impl AsyncRead for ClientIo {
