@@ -192,12 +192,14 @@ where
         if let Some(failure) = member.verdict.get() {
             return Poll::Ready(Err(failure));
         }
-        if roster.is_draining() && !told {
+        member.note_waker(cx);
+        let mut polled = connection.as_mut().poll(cx);
+        // Not before it was polled: hyper closes what has not begun, with the request that has been read for it.
+        if polled.is_pending() && roster.is_draining() && !told {
             told = true;
             connection.as_mut().finish();
+            polled = connection.as_mut().poll(cx);
         }
-        member.note_waker(cx);
-        let polled = connection.as_mut().poll(cx);
         after(cx);
         polled.map(Ok)
     })
