@@ -23,6 +23,8 @@ pub enum Failure {
     TooManyConnections,
     /// The destination is one of our own listeners.
     Loop,
+    /// The proxy ended while it was under way: the drain's time was over, or nobody wanted to wait for it.
+    Ended,
     /// An `Upgrade` or `CONNECT` that cannot be carried.
     UpgradeRefused,
     /// The endpoint refused the connection.
@@ -97,6 +99,7 @@ impl Failure {
             Failure::NoSuchPort => (Mesh, 502, Never, "MP", "destination_not_found"),
             Failure::TooManyConnections => (Mesh, 503, Never, "ML", "connection_limit_reached"),
             Failure::Loop => (Mesh, 502, Never, "MO", "proxy_loop_detected"),
+            Failure::Ended => (Mesh, 503, Never, "ME", "connection_terminated"),
             Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
             Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
             Failure::Unreachable => (Upstream, 503, Always, "UC", "destination_ip_unroutable"),
@@ -110,7 +113,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 18] = [
+    pub const ALL: [Failure; 19] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -121,6 +124,7 @@ impl Failure {
         Failure::NoSuchPort,
         Failure::TooManyConnections,
         Failure::Loop,
+        Failure::Ended,
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
         Failure::Unreachable,
@@ -145,6 +149,7 @@ impl fmt::Display for Failure {
             Failure::NoSuchPort => "the Service has no such TCP port",
             Failure::TooManyConnections => "too many connections are open",
             Failure::Loop => "the destination is this proxy itself",
+            Failure::Ended => "this proxy ended before it was done",
             Failure::ConnectRefused => "the endpoint refused the connection",
             Failure::ConnectTimeout => "the endpoint did not accept the connection in time",
             Failure::Unreachable => "the endpoint cannot be reached",

@@ -100,7 +100,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
             Ok(()) = job.stage.changed() => match *job.stage.borrow_and_update() {
                 Stage::Running => {}
                 Stage::Draining => mesh.roster.drain(),
-                Stage::Ended => return,
+                Stage::Ended => return mesh.end(),
             },
             else => return,
         }

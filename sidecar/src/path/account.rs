@@ -42,7 +42,7 @@ pub(crate) struct Details {
 }
 
 enum Outcome {
-    /// Nobody has said yet: if it stays so, the client went away.
+    /// Nobody has said yet: if it stays so, the client went away, or we did.
     Open,
     Done,
     Failed(Failure),
@@ -165,6 +165,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let failure = match self.outcome {
+            Outcome::Open if self.mesh.has_ended() => Some(Failure::Ended),
             Outcome::Open => Some(Failure::ClientGone),
             Outcome::Done => None,
             Outcome::Failed(failure) => Some(failure),

@@ -32,6 +32,7 @@ pub(crate) struct Mesh {
     ports: RefCell<HashMap<PortKey, Rc<PortState>>>,
     upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
     draw: Cell<u64>,
+    ended: Cell<bool>,
 }
 
 /// What all workers share.
@@ -84,6 +85,7 @@ impl Mesh {
             ports: RefCell::default(),
             upstreams: RefCell::default(),
             draw: Cell::new(seed | 1),
+            ended: Cell::new(false),
         })
     }
 
@@ -147,6 +149,15 @@ impl Mesh {
         for upstream in self.upstreams.borrow().values() {
             upstream.reap();
         }
+    }
+
+    /// From here on, what is still open is cut.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.

@@ -17,14 +17,15 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::roster::Pulse;
 
-/// What moved.
+/// What has moved so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
 }
 
-/// Relays until both directions have ended. `moved` is kept up to date, so that it is true even if the future is dropped.
+/// Relays until both directions have ended. `moved` is told each time that bytes moved, so that what it knows is true even if the
+/// future is dropped.
 ///
 /// # Errors
 /// The side that failed, and how.
@@ -33,7 +34,7 @@ pub(crate) async fn relay(
     upstream: &mut TcpStream,
     already: Already,
     pulse: &Pulse,
-    moved: &RefCell<Moved>,
+    mut moved: impl FnMut(Moved),
 ) -> Result<(), (Broken, io::Error)> {
     let (client_read, client_write) = client.split();
     let (upstream_read, upstream_write) = upstream.split();
@@ -45,8 +46,7 @@ pub(crate) async fn relay(
         let down_polled = down.poll(cx);
         if up.moved_bytes + down.moved_bytes > before {
             pulse.wrote();
-            *moved.borrow_mut() =
-                Moved { to_upstream_bytes: up.moved_bytes, to_client_bytes: down.moved_bytes };
+            moved(Moved { to_upstream_bytes: up.moved_bytes, to_client_bytes: down.moved_bytes });
         }
         match (up_polled, down_polled) {
             (Poll::Ready(Err(end)), _) => Poll::Ready(Err(end.named(Broken::Client, Broken::Upstream))),
@@ -244,10 +244,10 @@ mod tests {
     async fn a_half_closed_client_still_hears_the_rest() {
         let (mut client, mut client_side) = pair().await;
         let (mut upstream_side, mut upstream) = pair().await;
-        let moved = RefCell::default();
+        let mut moved = Moved::default();
         let already = Already { from_client: b"he".to_vec(), ..Already::default() };
         let pulse = Pulse::new();
-        let relaying = relay(&mut client_side, &mut upstream_side, already, &pulse, &moved);
+        let relaying = relay(&mut client_side, &mut upstream_side, already, &pulse, |now| moved = now);
         let peers = async {
             client.write_all(b"llo").await.unwrap();
             client.shutdown().await.unwrap();
@@ -262,7 +262,7 @@ mod tests {
         };
         let (relayed, ()) = tokio::join!(relaying, peers);
         assert!(relayed.is_ok());
-        assert_eq!(*moved.borrow(), Moved { to_upstream_bytes: 5, to_client_bytes: 5 });
+        assert_eq!(moved, Moved { to_upstream_bytes: 5, to_client_bytes: 5 });
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -270,9 +270,10 @@ mod tests {
         const BYTES: usize = 16 << 20;
         let (mut client, mut client_side) = pair().await;
         let (mut upstream_side, mut upstream) = pair().await;
-        let moved = RefCell::default();
+        let mut moved = Moved::default();
         let pulse = Pulse::new();
-        let relaying = relay(&mut client_side, &mut upstream_side, Already::default(), &pulse, &moved);
+        let relaying =
+            relay(&mut client_side, &mut upstream_side, Already::default(), &pulse, |now| moved = now);
         let sent: Vec<u8> = (0..BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let writer = async {
             upstream.write_all(&sent).await.unwrap();
@@ -294,6 +295,6 @@ mod tests {
         let (relayed, (), heard) = tokio::join!(relaying, writer, reader);
         assert!(relayed.is_ok());
         assert!(heard == sent, "the bytes differ");
-        assert_eq!(moved.borrow().to_client_bytes, BYTES as u64);
+        assert_eq!(moved.to_client_bytes, BYTES as u64);
     }
 }

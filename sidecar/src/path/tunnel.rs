@@ -1,6 +1,5 @@
 //! A connection whose bytes are not ours to read, from the choice of its endpoint to its record.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +11,7 @@ use super::account::Account;
 use super::io::ClientIo;
 use super::mesh::{Mesh, Route};
 use super::roster::{Deadlines, Graceful, supervise};
-use super::tcp::{Already, Broken, relay};
+use super::tcp::{Already, Broken, Moved, relay};
 use super::upstream::UpstreamIo;
 use crate::metrics::Closed;
 
@@ -47,15 +46,14 @@ pub(crate) async fn carry(
     pulse.busy();
     let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
     let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
-    let moved = RefCell::default();
     let ended = {
-        let relaying =
-            std::pin::pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, &moved));
+        let note = |moved: Moved| {
+            account.to_upstream_bytes = moved.to_upstream_bytes;
+            account.to_client_bytes = moved.to_client_bytes;
+        };
+        let relaying = std::pin::pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, note));
         supervise(Unasked(relaying), &membership, |_| {}).await
     };
-    let moved = moved.into_inner();
-    account.to_upstream_bytes = moved.to_upstream_bytes;
-    account.to_client_bytes = moved.to_client_bytes;
     match ended {
         Ok(Ok(())) => account.done(),
         Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
