@@ -150,6 +150,7 @@ async fn serve(discovery: &mut Discovery, signals: &mut Signals) {
 async fn drain(limits: &Drain, stage: &watch::Sender<Stage>, shared: &Shared) {
     let draining = async {
         sleep(limits.delay).await;
+        info!(connections = shared.connections.load(Relaxed), "asking open connections to finish");
         stage.send_replace(Stage::Draining);
         while shared.connections.load(Relaxed) > 0 {
             sleep(DRAIN_LOOK).await;

@@ -7,6 +7,7 @@ mod peers;
 mod web;
 
 mod capture;
+mod drain;
 mod failover;
 mod framing;
 mod grpc;

@@ -1,5 +1,7 @@
 //! The Service that most tests use: `web`, port 80, over endpoints on the node.
 
+use std::net::TcpListener;
+
 use crate::support::*;
 
 /// Makes `web` listen at 127.66.0.1.
@@ -20,4 +22,10 @@ pub(crate) fn three_nginx(pod: &Pod) -> [Nginx; 3] {
 /// The one of them with that number.
 pub(crate) fn nginx(pod: &Pod, name: &str, number: u8) -> Nginx {
     pod.node.enter(|| Nginx::named(name, &format!("{}:80", Pod::backend_v4(number))))
+}
+
+/// An endpoint of `web` played by the test itself: listens at the node's address of that number.
+pub(crate) fn backend(pod: &Pod, number: u8) -> TcpListener {
+    let listener = pod.node.enter(|| TcpListener::bind((Pod::backend_v4(number).as_str(), 80)));
+    listener.expect("addresses in a namespace are free")
 }

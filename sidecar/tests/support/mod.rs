@@ -6,6 +6,7 @@
 
 mod capture;
 mod clients;
+mod conversation;
 mod load;
 mod manifests;
 mod namespace;
@@ -20,6 +21,7 @@ mod time;
 
 pub(crate) use capture::{SIDECAR_USER, capture_output};
 pub(crate) use clients::{Answer, curl, get, output_of};
+pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use load::{Load, h2load, wrk};
 pub(crate) use manifests::{Manifests, service, slice};
 pub(crate) use namespace::{Namespace, Pod, isolated};

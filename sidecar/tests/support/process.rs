@@ -4,7 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -46,10 +46,16 @@ impl Process {
         self.ready(|| fs::read_to_string(&output).is_ok_and(|output| output.contains(text)).then_some(()));
     }
 
-    /// Waits until it has ended by itself.
-    pub(crate) fn wait(&mut self, limit: Duration) {
+    /// Waits until it has ended by itself, and tells how.
+    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
         let name = &self.name;
-        within(limit, &format!("{name} ends"), || self.child.try_wait().ok().flatten());
+        within(limit, &format!("{name} ends"), || self.child.try_wait().ok().flatten())
+    }
+
+    /// Waits until it has logged `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let log = self.folder.path().join(STDERR);
+        self.ready(|| fs::read_to_string(&log).is_ok_and(|log| log.contains(text)).then_some(()));
     }
 
     /// Whether it has not ended yet.
