@@ -1,21 +1,24 @@
 //! The demo as a stranger runs it, by the built binary.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-fn demo(prepare: impl Fn(&mut Command)) -> Output {
+use rustix::process::{Pid, Signal, kill_process};
+
+fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
-    prepare(command.args(["demo", "--once"]));
-    command.output().expect("the binary is built")
+    command.arg("demo").args(arguments);
+    command
 }
 
-/// The output of the tour, when no other demo of this machine takes it.
-fn tour() -> Output {
+/// What `attempt` gives once no other demo runs on this machine.
+fn patiently<T>(attempt: impl Fn() -> Option<T>) -> T {
     const SECONDS_MAX: u32 = 60; // another one takes four
     for _ in 0..SECONDS_MAX {
-        let output = demo(|_| {});
-        if !String::from_utf8_lossy(&output.stderr).contains("another demo runs") {
-            return output;
+        if let Some(result) = attempt() {
+            return result;
         }
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -24,7 +27,10 @@ fn tour() -> Output {
 
 #[test]
 fn every_line_of_the_tour_shows_what_it_should() {
-    let output = tour();
+    let output = patiently(|| {
+        let output = demo(&["--once"]).output().expect("the binary is built");
+        (!String::from_utf8_lossy(&output.stderr).contains("another demo runs")).then_some(output)
+    });
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     assert!(stderr.is_empty() && stdout.ends_with("13 of 13 held\n"), "{stdout}{stderr}");
@@ -32,8 +38,49 @@ fn every_line_of_the_tour_shows_what_it_should() {
     let wide = stdout.lines().find(|line| line.chars().count() > 100);
     assert_eq!(wide, None, "lines fit a terminal");
     assert_readme_shows(&stdout);
-    let folder = stdout.split_whitespace().find(|word| word.contains("svcmesh-demo-")).expect("it is told");
-    assert!(!std::path::Path::new(folder).exists(), "{folder} is left behind");
+    assert_nothing_is_left(&stdout);
+}
+
+#[test]
+fn without_once_all_stays_until_the_demo_is_told_to_end() {
+    let (mut demo, stdout) = patiently(|| {
+        let mut demo = demo(&[]).stdout(Stdio::piped()).spawn().expect("the binary is built");
+        let lines = BufReader::new(demo.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let stdout = up_to(lines, "http_proxy=");
+        match stdout.is_empty() {
+            true => demo.wait().map(|_| None).expect("it is ours"),
+            false => Some((demo, stdout.join("\n"))),
+        }
+    });
+    assert!(stdout.contains("All of it stays up until Ctrl-C"), "{stdout}");
+    let proxy = word_with(&stdout, "http://127.0.0.1:").expect("the forward proxy is told");
+    kill_process(Pid::from_child(&demo), Signal::TERM).expect("it runs");
+    assert!(demo.wait().expect("it is ours").success());
+    assert_nothing_is_left(&stdout);
+    let asked = Command::new("curl").args(["-sS", proxy]).output().expect("the demo found it too");
+    assert_eq!(asked.status.code(), Some(7), "connection refused: the sidecar has ended with the demo");
+}
+
+/// The lines up to the first that contains `part`, and not one more: it may never come.
+fn up_to(lines: impl Iterator<Item = String>, part: &str) -> Vec<String> {
+    let mut heard = Vec::new();
+    for line in lines {
+        let last = line.contains(part);
+        heard.push(line);
+        if last {
+            break;
+        }
+    }
+    heard
+}
+
+fn assert_nothing_is_left(stdout: &str) {
+    let folder = word_with(stdout, "svcmesh-demo-").expect("the folder is told");
+    assert!(!Path::new(folder).exists(), "{folder} is left behind");
+}
+
+fn word_with<'a>(stdout: &'a str, part: &str) -> Option<&'a str> {
+    stdout.split_whitespace().find(|word| word.contains(part))
 }
 
 /// The picture in the README, but for what differs from run to run: numbers, and whose turn it was.
@@ -65,9 +112,7 @@ fn lasting(line: &str) -> String {
 
 #[test]
 fn without_curl_the_demo_names_what_to_install() {
-    let output = demo(|command| {
-        command.env("PATH", "/nonexistent");
-    });
+    let output = demo(&["--once"]).env("PATH", "/nonexistent").output().expect("the binary is built");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("install the package `curl`"), "{stderr}");
