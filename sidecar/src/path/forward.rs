@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::body::{Body, Incoming};
 use hyper::header;
 use hyper::http::response::Parts;
-use hyper::{Method, Request, Response, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use svc_core::balance::Tried;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
@@ -158,6 +158,9 @@ async fn forward(
         };
         (head, Source::Http1 { incoming, connection, upstream: upstream.clone() })
     };
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
+    }
     Ok(Answer { head, source, request: outgoing.body.clone() })
 }
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -23,9 +23,10 @@ use super::tcp::Already;
 use super::tunnel;
 use super::upstream::{Http1, Upstream, UpstreamIo};
 
-/// The protocol that a request asks to go on in.
+/// The protocol that a request asks to go on in: one, on a request without a body, and one that is not HTTP itself.
 ///
-/// `h2c` is not one: RFC 9113 §3.1 has withdrawn it, and the request is as good without.
+/// RFC 9113 §3.1 has withdrawn `h2c`, and a tunnel of HTTP would carry requests that nobody here looks at. A request that does not
+/// apply is as good without (RFC 9110 §7.8).
 pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
     let headers = request.headers();
     let protocol = headers.get(header::UPGRADE)?;
@@ -35,9 +36,18 @@ pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
     };
     let applies = request.version() == Version::HTTP_11
         && request.method() == Method::GET
+        && request.body().is_end_stream()
         && headers.get_all(header::CONNECTION).iter().any(named)
-        && !protocol.as_bytes().eq_ignore_ascii_case(b"h2c");
+        && headers.get_all(header::UPGRADE).iter().count() == 1
+        && !may_be_http(protocol.as_bytes());
     applies.then(|| protocol.clone())
+}
+
+/// Whether a protocol is HTTP or what HTTP may run in, or a list that may name such.
+fn may_be_http(protocol: &[u8]) -> bool {
+    let starts =
+        |name: &[u8]| protocol.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    protocol.contains(&b',') || [&b"h2"[..], b"http", b"tls"].iter().any(|name| starts(name))
 }
 
 /// Carries a request that asks for an upgrade; what follows a `101` is a tunnel.

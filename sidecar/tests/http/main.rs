@@ -13,3 +13,4 @@ mod forwarding;
 mod framing;
 mod limits;
 mod responses;
+mod upgrades;
