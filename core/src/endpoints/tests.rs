@@ -122,7 +122,7 @@ fn a_weight_of_the_slice_beats_one_of_the_service() {
     let mut web = service("shop", "web");
     web.annotations.insert(text("svcmesh.dev/weights"), text("10.0.0.1=2,web-2=3,10.0.0.3=4"));
     let mut one = slice(&web.name, "web-1", 80, &["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
-    one.endpoints[1].pod = Some(text("web-2"));
+    one.endpoints[1].pod = Some("web-2".into());
     one.weights = Some(text("10.0.0.3=0"));
     let weights: Vec<_> = merge(&web, &[one]).all().iter().map(|endpoint| endpoint.weight).collect();
     assert_eq!(weights, [2, 3, 0, 1]);

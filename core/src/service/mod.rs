@@ -2,6 +2,7 @@
 //!
 //! Every discovery source ends here: [`Service`] and [`Slice`] are the only things that [`crate::inventory`] knows.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -210,8 +211,8 @@ pub struct SliceEndpoint {
     /// Where it runs; `None` when the object does not say.
     pub place: Option<Arc<Place>>,
     /// The pod's name (`targetRef`), by which an annotation may give it a weight, and by which one pod that moves between
-    /// slices is told from two pods with one address.
-    pub pod: Option<Arc<str>>,
+    /// slices is told from two pods with one address. Nobody shares it.
+    pub pod: Option<Box<str>>,
 }
 
 /// Where an endpoint runs, and whom it is meant for. One handle to all of it: a million endpoints are in a few hundred places, and

@@ -1,5 +1,6 @@
 //! An EndpointSlice object → [`Slice`], by the API server's rules (`ValidateEndpointSlice`), every mistake at once.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -187,9 +188,9 @@ pub(super) fn hostname(hostname: Option<&String>, at: Path<'_>, found: &mut Mist
 }
 
 /// The pod behind an address.
-pub(super) fn pod(target: Option<&object::TargetRef>) -> Option<Arc<str>> {
+pub(super) fn pod(target: Option<&object::TargetRef>) -> Option<Box<str>> {
     let target = target.filter(|target| target.kind.as_deref() == Some("Pod"))?;
-    target.name.as_deref().map(Arc::from)
+    target.name.as_deref().map(Box::from)
 }
 
 fn read_hints(hints: &object::Hints, at: Path<'_>, interner: &mut Interner, found: &mut Mistakes) -> Hints {
