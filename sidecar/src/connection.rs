@@ -11,6 +11,7 @@ use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 
 use crate::metrics::Protocol;
 use crate::path::account::Account;
@@ -34,27 +35,26 @@ pub(crate) enum Door {
     ForwardProxy,
 }
 
-/// Carries one client connection from its first byte to its last. Each way it may go is a future in a box of its own, so that a
-/// connection holds what its way needs, not what the largest would.
-pub(crate) async fn serve(stream: TcpStream, addr: ClientAddr, door: Door, mesh: &Rc<Mesh>) {
+/// Takes in one client connection; a task of its own carries it from its first byte to its last. Each way it may go is another task,
+/// so that a connection holds what its way needs, not what the largest would.
+pub(crate) fn begin(stream: TcpStream, addr: ClientAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(admission) = mesh.admit() else {
         return mesh.metrics.failed(Failure::TooManyConnections);
     };
     connect::prepare(&stream);
-    let account = || Account::open(mesh, addr.0, Protocol::Tcp);
+    let (way, mesh) = (whither(&stream, door, mesh), mesh.clone());
     let client = Client { stream, addr, admission };
-    let carried = match door {
-        Door::ForwardProxy => Box::pin(speak(client, Aim::Request, Hint::Http, mesh)).await,
-        Door::LoopbackVip(vip) => carry_to(client, vip, mesh).await,
-        Door::Captured => match original_dst::of(&client.stream) {
-            Some(OriginalDst(destination)) if !mesh.is_own(destination) => {
-                carry_to(client, destination, mesh).await
-            }
-            Some(_) | None => Err(Failure::Loop),
-        },
-    };
-    if let Err(failure) = carried {
-        account().fail(failure);
+    match way {
+        Ok(Way::Speak(aim, hint)) => {
+            spawn_local(async move { speak(client, aim, hint, &mesh).await });
+        }
+        Ok(Way::Bytes(route)) => {
+            spawn_local(async move { carry_bytes(client, Bytes::new(), &route, &mesh).await });
+        }
+        Ok(Way::Through(destination)) => {
+            spawn_local(async move { pass_through(client, destination, &mesh).await });
+        }
+        Err(failure) => Account::open(&mesh, addr.0, Protocol::Tcp).fail(failure),
     }
 }
 
@@ -71,23 +71,42 @@ impl Client {
     }
 }
 
-/// Carries a connection that was opened to `destination`.
-async fn carry_to(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) -> Result<(), Failure> {
-    let table = mesh.table.load_full();
-    match table.by_destination(Transport::Tcp, destination) {
-        None => Box::pin(pass_through(client, destination, mesh)).await,
-        Some(target) => match mesh.route(target) {
-            route if route.hint == Hint::Opaque => carry_bytes(client, Bytes::new(), &route, mesh).await,
-            route => {
-                drop(table);
-                Box::pin(speak(client, Aim::Address(destination), route.hint, mesh)).await
-            }
+/// Which way a connection goes.
+enum Way {
+    /// To whoever serves what it speaks, which is to be found out.
+    Speak(Aim, Hint),
+    /// To an endpoint of a Service, unread.
+    Bytes(Route),
+    /// To where it was going, unread: that is no Service of ours.
+    Through(SocketAddr),
+}
+
+fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
+    let destination = match door {
+        Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http)),
+        Door::LoopbackVip(vip) => vip,
+        Door::Captured => match original_dst::of(stream) {
+            Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
+            Some(_) | None => return Err(Failure::Loop),
         },
+    };
+    let table = mesh.table.load();
+    Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
+        None => Way::Through(destination),
+        Some(route) if route.hint == Hint::Opaque => Way::Bytes(route),
+        Some(route) => Way::Speak(Aim::Address(destination), route.hint),
+    })
+}
+
+/// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
+async fn speak(client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) {
+    let addr = client.addr;
+    if let Err(failure) = detect_and_serve(client, aim, hint, mesh).await {
+        Account::open(mesh, addr.0, Protocol::Tcp).fail(failure);
     }
 }
 
-/// Finds out what the client speaks, and serves that.
-async fn speak(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Result<(), Failure> {
+async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Result<(), Failure> {
     let limit = match hint {
         Hint::Unknown => mesh.config.deadlines.detect,
         Hint::Http | Hint::Http1 | Hint::Http2 | Hint::Opaque => {
@@ -113,7 +132,8 @@ async fn speak(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Res
             }
             let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
             let route = Origin::new(client.addr, aim, None, mesh).route_to_address(destination, mesh)?;
-            Box::pin(carry_bytes(client, detected.read, &route, mesh)).await
+            Box::pin(carry_bytes(client, detected.read, &route, mesh)).await;
+            Ok(())
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
         (Sniffed::Http1 | Sniffed::Opaque | Sniffed::More, _) => {
@@ -124,17 +144,16 @@ async fn speak(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Res
 }
 
 /// Carries bytes to an endpoint of `route`.
-async fn carry_bytes(client: Client, read: Bytes, route: &Route, mesh: &Rc<Mesh>) -> Result<(), Failure> {
+async fn carry_bytes(client: Client, read: Bytes, route: &Route, mesh: &Rc<Mesh>) {
     let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
     match tunnel::dial(route, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }
-    Ok(())
 }
 
 /// Carries bytes to a destination that is no Service of ours, untouched.
-async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) -> Result<(), Failure> {
+async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) {
     mesh.metrics.passed_through.fetch_add(1, Relaxed);
     let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
     let stranger = mesh.stranger(destination);
@@ -143,7 +162,6 @@ async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) 
         Ok(upstream) => join(client, Bytes::new(), upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }
-    Ok(())
 }
 
 async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Account, mesh: &Mesh) {

@@ -12,7 +12,7 @@ use svc_core::table::Table;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::connection::{Door, serve};
+use crate::connection::{Door, begin};
 use crate::path::mesh::Mesh;
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.
@@ -51,10 +51,7 @@ const BACKLOG: i32 = 4096;
 pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
     loop {
         match listener.accept().await {
-            Ok((stream, client)) => {
-                let mesh = mesh.clone();
-                tokio::task::spawn_local(async move { serve(stream, ClientAddr(client), door, &mesh).await });
-            }
+            Ok((stream, client)) => begin(stream, ClientAddr(client), door, &mesh),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");

@@ -1,7 +1,7 @@
 //! HTTP on a client's connection: hyper owns the framing, each request is an exchange.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,9 +20,6 @@ use super::mesh::Mesh;
 use super::resolve::Origin;
 use super::roster::{Graceful, Membership, supervise};
 use super::spawn::Local;
-
-/// The most header lines in a head: what hyper and nginx's relatives allow, and no application needs.
-pub(crate) const HEADERS_MAX: usize = 100;
 
 /// The most bytes in a head. 10_000 connections × 64 KiB = 640 MiB if every client filled its own, which the header deadline
 /// gives them 10 s to do.
@@ -50,11 +47,10 @@ pub(crate) async fn serve_http1(
 ) -> Result<(), Failure> {
     let connection = http1::Builder::new()
         .auto_date_header(false) // an answer carries its origin's date or none
-        .max_headers(HEADERS_MAX)
         .max_header_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges(origin, mesh))
         .with_upgrades();
-    settle(supervise(connection, membership, |_| {}).await)
+    settle(supervise(pin!(connection), membership, |_| {}).await)
 }
 
 /// Serves HTTP/2 likewise; each stream is a task of this worker.
@@ -75,7 +71,7 @@ pub(crate) async fn serve_http2(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .serve_connection(TokioIo::new(io), exchanges(origin, mesh));
-    settle(supervise(connection, membership, |cx| flusher.flush(cx)).await)
+    settle(supervise(pin!(connection), membership, |cx| flusher.flush(cx)).await)
 }
 
 /// What hyper calls for each request.

@@ -32,6 +32,9 @@ impl AsyncRead for ClientIo {
             let count = self.prefix.len().min(buf.remaining());
             buf.put_slice(&self.prefix[..count]);
             self.prefix.advance(count);
+            if self.prefix.is_empty() {
+                self.prefix = Bytes::new(); // an empty remainder would keep its whole buffer
+            }
             self.pulse.read();
             return Poll::Ready(Ok(()));
         }

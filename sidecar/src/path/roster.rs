@@ -176,16 +176,15 @@ pub(crate) trait Graceful {
 
 /// Runs a connection until it ends, is overdue, or has drained.
 ///
-/// `after` is called whenever the connection has been polled.
+/// Takes the connection pinned where it is, so that it is not held twice. `after` is called whenever the connection has been polled.
 pub(crate) async fn supervise<C>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     membership: &Membership<'_>,
     after: impl Fn(&mut Context<'_>),
 ) -> Result<C::Output, Failure>
 where
     C: Future + Graceful,
 {
-    let mut connection = std::pin::pin!(connection);
     let Membership { roster, member } = membership;
     let mut told = false;
     std::future::poll_fn(move |cx| {
@@ -209,6 +208,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
 
     const LIMITS: Deadlines = Deadlines { header: Duration::from_millis(0), idle: Duration::from_secs(3600) };
 
@@ -244,7 +244,8 @@ mod tests {
     async fn draining_asks_a_connection_to_finish() {
         let roster = Roster::default();
         let membership = roster.enter(Pulse::new(), LIMITS);
-        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership, |_| {}), async {
+        let never = pin!(Never(Rc::default()));
+        let (ended, ()) = tokio::join!(supervise(never, &membership, |_| {}), async {
             tokio::task::yield_now().await;
             roster.drain();
         });
@@ -259,7 +260,8 @@ mod tests {
         let pulse = Pulse::new();
         let membership = roster.enter(pulse.clone(), limits);
         pulse.read();
-        let (ended, ()) = tokio::join!(supervise(Never(Rc::default()), &membership, |_| {}), async {
+        let never = pin!(Never(Rc::default()));
+        let (ended, ()) = tokio::join!(supervise(never, &membership, |_| {}), async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             clock::tick();
             roster.reap();

@@ -1,7 +1,7 @@
 //! A connection whose bytes are not ours to read, from the choice of its endpoint to its record.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use svc_core::balance::Tried;
@@ -51,8 +51,8 @@ pub(crate) async fn carry(
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
         };
-        let relaying = std::pin::pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, note));
-        supervise(Unasked(relaying), &membership, |_| {}).await
+        let relaying = pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, note));
+        supervise(pin!(Unasked(relaying)), &membership, |_| {}).await
     };
     match ended {
         Ok(Ok(())) => account.done(),

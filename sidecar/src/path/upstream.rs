@@ -40,9 +40,10 @@ pub(crate) struct Upstream {
     gone: Cell<bool>,
 }
 
-/// Idle HTTP/1 connections kept per endpoint and worker. 256 × ~14 KiB = 3.5 MiB for an endpoint that was that busy within
-/// the last [`IDLE_FOR`].
-const IDLE_MAX: usize = 256;
+/// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
+/// fluctuates, not as it is high. 32 × ~25 KiB (hyper's two buffers and its channel, 8 KiB each) = 0.8 MiB for an endpoint that was
+/// that busy within the last [`IDLE_FOR`].
+const IDLE_MAX: usize = 32;
 
 /// How long an idle connection is kept. Below the 60 s and 75 s after which common servers close theirs; those that close
 /// sooner are noticed when they do.

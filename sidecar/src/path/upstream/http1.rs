@@ -16,7 +16,6 @@ use svc_core::outcome::Failure;
 use super::UpstreamIo;
 use crate::clock;
 use crate::path::body::UpstreamBody;
-use crate::path::http::HEADERS_MAX;
 
 /// A connection and the handle that sends requests on it. hyper expects a task to drive the one and another to hold the other;
 /// here a request's own task does both, by polling the connection before it looks at what it waits for.
@@ -32,11 +31,8 @@ pub(crate) struct Http1 {
 impl Http1 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Box<Http1>, Failure> {
         let heard = io.heard.clone();
-        let (sender, connection) = Builder::new()
-            .max_headers(HEADERS_MAX)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|_| Failure::BadResponse)?;
+        let (sender, connection) =
+            Builder::new().handshake(TokioIo::new(io)).await.map_err(|_| Failure::BadResponse)?;
         Ok(Box::new(Http1 { sender, connection, heard, idle_since_ms: 0, reused: false, spent: false }))
     }
 
