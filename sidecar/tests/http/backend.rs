@@ -59,6 +59,12 @@ impl Backend {
         std::mem::take(&mut *self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Counts the requests that [`Backend::take_requests`] would take.
+    pub(crate) fn requests(&self) -> impl Fn() -> usize + Send + 'static {
+        let shared = self.shared.clone();
+        move || shared.requests.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Relaxed)
@@ -109,6 +115,12 @@ impl Talk {
     }
 
     fn keep(&self, request: Message) {
-        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        self.keeper()(request);
+    }
+
+    /// Keeps requests that something else reads.
+    pub(crate) fn keeper(&self) -> impl Fn(Message) + Send + 'static {
+        let shared = self.shared.clone();
+        move |request| shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request)
     }
 }

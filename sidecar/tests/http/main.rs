@@ -5,6 +5,7 @@
 mod support;
 
 mod backend;
+mod http2;
 mod wire;
 mod world;
 
@@ -14,3 +15,4 @@ mod framing;
 mod limits;
 mod responses;
 mod upgrades;
+mod versions;

@@ -54,6 +54,13 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
+    /// The socket, for a runtime that reads it instead.
+    pub(crate) fn socket(&self) -> TcpStream {
+        let socket = self.stream.try_clone().expect("file descriptors are to be had");
+        socket.set_nonblocking(true).expect("a TCP socket");
+        socket
+    }
+
     /// The next request.
     pub(crate) fn request(&mut self) -> Result<Message, Broken> {
         let mut message = self.head()?;
@@ -93,11 +100,16 @@ impl Wire {
     }
 
     /// Exactly `count` bytes.
-    pub(crate) fn text(&mut self, count: usize) -> Result<String, Broken> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
         while self.read.len() < count {
             self.more()?;
         }
-        Ok(String::from_utf8_lossy(&self.read.drain(..count).collect::<Vec<u8>>()).into_owned())
+        Ok(self.read.drain(..count).collect())
+    }
+
+    /// Exactly `count` bytes, as text.
+    pub(crate) fn text(&mut self, count: usize) -> Result<String, Broken> {
+        Ok(String::from_utf8_lossy(&self.bytes(count)?).into_owned())
     }
 
     /// Everything up to the end of the connection.

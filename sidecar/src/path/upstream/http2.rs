@@ -1,6 +1,6 @@
 //! One HTTP/2 connection to an endpoint, shared by the streams of all clients of a worker.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,9 +22,11 @@ use crate::path::spawn::Flushing;
 pub(crate) struct Http2 {
     sender: SendRequest<UpstreamBody>,
     streams: Rc<Cell<usize>>,
-    /// What the peer allows at the moment.
-    streams_max: Rc<Cell<usize>>,
+    /// Asked for what the peer allows at the moment; [`drive`] polls it.
+    connection: Rc<RefCell<Driven>>,
 }
+
+type Driven = Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<UpstreamIo>>;
 
 /// The right to one stream; held until the response has ended.
 pub(crate) struct Slot {
@@ -51,9 +53,9 @@ impl Http2 {
             .handshake(TokioIo::new(io));
         let (sender, connection) =
             flusher.clone().drive(handshake).await.map_err(|_| Failure::BadResponse)?;
-        let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));
-        tokio::task::spawn_local(flusher.drive(drive(connection, streams_max.clone())));
-        Ok(Http2 { sender, streams: Rc::default(), streams_max })
+        let connection = Rc::new(RefCell::new(connection));
+        tokio::task::spawn_local(flusher.drive(drive(connection.clone())));
+        Ok(Http2 { sender, streams: Rc::default(), connection })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -61,9 +63,9 @@ impl Http2 {
     }
 
     /// Whether the peer's limit leaves room for one more stream: beyond it requests would queue here, where no other endpoint
-    /// could take them.
+    /// could take them. Asked each time: SETTINGS wake a task of hyper's own, not the one that [`drive`] is.
     pub(super) fn has_room(&self) -> bool {
-        self.streams.get() < self.streams_max.get().min(STREAMS_MAX)
+        self.streams.get() < self.connection.borrow().current_max_send_streams().min(STREAMS_MAX)
     }
 
     pub(super) fn slot(&self) -> Slot {
@@ -72,16 +74,9 @@ impl Http2 {
     }
 }
 
-/// Drives a connection until it ends, and notes the peer's limit as its SETTINGS change it.
-async fn drive(
-    mut connection: Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<UpstreamIo>>,
-    streams_max: Rc<Cell<usize>>,
-) {
-    let ended = std::future::poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
-        streams_max.set(connection.current_max_send_streams());
-        polled
-    });
+/// Drives a connection until it ends.
+async fn drive(connection: Rc<RefCell<Driven>>) {
+    let ended = std::future::poll_fn(|cx| Pin::new(&mut *connection.borrow_mut()).poll(cx));
     if let Err(error) = ended.await {
         tracing::debug!(%error, "an HTTP/2 connection to an endpoint failed");
     }

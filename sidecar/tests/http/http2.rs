@@ -1,0 +1,120 @@
+//! HTTP/2 peers: the h2 crate where a peer behaves, bytes where none would.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream};
+use hyper::{HeaderMap, Request, Response};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+use super::backend::Talk;
+use super::wire::Message;
+use super::world::World;
+
+/// What a backend does with a stream.
+pub(crate) enum Does {
+    /// Reads it all, says `ok`, and `grpc-status: 0` in the trailers.
+    Answer,
+    /// Says that it did not look at it (REFUSED_STREAM).
+    Refuse,
+    /// Answers when the others have come.
+    Meet(Arc<Barrier>),
+}
+
+/// Speaks HTTP/2 on a connection. `does` is told which connection and which of its streams.
+pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usize, usize) -> Does) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let socket = TcpStream::from_std(talk.wire.socket()).expect("a socket that does not block");
+        let mut builder = Builder::new();
+        builder.max_concurrent_streams(streams_max);
+        let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else { return };
+        let mut stream = 0;
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            match does(talk.number, stream) {
+                Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
+                Does::Answer => drop(tokio::spawn(answer(request, respond, talk.keeper(), None))),
+                Does::Meet(others) => {
+                    drop(tokio::spawn(answer(request, respond, talk.keeper(), Some(others))))
+                }
+            }
+            stream += 1;
+        }
+    });
+}
+
+async fn answer(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    keep: impl Fn(Message),
+    others: Option<Arc<Barrier>>,
+) {
+    let (head, body) = request.into_parts();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let start = format!("{} {}", head.method, head.uri);
+    let (body, _) = read(body).await;
+    keep(Message { start, headers: headers.collect(), body, ..Message::default() });
+    if let Some(others) = others {
+        others.wait().await;
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().expect("a header value"));
+    let sent = respond.send_response(Response::new(()), false).and_then(|mut stream| {
+        stream.send_data(Bytes::from_static(b"ok"), false)?;
+        stream.send_trailers(trailers)
+    });
+    sent.expect("the sidecar waits for its answer");
+}
+
+/// Takes a stream, and says that it will take none (RFC 9113 §6.8): at first without a number, as one does before the last one is
+/// known, then that not even the first was looked at.
+pub(crate) fn goes_away(talk: &mut Talk) {
+    const HEADERS: u8 = 0x01;
+    talk.wire.send([0, 0, 0, 0x04, 0, 0, 0, 0, 0]); // SETTINGS, empty
+    let Ok(_preface) = talk.wire.bytes(24) else { return };
+    loop {
+        let Ok(frame) = talk.wire.bytes(9) else { return };
+        let payload = usize::from(frame[0]) << 16 | usize::from(frame[1]) << 8 | usize::from(frame[2]);
+        let Ok(_payload) = talk.wire.bytes(payload) else { return };
+        if frame[3] == HEADERS {
+            for last in [[0x7f, 0xff, 0xff, 0xff], [0; 4]] {
+                talk.wire.send([[0, 0, 8, 0x07, 0, 0, 0, 0, 0].as_slice(), &last, &[0; 4]].concat());
+            }
+        }
+    }
+}
+
+/// A client of the Service that knows it to speak HTTP/2.
+pub(crate) async fn connect(world: &World) -> SendRequest<Bytes> {
+    let socket = TcpStream::from_std(world.client().socket()).expect("a socket that does not block");
+    let (client, connection) = h2::client::handshake(socket).await.expect("the sidecar speaks HTTP/2");
+    tokio::spawn(connection);
+    client
+}
+
+/// Asks: the response, its body and its `grpc-status`.
+pub(crate) async fn answer_of(
+    client: &mut SendRequest<Bytes>,
+    request: Request<()>,
+) -> (Response<()>, String, Option<String>) {
+    let (response, _) = client.send_request(request, true).expect("a request that h2 sends");
+    let (head, body) = response.await.expect("a response").into_parts();
+    let (body, trailers) = read(body).await;
+    let status = trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
+    let status = status.map(|status| String::from_utf8_lossy(status.as_bytes()).into_owned());
+    (Response::from_parts(head, ()), body, status)
+}
+
+async fn read(mut body: RecvStream) -> (String, Option<HeaderMap>) {
+    let mut text = String::new();
+    while let Some(Ok(data)) = body.data().await {
+        text += &String::from_utf8_lossy(&data);
+    }
+    (text, body.trailers().await.ok().flatten())
+}
