@@ -1,9 +1,11 @@
 //! Listening sockets: one of each per worker, the kernel spreads the connections (`SO_REUSEPORT`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -13,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Door, begin};
-use crate::path::mesh::Mesh;
+use crate::path::mesh::{Mesh, Shared};
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.
 ///
@@ -89,9 +91,13 @@ impl VipListeners {
             if self.tasks.contains_key(&addr) {
                 continue;
             }
-            match listen(addr) {
-                Ok(listener) => {
-                    let task = accept(listener, Door::LoopbackVip(addr), mesh.clone());
+            match Claim::listen(addr, &mesh.shared) {
+                Ok((listener, claim)) => {
+                    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone());
+                    let task = async move {
+                        let _claim = claim; // let go after the socket, which `accepting` holds
+                        accepting.await;
+                    };
                     self.tasks.insert(addr, tokio::task::spawn_local(task));
                 }
                 Err(error) => tracing::warn!(%addr, %error, "cannot listen on a loopback VIP"),
@@ -100,9 +106,46 @@ impl VipListeners {
     }
 }
 
+/// How many sockets this process has at each loopback VIP.
+pub(crate) type Claims = Mutex<BTreeMap<SocketAddr, usize>>;
+
+/// One of them. The first at an address probes it, as every listener does; the other workers' then share it.
+struct Claim {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Claim {
+    fn listen(addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<(TcpListener, Claim)> {
+        let mut claims = lock(&shared.vips);
+        if !claims.contains_key(&addr) {
+            probe(addr)?;
+        }
+        let listener = listen(addr)?;
+        *claims.entry(addr).or_default() += 1;
+        Ok((listener, Claim { addr, shared: shared.clone() }))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut claims = lock(&self.shared.vips);
+        if let Entry::Occupied(mut sockets) = claims.entry(self.addr) {
+            *sockets.get_mut() -= 1;
+            if *sockets.get() == 0 {
+                sockets.remove();
+            }
+        }
+    }
+}
+
+fn lock(claims: &Claims) -> MutexGuard<'_, BTreeMap<SocketAddr, usize>> {
+    claims.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+}
+
 /// Every TCP port of every loopback VIP, but those that the application uses itself.
 fn addresses(table: &Table) -> std::collections::BTreeSet<SocketAddr> {
-    let of_entry = |entry: &std::sync::Arc<svc_core::table::Entry>| {
+    let of_entry = |entry: &Arc<svc_core::table::Entry>| {
         let vip = entry.loopback_vip?;
         let ports = entry.targets.iter().map(|target| &target.port);
         let ports = ports.filter(|port| port.transport == Transport::Tcp).map(|port| port.port);

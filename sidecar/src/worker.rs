@@ -1,4 +1,5 @@
-//! One worker: a thread with its own runtime, listeners and upstream connections. It shares snapshots and counts, and locks nothing.
+//! One worker: a thread with its own runtime, listeners and upstream connections. It shares snapshots and counts, and locks nothing to
+//! carry traffic.
 
 use std::io;
 use std::net::SocketAddr;

@@ -19,6 +19,7 @@ use super::roster::Roster;
 use super::upstream::Upstream;
 use crate::access_log::AccessLog;
 use crate::config::Config;
+use crate::listen::Claims;
 use crate::metrics::{Direction, Metrics, Series, SeriesKey};
 
 /// What every connection of a worker needs. Nothing in it is shared with another thread but `shared`, `table` and `metrics`.
@@ -28,7 +29,7 @@ pub(crate) struct Mesh {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) roster: Roster,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     ports: RefCell<HashMap<PortKey, Rc<PortState>>>,
     upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
     draw: Cell<u64>,
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) bound: ArcSwap<Vec<SocketAddr>>,
     /// Open client connections.
     pub(crate) connections: AtomicU64,
+    /// Locked only where a change of the snapshot moves a loopback VIP.
+    pub(crate) vips: Claims,
 }
 
 /// Names a Service port across snapshots.
