@@ -1,12 +1,11 @@
 //! SIGTERM: what is under way comes to its end, what is new is still carried, and nobody waits longer than agreed.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::support::*;
-use crate::web::{VIP, backend, web};
+use crate::web::{Opened, VIP, WEB, answer, asked, backend, web};
 
 #[test]
 fn readiness_ends_with_sigterm_and_the_process_with_its_last_connection() {
@@ -14,17 +13,17 @@ fn readiness_ends_with_sigterm_and_the_process_with_its_last_connection() {
         let pod = Pod::here();
         let backend = backend(&pod, 1);
         let mut sidecar = start("tcp", &["--drain-delay", "1s", "--drain-timeout", "20s"]);
-        let mut before = Echoed::through(&backend);
+        let mut before = Opened::through(&backend);
         sidecar.process().signal(Signal::TERM);
         within(Duration::from_millis(500), "it is not ready any more", || {
             let (status, reasons) = get("127.0.0.1:15020", "/readyz")?;
             (status == 503 && reasons.contains("draining")).then_some(())
         });
-        let mut during = Echoed::through(&backend);
+        let mut during = Opened::through(&backend);
         sidecar.process().wait_for_log(ASKED);
-        let mut after = Echoed::through(&backend);
-        for echoed in [&mut before, &mut during, &mut after] {
-            echoed.exchange();
+        let mut after = Opened::through(&backend);
+        for opened in [&mut before, &mut during, &mut after] {
+            opened.exchange();
         }
         assert_eq!(get("127.0.0.1:15020", "/livez").map(|(status, _)| status), Some(200));
         drop((before, during, after));
@@ -126,7 +125,7 @@ fn a_tunnel_that_began_as_http_is_waited_for() {
         client.hear("\r\n\r\n");
         sidecar.process().signal(Signal::TERM);
         sidecar.process().wait_for_log(ASKED);
-        let mut tunnel = Echoed { client, served };
+        let mut tunnel = Opened { client, served };
         tunnel.exchange();
         // A connection that comes and goes meanwhile is no reason to end either.
         drop(Conversation::with(WEB));
@@ -142,7 +141,7 @@ fn what_never_ends_is_cut_when_the_time_is_over() {
         let pod = Pod::here();
         let backend = backend(&pod, 1);
         let mut sidecar = start("tcp", &["--drain-delay", "0", "--drain-timeout", "500ms"]);
-        let mut idle = Echoed::through(&backend);
+        let mut idle = Opened::through(&backend);
         sidecar.process().signal(Signal::TERM);
         idle.client.ends();
         idle.served.ends();
@@ -157,7 +156,7 @@ fn a_second_sigterm_waits_for_nobody() {
         let pod = Pod::here();
         let backend = backend(&pod, 1);
         let mut sidecar = start("tcp", &[]);
-        let mut idle = Echoed::through(&backend);
+        let mut idle = Opened::through(&backend);
         sidecar.process().signal(Signal::TERM);
         sidecar.process().wait_for_log("draining");
         idle.exchange();
@@ -182,46 +181,6 @@ fn start(app_protocol: &str, arguments: &[&str]) -> Sidecar {
 
 /// What the sidecar logs when the delay is over.
 const ASKED: &str = "asking open connections to finish";
-
-const WEB: &str = "127.66.0.1:80";
-
-/// A client's connection and the endpoint's end of it.
-struct Echoed {
-    client: Conversation,
-    served: Conversation,
-}
-
-impl Echoed {
-    fn through(backend: &TcpListener) -> Echoed {
-        let mut client = Conversation::with(WEB);
-        client.say("first ");
-        let mut served = accepted(backend);
-        served.hear("first ");
-        Echoed { client, served }
-    }
-
-    fn exchange(&mut self) {
-        self.client.say("ping");
-        self.served.hear("ping");
-        self.served.say("pong");
-        self.client.hear("pong");
-    }
-}
-
-/// A client that has asked, and the endpoint that has been asked, on a new connection each.
-fn asked(backend: &TcpListener) -> (Conversation, Conversation) {
-    let mut client = Conversation::with(WEB);
-    client.ask("/");
-    let mut served = accepted(backend);
-    served.hear("\r\n\r\n");
-    (client, served)
-}
-
-/// Answers a request; what the client sees of it.
-fn answer(served: &mut Conversation, client: &mut Conversation) -> String {
-    served.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    client.hear("\r\n\r\nok")
-}
 
 /// RFC 9113 §4.1.
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {

@@ -8,8 +8,11 @@ mod web;
 
 mod capture;
 mod drain;
+mod endpoints;
 mod failover;
 mod framing;
 mod grpc;
 mod http;
+mod life;
 mod tcp;
+mod workers;

@@ -49,12 +49,6 @@ impl Conversation {
         bytes
     }
 
-    /// Sends `bytes`, and expects them back.
-    pub(crate) fn echo(&mut self, bytes: &str) {
-        self.say(bytes);
-        assert_eq!(self.hear(bytes), bytes);
-    }
-
     /// Expects the other side to end the connection, without another byte.
     pub(crate) fn ends(&mut self) {
         match self.stream.read(&mut [0]) {

@@ -1,6 +1,9 @@
 //! The product, as it is shipped: the built binary.
 
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::thread;
+use std::time::Duration;
 
 use super::process::{folder, peer_as};
 use super::{Manifests, Process, get};
@@ -29,18 +32,7 @@ impl Sidecar {
     }
 
     fn run(user: Option<&str>, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
-        command.args([
-            "run",
-            "--discovery",
-            "manifests",
-            "--access-log",
-            "json",
-            "--admin",
-            admin,
-            "--manifests",
-        ]);
-        command.arg(manifests.path()).args(arguments);
+        let command = command(user, manifests.path(), &[&["--admin", admin], arguments].concat());
         let mut sidecar = Sidecar {
             process: Process::start("sidecar", folder(), command),
             manifests,
@@ -48,6 +40,19 @@ impl Sidecar {
         };
         sidecar.process.ready(|| get(admin, "/readyz").filter(|(status, _)| *status == 200));
         sidecar
+    }
+
+    /// Runs `sidecar run` where it cannot work: how it ended, and what it logged.
+    pub(crate) fn refusal(manifests: &Path, arguments: &[&str]) -> (ExitStatus, String) {
+        let mut process = Process::start("refused", folder(), command(None, manifests, arguments));
+        (process.wait(Duration::from_secs(5)), process.log())
+    }
+
+    /// Runs one more beside a running one, with other addresses for what it listens on.
+    pub(crate) fn start_second(manifests: &Path, arguments: &[&str]) -> Process {
+        let mut process = Process::start("second", folder(), command(None, manifests, arguments));
+        process.wait_for_log("ready to carry traffic");
+        process
     }
 
     /// What it was given to watch.
@@ -67,6 +72,14 @@ impl Sidecar {
         get(&self.admin, path).map(|(_, body)| body).expect("the admin server answers while the sidecar runs")
     }
 
+    /// The values in `/metrics` of the samples that begin so.
+    pub(crate) fn measured(&self, sample: &str) -> Vec<u64> {
+        let metrics = self.admin("/metrics");
+        let values =
+            metrics.lines().filter(|line| line.starts_with(sample)).filter_map(|line| line.rsplit_once(' '));
+        values.filter_map(|(_, value)| value.parse().ok()).collect()
+    }
+
     /// The process, to signal or to measure.
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -79,6 +92,13 @@ impl Drop for Sidecar {
         let error = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
         assert!(thread::panicking() || error.is_none(), "the sidecar logged an error: {error:?}\n{log}");
     }
+}
+
+fn command(user: Option<&str>, manifests: &Path, arguments: &[&str]) -> Command {
+    let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
+    command.args(["run", "--discovery", "manifests", "--access-log", "json", "--manifests"]);
+    command.arg(manifests).args(arguments);
+    command
 }
 
 /// Each test has its own namespace, so each sidecar may have the same port.
