@@ -12,13 +12,14 @@ use super::discovery::Discovery;
 use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::config::{self, Config, Surroundings};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 
 /// Discovery over a folder of manifests, and what the data path sees of it.
 struct World {
     discovery: Discovery,
     table: Arc<ArcSwap<Table>>,
     published: watch::Receiver<u64>,
+    metrics: Arc<Metrics>,
 }
 
 fn world(folder: &Path) -> World {
@@ -30,9 +31,9 @@ fn world(folder: &Path) -> World {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, mut published) = (publisher.table(), publisher.published());
     let ready = Arc::new(Ready::new([Source::Manifests]));
-    let discovery = Discovery::start(&config, publisher, ready, metrics).unwrap();
+    let discovery = Discovery::start(&config, publisher, ready, metrics.clone()).unwrap();
     published.mark_unchanged();
-    World { discovery, table, published }
+    World { discovery, table, published, metrics }
 }
 
 /// Service number `service` with its endpoints at `port`.
@@ -85,4 +86,32 @@ async fn files_that_are_written_again_as_they_were_wake_nobody() {
 
     assert!(!world.published.has_changed().unwrap());
     assert!(Arc::ptr_eq(&before, &world.table.load_full()));
+}
+
+#[tokio::test]
+async fn an_update_counts_by_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1, 8080);
+    let mut world = world(folder.path());
+    check_updates(&world, [1, 0, 0]);
+    world.discovery.reload();
+    check_updates(&world, [1, 1, 0]);
+    fs::write(folder.path().join("bad.yaml"), "apiVersion: v1\nkind: Service\nmetadata: { name: Bad }\n")
+        .unwrap();
+    write(folder.path(), 2, 8080);
+    world.discovery.reload();
+    check_updates(&world, [1, 1, 1]);
+    world.discovery.reload(); // what was refused before is no news
+    check_updates(&world, [1, 2, 1]);
+}
+
+#[track_caller]
+fn check_updates(world: &World, counts: [u32; 3]) {
+    let observed = Observed { table: world.table.clone(), shared: Arc::default() };
+    let page = world.metrics.renderer(observed)();
+    for (result, count) in ["applied", "unchanged", "refused"].into_iter().zip(counts) {
+        let line =
+            format!("svcmesh_discovery_updates_total{{source=\"manifests\",result=\"{result}\"}} {count}\n");
+        assert!(page.contains(&line), "not there: {line}{page}");
+    }
 }
