@@ -1,5 +1,6 @@
 //! One exchange: a client's request to an endpoint, and its response back.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -28,49 +29,67 @@ use crate::metrics::Protocol;
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
 pub(crate) async fn exchange(
     request: Request<Incoming>,
-    origin: &Origin,
-    mesh: &Rc<Mesh>,
-) -> Response<ResponseBody> {
+    origin: Rc<Origin>,
+    mesh: Rc<Mesh>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let (origin, mesh) = (&*origin, &mesh);
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.client.0, protocol(&request, dialect));
     account.set_details(|| Details::of(&request));
     if request.method() == Method::CONNECT {
-        return Box::pin(upgrade::connect(request, origin, mesh, account)).await;
+        return Ok(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
     }
     if let Some(wanted) = upgrade::wanted(&request) {
-        return Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await;
+        return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
     }
-    let answered = {
-        let carrying = pin!(carry(request, dialect, origin, mesh, &mut account));
-        within(mesh.config.deadlines.request, carrying).await
+    let answered = match Prepared::new(request, dialect, origin, mesh, &mut account) {
+        Ok(prepared) => {
+            let carrying = pin!(carry(&prepared, mesh, &mut account));
+            within(mesh.config.deadlines.request, carrying).await
+        }
+        Err(failure) => Err(failure),
     };
-    match answered {
+    Ok(match answered {
         Ok(answer) => answer.into_response(origin, account),
         Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+    })
+}
+
+/// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
+struct Prepared {
+    route: Route,
+    version: Version,
+    outgoing: Outgoing,
+}
+
+impl Prepared {
+    fn new(
+        request: Request<Incoming>,
+        dialect: Dialect,
+        origin: &Origin,
+        mesh: &Mesh,
+        account: &mut Account,
+    ) -> Result<Prepared, Failure> {
+        let authority = request::authority(&request)?;
+        let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
+        account.serves(&route.port.label);
+        let version = endpoint_version(&route, request.version(), dialect);
+        let outgoing = Outgoing::new(request, authority, origin)?;
+        Ok(Prepared { route, version, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
-async fn carry(
-    request: Request<Incoming>,
-    dialect: Dialect,
-    origin: &Origin,
-    mesh: &Rc<Mesh>,
-    account: &mut Account,
-) -> Result<Answer, Failure> {
-    let authority = request::authority(&request)?;
-    let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
-    account.serves(&route.port.label);
-    let version = endpoint_version(&route, request.version(), dialect);
-    let outgoing = Outgoing::new(request, authority, origin)?;
+async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
+    let Prepared { route, version, outgoing } = prepared;
     let mut attempts = Attempts::default();
     loop {
-        let upstream = attempts.next(&route, mesh)?;
+        let upstream = attempts.next(route, mesh)?;
         account.tries(&upstream);
-        let forwarding = pin!(forward(&outgoing, version, &upstream, mesh));
+        let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
         match within(mesh.config.deadlines.per_try, forwarding).await {
             Ok(answer) => return Ok(answer),
-            Err(failure) => attempts.failed(failure, &outgoing, &upstream)?,
+            Err(failure) => attempts.failed(failure, outgoing, &upstream)?,
         }
         account.retried(attempts.last.expect("an attempt has just failed"));
     }

@@ -84,8 +84,7 @@ fn exchanges(
         if let Some(pulse) = &origin.pulse {
             pulse.busy();
         }
-        let (origin, mesh) = (origin.clone(), mesh.clone());
-        async move { Ok(exchange(request, &origin, &mesh).await) }
+        exchange(request, origin.clone(), mesh.clone())
     })
 }
 
