@@ -107,17 +107,12 @@ async fn speak(client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) {
 }
 
 async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Result<(), Failure> {
-    let limit = match hint {
-        Hint::Unknown => mesh.config.deadlines.detect,
-        Hint::Http | Hint::Http1 | Hint::Http2 | Hint::Opaque => {
-            mesh.config.deadlines.idle_http.unwrap_or(FOREVER)
-        }
-    };
-    let detected = detect(&mut client.stream, Some(limit)).await.map_err(|_| Failure::ClientGone)?;
-    let pulse = Pulse::new();
     let limits = &mesh.config.deadlines;
     let deadlines = Deadlines { header: limits.header, idle: limits.idle_http.unwrap_or_default() };
+    let pulse = Pulse::new();
     let membership = mesh.roster.enter(pulse.clone(), deadlines);
+    let limit = (hint == Hint::Unknown).then_some(limits.detect);
+    let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
     match (detected.protocol, hint) {
         (Sniffed::Http2, _) => {
             pulse.busy(); // streams have no head of the connection's own to wait for
@@ -169,6 +164,3 @@ async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Accoun
     let already = Already { from_client: read.into(), ..Already::default() };
     tunnel::carry(client, upstream, already, account, mesh).await;
 }
-
-/// No limit: a timer that is set for longer than the process lives.
-const FOREVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);

@@ -1,12 +1,18 @@
 //! What a client speaks, by its first bytes.
 
+use std::future::Future;
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use svc_core::outcome::Failure;
 use svc_core::sniff::{Sniffed, sniff};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+
+use super::roster::{Graceful, Membership, Pulse, supervise};
 
 /// What was found out, and the bytes that it took.
 pub(crate) struct Detected {
@@ -17,31 +23,72 @@ pub(crate) struct Detected {
 }
 
 /// Reads until the protocol is known. A client that has not said enough when `limit` is over, or when it ends, speaks
-/// something opaque: its server may be the one to speak first.
-pub(crate) async fn detect(stream: &mut TcpStream, limit: Option<Duration>) -> io::Result<Detected> {
+/// something opaque: its server may be the one to speak first. Without a limit the deadlines of the roster hold: what is read begins a
+/// request head.
+///
+/// # Errors
+/// The connection broke, or is overdue.
+pub(crate) async fn detect(
+    stream: &mut TcpStream,
+    pulse: &Pulse,
+    limit: Option<Duration>,
+    membership: &Membership<'_>,
+) -> Result<Detected, Failure> {
     let mut read = BytesMut::new();
-    let detecting = read_until_known(stream, &mut read);
-    let (protocol, timed_out) = match limit {
-        None => (detecting.await?, false),
-        Some(limit) => match tokio::time::timeout(limit, detecting).await {
-            Ok(protocol) => (protocol?, false),
-            Err(_elapsed) => (Sniffed::Opaque, true),
-        },
+    let (protocol, timed_out) = {
+        let detecting = pin!(read_until_known(stream, pulse, &mut read));
+        let detecting = pin!(Detecting { detecting, pulse, waits: membership.is_draining(), told: false });
+        let supervised = supervise(detecting, membership, |_| {});
+        match limit {
+            None => (supervised.await?, false),
+            Some(limit) => match tokio::time::timeout(limit, supervised).await {
+                Ok(protocol) => (protocol?, false),
+                Err(_elapsed) => (Ok(Sniffed::Opaque), true),
+            },
+        }
     };
+    let protocol = protocol.map_err(|_| Failure::ClientGone)?;
     Ok(Detected { protocol, read: read.freeze(), timed_out })
 }
 
-async fn read_until_known(stream: &mut TcpStream, read: &mut BytesMut) -> io::Result<Sniffed> {
+async fn read_until_known(stream: &mut TcpStream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {
     loop {
         stream.readable().await?; // hold no buffer for a client that is silent
         read.reserve(FIRST_READ_BYTES);
         if stream.read_buf(read).await? == 0 {
             return Ok(Sniffed::Opaque);
         }
+        pulse.read();
         match sniff(read) {
             Sniffed::More => {}
             known @ (Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque) => return Ok(known),
         }
+    }
+}
+
+/// A drain does not wait for a client that has said nothing since before it began. One that came later is given its time: what it
+/// has to say may be on its way.
+struct Detecting<'a, F> {
+    detecting: Pin<&'a mut F>,
+    pulse: &'a Pulse,
+    waits: bool,
+    told: bool,
+}
+
+impl<F: Future<Output = io::Result<Sniffed>>> Future for Detecting<'_, F> {
+    type Output = io::Result<Sniffed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Sniffed>> {
+        match self.detecting.as_mut().poll(cx) {
+            Poll::Pending if self.told && self.pulse.is_idle() => Poll::Ready(Ok(Sniffed::Opaque)),
+            polled @ (Poll::Ready(_) | Poll::Pending) => polled,
+        }
+    }
+}
+
+impl<F> Graceful for Detecting<'_, F> {
+    fn finish(mut self: Pin<&mut Self>) {
+        self.told = !self.waits;
     }
 }
 

@@ -56,6 +56,11 @@ impl Pulse {
         self.phase.store(BUSY, Relaxed);
     }
 
+    /// Nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.load(Relaxed) == IDLE
+    }
+
     /// The answer has been sent.
     pub(crate) fn idle(&self) {
         self.phase.store(IDLE, Relaxed);
@@ -154,6 +159,12 @@ impl Member {
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
+    }
+}
+
+impl Membership<'_> {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.roster.is_draining()
     }
 }
 

@@ -151,6 +151,19 @@ fn what_never_ends_is_cut_when_the_time_is_over() {
 }
 
 #[test]
+fn a_client_that_never_said_anything_is_not_waited_for() {
+    isolated(|| {
+        let _pod = Pod::here();
+        let mut sidecar = start("http", &["--drain-delay", "300ms", "--drain-timeout", "20s"]);
+        let mut silent = Conversation::with(WEB);
+        sidecar.process().signal(Signal::TERM);
+        sidecar.process().wait_for_log(ASKED);
+        silent.ends();
+        assert!(sidecar.process().wait(Duration::from_secs(1)).success());
+    });
+}
+
+#[test]
 fn a_second_sigterm_waits_for_nobody() {
     isolated(|| {
         let pod = Pod::here();
