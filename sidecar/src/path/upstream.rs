@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connect;
+use super::io::poll_write_gathered;
 use super::mesh::{Mesh, PortKey};
 use crate::clock;
 use crate::metrics::{Closed, Series};
@@ -180,7 +181,7 @@ impl AsyncWrite for UpstreamIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        poll_write_gathered(&mut self.stream, cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
