@@ -24,6 +24,7 @@ use super::resolve::Origin;
 use super::respond::{self, Dialect};
 use super::upgrade;
 use super::upstream::Upstream;
+use super::websocket;
 use crate::metrics::Protocol;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
@@ -36,6 +37,9 @@ pub(crate) async fn exchange(
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.client.0, protocol(&request, dialect));
     account.set_details(|| Details::of(&request));
+    if websocket::is_wanted(&request) {
+        return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+    }
     if request.method() == Method::CONNECT {
         return Ok(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
     }

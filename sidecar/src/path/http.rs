@@ -64,6 +64,7 @@ pub(crate) async fn serve_http2(
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .auto_date_header(false)
+        .enable_connect_protocol()
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PING_AFTER)
         .max_concurrent_streams(STREAMS_MAX)

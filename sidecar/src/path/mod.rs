@@ -27,3 +27,4 @@ pub(crate) mod respond;
 pub(crate) mod tcp;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;
+pub(crate) mod websocket;

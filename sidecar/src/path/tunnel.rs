@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use svc_core::balance::Tried;
@@ -10,7 +11,7 @@ use svc_core::outcome::Failure;
 use super::account::Account;
 use super::io::ClientIo;
 use super::mesh::{Mesh, Route};
-use super::roster::{Deadlines, Graceful, supervise};
+use super::roster::{Deadlines, Graceful, Pulse, supervise};
 use super::tcp::{Already, Broken, Moved, relay};
 use super::upstream::UpstreamIo;
 use crate::metrics::Closed;
@@ -43,16 +44,13 @@ pub(crate) async fn carry(
     mesh: &Mesh,
 ) {
     let pulse = client.pulse.clone();
-    pulse.busy();
-    let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
-    let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
     let ended = {
         let note = |moved: Moved| {
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
         };
         let relaying = pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, note));
-        supervise(pin!(Unasked(relaying)), &membership, |_| {}).await
+        keep(relaying, &pulse, mesh).await
     };
     match ended {
         Ok(Ok(())) => account.done(),
@@ -63,6 +61,18 @@ pub(crate) async fn carry(
         }
         Err(overdue) => account.failed(overdue),
     }
+}
+
+/// Keeps a tunnel on the roster until `relaying` ends, or nothing has moved for the idle time.
+pub(crate) async fn keep<F: Future>(
+    relaying: Pin<&mut F>,
+    pulse: &Arc<Pulse>,
+    mesh: &Mesh,
+) -> Result<F::Output, Failure> {
+    pulse.busy();
+    let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
+    let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
+    supervise(pin!(Unasked(relaying)), &membership, |_| {}).await
 }
 
 /// Opaque bytes have no way to say that they should come to an end: a drain waits for them, until its deadline.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
+use hyper::http::response::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
@@ -59,25 +60,15 @@ pub(crate) async fn exchange(
     mut account: Account,
 ) -> Response<ResponseBody> {
     let upgraded = hyper::upgrade::on(&mut request);
-    let answered = {
-        let carrying = pin!(carry(request, &protocol, origin, mesh, &mut account));
-        within(mesh.config.deadlines.request, carrying).await
-    };
-    let (mut connection, upstream, response) = match answered {
-        Ok(carried) => carried,
+    let answer = match ask(request, &protocol, origin, mesh, &mut account).await {
+        Ok(answer) => answer,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
     };
-    let agreed = response.headers().get(header::UPGRADE).cloned();
-    let (mut head, incoming) = match take_apart(response) {
-        Ok(parts) => parts,
-        Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
-    };
-    account.answered(head.status.as_u16());
-    if head.status != StatusCode::SWITCHING_PROTOCOLS {
-        connection.refuse_reuse();
-        let source = Source::Http1 { incoming, connection: Some(connection), upstream };
-        return Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone()));
+    if !answer.switches() {
+        return answer.into_response(account, origin);
     }
+    let Answer { mut head, connection, agreed, .. } = answer;
+    account.answered(head.status.as_u16());
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
     let mesh = mesh.clone();
@@ -88,6 +79,46 @@ pub(crate) async fn exchange(
         }
     });
     Response::from_parts(head, ResponseBody::tunnel())
+}
+
+/// An endpoint's answer to a request for an upgrade, so far its head.
+pub(crate) struct Answer {
+    pub(crate) head: Parts,
+    pub(crate) connection: Box<Http1>,
+    /// The protocol that the connection goes on in, as the endpoint has it.
+    pub(crate) agreed: Option<HeaderValue>,
+    incoming: Incoming,
+    upstream: Rc<Upstream>,
+}
+
+impl Answer {
+    pub(crate) fn switches(&self) -> bool {
+        self.head.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// The response when there is no upgrade: an ordinary one, the last of its connection.
+    pub(crate) fn into_response(mut self, mut account: Account, origin: &Origin) -> Response<ResponseBody> {
+        account.answered(self.head.status.as_u16());
+        self.connection.refuse_reuse();
+        let Answer { head, connection, incoming, upstream, .. } = self;
+        let source = Source::Http1 { incoming, connection: Some(connection), upstream };
+        Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone()))
+    }
+}
+
+/// Asks for an upgrade, and waits for an answer no longer than for any other.
+pub(crate) async fn ask(
+    request: Request<Incoming>,
+    protocol: &HeaderValue,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
+    let carrying = pin!(carry(request, protocol, origin, mesh, account));
+    let (connection, upstream, response) = within(mesh.config.deadlines.request, carrying).await?;
+    let agreed = response.headers().get(header::UPGRADE).cloned();
+    let (head, incoming) = take_apart(response)?;
+    Ok(Answer { head, connection, agreed, incoming, upstream })
 }
 
 type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);

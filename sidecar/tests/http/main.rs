@@ -16,3 +16,4 @@ mod limits;
 mod responses;
 mod upgrades;
 mod versions;
+mod websocket;
