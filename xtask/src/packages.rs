@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Result, place, shell};
 
-/// A program and the Debian package it comes in, with any other that it needs after a space.
+/// A program, or a file by its whole path, and the Debian package it comes in.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) package: &'static str,

@@ -120,7 +120,8 @@ const PROGRAMS: &[Program] = &[
     Program { name: "haproxy", package: "haproxy" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "nghttpd", package: "nghttp2-server" },
-    Program { name: "nginx", package: "nginx-light libnginx-mod-stream" },
+    Program { name: "nginx", package: "nginx-light" },
+    Program { name: "/usr/lib/nginx/modules/ngx_stream_module.so", package: "libnginx-mod-stream" },
     Program { name: "wrk", package: "wrk" },
 ];
 
