@@ -25,6 +25,7 @@ pub mod balance;
 pub mod forwarding;
 pub mod outcome;
 pub mod retry;
+pub mod vitals;
 
 #[cfg(test)]
 mod samples;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use svc_core::address::{ClientAddr, OriginalDst, Transport};
+use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::sniff::Sniffed;
@@ -17,9 +18,10 @@ use crate::metrics::Protocol;
 use crate::path::account::Account;
 use crate::path::detect::detect;
 use crate::path::io::ClientIo;
-use crate::path::mesh::{Admission, Mesh, Route};
-use crate::path::resolve::{Aim, Origin};
+use crate::path::mesh::{Admission, Mesh};
+use crate::path::resolve::{Aim, Origin, caller};
 use crate::path::roster::{Deadlines, Pulse};
+use crate::path::route::Route;
 use crate::path::tcp::Already;
 use crate::path::upstream::UpstreamIo;
 use crate::path::{connect, http, original_dst, tunnel};
@@ -48,8 +50,9 @@ pub(crate) fn begin(stream: TcpStream, addr: ClientAddr, door: Door, mesh: &Rc<M
         Ok(Way::Speak(aim, hint)) => {
             spawn_local(async move { speak(client, aim, hint, &mesh).await });
         }
-        Ok(Way::Bytes(route)) => {
-            spawn_local(async move { carry_bytes(client, Bytes::new(), &route, &mesh).await });
+        Ok(Way::Bytes(route, aim)) => {
+            let caller = caller(addr, aim, &route);
+            spawn_local(async move { carry_bytes(client, Bytes::new(), &route, caller, &mesh).await });
         }
         Ok(Way::Through(destination)) => {
             spawn_local(async move { pass_through(client, destination, &mesh).await });
@@ -76,7 +79,7 @@ enum Way {
     /// To whoever serves what it speaks, which is to be found out.
     Speak(Aim, Hint),
     /// To an endpoint of a Service, unread.
-    Bytes(Route),
+    Bytes(Rc<Route>, Aim),
     /// To where it was going, unread: that is no Service of ours.
     Through(SocketAddr),
 }
@@ -93,7 +96,7 @@ fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> 
     let table = mesh.table.load();
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
         None => Way::Through(destination),
-        Some(route) if route.hint == Hint::Opaque => Way::Bytes(route),
+        Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
         Some(route) => Way::Speak(Aim::Address(destination), route.hint),
     })
 }
@@ -126,8 +129,9 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
                 mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
             }
             let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
-            let route = Origin::new(client.addr, aim, None, mesh).route_to_address(destination, mesh)?;
-            Box::pin(carry_bytes(client, detected.read, &route, mesh)).await;
+            let origin = Origin::new(client.addr, aim, None, mesh);
+            let route = origin.route_to_address(destination, mesh)?;
+            Box::pin(carry_bytes(client, detected.read, &route, origin.caller(&route), mesh)).await;
             Ok(())
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
@@ -139,9 +143,9 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
 }
 
 /// Carries bytes to an endpoint of `route`.
-async fn carry_bytes(client: Client, read: Bytes, route: &Route, mesh: &Rc<Mesh>) {
+async fn carry_bytes(client: Client, read: Bytes, route: &Route, caller: Caller, mesh: &Rc<Mesh>) {
     let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
-    match tunnel::dial(route, mesh, &mut account).await {
+    match tunnel::dial(route, caller, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }

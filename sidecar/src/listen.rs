@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Door, begin};
-use crate::path::mesh::{Mesh, Shared};
+use crate::path::mesh::Mesh;
+use crate::path::shared::Shared;
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.
 ///

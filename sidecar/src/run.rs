@@ -23,7 +23,7 @@ use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
 use crate::listen;
 use crate::metrics::{Metrics, Observed};
-use crate::path::mesh::Shared;
+use crate::path::shared::Shared;
 use crate::worker::{self, Job, Stage};
 
 /// Runs until the process is told to end.

@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::connection::Door;
 use crate::listen::{VipListeners, accept, listen};
 use crate::metrics::Metrics;
-use crate::path::mesh::{Mesh, Shared};
+use crate::path::mesh::Mesh;
+use crate::path::shared::Shared;
 
 /// What a worker is given.
 #[derive(Clone)]

@@ -3,14 +3,16 @@
 //! A [`Balancer`] belongs to one worker and one Service port, so that picking locks nothing. It keeps its place when the
 //! endpoints change: what it remembers is where it was, not how many there were.
 
-use crate::endpoints::Endpoint;
 use crate::service::Service;
+use crate::time::Now;
 
+mod ask;
 mod policy;
 mod random;
 mod round_robin;
 mod tried;
 
+pub use ask::{Ask, Caller, Member, Unit, members};
 pub use policy::Policy;
 pub use tried::Tried;
 
@@ -46,30 +48,32 @@ impl Balancer {
         }
     }
 
-    /// The endpoint to use next, or `None` when there is none left to try, or no attempt ([`Tried::is_full`]).
+    /// Takes note of who the members are from now on: before the first [`Balancer::pick`], and whenever they have changed.
+    pub fn meet(&mut self, _members: &[Member]) {}
+
+    /// The index of the member to use next, or `None` when there is none left to try, or no attempt ([`Tried::is_full`]).
     ///
-    /// `endpoints` are those that may be used, in the order of their addresses, as
-    /// [`EndpointSet::usable`](crate::endpoints::EndpointSet::usable) gives them. Weight 0 gets nothing new; neither policy looks
-    /// at other weights (IPVS has `wrr` beside `rr` for that, S-09). `draw` is a number drawn evenly from all of `u64`.
-    /// Takes constant time while nothing has to be skipped, and one walk over the endpoints otherwise.
-    pub fn pick<'a>(&mut self, endpoints: &'a [Endpoint], tried: &Tried, draw: u64) -> Option<&'a Endpoint> {
-        if tried.is_full() {
+    /// `members` are those that the balancer was last told to [`meet`](Balancer::meet), in the order of their addresses. Weight 0 gets
+    /// nothing new; neither `rr` nor `random` looks at other weights (IPVS has `wrr` beside `rr` for that, S-09). `draw` is a number
+    /// drawn evenly from all of `u64`. Takes constant time while nothing has to be skipped, and one walk over the members otherwise.
+    pub fn pick(&mut self, members: &[Member], ask: &Ask<'_>, _now: Now, draw: u64) -> Option<usize> {
+        if ask.tried.is_full() {
             return None;
         }
-        let eligible = |endpoint: &Endpoint| endpoint.weight > 0 && !tried.contains(endpoint.id);
+        let eligible = |member: &Member| member.weight > 0 && !ask.tried.contains(member.id);
         match &mut self.state {
-            State::RoundRobin(round) => round.pick(endpoints, eligible, draw),
-            State::Random => random::pick(endpoints, eligible, draw),
+            State::RoundRobin(round) => round.pick(members, eligible, draw),
+            State::Random => random::pick(members, eligible, draw),
         }
     }
 }
 
 impl Policy {
-    /// What the Service asks for, else [`Policy::default`]. An annotation that names no policy never gets here: validation
+    /// What the Service asks for, else the default for `unit`. An annotation that names no policy never gets here: validation
     /// refuses it, and where there is no validation (the environment) there are no annotations.
-    pub fn of(service: &Service) -> Policy {
+    pub fn of(service: &Service, unit: Unit) -> Policy {
         let annotation = service.annotations.get(svc_proto::names::annotation::LOAD_BALANCER);
-        annotation.and_then(|value| Policy::parse(value)).unwrap_or_default()
+        annotation.and_then(|value| Policy::parse(value)).unwrap_or(Policy::default_for(unit))
     }
 }
 

@@ -1,12 +1,11 @@
 //! The names of the policies.
 
+use super::Unit;
+
 /// How a Service's endpoints take turns, as `svcmesh.dev/load-balancer` names it.
-///
-/// Round robin is the default for connections and for requests. (Requests are to move to `p2c` when that exists.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// `rr`: one after the other.
-    #[default]
     RoundRobin,
     /// `random`: each time any of them.
     Random,
@@ -15,6 +14,13 @@ pub enum Policy {
 impl Policy {
     /// All there are, in the order of their names, as messages of the API list what is supported.
     pub const ALL: [Policy; 2] = [Policy::Random, Policy::RoundRobin];
+
+    /// What a Service gets that asks for nothing.
+    pub fn default_for(unit: Unit) -> Policy {
+        match unit {
+            Unit::Connection | Unit::Request => Policy::RoundRobin,
+        }
+    }
 
     /// The policy of that name.
     pub fn parse(name: &str) -> Option<Policy> {

@@ -1,19 +1,13 @@
 //! `random`: each time any of them, as kube-proxy's iptables mode does (S-08).
 
-use super::split_draw;
-use crate::endpoints::Endpoint;
+use super::{Member, split_draw};
 
-pub(super) fn pick(
-    endpoints: &[Endpoint],
-    eligible: impl Fn(&Endpoint) -> bool,
-    draw: u64,
-) -> Option<&Endpoint> {
-    let (index, rest) = split_draw(draw, endpoints.len());
-    let first = endpoints.get(index)?;
-    if eligible(first) {
-        return Some(first);
+pub(super) fn pick(members: &[Member], eligible: impl Fn(&Member) -> bool, draw: u64) -> Option<usize> {
+    let (index, rest) = split_draw(draw, members.len());
+    if eligible(members.get(index)?) {
+        return Some(index);
     }
     // Taking its neighbour would give that one two shares: choose again, among the eligible only.
-    let count = endpoints.iter().filter(|endpoint| eligible(endpoint)).count();
-    endpoints.iter().filter(|endpoint| eligible(endpoint)).nth(split_draw(rest, count).0)
+    let eligible = || members.iter().enumerate().filter(|(_, member)| eligible(member));
+    eligible().nth(split_draw(rest, eligible().count()).0).map(|(index, _)| index)
 }

@@ -1,8 +1,7 @@
 //! `rr`: one after the other, in the order of their addresses.
 
-use super::split_draw;
+use super::{Member, split_draw};
 use crate::address::EndpointAddr;
-use crate::endpoints::Endpoint;
 
 /// Remembers the address that was last in turn, not its index: an endpoint that comes or goes before it would shift the
 /// index, and somebody's turn would be lost.
@@ -14,36 +13,36 @@ pub(super) struct RoundRobin {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     addr: EndpointAddr,
-    /// Where it was then: right while the endpoints are the same, a hint otherwise.
+    /// Where it was then: right while the members are the same, a hint otherwise.
     index: usize,
 }
 
 impl RoundRobin {
-    pub(super) fn pick<'a>(
+    pub(super) fn pick(
         &mut self,
-        endpoints: &'a [Endpoint],
-        eligible: impl Fn(&Endpoint) -> bool,
+        members: &[Member],
+        eligible: impl Fn(&Member) -> bool,
         draw: u64,
-    ) -> Option<&'a Endpoint> {
+    ) -> Option<usize> {
         let start = match self.last {
-            Some(last) => next_after(last, endpoints),
+            Some(last) => next_after(last, members),
             // Else every worker of every pod would begin with the same endpoint.
-            None => split_draw(draw, endpoints.len()).0,
+            None => split_draw(draw, members.len()).0,
         };
-        let (before, from_start) = endpoints.split_at_checked(start)?;
+        let (before, from_start) = members.split_at_checked(start)?;
         let index = match from_start.iter().position(&eligible) {
             Some(ahead) => start + ahead,
             None => before.iter().position(&eligible)?,
         };
-        self.last = Some(Turn { addr: endpoints[index].addr, index });
-        Some(&endpoints[index])
+        self.last = Some(Turn { addr: members[index].addr, index });
+        Some(index)
     }
 }
 
-/// The index whose turn follows; `endpoints.len()` when that is the first again.
-fn next_after(last: Turn, endpoints: &[Endpoint]) -> usize {
-    match endpoints.get(last.index) {
-        Some(endpoint) if endpoint.addr == last.addr => last.index + 1,
-        Some(_) | None => endpoints.partition_point(|endpoint| endpoint.addr <= last.addr),
+/// The index whose turn follows; `members.len()` when that is the first again.
+fn next_after(last: Turn, members: &[Member]) -> usize {
+    match members.get(last.index) {
+        Some(member) if member.addr == last.addr => last.index + 1,
+        Some(_) | None => members.partition_point(|member| member.addr <= last.addr),
     }
 }

@@ -1,40 +1,49 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::address::EndpointAddr;
 use crate::endpoints::EndpointId;
+use crate::time::Now;
 
-fn endpoint(last_octet: u8, weight: u16) -> Endpoint {
+fn member(last_octet: u8, weight: u16) -> Member {
     let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 0, last_octet), 80));
-    Endpoint {
+    Member {
         id: EndpointId(u64::from(last_octet)),
         addr: EndpointAddr(addr),
-        ready: true,
-        serving: true,
-        terminating: false,
         weight,
-        place: None,
-        hostname: None,
+        vitals: Default::default(),
     }
 }
 
-fn endpoints(last_octets: impl IntoIterator<Item = u8>) -> Vec<Endpoint> {
-    last_octets.into_iter().map(|last_octet| endpoint(last_octet, 1)).collect()
+fn group(last_octets: impl IntoIterator<Item = u8>) -> Vec<Member> {
+    last_octets.into_iter().map(|last_octet| member(last_octet, 1)).collect()
+}
+
+const CALLER: Caller = Caller {
+    client: IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1)),
+    destination: IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)),
+};
+
+/// Asks once, for a caller that has failed on `tried`.
+fn pick<'a>(balancer: &mut Balancer, members: &'a [Member], tried: &Tried, draw: u64) -> Option<&'a Member> {
+    balancer.meet(members);
+    let ask = Ask { caller: CALLER, tried };
+    balancer.pick(members, &ask, Now::default(), draw).map(|index| &members[index])
 }
 
 /// How many picks each endpoint got.
 fn counts(
     balancer: &mut Balancer,
-    endpoints: &[Endpoint],
+    members: &[Member],
     draws: impl Iterator<Item = u64>,
 ) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
     for draw in draws {
-        let picked = balancer.pick(endpoints, &Tried::NONE, draw).expect("one of them has a weight");
+        let picked = pick(balancer, members, &Tried::NONE, draw).expect("one of them has a weight");
         *counts.entry(picked.id.0).or_default() += 1;
     }
     counts
@@ -49,7 +58,7 @@ fn even_draws(count: u64) -> impl Iterator<Item = u64> {
 fn thirty_in_a_row_over_three_are_ten_each_wherever_it_starts() {
     for draw in [0, u64::MAX / 2, u64::MAX] {
         let mut balancer = Balancer::new(Policy::RoundRobin);
-        let counts = counts(&mut balancer, &endpoints([1, 2, 3]), core::iter::repeat_n(draw, 30));
+        let counts = counts(&mut balancer, &group([1, 2, 3]), core::iter::repeat_n(draw, 30));
         assert_eq!(counts, BTreeMap::from([(1, 10), (2, 10), (3, 10)]));
     }
 }
@@ -57,17 +66,17 @@ fn thirty_in_a_row_over_three_are_ten_each_wherever_it_starts() {
 #[test]
 fn round_robin_starts_anywhere() {
     let first =
-        |draw| Balancer::new(Policy::RoundRobin).pick(&endpoints(0..4), &Tried::NONE, draw).unwrap().id.0;
+        |draw| pick(&mut Balancer::new(Policy::RoundRobin), &group(0..4), &Tried::NONE, draw).unwrap().id.0;
     assert_eq!([0, 1 << 62, 2 << 62, 3 << 62].map(first), [0, 1, 2, 3]);
 }
 
 #[test]
 fn random_gives_each_its_share_and_the_share_of_a_weightless_one_to_all() {
     let draws = || even_draws(9_000);
-    let spread = counts(&mut Balancer::new(Policy::Random), &endpoints([1, 2, 3]), draws());
+    let spread = counts(&mut Balancer::new(Policy::Random), &group([1, 2, 3]), draws());
     assert!(spread.values().all(|count| (2_900..3_100).contains(count)), "{spread:?}");
 
-    let one_without = [endpoint(1, 1), endpoint(2, 0), endpoint(3, 7), endpoint(4, 1)];
+    let one_without = [member(1, 1), member(2, 0), member(3, 7), member(4, 1)];
     let spread = counts(&mut Balancer::new(Policy::Random), &one_without, draws());
     assert!(spread.len() == 3 && spread.values().all(|count| (2_800..3_200).contains(count)), "{spread:?}");
 }
@@ -76,24 +85,24 @@ fn random_gives_each_its_share_and_the_share_of_a_weightless_one_to_all() {
 fn nobody_is_picked_where_nobody_is_left() {
     for policy in Policy::ALL {
         let mut balancer = Balancer::new(policy);
-        assert!(balancer.pick(&[], &Tried::NONE, 7).is_none());
-        assert!(balancer.pick(&[endpoint(1, 0), endpoint(2, 0)], &Tried::NONE, 7).is_none());
+        assert!(pick(&mut balancer, &[], &Tried::NONE, 7).is_none());
+        assert!(pick(&mut balancer, &[member(1, 0), member(2, 0)], &Tried::NONE, 7).is_none());
         let mut tried = Tried::NONE;
         tried.insert(EndpointId(1));
-        assert_eq!(balancer.pick(&endpoints([1, 2]), &tried, 7).unwrap().id.0, 2);
+        assert_eq!(pick(&mut balancer, &group([1, 2]), &tried, 7).unwrap().id.0, 2);
         tried.insert(EndpointId(2));
-        assert!(balancer.pick(&endpoints([1, 2]), &tried, 7).is_none());
+        assert!(pick(&mut balancer, &group([1, 2]), &tried, 7).is_none());
         (0..100).for_each(|id| tried.insert(EndpointId(id)));
-        assert!(balancer.pick(&endpoints([200, 201]), &tried, 7).is_none());
+        assert!(pick(&mut balancer, &group([200, 201]), &tried, 7).is_none());
     }
 }
 
 #[test]
 fn the_annotation_of_the_service_decides() {
     let mut service = crate::samples::service("shop", "web");
-    assert_eq!(Policy::of(&service), Policy::RoundRobin);
+    assert_eq!(Policy::of(&service, Unit::Request), Policy::RoundRobin);
     service.annotations.insert("svcmesh.dev/load-balancer".into(), "random".into());
-    assert_eq!(Policy::of(&service), Policy::Random);
+    assert_eq!(Policy::of(&service, Unit::Request), Policy::Random);
 }
 
 /// A moment in the life of a Service port: who is there (last octet, weight), who has failed, what is drawn.
@@ -108,7 +117,7 @@ fn moments() -> impl Strategy<Value = Vec<Moment>> {
 fn play(policy: Policy, moments: &[Moment], mut check: impl FnMut(&[u8], Option<u8>)) {
     let mut balancer = Balancer::new(policy);
     for (present, failed, draw) in moments {
-        let endpoints: Vec<_> = present.iter().map(|(&octet, &weight)| endpoint(octet, weight)).collect();
+        let members: Vec<_> = present.iter().map(|(&octet, &weight)| member(octet, weight)).collect();
         let mut tried = Tried::NONE;
         failed.iter().for_each(|&octet| tried.insert(EndpointId(u64::from(octet))));
         let eligible: Vec<u8> = present
@@ -116,7 +125,7 @@ fn play(policy: Policy, moments: &[Moment], mut check: impl FnMut(&[u8], Option<
             .filter(|&(octet, &weight)| weight > 0 && !failed.contains(octet))
             .map(|(&octet, _)| octet)
             .collect();
-        let picked = balancer.pick(&endpoints, &tried, *draw).map(|endpoint| endpoint.id.0 as u8);
+        let picked = pick(&mut balancer, &members, &tried, *draw).map(|member| member.id.0 as u8);
         check(&eligible, picked);
     }
 }

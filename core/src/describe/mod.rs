@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use svc_proto::services as document;
 
 use crate::address::ServiceName;
-use crate::balance::Policy;
+use crate::balance::{Policy, Unit};
 use crate::endpoints::Endpoint;
 use crate::inventory::Rejection;
 use crate::service::{Hints, Ingress, Service};
@@ -87,7 +87,7 @@ pub fn describe_service(entry: &Entry) -> document::Service<'_> {
         loopback_vip: entry.loopback_vip,
         skipped_ports: entry.skipped_ports.clone(),
         external_name: service.external_name.as_ref().map(text),
-        policy: Policy::of(service).as_str().into(),
+        policy: Policy::of(service, Unit::Request).as_str().into(),
         session_affinity: describe_affinity(service),
         internal_traffic_policy: if service.internal_traffic_local { "Local" } else { "Cluster" }.into(),
         traffic_distribution: service.traffic_distribution.as_ref().map(text),

@@ -12,7 +12,7 @@ use svc_core::endpoints::Endpoint;
 use svc_core::table::{Entry, Table};
 use svc_proto::names::metric;
 
-use crate::path::mesh::Shared;
+use crate::path::shared::Shared;
 
 /// Where to look. A scrape at 10,000 Services × 100 endpoints walks over a million of them, and writes a line for each Service
 /// and state: no endpoint has a series here.

@@ -7,10 +7,10 @@ use svc_core::table::Table;
 
 use super::*;
 use crate::control::manifests;
-use crate::path::mesh;
+use crate::path::shared;
 
 fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
-    let shared = mesh::Shared::default();
+    let shared = shared::Shared::default();
     shared.connections.store(3, Relaxed);
     let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
     let text = metrics.renderer(observed)();

@@ -21,7 +21,7 @@ pub(crate) struct Account {
     mesh: Rc<Mesh>,
     client: SocketAddr,
     protocol: Protocol,
-    begun: Now,
+    pub(crate) begun: Now,
     /// `namespace/name`, once it is known.
     service: Option<Arc<str>>,
     upstream: Option<Rc<Upstream>>,
@@ -79,7 +79,16 @@ impl Account {
 
     /// An endpoint is about to be tried.
     pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>) {
+        self.leave();
+        upstream.vitals.load.begin();
         self.upstream = Some(upstream.clone());
+    }
+
+    /// Nothing is asked of the endpoint any more.
+    fn leave(&mut self) {
+        if let Some(upstream) = &self.upstream {
+            upstream.vitals.load.end();
+        }
     }
 
     /// An endpoint failed, and another is tried.
@@ -171,6 +180,7 @@ impl Drop for Account {
             Outcome::Failed(failure) => Some(failure),
         };
         let took = clock::now().since(self.begun);
+        self.leave();
         self.record_metrics(failure, took);
         self.record_log(failure, took);
     }

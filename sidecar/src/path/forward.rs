@@ -11,20 +11,23 @@ use hyper::body::{Body, Incoming};
 use hyper::header;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use svc_core::balance::Tried;
+use svc_core::balance::{Ask, Caller, Tried, Unit};
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::retry::{self, Attempt};
+use svc_core::time::Now;
 
 use super::account::{Account, Details};
 use super::body::{RequestBody, ResponseBody, Source};
-use super::mesh::{Mesh, Route};
+use super::mesh::Mesh;
 use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::resolve::Origin;
 use super::respond::{self, Dialect};
+use super::route::Route;
 use super::upgrade;
 use super::upstream::Upstream;
 use super::websocket;
+use crate::clock;
 use crate::metrics::Protocol;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
@@ -61,7 +64,8 @@ pub(crate) async fn exchange(
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
 struct Prepared {
-    route: Route,
+    route: Rc<Route>,
+    caller: Caller,
     version: Version,
     outgoing: Outgoing,
 }
@@ -79,29 +83,31 @@ impl Prepared {
         account.serves(&route.port.label);
         let version = endpoint_version(&route, request.version(), dialect);
         let outgoing = Outgoing::new(request, authority, origin)?;
-        Ok(Prepared { route, version, outgoing })
+        Ok(Prepared { caller: origin.caller(&route), route, version, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
-    let Prepared { route, version, outgoing } = prepared;
-    let mut attempts = Attempts::default();
+    let Prepared { route, caller, version, outgoing } = prepared;
+    let mut attempts = Attempts::new(*caller, account.begun);
     loop {
         let upstream = attempts.next(route, mesh)?;
-        account.tries(&upstream);
-        let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
+        account.tries(upstream);
+        let forwarding = pin!(forward(outgoing, *version, upstream, mesh));
         match within(mesh.config.deadlines.per_try, forwarding).await {
             Ok(answer) => return Ok(answer),
-            Err(failure) => attempts.failed(failure, outgoing, &upstream)?,
+            Err(failure) => attempts.failed(failure, outgoing, upstream)?,
         }
         account.retried(attempts.last.expect("an attempt has just failed"));
     }
 }
 
 /// The endpoints that a request has been tried on.
-#[derive(Default)]
 pub(crate) struct Attempts {
+    caller: Caller,
+    /// When the next attempt is made, near enough: the first one needs no look at the clock.
+    now: Now,
     tried: Tried,
     count: usize,
     current: Option<svc_core::endpoints::EndpointId>,
@@ -109,9 +115,15 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// None yet, of a request that began at `begun`.
+    pub(crate) fn new(caller: Caller, begun: Now) -> Attempts {
+        Attempts { caller, now: begun, tried: Tried::NONE, count: 0, current: None, last: None }
+    }
+
     /// The endpoint to try next, or why there is none.
-    pub(crate) fn next(&mut self, route: &Route, mesh: &Mesh) -> Result<Rc<Upstream>, Failure> {
-        let (id, upstream) = route.pick(mesh, &self.tried, self.last)?;
+    pub(crate) fn next<'r>(&mut self, route: &'r Route, mesh: &Mesh) -> Result<&'r Rc<Upstream>, Failure> {
+        let ask = Ask { caller: self.caller, tried: &self.tried };
+        let (id, upstream) = route.pick(Unit::Request, &ask, self.last, mesh, self.now)?;
         self.current = Some(id);
         Ok(upstream)
     }
@@ -129,6 +141,7 @@ impl Attempts {
             return Err(failure);
         }
         self.last = Some(failure);
+        self.now = clock::now();
         match (failure, self.current) {
             // The endpoint is well: only the connection was old.
             (Failure::Unprocessed, _) => upstream.forget_idle(),

@@ -5,21 +5,20 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
 use svc_core::address::{EndpointAddr, ServiceName, Transport};
-use svc_core::balance::{Balancer, Policy, Tried};
-use svc_core::endpoints::{Endpoint, EndpointId};
-use svc_core::outcome::Failure;
-use svc_core::protocol::{Hint, hint};
+use svc_core::balance::Member;
+use svc_core::endpoints::EndpointId;
 use svc_core::table::{Table, Target};
 
 use super::roster::Roster;
+use super::route::{PortState, Route};
+use super::shared::{PortKey, Shared, port_key};
 use super::upstream::Upstream;
 use crate::access_log::AccessLog;
 use crate::config::Config;
-use crate::listen::Claims;
 use crate::metrics::{Direction, Metrics, Series, SeriesKey};
 
 /// What every connection of a worker needs. Nothing in it is shared with another thread but `shared`, `table` and `metrics`.
@@ -30,43 +29,11 @@ pub(crate) struct Mesh {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) roster: Roster,
     pub(crate) shared: Arc<Shared>,
-    ports: RefCell<HashMap<PortKey, Rc<PortState>>>,
+    routes: RefCell<HashMap<PortKey, Rc<Route>>>,
+    versions: Cell<u64>,
     upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
     draw: Cell<u64>,
     ended: Cell<bool>,
-}
-
-/// What all workers share.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// Every address that this process listens on.
-    pub(crate) bound: ArcSwap<Vec<SocketAddr>>,
-    /// Open client connections.
-    pub(crate) connections: AtomicU64,
-    /// Locked only where a change of the snapshot moves a loopback VIP.
-    pub(crate) vips: Claims,
-}
-
-/// Names a Service port across snapshots.
-pub(crate) type PortKey = (ServiceName, u16, Transport);
-
-fn port_key(target: &Target) -> PortKey {
-    (target.service.name.clone(), target.port.port, target.port.transport)
-}
-
-/// What a worker keeps of a Service port.
-pub(crate) struct PortState {
-    /// `namespace/name`, as labels have it.
-    pub(crate) label: Arc<str>,
-    balancer: RefCell<Balancer>,
-}
-
-/// One port of one Service, in one snapshot.
-#[derive(Clone)]
-pub(crate) struct Route {
-    pub(crate) target: Arc<Target>,
-    pub(crate) port: Rc<PortState>,
-    pub(crate) hint: Hint,
 }
 
 impl Mesh {
@@ -85,45 +52,52 @@ impl Mesh {
             access_log,
             roster: Roster::default(),
             shared,
-            ports: RefCell::default(),
+            routes: RefCell::default(),
+            versions: Cell::new(0),
             upstreams: RefCell::default(),
             draw: Cell::new(seed | 1),
             ended: Cell::new(false),
         })
     }
 
-    /// The route to a Service port.
-    pub(crate) fn route(&self, target: &Arc<Target>) -> Route {
-        Route { target: target.clone(), port: self.port(target), hint: hint(&target.port) }
+    /// The route to a Service port: the same one as long as the port stays as it is.
+    pub(crate) fn route(&self, target: &Arc<Target>) -> Rc<Route> {
+        let mut routes = self.routes.borrow_mut();
+        let key = port_key(target);
+        match routes.get_mut(&key) {
+            Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
+            Some(route) => {
+                *route = Route::new(target.clone(), route.port.clone(), self.next_version());
+                route.clone()
+            }
+            None => {
+                let port = PortState::new(&target.service, self.shared.port(&key));
+                let route = Route::new(target.clone(), port, self.next_version());
+                routes.entry(key).insert_entry(route).get().clone()
+            }
+        }
     }
 
-    fn port(&self, target: &Target) -> Rc<PortState> {
-        let policy = Policy::of(&target.service);
-        let mut ports = self.ports.borrow_mut();
-        let state =
-            ports.entry(port_key(target)).or_insert_with(|| PortState::new(&target.service.name, policy));
-        if state.balancer.borrow().policy() != policy {
-            *state = PortState::new(&target.service.name, policy);
-        }
-        state.clone()
+    fn next_version(&self) -> u64 {
+        self.versions.set(self.versions.get() + 1);
+        self.versions.get()
     }
 
     /// What this worker keeps of an endpoint.
-    fn upstream(&self, endpoint: &Endpoint, route: &Route) -> Rc<Upstream> {
+    pub(crate) fn upstream(&self, member: &Member, route: &Route) -> Rc<Upstream> {
         let mut upstreams = self.upstreams.borrow_mut();
         let new = || {
-            let endpoint_label = endpoint.addr.to_string().into();
-            let series = self.series(route.port.label.clone(), endpoint_label);
-            Rc::new(Upstream::new(port_key(&route.target), endpoint.addr.0, series))
+            let series = self.series(route.port.label.clone(), member.addr.to_string().into());
+            Rc::new(Upstream::new(port_key(&route.target), member.addr.0, series, member.vitals.clone()))
         };
-        upstreams.entry(endpoint.id).or_insert_with(new).clone()
+        upstreams.entry(member.id).or_insert_with(new).clone()
     }
 
     /// A destination that belongs to no Service. Its address is no label: clients choose it.
     pub(crate) fn stranger(&self, addr: SocketAddr) -> Rc<Upstream> {
         let nobody = ServiceName::new("", "");
         let series = self.series(Arc::default(), Arc::default());
-        Rc::new(Upstream::new((nobody, addr.port(), Transport::Tcp), addr, series))
+        Rc::new(Upstream::new((nobody, addr.port(), Transport::Tcp), addr, series, Arc::default()))
     }
 
     fn series(&self, service: Arc<str>, endpoint: Arc<str>) -> Arc<Series> {
@@ -135,7 +109,8 @@ impl Mesh {
     pub(crate) fn prune(&self) {
         let table = self.table.load_full();
         let target = |key: &PortKey| table.by_name(&key.0)?.target(key.2, key.1);
-        self.ports.borrow_mut().retain(|key, _| target(key).is_some());
+        self.routes.borrow_mut().retain(|key, _| target(key).is_some());
+        self.shared.prune(&table);
         self.upstreams.borrow_mut().retain(|id, upstream| {
             let endpoint =
                 target(&upstream.of).and_then(|target| target.endpoints.at(EndpointAddr(upstream.addr)));
@@ -201,26 +176,5 @@ pub(crate) struct Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         self.shared.connections.fetch_sub(1, Relaxed);
-    }
-}
-
-impl PortState {
-    fn new(name: &ServiceName, policy: Policy) -> Rc<PortState> {
-        Rc::new(PortState { label: name.to_string().into(), balancer: RefCell::new(Balancer::new(policy)) })
-    }
-}
-
-impl Route {
-    /// The endpoint to try next; the failure of the last attempt when there is none left.
-    pub(crate) fn pick(
-        &self,
-        mesh: &Mesh,
-        tried: &Tried,
-        last: Option<Failure>,
-    ) -> Result<(EndpointId, Rc<Upstream>), Failure> {
-        let usable = self.target.endpoints.usable();
-        let endpoint = self.port.balancer.borrow_mut().pick(usable, tried, mesh.draw());
-        let endpoint = endpoint.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
-        Ok((endpoint.id, mesh.upstream(endpoint, self)))
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod mesh;
 pub(crate) mod roster;
+pub(crate) mod shared;
 pub(crate) mod spawn;
 
 pub(crate) mod original_dst;
@@ -16,6 +17,7 @@ pub(crate) mod http;
 pub(crate) mod forward;
 pub(crate) mod request;
 pub(crate) mod resolve;
+pub(crate) mod route;
 
 pub(crate) mod connect;
 pub(crate) mod upstream;

@@ -1,18 +1,21 @@
 //! Which Service port a connection or request is for.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 use svc_core::address::{ClientAddr, Transport};
 use svc_core::authority::Authority;
+use svc_core::balance::Caller;
 use svc_core::forwarding::is_trusted;
 use svc_core::outcome::Failure;
 use svc_core::table::{NotFound, Target};
 
-use super::mesh::{Mesh, Route};
+use super::mesh::Mesh;
 use super::roster::Pulse;
+use super::route::Route;
 
 /// Where a client's connection came from and where it was going.
 pub(crate) struct Origin {
@@ -27,7 +30,7 @@ pub(crate) struct Origin {
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
     /// The last route of this connection: as long as the table has the same target, nothing needs to be looked up.
-    route: RefCell<Option<Route>>,
+    route: RefCell<Option<Rc<Route>>>,
 }
 
 /// What says where a connection is going.
@@ -54,7 +57,7 @@ impl Origin {
     }
 
     /// The route of a request to `authority`.
-    pub(crate) fn route(&self, authority: &str, mesh: &Mesh) -> Result<Route, Failure> {
+    pub(crate) fn route(&self, authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
         match self.aim {
             Aim::Address(addr) => self.route_to_address(addr, mesh),
             Aim::Request => route_to_authority(authority, mesh),
@@ -62,13 +65,18 @@ impl Origin {
     }
 
     /// The route of everything that goes to `addr`.
-    pub(crate) fn route_to_address(&self, addr: SocketAddr, mesh: &Mesh) -> Result<Route, Failure> {
+    pub(crate) fn route_to_address(&self, addr: SocketAddr, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
         let table = mesh.table.load();
         let target = table.by_destination(Transport::Tcp, addr).ok_or(Failure::UnknownDestination)?;
         Ok(self.cached(target, mesh))
     }
 
-    fn cached(&self, target: &Arc<Target>, mesh: &Mesh) -> Route {
+    /// Who wants to go where, to the balancer of `route`.
+    pub(crate) fn caller(&self, route: &Route) -> Caller {
+        caller(self.client, self.aim, route)
+    }
+
+    fn cached(&self, target: &Arc<Target>, mesh: &Mesh) -> Rc<Route> {
         let mut cached = self.route.borrow_mut();
         match &*cached {
             Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
@@ -77,8 +85,20 @@ impl Origin {
     }
 }
 
+/// Who wants to go where, to the balancer of `route`.
+pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
+    let destination = match aim {
+        Aim::Address(addr) => addr.ip().to_canonical(),
+        Aim::Request => {
+            let first = route.target.service.cluster_ips.first();
+            first.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+        }
+    };
+    Caller { client: client.0.ip().to_canonical(), destination }
+}
+
 /// The route to the Service that `authority` names.
-pub(crate) fn route_to_authority(authority: &str, mesh: &Mesh) -> Result<Route, Failure> {
+pub(crate) fn route_to_authority(authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
     let authority = Authority::parse(authority).map_err(|_| Failure::BadRequest)?;
     let table = mesh.table.load();
     let target = table.by_authority(&authority).map_err(|missing| match missing {

@@ -5,25 +5,33 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use svc_core::balance::Tried;
+use svc_core::balance::{Ask, Caller, Tried, Unit};
 use svc_core::outcome::Failure;
 
 use super::account::Account;
 use super::io::ClientIo;
-use super::mesh::{Mesh, Route};
+use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
+use super::route::Route;
 use super::tcp::{Already, Broken, Moved, relay};
 use super::upstream::UpstreamIo;
+use crate::clock;
 use crate::metrics::Closed;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07).
-pub(crate) async fn dial(route: &Route, mesh: &Mesh, account: &mut Account) -> Result<UpstreamIo, Failure> {
+pub(crate) async fn dial(
+    route: &Route,
+    caller: Caller,
+    mesh: &Mesh,
+    account: &mut Account,
+) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
     let mut last = None;
     loop {
-        let (id, upstream) = route.pick(mesh, &tried, last)?;
-        account.tries(&upstream);
+        let ask = Ask { caller, tried: &tried };
+        let (id, upstream) = route.pick(Unit::Connection, &ask, last, mesh, clock::now())?;
+        account.tries(upstream);
         match upstream.open(mesh).await {
             Ok(io) => return Ok(io),
             Err(failure) => {

@@ -135,17 +135,17 @@ async fn carry(
     let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
     account.serves(&route.port.label);
     let outgoing = Outgoing::new(request, authority, origin)?;
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::new(origin.caller(&route), account.begun);
     loop {
         let upstream = attempts.next(&route, mesh)?;
-        account.tries(&upstream);
+        account.tries(upstream);
         let answered = {
-            let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
+            let attempt = pin!(attempt(&outgoing, protocol, upstream, mesh));
             within(mesh.config.deadlines.per_try, attempt).await
         };
         match answered {
-            Ok((connection, response)) => return Ok((connection, upstream, response)),
-            Err(failure) => attempts.failed(failure, &outgoing, &upstream)?,
+            Ok((connection, response)) => return Ok((connection, upstream.clone(), response)),
+            Err(failure) => attempts.failed(failure, &outgoing, upstream)?,
         }
         account.retried(attempts.last.expect("an attempt has just failed"));
     }
@@ -176,7 +176,7 @@ pub(crate) async fn connect(
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let opened = async {
         let route = route_to_authority(authority.as_deref().ok_or(Failure::BadRequest)?, mesh)?;
-        tunnel::dial(&route, mesh, &mut account).await
+        tunnel::dial(&route, origin.caller(&route), mesh, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),

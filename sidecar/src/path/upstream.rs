@@ -14,12 +14,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use svc_core::outcome::Failure;
+use svc_core::vitals::Vitals;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connect;
 use super::io::poll_write_gathered;
-use super::mesh::{Mesh, PortKey};
+use super::mesh::Mesh;
+use super::shared::PortKey;
 use crate::clock;
 use crate::metrics::{Closed, Series};
 
@@ -33,6 +35,8 @@ pub(crate) struct Upstream {
     pub(crate) of: PortKey,
     pub(crate) addr: SocketAddr,
     pub(crate) series: Arc<Series>,
+    /// What all workers know of it.
+    pub(crate) vitals: Arc<Vitals>,
     idle: RefCell<Vec<Box<Http1>>>,
     shared: RefCell<Vec<Http2>>,
     /// Held while an HTTP/2 connection is being opened, so that a burst of streams opens one and not one each.
@@ -51,11 +55,12 @@ const IDLE_MAX: usize = 32;
 const IDLE_FOR: Duration = Duration::from_secs(50);
 
 impl Upstream {
-    pub(crate) fn new(of: PortKey, addr: SocketAddr, series: Arc<Series>) -> Upstream {
+    pub(crate) fn new(of: PortKey, addr: SocketAddr, series: Arc<Series>, vitals: Arc<Vitals>) -> Upstream {
         Upstream {
             of,
             addr,
             series,
+            vitals,
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: tokio::sync::Mutex::new(()),

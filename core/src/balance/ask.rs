@@ -1,0 +1,63 @@
+//! Who asks for an endpoint, and among whom.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::net::IpAddr;
+
+use super::Tried;
+use crate::address::EndpointAddr;
+use crate::endpoints::{Endpoint, EndpointId};
+use crate::vitals::Vitals;
+
+/// An endpoint that may be picked, as far as picking needs to know it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its identity across updates.
+    pub id: EndpointId,
+    /// Where it listens.
+    pub addr: EndpointAddr,
+    /// Its share beside the others; 0 gets nothing new.
+    pub weight: u16,
+    /// What all workers know of it.
+    pub vitals: Arc<Vitals>,
+}
+
+/// The members that `endpoints` are, in their order: that of their addresses, as
+/// [`EndpointSet::usable`](crate::endpoints::EndpointSet::usable) gives them.
+pub fn members(endpoints: &[Endpoint], mut vitals: impl FnMut(EndpointId) -> Arc<Vitals>) -> Box<[Member]> {
+    let member = |endpoint: &Endpoint| Member {
+        id: endpoint.id,
+        addr: endpoint.addr,
+        weight: endpoint.weight,
+        vitals: vitals(endpoint.id),
+    };
+    endpoints.iter().map(member).collect()
+}
+
+/// What is picked for: policies that spread by connection do not spread by request as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// A connection whose bytes are not ours to read.
+    Connection,
+    /// An HTTP request.
+    Request,
+}
+
+/// Who wants to go where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client, as far as it can be believed.
+    pub client: IpAddr,
+    /// The address that the client opened its connection to; of a request that names its Service, that Service's first cluster IP, and
+    /// the unspecified address where it has none.
+    pub destination: IpAddr,
+}
+
+/// One question for an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Who wants to go where.
+    pub caller: Caller,
+    /// Where it has failed already.
+    pub tried: &'a Tried,
+}

@@ -1,0 +1,119 @@
+//! The way to a Service port: its endpoints in one snapshot, and whose turn it is among them.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use svc_core::balance::{Ask, Balancer, Member, Policy, Unit};
+use svc_core::endpoints::EndpointId;
+use svc_core::outcome::Failure;
+use svc_core::protocol::{Hint, hint};
+use svc_core::service::Service;
+use svc_core::table::Target;
+use svc_core::time::Now;
+
+use super::mesh::Mesh;
+use super::shared::SharedPort;
+use super::upstream::Upstream;
+
+/// One port of one Service in one snapshot, to one worker.
+pub(crate) struct Route {
+    pub(crate) target: Arc<Target>,
+    pub(crate) port: Rc<PortState>,
+    pub(crate) hint: Hint,
+    /// Those that may be used.
+    members: Box<[Member]>,
+    /// Beside each member, what this worker keeps of it; found when it is first picked.
+    upstreams: Box<[OnceCell<Rc<Upstream>>]>,
+    /// Tells it from the same port's routes in other snapshots.
+    version: u64,
+}
+
+/// What a worker keeps of a Service port across snapshots.
+pub(crate) struct PortState {
+    /// `namespace/name`, as labels have it.
+    pub(crate) label: Arc<str>,
+    pub(crate) shared: Arc<SharedPort>,
+    connections: Turns,
+    requests: Turns,
+}
+
+/// Whose turn it is.
+struct Turns {
+    balancer: RefCell<Balancer>,
+    /// The route whose members the balancer has met.
+    met: Cell<u64>,
+}
+
+impl PortState {
+    pub(crate) fn new(service: &Service, shared: Arc<SharedPort>) -> Rc<PortState> {
+        Rc::new(PortState {
+            label: service.name.to_string().into(),
+            shared,
+            connections: Turns::new(Policy::of(service, Unit::Connection)),
+            requests: Turns::new(Policy::of(service, Unit::Request)),
+        })
+    }
+
+    fn turns(&self, unit: Unit) -> &Turns {
+        match unit {
+            Unit::Connection => &self.connections,
+            Unit::Request => &self.requests,
+        }
+    }
+
+    /// Begins anew where the Service has changed its mind.
+    fn follow(&self, service: &Service) {
+        for unit in [Unit::Connection, Unit::Request] {
+            self.turns(unit).follow(Policy::of(service, unit));
+        }
+    }
+}
+
+impl Turns {
+    fn new(policy: Policy) -> Turns {
+        Turns { balancer: RefCell::new(Balancer::new(policy)), met: Cell::new(0) }
+    }
+
+    fn follow(&self, policy: Policy) {
+        let mut balancer = self.balancer.borrow_mut();
+        if balancer.policy() != policy {
+            *balancer = Balancer::new(policy);
+            self.met.set(0);
+        }
+    }
+
+    fn pick(&self, route: &Route, ask: &Ask<'_>, now: Now, draw: u64) -> Option<usize> {
+        let mut balancer = self.balancer.borrow_mut();
+        // A request that began before an update goes on among the members that it began with.
+        if self.met.replace(route.version) != route.version {
+            balancer.meet(&route.members);
+        }
+        balancer.pick(&route.members, ask, now, draw)
+    }
+}
+
+impl Route {
+    /// `version` is never 0, and no other route of the port has it.
+    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64) -> Rc<Route> {
+        port.follow(&target.service);
+        let members = port.shared.members(target.endpoints.usable());
+        let upstreams = members.iter().map(|_| OnceCell::new()).collect();
+        Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, version })
+    }
+
+    /// The endpoint to try next; the failure of the last attempt when there is none left.
+    pub(crate) fn pick(
+        &self,
+        unit: Unit,
+        ask: &Ask<'_>,
+        last: Option<Failure>,
+        mesh: &Mesh,
+        now: Now,
+    ) -> Result<(EndpointId, &Rc<Upstream>), Failure> {
+        let index = self.port.turns(unit).pick(self, ask, now, mesh.draw());
+        let index = index.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
+        let member = &self.members[index];
+        Ok((member.id, self.upstreams[index].get_or_init(|| mesh.upstream(member, self))))
+    }
+}
