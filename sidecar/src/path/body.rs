@@ -105,7 +105,7 @@ pub(crate) enum Source {
     /// A connection that this body drives, and gives back when it has ended.
     Http1 { incoming: Incoming, connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
     /// A stream of a shared connection.
-    Http2 { incoming: Incoming, _slot: Slot },
+    Http2 { incoming: Incoming, slot: Slot },
 }
 
 impl ResponseBody {
@@ -166,6 +166,15 @@ impl Source {
         }
     }
 
+    /// Why the endpoint broke off.
+    fn broken(&self) -> Failure {
+        match self {
+            Source::Http1 { connection: Some(connection), .. } => connection.explain(Failure::Truncated),
+            Source::Http2 { slot, .. } => slot.explain(Failure::Truncated),
+            Source::Local(_) | Source::Http1 { connection: None, .. } => Failure::Truncated,
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Source::Local(bytes) => bytes.is_empty(),
@@ -195,7 +204,7 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                account.failed(Failure::Truncated);
+                account.failed(body.source.broken());
                 body.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -177,7 +177,7 @@ async fn forward(
     let (head, source) = if version == Version::HTTP_2 {
         let mut slot = Box::pin(upstream.stream(mesh)).await?;
         let (head, incoming) = take_apart(slot.send(outgoing.http2()?).await?)?;
-        (head, Source::Http2 { incoming, _slot: slot })
+        (head, Source::Http2 { incoming, slot })
     } else {
         let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
         let mut connection = match idle {

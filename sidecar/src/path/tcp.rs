@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::roster::Pulse;
 
@@ -24,26 +23,25 @@ pub(crate) struct Moved {
     pub(crate) to_client_bytes: u64,
 }
 
-/// Relays until both directions have ended. `moved` is told each time that bytes moved, so that what it knows is true even if the
-/// future is dropped.
+/// Relays until both directions have ended. `upstream` is borrowed for each turn, so that it can be cut between them. `moved` is told
+/// each time that bytes moved, so that what it knows is true even if the future is dropped.
 ///
 /// # Errors
 /// The side that failed, and how.
 pub(crate) async fn relay(
     client: &mut TcpStream,
-    upstream: &mut TcpStream,
+    upstream: &RefCell<TcpStream>,
     already: Already,
     pulse: &Pulse,
     mut moved: impl FnMut(Moved),
 ) -> Result<(), (Broken, io::Error)> {
-    let (client_read, client_write) = client.split();
-    let (upstream_read, upstream_write) = upstream.split();
-    let mut up = Direction::new(client_read, upstream_write, already.from_client);
-    let mut down = Direction::new(upstream_read, client_write, already.from_upstream);
+    let mut up = Direction::new(already.from_client);
+    let mut down = Direction::new(already.from_upstream);
     std::future::poll_fn(|cx| {
+        let upstream = &mut *upstream.borrow_mut();
         let before = up.moved_bytes + down.moved_bytes;
-        let up_polled = up.poll(cx);
-        let down_polled = down.poll(cx);
+        let up_polled = up.poll(cx, client, upstream);
+        let down_polled = down.poll(cx, upstream, client);
         if up.moved_bytes + down.moved_bytes > before {
             pulse.wrote();
             moved(Moved { to_upstream_bytes: up.moved_bytes, to_client_bytes: down.moved_bytes });
@@ -87,9 +85,7 @@ impl End {
 }
 
 /// One way: what `from` says, `to` hears.
-struct Direction<'a> {
-    from: ReadHalf<'a>,
-    to: WriteHalf<'a>,
+struct Direction {
     /// Read, and not yet taken by `to`.
     rest: Vec<u8>,
     moved_bytes: u64,
@@ -105,22 +101,27 @@ enum State {
     Done,
 }
 
-impl<'a> Direction<'a> {
-    fn new(from: ReadHalf<'a>, to: WriteHalf<'a>, rest: Vec<u8>) -> Direction<'a> {
-        Direction { from, to, rest, moved_bytes: 0, pipe: None, state: State::Open }
+impl Direction {
+    fn new(rest: Vec<u8>) -> Direction {
+        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+    ) -> Poll<Result<(), End>> {
         loop {
-            ready!(self.poll_rest(cx)).map_err(End::Writing)?;
+            ready!(self.poll_rest(cx, to)).map_err(End::Writing)?;
             match self.state {
                 State::Open if self.moved_bytes < SPLICE_AFTER_BYTES => {
-                    ready!(SCRATCH.with_borrow_mut(|scratch| self.poll_copy(cx, scratch)))?;
+                    ready!(SCRATCH.with_borrow_mut(|scratch| self.poll_copy(cx, from, to, scratch)))?;
                 }
-                State::Open => ready!(self.poll_splice(cx))?,
+                State::Open => ready!(self.poll_splice(cx, from, to))?,
                 State::Closing => {
                     // The peer may be gone already, which ends this direction just as well.
-                    let _ = ready!(Pin::new(&mut self.to).poll_shutdown(cx));
+                    let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
                     self.state = State::Done;
                 }
                 State::Done => return Poll::Ready(Ok(())),
@@ -128,9 +129,9 @@ impl<'a> Direction<'a> {
         }
     }
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
-            let taken = ready!(Pin::new(&mut self.to).poll_write(cx, &self.rest))?;
+            let taken = ready!(Pin::new(&mut *to).poll_write(cx, &self.rest))?;
             self.moved_bytes += taken as u64;
             match taken == self.rest.len() {
                 true => self.rest = Vec::new(), // an idle connection holds no buffer
@@ -140,15 +141,21 @@ impl<'a> Direction<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_copy(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<Result<(), End>> {
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), End>> {
         let mut buf = ReadBuf::new(scratch);
-        ready!(Pin::new(&mut self.from).poll_read(cx, &mut buf)).map_err(End::Reading)?;
+        ready!(Pin::new(from).poll_read(cx, &mut buf)).map_err(End::Reading)?;
         let read = buf.filled();
         if read.is_empty() {
             self.state = State::Closing;
             return Poll::Ready(Ok(()));
         }
-        let taken = match Pin::new(&mut self.to).poll_write(cx, read) {
+        let taken = match Pin::new(&mut *to).poll_write(cx, read) {
             Poll::Ready(taken) => taken.map_err(End::Writing)?,
             Poll::Pending => 0,
         };
@@ -157,13 +164,17 @@ impl<'a> Direction<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_splice(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        to: &TcpStream,
+    ) -> Poll<Result<(), End>> {
         let pipe = match &mut self.pipe {
             Some(pipe) => pipe,
             None => self.pipe.insert(Pipe::open().map_err(End::Reading)?),
         };
         if pipe.holds_bytes == 0 {
-            let from = self.from.as_ref();
             ready!(from.poll_read_ready(cx)).map_err(End::Reading)?;
             match from.try_io(Interest::READABLE, || pipe.fill(from)) {
                 Ok(0) => self.state = State::Closing,
@@ -173,7 +184,6 @@ impl<'a> Direction<'a> {
             }
         }
         while pipe.holds_bytes > 0 {
-            let to = self.to.as_ref();
             ready!(to.poll_write_ready(cx)).map_err(End::Writing)?;
             match to.try_io(Interest::WRITABLE, || pipe.empty(to)) {
                 Ok(taken) => self.moved_bytes += taken as u64,
@@ -243,11 +253,12 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_half_closed_client_still_hears_the_rest() {
         let (mut client, mut client_side) = pair().await;
-        let (mut upstream_side, mut upstream) = pair().await;
+        let (upstream_side, mut upstream) = pair().await;
+        let upstream_side = RefCell::new(upstream_side);
         let mut moved = Moved::default();
         let already = Already { from_client: b"he".to_vec(), ..Already::default() };
         let pulse = Pulse::new();
-        let relaying = relay(&mut client_side, &mut upstream_side, already, &pulse, |now| moved = now);
+        let relaying = relay(&mut client_side, &upstream_side, already, &pulse, |now| moved = now);
         let peers = async {
             client.write_all(b"llo").await.unwrap();
             client.shutdown().await.unwrap();
@@ -269,11 +280,11 @@ mod tests {
     async fn bulk_arrives_whole_through_copy_and_splice_at_a_slow_reader() {
         const BYTES: usize = 16 << 20;
         let (mut client, mut client_side) = pair().await;
-        let (mut upstream_side, mut upstream) = pair().await;
+        let (upstream_side, mut upstream) = pair().await;
+        let upstream_side = RefCell::new(upstream_side);
         let mut moved = Moved::default();
         let pulse = Pulse::new();
-        let relaying =
-            relay(&mut client_side, &mut upstream_side, Already::default(), &pulse, |now| moved = now);
+        let relaying = relay(&mut client_side, &upstream_side, Already::default(), &pulse, |now| moved = now);
         let sent: Vec<u8> = (0..BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let writer = async {
             upstream.write_all(&sent).await.unwrap();

@@ -14,7 +14,7 @@ use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
 use super::route::Route;
 use super::tcp::{Already, Broken, Moved, relay};
-use super::upstream::UpstreamIo;
+use super::upstream::{Line, UpstreamIo};
 use crate::clock;
 use crate::metrics::Closed;
 
@@ -57,8 +57,8 @@ pub(crate) async fn carry(
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
         };
-        let relaying = pin!(relay(&mut client.stream, &mut upstream.stream, already, &pulse, note));
-        keep(relaying, &pulse, mesh).await
+        let relaying = pin!(relay(&mut client.stream, &upstream.socket, already, &pulse, note));
+        keep(relaying, &pulse, upstream.line(), mesh).await
     };
     match ended {
         Ok(Ok(())) => account.done(),
@@ -67,33 +67,40 @@ pub(crate) async fn carry(
             upstream.closed = Closed::Failed;
             account.failed(Failure::Truncated);
         }
-        Err(overdue) => account.failed(overdue),
+        Err(ended) => account.failed(ended),
     }
 }
 
-/// Keeps a tunnel on the roster until `relaying` ends, or nothing has moved for the idle time.
+/// Keeps a tunnel on the roster until `relaying` ends, nothing has moved for the idle time, or its line to the endpoint is cut.
 pub(crate) async fn keep<F: Future>(
     relaying: Pin<&mut F>,
     pulse: &Arc<Pulse>,
+    line: &Line,
     mesh: &Mesh,
 ) -> Result<F::Output, Failure> {
     pulse.busy();
     let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
     let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
-    supervise(pin!(Unasked(relaying)), &membership, |_| {}).await
+    supervise(pin!(Joined { relaying, line }), &membership, |_| {}).await.flatten()
 }
 
 /// Opaque bytes have no way to say that they should come to an end: a drain waits for them, until its deadline.
-struct Unasked<'a, F>(Pin<&'a mut F>);
+struct Joined<'a, F> {
+    relaying: Pin<&'a mut F>,
+    line: &'a Line,
+}
 
-impl<F: Future> Future for Unasked<'_, F> {
-    type Output = F::Output;
+impl<F: Future> Future for Joined<'_, F> {
+    type Output = Result<F::Output, Failure>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.0.as_mut().poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(because) = self.line.poll_cut(cx) {
+            return Poll::Ready(Err(because));
+        }
+        self.relaying.as_mut().poll(cx).map(Ok)
     }
 }
 
-impl<F> Graceful for Unasked<'_, F> {
+impl<F> Graceful for Joined<'_, F> {
     fn finish(self: Pin<&mut Self>) {}
 }

@@ -2,6 +2,7 @@
 
 mod http1;
 mod http2;
+mod live;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -27,6 +28,9 @@ use crate::metrics::{Closed, Series};
 
 pub(crate) use http1::{Http1, poll_unwoken};
 pub(crate) use http2::{Http2, Slot};
+pub(crate) use live::{Line, Register};
+
+use live::Entry;
 
 /// One endpoint, to one worker.
 #[expect(clippy::vec_box, reason = "a connection is moved for each request: a pointer, not its 700 bytes")]
@@ -39,6 +43,8 @@ pub(crate) struct Upstream {
     pub(crate) vitals: Arc<Vitals>,
     idle: RefCell<Vec<Box<Http1>>>,
     shared: RefCell<Vec<Http2>>,
+    /// Every connection that is open, in use or not.
+    pub(crate) live: Rc<Register>,
     /// Held while an HTTP/2 connection is being opened, so that a burst of streams opens one and not one each.
     opening: tokio::sync::Mutex<()>,
     /// The endpoint has left: connections are not kept any more.
@@ -63,6 +69,7 @@ impl Upstream {
             vitals,
             idle: RefCell::default(),
             shared: RefCell::default(),
+            live: Rc::default(),
             opening: tokio::sync::Mutex::new(()),
             gone: Cell::new(false),
         }
@@ -73,7 +80,9 @@ impl Upstream {
         let stream = connect::open(self.addr, mesh).await?;
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
-        Ok(UpstreamIo { stream, heard: Rc::default(), series: self.series.clone(), closed: Closed::Done })
+        let socket = Rc::new(RefCell::new(stream));
+        let entry = self.live.enter(&socket);
+        Ok(UpstreamIo { socket, entry, series: self.series.clone(), closed: Closed::Done })
     }
 
     /// The idle connection used last, whose buffers and congestion window are warmest, if one is still open.
@@ -150,11 +159,17 @@ impl Upstream {
 
 /// A socket to an endpoint, which counts itself.
 pub(crate) struct UpstreamIo {
-    pub(crate) stream: TcpStream,
-    /// Bytes read so far: whether an endpoint has said anything decides what a failure means.
-    heard: Rc<Cell<u64>>,
+    /// Shared with its line, and borrowed only while it is polled.
+    pub(crate) socket: Rc<RefCell<TcpStream>>,
+    entry: Entry,
     series: Arc<Series>,
     pub(crate) closed: Closed,
+}
+
+impl UpstreamIo {
+    pub(crate) fn line(&self) -> &Rc<Line> {
+        self.entry.line()
+    }
 }
 
 impl Drop for UpstreamIo {
@@ -164,40 +179,41 @@ impl Drop for UpstreamIo {
 }
 
 impl AsyncRead for UpstreamIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.heard.set(self.heard.get() + (buf.filled().len() - before) as u64);
+        let polled = Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf);
+        let heard_bytes = buf.filled().len() - before;
+        self.line().heard(heard_bytes);
+        if heard_bytes == 0 && polled.is_ready() && self.line().is_cut() {
+            // A response that lasts until its connection ends would seem to be whole.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         polled
     }
 }
 
 impl AsyncWrite for UpstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        poll_write_gathered(&mut self.stream, cx, bufs)
+        poll_write_gathered(&mut self.socket.borrow_mut(), cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
     }
 }

@@ -106,14 +106,14 @@ async fn join(upgraded: OnUpgrade, mut upstream: UpstreamIo, read: Bytes, accoun
     let Ok(upgraded) = upgraded.await else {
         return account.fail(Failure::ClientGone);
     };
-    let pulse = Pulse::new();
+    let (pulse, line) = (Pulse::new(), upstream.line().clone());
     let mut client = Stream { io: TokioIo::new(upgraded), pulse: pulse.clone(), account, broken: false };
     let relayed = {
         let relaying = pin!(async {
             client.write_all(&read).await?;
             copy_bidirectional(&mut client, &mut upstream).await
         });
-        tunnel::keep(relaying, &pulse, mesh).await
+        tunnel::keep(relaying, &pulse, &line, mesh).await
     };
     match relayed {
         Ok(Ok(_)) => client.account.done(),
@@ -122,7 +122,7 @@ async fn join(upgraded: OnUpgrade, mut upstream: UpstreamIo, read: Bytes, accoun
             upstream.closed = Closed::Failed;
             client.account.failed(Failure::Truncated);
         }
-        Err(overdue) => client.account.failed(overdue),
+        Err(ended) => client.account.failed(ended),
     }
 }
 

@@ -1,6 +1,5 @@
 //! One HTTP/1 connection to an endpoint, driven by whoever uses it: no task of its own, no second wake-up.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use svc_core::outcome::Failure;
 
-use super::UpstreamIo;
+use super::{Line, UpstreamIo};
 use crate::clock;
 use crate::path::body::UpstreamBody;
 
@@ -22,7 +21,7 @@ use crate::path::body::UpstreamBody;
 pub(crate) struct Http1 {
     sender: SendRequest<UpstreamBody>,
     connection: Connection<TokioIo<UpstreamIo>, UpstreamBody>,
-    heard: Rc<Cell<u64>>,
+    line: Rc<Line>,
     pub(super) idle_since_ms: u32,
     reused: bool,
     spent: bool,
@@ -30,10 +29,10 @@ pub(crate) struct Http1 {
 
 impl Http1 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Box<Http1>, Failure> {
-        let heard = io.heard.clone();
+        let line = io.line().clone();
         let (sender, connection) =
             Builder::new().handshake(TokioIo::new(io)).await.map_err(|_| Failure::BadResponse)?;
-        Ok(Box::new(Http1 { sender, connection, heard, idle_since_ms: 0, reused: false, spent: false }))
+        Ok(Box::new(Http1 { sender, connection, line, idle_since_ms: 0, reused: false, spent: false }))
     }
 
     /// Moves whatever can be moved; true as long as the connection is open.
@@ -57,7 +56,7 @@ impl Http1 {
         &mut self,
         request: Request<UpstreamBody>,
     ) -> Result<Response<Incoming>, Failure> {
-        let heard_before = self.heard.get();
+        let heard_before = self.line.heard_bytes();
         let mut response = std::pin::pin!(self.sender.send_request(request));
         let connection = &mut self.connection;
         let answer = std::future::poll_fn(|cx| {
@@ -66,12 +65,19 @@ impl Http1 {
             response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        answer.map_err(|error| match error {
-            error if error.is_parse() => Failure::BadResponse,
-            _ if self.reused && self.heard.get() == heard_before => Failure::Unprocessed,
-            error if error.is_user() => Failure::ClientGone, // the request body failed: its client has gone
-            _ => Failure::Reset,
+        answer.map_err(|error| {
+            self.explain(match error {
+                error if error.is_parse() => Failure::BadResponse,
+                _ if self.reused && self.line.heard_bytes() == heard_before => Failure::Unprocessed,
+                error if error.is_user() => Failure::ClientGone, // the request body failed: its client has gone
+                _ => Failure::Reset,
+            })
         })
+    }
+
+    /// What a failure of this connection means.
+    pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
+        self.line.explain(looks_like)
     }
 
     /// Makes this the connection's last response.
@@ -83,7 +89,7 @@ impl Http1 {
     pub(crate) async fn into_upgraded(mut self: Box<Self>) -> Result<(UpstreamIo, Bytes), Failure> {
         std::future::poll_fn(|cx| self.connection.poll_without_shutdown(cx))
             .await
-            .map_err(|_| Failure::Truncated)?;
+            .map_err(|_| self.explain(Failure::Truncated))?;
         let parts = self.connection.into_parts();
         Ok((parts.io.into_inner(), parts.read_buf))
     }

@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
-use super::UpstreamIo;
+use super::{Line, UpstreamIo};
 use crate::path::body::UpstreamBody;
 use crate::path::coalesce::{Coalesced, coalesce};
 use crate::path::http::{HEADER_BYTES_MAX, STREAM_WINDOW_BYTES};
@@ -22,6 +22,7 @@ use crate::path::spawn::Flushing;
 pub(crate) struct Http2 {
     sender: SendRequest<UpstreamBody>,
     streams: Rc<Cell<usize>>,
+    line: Rc<Line>,
     /// Asked for what the peer allows at the moment; [`drive`] polls it.
     connection: Rc<RefCell<Driven>>,
 }
@@ -32,6 +33,7 @@ type Driven = Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<
 pub(crate) struct Slot {
     sender: SendRequest<UpstreamBody>,
     streams: Rc<Cell<usize>>,
+    line: Rc<Line>,
 }
 
 /// Streams on one connection, whatever more the peer allows: a second connection then shares the load, and a lost one costs less.
@@ -42,6 +44,7 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 
 impl Http2 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Http2, Failure> {
+        let line = io.line().clone();
         let (io, flusher) = coalesce(io);
         let handshake = Builder::new(Flushing(flusher.clone()))
             .timer(TokioTimer::new())
@@ -55,7 +58,7 @@ impl Http2 {
             flusher.clone().drive(handshake).await.map_err(|_| Failure::BadResponse)?;
         let connection = Rc::new(RefCell::new(connection));
         tokio::task::spawn_local(flusher.drive(drive(connection.clone())));
-        Ok(Http2 { sender, streams: Rc::default(), connection })
+        Ok(Http2 { sender, streams: Rc::default(), line, connection })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -70,7 +73,7 @@ impl Http2 {
 
     pub(super) fn slot(&self) -> Slot {
         self.streams.set(self.streams.get() + 1);
-        Slot { sender: self.sender.clone(), streams: self.streams.clone() }
+        Slot { sender: self.sender.clone(), streams: self.streams.clone(), line: self.line.clone() }
     }
 }
 
@@ -92,9 +95,19 @@ impl Slot {
             Ok(response) => Ok(response),
             Err(mut error) => match error.take_message() {
                 Some(_unsent) => Err(Failure::Unprocessed),
-                None => Err(failure(&error.into_error())),
+                None => {
+                    let looks_like = failure(&error.into_error());
+                    // What the endpoint has said of it holds, whatever came afterwards.
+                    let known = looks_like == Failure::Unprocessed;
+                    Err(if known { looks_like } else { self.explain(looks_like) })
+                }
             },
         }
+    }
+
+    /// What a failure of this stream means.
+    pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
+        self.line.explain(looks_like)
     }
 }
 

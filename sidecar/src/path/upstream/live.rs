@@ -1,0 +1,194 @@
+//! The register of an endpoint's live connections: which there are at the moment, and how to cut one.
+//!
+//! Whoever opens a connection gets it with its [`Line`], which stands in the [`Register`] from then until the socket is dropped,
+//! whatever the connection speaks and whoever uses it. That costs one record per connection and nothing per request. Who has a
+//! reason to end connections from outside, which their users know nothing of, walks the register on the worker's tick and cuts:
+//! the reason is noted and the socket is shut down, so that whoever waits for it wakes up, finds an error, and tells the reason
+//! ([`Line::explain`]) instead of the reset that it looks like. What else such a walk has to know belongs into the line, next to
+//! [`Line::heard_bytes`].
+//!
+//! A line knows the socket itself and not the number of its descriptor, which may be another socket's by now; and it does
+//! not keep the socket open.
+
+use std::cell::{Cell, RefCell};
+use std::net::Shutdown;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use socket2::SockRef;
+use svc_core::outcome::Failure;
+use tokio::net::TcpStream;
+
+/// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
+#[derive(Default)]
+pub(crate) struct Register {
+    lines: RefCell<Vec<Rc<Line>>>,
+}
+
+/// One connection.
+pub(crate) struct Line {
+    index: Cell<usize>,
+    /// Borrowed only while somebody polls it, and here.
+    socket: Weak<RefCell<TcpStream>>,
+    heard_bytes: Cell<u64>,
+    cut: Cell<Option<Failure>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// A line's place in the register: taken off it when it is dropped.
+pub(super) struct Entry {
+    register: Rc<Register>,
+    line: Rc<Line>,
+}
+
+impl Register {
+    pub(super) fn enter(self: &Rc<Self>, socket: &Rc<RefCell<TcpStream>>) -> Entry {
+        let mut lines = self.lines.borrow_mut();
+        let line = Rc::new(Line {
+            index: Cell::new(lines.len()),
+            socket: Rc::downgrade(socket),
+            heard_bytes: Cell::new(0),
+            cut: Cell::new(None),
+            waker: RefCell::default(),
+        });
+        lines.push(line.clone());
+        Entry { register: self.clone(), line }
+    }
+
+    /// Cuts every connection.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "nobody cuts yet: drains and silent endpoints are what it is for")
+    )]
+    pub(crate) fn cut(&self, because: Failure) {
+        for line in self.lines.borrow().iter() {
+            line.cut(because);
+        }
+    }
+}
+
+impl Line {
+    /// Ends the connection. What is under way on it fails with the first reason that it was cut for.
+    pub(crate) fn cut(&self, because: Failure) {
+        if self.cut.get().is_some() {
+            return;
+        }
+        self.cut.set(Some(because));
+        if let Some(socket) = self.socket.upgrade() {
+            // One that has ended meanwhile cannot be shut down, and need not be.
+            let _ = SockRef::from(&*socket.borrow()).shutdown(Shutdown::Both);
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// What a failure of this connection means: the reason that it was cut for, if it was, else what it looks like.
+    pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
+        self.cut.get().unwrap_or(looks_like)
+    }
+
+    /// Ready when it has been cut. For who may wait for something else than the socket, a slow client for example.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<Failure> {
+        if let Some(because) = self.cut.get() {
+            return Poll::Ready(because);
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.get().is_some()
+    }
+
+    /// How many bytes the endpoint has said: whether it has said anything decides what a failure means.
+    pub(crate) fn heard_bytes(&self) -> u64 {
+        self.heard_bytes.get()
+    }
+
+    pub(super) fn heard(&self, bytes: usize) {
+        self.heard_bytes.set(self.heard_bytes.get() + bytes as u64);
+    }
+}
+
+impl Entry {
+    pub(super) fn line(&self) -> &Rc<Line> {
+        &self.line
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut lines = self.register.lines.borrow_mut();
+        let index = self.line.index.get();
+        lines.swap_remove(index);
+        if let Some(moved) = lines.get(index) {
+            moved.index.set(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    type Socket = Rc<RefCell<TcpStream>>;
+
+    async fn connected() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Rc::new(RefCell::new(near)), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lines_that_end_leave_the_places_of_the_others_right() {
+        let register = Rc::<Register>::default();
+        let (socket, _far) = connected().await;
+        let [first, second, third] = [(); 3].map(|()| register.enter(&socket));
+        drop(first);
+        drop(third);
+        assert_eq!(register.lines.borrow().len(), 1);
+        drop(second);
+        assert_eq!(register.lines.borrow().len(), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_cut_ends_the_connection_at_both_ends_and_its_first_reason_is_told() {
+        let register = Rc::<Register>::default();
+        let (socket, mut far) = connected().await;
+        let entry = register.enter(&socket);
+        let line = entry.line().clone();
+        assert_eq!(line.explain(Failure::Reset), Failure::Reset);
+        let cut = std::future::poll_fn(|cx| line.poll_cut(cx));
+        let ((), because) = tokio::join!(
+            async {
+                tokio::task::yield_now().await;
+                register.cut(Failure::Ended);
+                register.cut(Failure::IdleTimeout);
+            },
+            cut
+        );
+        assert_eq!(because, Failure::Ended);
+        assert_eq!(line.explain(Failure::Reset), Failure::Ended);
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        let mut near = Rc::into_inner(socket).unwrap().into_inner();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_line_that_is_held_does_not_keep_its_socket_open() {
+        let register = Rc::<Register>::default();
+        let (socket, mut far) = connected().await;
+        let entry = register.enter(&socket);
+        let line = entry.line().clone();
+        drop((entry, socket));
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        line.cut(Failure::Ended);
+        assert!(line.is_cut());
+    }
+}
