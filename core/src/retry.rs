@@ -13,7 +13,28 @@ pub struct Attempt {
     pub body_whole: bool,
 }
 
-/// The most endpoints one request is tried on: beyond three, a fourth rarely helps and the client has waited long enough.
+/// What a Service lets be sent again (`svcmesh.dev/retry`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// A request whose connection could not be opened.
+    pub connect: bool,
+    /// An idempotent request whose connection was lost, or whose try took too long, before the head of an answer.
+    pub reset: bool,
+    /// An idempotent request that was answered 502, 503 or 504.
+    pub gateway_error: bool,
+    /// How often a request is sent in all, failed connects aside; at least 1.
+    pub attempts: u8,
+}
+
+impl Default for RetryPolicy {
+    /// Failed connects and resets, [`ATTEMPTS_MAX`] in all.
+    fn default() -> RetryPolicy {
+        RetryPolicy { connect: true, reset: true, gateway_error: false, attempts: ATTEMPTS_MAX as u8 }
+    }
+}
+
+/// The most endpoints one request is tried on, where its Service says nothing: beyond three, a fourth rarely helps and the client has
+/// waited long enough.
 pub const ATTEMPTS_MAX: usize = 3;
 
 /// Decides. A failed connect costs the endpoint nothing and has no limit but the number of endpoints.

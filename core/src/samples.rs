@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::address::{ServiceName, Transport};
-use crate::service::{Kind, Port, Service, Slice, SliceEndpoint, SlicePort, TargetPort};
+use crate::service::{Handling, Kind, Port, Service, Slice, SliceEndpoint, SlicePort, TargetPort};
 
 /// A ClusterIP Service without an address, with the one unnamed TCP port 80.
 pub(crate) fn service(namespace: &str, name: &str) -> Service {
@@ -23,6 +23,7 @@ pub(crate) fn service(namespace: &str, name: &str) -> Service {
         traffic_distribution: None,
         publish_not_ready: false,
         annotations: BTreeMap::new(),
+        handling: Handling::default(),
         ports: [port("", 80)].into(),
     }
 }

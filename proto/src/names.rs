@@ -2,6 +2,8 @@
 
 /// Annotations on Services, Endpoints and EndpointSlices.
 pub mod annotation {
+    /// What all of ours begin with.
+    pub const PREFIX: &str = "svcmesh.dev/";
     /// `rr`, `random`, `lc`, `wrr`, `dh`, `sh`, `sed`, `nq`, `p2c` or `maglev`.
     pub const LOAD_BALANCER: &str = "svcmesh.dev/load-balancer";
     /// `ADDRESS|POD=N,…`: how much of the traffic an endpoint gets beside the others.
@@ -54,6 +56,48 @@ pub mod annotation {
         REWRITE_LOCATION,
         ALLOW_LOCAL_EXTERNAL_NAME,
     ];
+
+    /// Those of AWS that mean something to a data plane (S-22, S-23). Numbers are written as strings; an empty one counts as absent.
+    pub mod aws {
+        /// Whether an endpoint that leaves keeps its connections for a limited time.
+        pub const DRAINING_ENABLED: &str =
+            "service.beta.kubernetes.io/aws-load-balancer-connection-draining-enabled";
+        /// Seconds.
+        pub const DRAINING_TIMEOUT: &str =
+            "service.beta.kubernetes.io/aws-load-balancer-connection-draining-timeout";
+        /// Seconds that a connection may say nothing.
+        pub const IDLE_TIMEOUT: &str = "service.beta.kubernetes.io/aws-load-balancer-connection-idle-timeout";
+        /// Checks in a row that must succeed.
+        pub const HEALTHY_THRESHOLD: &str =
+            "service.beta.kubernetes.io/aws-load-balancer-healthcheck-healthy-threshold";
+        /// Checks in a row that must fail.
+        pub const UNHEALTHY_THRESHOLD: &str =
+            "service.beta.kubernetes.io/aws-load-balancer-healthcheck-unhealthy-threshold";
+        /// Seconds between checks.
+        pub const CHECK_INTERVAL: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-interval";
+        /// Seconds for one check.
+        pub const CHECK_TIMEOUT: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-timeout";
+        /// `TCP`, `HTTP` or their encrypted forms.
+        pub const CHECK_PROTOCOL: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol";
+        /// A number, or `traffic-port`.
+        pub const CHECK_PORT: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port";
+        /// What is asked for by HTTP.
+        pub const CHECK_PATH: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path";
+
+        /// All of these.
+        pub const ON_SERVICES: [&str; 10] = [
+            DRAINING_ENABLED,
+            DRAINING_TIMEOUT,
+            IDLE_TIMEOUT,
+            HEALTHY_THRESHOLD,
+            UNHEALTHY_THRESHOLD,
+            CHECK_INTERVAL,
+            CHECK_TIMEOUT,
+            CHECK_PROTOCOL,
+            CHECK_PORT,
+            CHECK_PATH,
+        ];
+    }
 }
 
 /// Labels of Kubernetes that we read.

@@ -69,11 +69,9 @@ impl Balancer {
 }
 
 impl Policy {
-    /// What the Service asks for, else the default for `unit`. An annotation that names no policy never gets here: validation
-    /// refuses it, and where there is no validation (the environment) there are no annotations.
+    /// What the Service asks for, else the default for `unit`.
     pub fn of(service: &Service, unit: Unit) -> Policy {
-        let annotation = service.annotations.get(svc_proto::names::annotation::LOAD_BALANCER);
-        annotation.and_then(|value| Policy::parse(value)).unwrap_or(Policy::default_for(unit))
+        service.handling.policy.unwrap_or(Policy::default_for(unit))
     }
 }
 

@@ -101,7 +101,7 @@ fn nobody_is_picked_where_nobody_is_left() {
 fn the_annotation_of_the_service_decides() {
     let mut service = crate::samples::service("shop", "web");
     assert_eq!(Policy::of(&service, Unit::Request), Policy::RoundRobin);
-    service.annotations.insert("svcmesh.dev/load-balancer".into(), "random".into());
+    service.handling.policy = Some(Policy::Random);
     assert_eq!(Policy::of(&service, Unit::Request), Policy::Random);
 }
 

@@ -82,6 +82,7 @@ fn web() -> Service {
     web.internal_traffic_local = true;
     web.traffic_distribution = Some(text("PreferSameZone"));
     web.annotations.insert(text("svcmesh.dev/load-balancer"), text("random"));
+    web.handling.policy = Some(Policy::Random);
     web.ports = [port("http", 80), port("metrics", 9000)].into();
     web.ports[0].node_port = Some(30080);
     web.ports[0].app_protocol = Some(text("http"));

@@ -11,10 +11,10 @@ use super::invalid::{Mistakes, Path};
 use super::object::Metadata;
 use super::{Rules, grammar};
 use crate::address::{ServiceName, Transport};
-use crate::balance::Policy;
 use crate::endpoints::Weights;
 
 pub(super) const METADATA: Path<'_> = Path::root("metadata");
+pub(super) const ANNOTATIONS: Path<'_> = METADATA.field("annotations");
 
 /// The names of an object; `name_grammar` is what its kind demands.
 pub(super) fn names(
@@ -36,26 +36,28 @@ pub(super) fn names(
     ServiceName::new(namespace, name)
 }
 
-/// The annotations that a data plane honours, with their values where those are checked already.
-pub(super) fn annotations(metadata: &Metadata, found: &mut Mistakes) -> BTreeMap<Arc<str>, Arc<str>> {
+/// The annotations of a Service that a data plane honours. Of AWS's an empty one counts as absent (S-23).
+pub(super) fn annotations(metadata: &Metadata) -> BTreeMap<Arc<str>, Arc<str>> {
     let written = metadata.annotations.iter().flatten();
-    let honoured = written.filter(|(key, _)| annotation::ON_SERVICES.contains(&key.as_str()));
-    honoured.map(|(key, value)| check_annotation(key, value, found)).collect()
+    let honoured = written.filter(|(key, value)| is_ours(key) || (is_of_aws(key) && !value.is_empty()));
+    honoured.map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
-fn check_annotation(key: &str, value: &str, found: &mut Mistakes) -> (Arc<str>, Arc<str>) {
-    match key {
-        annotation::LOAD_BALANCER if Policy::parse(value).is_none() => {
-            let supported = Policy::ALL.map(Policy::as_str);
-            found.unsupported(METADATA.field("annotations").key(key), value, &supported);
-        }
-        annotation::WEIGHTS => check_weights(value, found),
-        _ => {}
-    }
-    (key.into(), value.into())
+/// Annotations that are spelt like ours, and are none of a Service's.
+pub(super) fn misspelt(metadata: &Metadata) -> impl Iterator<Item = &str> {
+    let keys = metadata.annotations.iter().flat_map(BTreeMap::keys);
+    keys.map(String::as_str).filter(|key| key.starts_with(annotation::PREFIX) && !is_ours(key))
 }
 
-/// `svcmesh.dev/weights` of a slice, as written.
+fn is_ours(key: &str) -> bool {
+    annotation::ON_SERVICES.contains(&key)
+}
+
+fn is_of_aws(key: &str) -> bool {
+    annotation::aws::ON_SERVICES.contains(&key)
+}
+
+/// `svcmesh.dev/weights` of an object, as written.
 pub(super) fn weights(metadata: &Metadata, found: &mut Mistakes) -> Option<Arc<str>> {
     let value = metadata.annotations.as_ref()?.get(annotation::WEIGHTS)?;
     check_weights(value, found);
@@ -64,8 +66,7 @@ pub(super) fn weights(metadata: &Metadata, found: &mut Mistakes) -> Option<Arc<s
 
 fn check_weights(value: &str, found: &mut Mistakes) {
     if let Err(bad) = Weights::parse(value) {
-        let at = METADATA.field("annotations");
-        found.invalid(at.key(annotation::WEIGHTS), &bad.entry, &bad.to_string());
+        found.invalid(ANNOTATIONS.key(annotation::WEIGHTS), &bad.entry, &bad.to_string());
     }
 }
 

@@ -21,6 +21,8 @@ mod subsets;
 mod validate;
 
 mod cluster_ips;
+mod handling;
+mod health_check;
 mod metadata;
 mod ports;
 
@@ -33,6 +35,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use handling::Handling;
+pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
 pub use invalid::{Invalid, Mistake};
 pub use slice::read_endpoint_slice;
@@ -97,6 +101,8 @@ pub struct Service {
     pub publish_not_ready: bool,
     /// The annotations that a data plane honours, as written; unknown ones are dropped when the object is read.
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// What the annotations ask for.
+    pub handling: Handling,
     /// `spec.ports`, in the object's order.
     pub ports: Vec<Port>,
 }

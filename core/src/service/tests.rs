@@ -66,7 +66,7 @@ fn a_service_as_kubectl_prints_it_is_read_whole() {
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
             "name": "web", "namespace": "shop", "resourceVersion": "4711", "uid": "x", "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": {"svcmesh.dev/load-balancer": "random", "svcmesh.dev/inject": "true", "example.com/x": "y"},
+            "annotations": {"svcmesh.dev/load-balancer": "random", "example.com/x": "y"},
         },
         "spec": {
             "type": "LoadBalancer", "clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"],
@@ -106,6 +106,50 @@ fn an_external_name_that_looks_like_an_address_is_admitted_with_a_warning() {
 fn a_name_that_starts_with_a_digit_is_admitted_with_a_warning() {
     let object = json!({"metadata": {"name": "3scale"}, "spec": {"ports": [{"port": 80}]}});
     assert_eq!(service_in(object, &rules()).unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn an_annotation_that_is_only_spelt_like_ours_is_ignored_with_a_warning() {
+    let annotations = json!({
+        "svcmesh.dev/load-balancr": "rr", "svcmesh.dev/inject": "true", "svcmesh.development/x": "y", "svcmesh.dev/timeout": "1s",
+        "service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
+    });
+    let metadata = json!({"name": "web", "annotations": annotations});
+    let object = json!({"metadata": metadata, "spec": {"ports": [{"port": 80}]}});
+    let valid = service_in(object, &rules()).unwrap();
+    let warning = |key| {
+        format!("metadata.annotations[{key}]: no annotation of a Service is called so, and it is ignored")
+    };
+    assert_eq!(valid.warnings, ["svcmesh.dev/inject", "svcmesh.dev/load-balancr"].map(warning));
+    assert_eq!(valid.fact.annotations.keys().map(|key| &**key).collect::<Vec<_>>(), ["svcmesh.dev/timeout"]);
+}
+
+#[test]
+fn annotations_of_aws_count_unless_they_are_empty() {
+    let metadata = json!({"name": "web", "annotations": {
+        "service.beta.kubernetes.io/aws-load-balancer-healthcheck-healthy-threshold": "",
+        "service.beta.kubernetes.io/aws-load-balancer-connection-idle-timeout": "60",
+    }});
+    let read = service(json!({"metadata": metadata, "spec": {"ports": [{"port": 80}]}}));
+    let honoured: Vec<_> = read.annotations.iter().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(honoured, [("service.beta.kubernetes.io/aws-load-balancer-connection-idle-timeout", "60")]);
+    assert_eq!(read.handling.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(read.handling.health_check, None);
+}
+
+#[test]
+fn a_check_by_tls_is_made_without_it_and_a_warning_says_so() {
+    let warnings = |own: Value| {
+        let mut annotations =
+            json!({"service.beta.kubernetes.io/aws-load-balancer-healthcheck-protocol": "HTTPS"});
+        annotations.as_object_mut().unwrap().extend(own.as_object().cloned().unwrap());
+        let metadata = json!({"name": "web", "annotations": annotations});
+        service_in(json!({"metadata": metadata, "spec": {"ports": [{"port": 80}]}}), &rules())
+            .unwrap()
+            .warnings
+    };
+    assert!(warnings(json!({}))[0].ends_with("endpoints are asked by a connection only, without TLS"));
+    assert_eq!(warnings(json!({"svcmesh.dev/health-check": "tcp"})), [""; 0]);
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! A Service object → [`Service`], by the API server's rules (`ValidateService`), every mistake at once.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use svc_proto::names::annotation;
+
+use super::handling::Annotations;
 use super::invalid::{Invalid, Mistakes, Path};
-use super::metadata::{self, METADATA};
+use super::metadata::{self, ANNOTATIONS, METADATA};
 use super::object::{self, LoadBalancerIngress, ServiceSpec};
-use super::{Ingress, Kind, Rules, Service, Valid, cluster_ips, grammar, ports};
+use super::{Handling, Ingress, Kind, Rules, Service, Valid, cluster_ips, grammar, health_check, ports};
 use crate::address::ServiceName;
 
 /// Reads a Service as the API server would admit it, defaults filled in (S-01 to S-03, S-10, S-11, S-15, S-26, S-27).
@@ -24,7 +28,9 @@ pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Ser
     let mut found = Mistakes::default();
 
     let name = metadata::names(metadata, grammar::dns_label, rules, &mut found);
-    let annotations = metadata::annotations(metadata, &mut found);
+    let annotations = metadata::annotations(metadata);
+    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
+    metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);
     let addresses = cluster_ips::read(spec, kind, rules, &mut found);
     let service = Service {
@@ -40,10 +46,11 @@ pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Ser
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
         ingress: ingress(object, &mut found),
         annotations,
+        handling,
         name,
     };
     found.verdict("Service", &service.name.name)?;
-    Ok(Valid { warnings: warnings(&service), fact: service })
+    Ok(Valid { warnings: warnings(&service, metadata), fact: service })
 }
 
 fn kind(spec: &ServiceSpec, found: &mut Mistakes) -> Kind {
@@ -165,19 +172,29 @@ fn ingress_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut Mistakes
     Ingress { ip, hostname: hostname.map(Arc::from), proxied }
 }
 
-fn warnings(service: &Service) -> Vec<String> {
+fn warnings(service: &Service, metadata: &object::Metadata) -> Vec<String> {
     let ServiceName { name, .. } = &service.name;
     let look_alike = service.external_name.as_ref().filter(|name| name.parse::<IpAddr>().is_ok());
     let look_alike = look_alike.map(|name| {
-        alloc::format!("spec.externalName: {name:?} is a name, not an address: no DNS server answers it, and traffic to it is refused")
+        format!("spec.externalName: {name:?} is a name, not an address: no DNS server answers it, and traffic to it is refused")
     });
     let digit_first = name.starts_with(|first: char| first.is_ascii_digit()).then(|| {
-        alloc::format!(
-            "{}: {name:?} starts with a digit, which API servers before 1.37 refuse",
-            METADATA.field("name")
-        )
+        let at = METADATA.field("name");
+        format!("{at}: {name:?} starts with a digit, which API servers before 1.37 refuse")
     });
-    look_alike.into_iter().chain(digit_first).collect()
+    let misspelt = metadata::misspelt(metadata).map(|key| {
+        format!("{}: no annotation of a Service is called so, and it is ignored", ANNOTATIONS.key(key))
+    });
+    let unasked = health_check_warning(service);
+    look_alike.into_iter().chain(digit_first).chain(misspelt).chain(unasked).collect()
+}
+
+fn health_check_warning(service: &Service) -> Option<String> {
+    if service.annotations.contains_key(annotation::HEALTH_CHECK) {
+        return None;
+    }
+    let warning = health_check::warning(service.annotations.get(annotation::aws::CHECK_PROTOCOL)?)?;
+    Some(format!("{}: {warning}", ANNOTATIONS.key(annotation::aws::CHECK_PROTOCOL)))
 }
 
 pub(super) const SPEC: Path<'_> = Path::root("spec");

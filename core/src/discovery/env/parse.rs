@@ -14,7 +14,7 @@ use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
 use super::variable::{Fact, kubernetes_name, readings, url_variable};
 use crate::address::ServiceName;
-use crate::service::{Kind, Service};
+use crate::service::{Handling, Kind, Service};
 
 /// What the environment tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,6 +156,7 @@ fn service(
         traffic_distribution: None,
         publish_not_ready: false,
         annotations: BTreeMap::new(),
+        handling: Handling::default(),
         ports,
     })
 }

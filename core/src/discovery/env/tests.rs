@@ -8,7 +8,7 @@ use Transport::{Sctp, Tcp, Udp};
 
 use super::*;
 use crate::address::{ServiceName, Transport};
-use crate::service::{Kind, Port, Service, TargetPort};
+use crate::service::{Handling, Kind, Port, Service, TargetPort};
 
 pub(super) fn service(name: &str, address: &str, ports: &[(&str, u16, Transport)]) -> Service {
     let port = |&(name, port, transport): &(&str, u16, Transport)| Port {
@@ -32,6 +32,7 @@ pub(super) fn service(name: &str, address: &str, ports: &[(&str, u16, Transport)
         traffic_distribution: None,
         publish_not_ready: false,
         annotations: Default::default(),
+        handling: Handling::default(),
         ports: ports.iter().map(port).collect(),
     }
 }

@@ -33,6 +33,18 @@ fn services(specs: &[&str]) -> String {
     table(&documents.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Services that have nothing but annotations to be wrong.
+fn annotations(services: &[&str]) -> String {
+    let document = |annotations: &&str| {
+        let annotations: String = annotations.lines().map(|line| format!("    {line}\n")).collect();
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations:\n{annotations}spec: {{ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let documents: Vec<String> = services.iter().map(document).collect();
+    table(&documents.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 fn slices(bodies: &[&str]) -> String {
     let metadata = "metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}";
     let document =
@@ -139,6 +151,32 @@ fn the_rest_of_services() {
             "  trafficDistribution: PreferFar\n  ports: [{port: 80}]",
             "  ports: [{port: 80}]\nstatus:\n  loadBalancer:\n    ingress:\n    - ip: lb.example.com\n      ipMode: Passthrough",
             "  type: NodePort\n  ports:\n  - port: 0\n    nodePort: 1\n  - name: b\n    port: 81\n    protocol: ICMP",
+        ]),
+    );
+}
+
+#[test]
+fn annotations_of_services() {
+    const AWS: &str = "service.beta.kubernetes.io/aws-load-balancer";
+    check(
+        "annotations_of_services",
+        &annotations(&[
+            "svcmesh.dev/timeout: \"10\"\nsvcmesh.dev/try-timeout: never\nsvcmesh.dev/idle-timeout: \"\"\nsvcmesh.dev/slow-start: 1000h",
+            "svcmesh.dev/retry: connect|always,attempts=0\nsvcmesh.dev/max-connections: \"0\"",
+            "svcmesh.dev/retry: connect,reset",
+            "svcmesh.dev/eject: consecutive=0,base=1,forever",
+            "svcmesh.dev/eject: base=2s,max=1s,max=1s",
+            "svcmesh.dev/health-check: udp,interval=1ms,timeout=2m,healthy=1,unhealthy=11,port=1",
+            "svcmesh.dev/health-check: http:live,interval=5s,timeout=5s",
+            &format!("{AWS}-connection-draining-enabled: \"yes\"\n{AWS}-connection-draining-timeout: 5m"),
+            &format!("{AWS}-connection-idle-timeout: \"4001\""),
+            &format!(
+                "{AWS}-healthcheck-healthy-threshold: \"1\"\n{AWS}-healthcheck-unhealthy-threshold: \"11\""
+            ),
+            &format!("{AWS}-healthcheck-interval: \"10\"\n{AWS}-healthcheck-timeout: \"10\""),
+            &format!(
+                "{AWS}-healthcheck-protocol: udp\n{AWS}-healthcheck-port: http\n{AWS}-healthcheck-path: live"
+            ),
         ]),
     );
 }

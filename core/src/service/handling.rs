@@ -1,0 +1,89 @@
+//! What a Service's annotations ask for, typed: ours (`svcmesh.dev/…`), and those of AWS that mean something to a data plane (S-22, S-23).
+
+use core::time::Duration;
+
+use svc_proto::names::annotation;
+
+use super::health_check::{self, HealthCheck};
+use crate::balance::Policy;
+use crate::retry::RetryPolicy;
+use crate::vitals::EjectPolicy;
+
+mod annotations;
+mod aws;
+mod policies;
+mod values;
+
+pub(super) use annotations::{Annotations, Problem, Problems};
+pub(super) use values::{number, path, port, seconds, settings};
+
+/// How the traffic of one Service is to be handled. Where it says nothing, the flags of the sidecar decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handling {
+    /// `load-balancer`.
+    pub policy: Option<Policy>,
+    /// `timeout`: a request with all its tries, up to the last byte of the response; zero is no limit.
+    pub timeout: Option<Duration>,
+    /// `try-timeout`: one try of a request, up to the head of the response; zero is no limit.
+    pub try_timeout: Option<Duration>,
+    /// `retry`.
+    pub retry: RetryPolicy,
+    /// `idle-timeout`, else AWS's: a connection on which nothing happens; zero is no limit.
+    pub idle_timeout: Option<Duration>,
+    /// `max-connections`: how many connections (and requests, over HTTP/2) each endpoint has at once; at least 1.
+    pub max_connections: Option<u32>,
+    /// `eject`; `None` when it is off.
+    pub eject: Option<EjectPolicy>,
+    /// `slow-start`: how long a new endpoint takes to its full share; zero is not at all.
+    pub slow_start: Duration,
+    /// `health-check`, else AWS's.
+    pub health_check: Option<HealthCheck>,
+    /// How long connections to an endpoint that leaves are kept (S-22); `None`: until they end.
+    pub drain: Option<Duration>,
+}
+
+impl Default for Handling {
+    /// What a Service gets that asks for nothing.
+    fn default() -> Handling {
+        Handling {
+            policy: None,
+            timeout: None,
+            try_timeout: None,
+            retry: RetryPolicy::default(),
+            idle_timeout: None,
+            max_connections: None,
+            eject: Some(EjectPolicy::default()),
+            slow_start: Duration::ZERO,
+            health_check: None,
+            drain: None,
+        }
+    }
+}
+
+impl Handling {
+    /// What the annotations ask for: what ours say counts before what AWS's say.
+    pub(super) fn read(annotations: &mut Annotations<'_>) -> Handling {
+        let unasked = Handling::default();
+        let aws_idle_timeout = aws::idle_timeout(annotations);
+        let aws_health_check = health_check::of_aws(annotations);
+        Handling {
+            policy: annotations.read(annotation::LOAD_BALANCER, policies::balancing),
+            timeout: annotations.read(annotation::TIMEOUT, values::duration),
+            try_timeout: annotations.read(annotation::TRY_TIMEOUT, values::duration),
+            retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or(unasked.retry),
+            idle_timeout: annotations.read(annotation::IDLE_TIMEOUT, values::duration).or(aws_idle_timeout),
+            max_connections: annotations.read(annotation::MAX_CONNECTIONS, policies::max_connections),
+            eject: annotations.read(annotation::EJECT, policies::eject).unwrap_or(unasked.eject),
+            slow_start: annotations
+                .read(annotation::SLOW_START, values::duration)
+                .unwrap_or(unasked.slow_start),
+            health_check: annotations
+                .read(annotation::HEALTH_CHECK, health_check::parse)
+                .or(aws_health_check),
+            drain: aws::drain(annotations),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
