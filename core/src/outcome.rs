@@ -112,6 +112,11 @@ impl Failure {
         Verdict { side, status, retry, code, proxy_error }
     }
 
+    /// Whether the endpoint was not reached at all.
+    pub fn is_connect(self) -> bool {
+        matches!(self, Failure::ConnectRefused | Failure::ConnectTimeout | Failure::Unreachable)
+    }
+
     /// All of them, for tables and tests.
     pub const ALL: [Failure; 19] = [
         Failure::BadRequest,

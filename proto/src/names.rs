@@ -152,6 +152,8 @@ pub mod metric {
     pub const FAILURES: &str = "failures";
     /// Counter by `reason`, the code of the failure that made it necessary.
     pub const RETRIES: &str = "retries";
+    /// Counter.
+    pub const RETRY_BUDGET_EXHAUSTED: &str = "retry_budget_exhausted";
     /// Gauge by `service` and `state`.
     pub const ENDPOINTS: &str = "endpoints";
     /// Counter by `source` and `result`.

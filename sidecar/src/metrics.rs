@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     series: Mutex<BTreeMap<SeriesKey, Arc<Series>>>,
     failures: [AtomicU64; Failure::ALL.len()],
     retries: [AtomicU64; Failure::ALL.len()],
+    pub(crate) retry_budget_exhausted: AtomicU64,
     pub(crate) detect_timeouts: AtomicU64,
     pub(crate) passed_through: AtomicU64,
     /// Shared with the log's own thread.
@@ -123,6 +124,7 @@ impl Metrics {
             series: Mutex::default(),
             failures: [const { AtomicU64::new(0) }; Failure::ALL.len()],
             retries: [const { AtomicU64::new(0) }; Failure::ALL.len()],
+            retry_budget_exhausted: AtomicU64::new(0),
             detect_timeouts: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
             access_log_dropped: Arc::default(),

@@ -37,6 +37,11 @@ impl Metrics {
         encode_retries(&mut encoder, &self.retries)?;
         for (name, help, count) in [
             (
+                metric::RETRY_BUDGET_EXHAUSTED,
+                "Requests that failed because too many had been sent again",
+                &self.retry_budget_exhausted,
+            ),
+            (
                 metric::DETECT_TIMEOUTS,
                 "Connections whose client said nothing in time to tell its protocol",
                 &self.detect_timeouts,

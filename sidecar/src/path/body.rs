@@ -1,6 +1,5 @@
-//! Bodies on their way through: counted, never collected.
+//! Response bodies on their way through: counted, never collected.
 
-use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,80 +10,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use svc_core::outcome::Failure;
 
 use super::account::Account;
-use super::gate::Gate;
 use super::request::strip_trailers;
+use super::request_body::{PolledFrame, RequestBody};
 use super::roster::Pulse;
 use super::upstream::{Http1, Slot, Upstream, poll_unwoken};
-
-/// A client's request body, which an attempt takes only when its endpoint wants it.
-pub(crate) struct RequestBody {
-    incoming: RefCell<Incoming>,
-    touched: Cell<bool>,
-    bytes: Cell<u64>,
-    gate: Option<Arc<Gate>>,
-}
-
-impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Rc<RequestBody> {
-        Rc::new(RequestBody {
-            incoming: RefCell::new(incoming),
-            touched: Cell::new(false),
-            bytes: Cell::new(0),
-            gate,
-        })
-    }
-
-    /// Nothing of it has been taken, so that it can be sent again.
-    pub(crate) fn is_whole(&self) -> bool {
-        !self.touched.get()
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-}
-
-/// A step of a body.
-type PolledFrame = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
-
-/// The request body of one attempt.
-pub(crate) enum UpstreamBody {
-    Empty,
-    Client(Rc<RequestBody>),
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
-        let UpstreamBody::Client(body) = &*self else { return Poll::Ready(None) };
-        if body.gate.as_ref().is_some_and(|gate| gate.poll_open(cx).is_pending()) {
-            return Poll::Pending;
-        }
-        let mut polled = Pin::new(&mut *body.incoming.borrow_mut()).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
-            body.touched.set(true);
-            body.bytes.set(body.bytes.get() + frame.data_ref().map_or(0, |data| data.len() as u64));
-            frame.trailers_mut().map(strip_trailers);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            UpstreamBody::Empty => true,
-            UpstreamBody::Client(body) => body.incoming.borrow().is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            UpstreamBody::Empty => SizeHint::with_exact(0),
-            UpstreamBody::Client(body) => body.incoming.borrow().size_hint(),
-        }
-    }
-}
 
 /// The body of a response, with the account that is closed by its last byte.
 pub(crate) struct ResponseBody {
@@ -232,7 +161,7 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let (Some(account), Some(request)) = (&mut self.account, &self.request) {
-            account.to_upstream_bytes = request.bytes();
+            account.to_upstream_bytes = request.sent_bytes();
         }
         if let Some(pulse) = &self.pulse {
             pulse.idle();

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,15 +13,17 @@ use hyper::header;
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use svc_core::balance::{Ask, Caller, Tried, Unit};
+use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
-use svc_core::retry::{self, Attempt};
+use svc_core::retry::{self, Again, Attempt};
 use svc_core::time::Now;
 
 use super::account::{Account, Details};
-use super::body::{RequestBody, ResponseBody, Source};
+use super::body::{ResponseBody, Source};
 use super::mesh::Mesh;
 use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
+use super::request_body::RequestBody;
 use super::resolve::Origin;
 use super::respond::{self, Dialect};
 use super::route::Route;
@@ -90,13 +93,16 @@ impl Prepared {
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
     let Prepared { route, caller, version, outgoing } = prepared;
-    let mut attempts = Attempts::new(*caller, account.begun);
+    let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
     loop {
-        let upstream = attempts.next(route, mesh)?;
+        let upstream = attempts.next()?;
         account.tries(upstream);
         let forwarding = pin!(forward(outgoing, *version, upstream, mesh));
         match within(mesh.config.deadlines.per_try, forwarding).await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                outgoing.settle();
+                return Ok(answer);
+            }
             Err(failure) => attempts.failed(failure, outgoing, upstream)?,
         }
         account.retried(attempts.last.expect("an attempt has just failed"));
@@ -104,26 +110,40 @@ async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> R
 }
 
 /// The endpoints that a request has been tried on.
-pub(crate) struct Attempts {
+pub(crate) struct Attempts<'a> {
+    route: &'a Route,
     caller: Caller,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
+    mesh: &'a Mesh,
     tried: Tried,
-    count: usize,
-    current: Option<svc_core::endpoints::EndpointId>,
+    sent: u32,
+    unprocessed: u32,
+    current: Option<EndpointId>,
     pub(crate) last: Option<Failure>,
 }
 
-impl Attempts {
+impl<'a> Attempts<'a> {
     /// None yet, of a request that began at `begun`.
-    pub(crate) fn new(caller: Caller, begun: Now) -> Attempts {
-        Attempts { caller, now: begun, tried: Tried::NONE, count: 0, current: None, last: None }
+    pub(crate) fn new(route: &'a Route, caller: Caller, begun: Now, mesh: &'a Mesh) -> Attempts<'a> {
+        route.port.shared.budget.offered(begun);
+        Attempts {
+            route,
+            caller,
+            now: begun,
+            mesh,
+            tried: Tried::NONE,
+            sent: 0,
+            unprocessed: 0,
+            current: None,
+            last: None,
+        }
     }
 
     /// The endpoint to try next, or why there is none.
-    pub(crate) fn next<'r>(&mut self, route: &'r Route, mesh: &Mesh) -> Result<&'r Rc<Upstream>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<&'a Rc<Upstream>, Failure> {
         let ask = Ask { caller: self.caller, tried: &self.tried };
-        let (id, upstream) = route.pick(Unit::Request, &ask, self.last, mesh, self.now)?;
+        let (id, upstream) = self.route.pick(Unit::Request, &ask, self.last, self.mesh, self.now)?;
         self.current = Some(id);
         Ok(upstream)
     }
@@ -135,13 +155,14 @@ impl Attempts {
         outgoing: &Outgoing,
         upstream: &Upstream,
     ) -> Result<(), Failure> {
-        self.count += 1;
-        let (idempotent, body_whole) = (outgoing.idempotent, outgoing.body_is_whole());
-        if !retry::again(failure, Attempt { tried: self.count, idempotent, body_whole }) {
-            return Err(failure);
-        }
-        self.last = Some(failure);
         self.now = clock::now();
+        if failure == Failure::Unprocessed {
+            self.unprocessed += 1;
+        } else if !failure.is_connect() {
+            self.sent += 1;
+        }
+        self.again(failure, outgoing)?;
+        self.last = Some(failure);
         match (failure, self.current) {
             // The endpoint is well: only the connection was old.
             (Failure::Unprocessed, _) => upstream.forget_idle(),
@@ -149,6 +170,24 @@ impl Attempts {
             (_, None) => {}
         }
         Ok(())
+    }
+
+    fn again(&self, failure: Failure, outgoing: &Outgoing) -> Result<(), Failure> {
+        let attempt = Attempt {
+            sent: self.sent,
+            unprocessed: self.unprocessed,
+            idempotent: outgoing.idempotent,
+            body_whole: outgoing.body_is_whole(),
+        };
+        match retry::again(failure, attempt) {
+            Again::Free => Ok(()),
+            Again::FromBudget if self.route.port.shared.budget.take(self.now) => Ok(()),
+            Again::FromBudget => {
+                self.mesh.metrics.retry_budget_exhausted.fetch_add(1, Relaxed);
+                Err(failure)
+            }
+            Again::No => Err(failure),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) mod upstream;
 
 pub(crate) mod body;
 pub(crate) mod gate;
+pub(crate) mod request_body;
 pub(crate) mod respond;
 
 pub(crate) mod tcp;

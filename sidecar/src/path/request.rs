@@ -14,8 +14,8 @@ use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_proto::names;
 
-use super::body::{RequestBody, UpstreamBody};
 use super::gate::Gate;
+use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
 
 /// A request that can be sent, and sent again as long as its body is whole.
@@ -94,8 +94,20 @@ impl Outgoing {
         Ok(Outgoing { parts, authority, body, gate, trailers, idempotent })
     }
 
+    /// An endpoint has answered: no attempt follows.
+    pub(crate) fn settle(&self) {
+        if let Some(body) = &self.body {
+            body.settle();
+        }
+    }
+
     pub(crate) fn body_is_whole(&self) -> bool {
         self.body.as_ref().is_none_or(|body| body.is_whole())
+    }
+
+    /// An endpoint that asked for the body has it: the next one is sent it at once.
+    fn body_is_untouched(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.is_untouched())
     }
 
     /// The request of one attempt over HTTP/1. The head is copied: the endpoint may turn out to have closed the connection just
@@ -108,7 +120,7 @@ impl Outgoing {
         if self.parts.version == Version::HTTP_2 {
             join_cookies(request.headers_mut());
         }
-        if let Some(gate) = &self.gate {
+        if let (Some(gate), true) = (&self.gate, self.body_is_untouched()) {
             request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
             gate.watch(&mut request);
         }
@@ -142,7 +154,7 @@ impl Outgoing {
 
     fn request(&self, version: Version) -> Request<UpstreamBody> {
         let body = match &self.body {
-            Some(body) => UpstreamBody::Client(body.clone()),
+            Some(body) => body.sending(),
             None => UpstreamBody::Empty,
         };
         let mut request = Request::new(body);

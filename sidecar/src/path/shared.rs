@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::{Member, members};
 use svc_core::endpoints::{Endpoint, EndpointId};
+use svc_core::retry::Budget;
 use svc_core::table::{Table, Target};
 use svc_core::vitals::Vitals;
 
@@ -39,6 +40,8 @@ pub(crate) fn port_key(target: &Target) -> PortKey {
 pub(crate) struct SharedPort {
     /// Locked only where a worker meets other endpoints than before.
     vitals: Mutex<HashMap<EndpointId, Arc<Vitals>>>,
+    /// How many of its requests may be sent again.
+    pub(crate) budget: Budget,
 }
 
 impl Shared {

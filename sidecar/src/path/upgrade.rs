@@ -135,9 +135,9 @@ async fn carry(
     let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
     account.serves(&route.port.label);
     let outgoing = Outgoing::new(request, authority, origin)?;
-    let mut attempts = Attempts::new(origin.caller(&route), account.begun);
+    let mut attempts = Attempts::new(&route, origin.caller(&route), account.begun, mesh);
     loop {
-        let upstream = attempts.next(&route, mesh)?;
+        let upstream = attempts.next()?;
         account.tries(upstream);
         let answered = {
             let attempt = pin!(attempt(&outgoing, protocol, upstream, mesh));

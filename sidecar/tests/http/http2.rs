@@ -103,7 +103,20 @@ pub(crate) async fn answer_of(
     client: &mut SendRequest<Bytes>,
     request: Request<()>,
 ) -> (Response<()>, String, Option<String>) {
-    let (response, _) = client.send_request(request, true).expect("a request that h2 sends");
+    answer_to(client, request, Bytes::new()).await
+}
+
+/// The same for a request with a body.
+pub(crate) async fn answer_to(
+    client: &mut SendRequest<Bytes>,
+    request: Request<()>,
+    body: Bytes,
+) -> (Response<()>, String, Option<String>) {
+    let (response, mut sending) =
+        client.send_request(request, body.is_empty()).expect("a request that h2 sends");
+    if !body.is_empty() {
+        sending.send_data(body, true).expect("h2 takes data while the stream is open");
+    }
     let (head, body) = response.await.expect("a response").into_parts();
     let (body, trailers) = read(body).await;
     let status = trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));

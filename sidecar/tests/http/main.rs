@@ -10,9 +10,11 @@ mod wire;
 mod world;
 
 mod attempts;
+mod budget;
 mod forwarding;
 mod framing;
 mod limits;
+mod replay;
 mod responses;
 mod upgrades;
 mod versions;

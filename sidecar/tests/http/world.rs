@@ -63,6 +63,11 @@ impl World {
         });
     }
 
+    /// The values in `/metrics` of the samples that begin so.
+    pub(crate) fn measured(&self, sample: &str) -> Vec<u64> {
+        self.sidecar.measured(sample)
+    }
+
     /// Waits until as many records are written as there are `codes`; `-` is success.
     pub(crate) fn records(&self, codes: &[&str]) {
         let code = |line: &serde_json::Value| line["failure.code"].as_str().unwrap_or("-").to_owned();

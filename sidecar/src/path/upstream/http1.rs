@@ -14,7 +14,7 @@ use svc_core::outcome::Failure;
 
 use super::{Line, UpstreamIo};
 use crate::clock;
-use crate::path::body::UpstreamBody;
+use crate::path::request_body::UpstreamBody;
 
 /// A connection and the handle that sends requests on it. hyper expects a task to drive the one and another to hold the other;
 /// here a request's own task does both, by polling the connection before it looks at what it waits for.

@@ -13,9 +13,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
 use super::{Line, UpstreamIo};
-use crate::path::body::UpstreamBody;
 use crate::path::coalesce::{Coalesced, coalesce};
 use crate::path::http::{HEADER_BYTES_MAX, STREAM_WINDOW_BYTES};
+use crate::path::request_body::UpstreamBody;
 use crate::path::spawn::Flushing;
 
 /// A connection that streams share.
