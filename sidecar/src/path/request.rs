@@ -81,10 +81,12 @@ impl Outgoing {
             return Err(Failure::BadRequest);
         }
         let idempotent = retry::is_idempotent(parts.method.as_str());
-        let trailers = says_trailers(&parts.headers);
-        let gate = takes_expectation(&mut parts).then(Gate::new);
+        let names = Names::of(&parts.headers);
+        let trailers = names.te && says_trailers(&parts.headers);
+        let gate = (names.expect && takes_expectation(&mut parts)).then(Gate::new);
         strip(&mut parts.headers, |name| is_hop_by_hop(name) || (!origin.trusted && is_forwarding(name)));
-        if parts.uri.authority().is_some() || !parts.headers.contains_key(header::HOST) {
+        parts.headers.reserve(ADDED);
+        if parts.uri.authority().is_some() || !names.host {
             // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
             parts.headers.insert(header::HOST, authority.clone());
         }
@@ -166,6 +168,26 @@ impl Outgoing {
     }
 }
 
+/// Which headers a head has, of those that few have: one walk over its names costs less than to look for each.
+#[derive(Default)]
+struct Names {
+    host: bool,
+    te: bool,
+    expect: bool,
+}
+
+impl Names {
+    fn of(headers: &HeaderMap) -> Names {
+        let mut names = Names::default();
+        for name in headers.keys() {
+            names.host |= name == header::HOST;
+            names.te |= name == header::TE;
+            names.expect |= name == header::EXPECT;
+        }
+        names
+    }
+}
+
 /// Whether the body came as it is, or in chunks and nothing else: what `gzip, chunked` hides belongs to the hop that ends here, and
 /// hyper takes only the chunks away. A body of a known size has no coding.
 pub(crate) fn is_plainly_framed(headers: &HeaderMap, incoming: &Incoming) -> bool {
@@ -208,9 +230,12 @@ pub(crate) fn strip_hop(headers: &mut HeaderMap) {
     strip(headers, is_hop_by_hop);
 }
 
-/// Removes the headers that end here, and those that `Connection` nominates. Looks at each name once: most heads have none of them,
-/// and to look for each by its hash costs a tenth of a request.
+/// Removes the headers that end here, and those that `Connection` nominates, which ends here itself. Looks at each name once: many
+/// heads have none of them, and to look for each by its hash costs a tenth of a request.
 fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str) -> bool) {
+    if !headers.keys().any(|name| ends_here(name.as_str())) {
+        return;
+    }
     strip_nominated(headers);
     while let Some(name) = headers.keys().find(|name| ends_here(name.as_str())).cloned() {
         headers.remove(name);
@@ -237,6 +262,9 @@ fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Ori
     Ok(())
 }
 
+/// The four that say where a request came from, and `Host` where there was none: room for all at once.
+const ADDED: usize = 5;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_FOR);
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_PROTO);
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_HOST);
@@ -244,19 +272,25 @@ const FORWARDED: HeaderName = HeaderName::from_static(names::header::FORWARDED);
 
 /// Adds an element to a list header, in one line: not every reader joins several (RFC 9110 §5.3).
 fn append(headers: &mut HeaderMap, name: HeaderName, element: &HeaderValue) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, element.clone());
-        return;
+    match headers.entry(name) {
+        Entry::Vacant(entry) => {
+            entry.insert(element.clone());
+        }
+        Entry::Occupied(mut entry) => {
+            let joined = joined(entry.iter(), element);
+            entry.insert(joined);
+        }
     }
+}
+
+fn joined<'a>(values: impl Iterator<Item = &'a HeaderValue>, last: &HeaderValue) -> HeaderValue {
     let mut joined = Vec::new();
-    for value in headers.get_all(&name) {
+    for value in values {
         joined.extend_from_slice(value.as_bytes());
         joined.extend_from_slice(b", ");
     }
-    joined.extend_from_slice(element.as_bytes());
-    let joined =
-        HeaderValue::from_bytes(&joined).expect("header values joined by a comma are a header value");
-    headers.insert(name, joined);
+    joined.extend_from_slice(last.as_bytes());
+    HeaderValue::from_bytes(&joined).expect("header values joined by a comma are a header value")
 }
 
 /// The `Forwarded` element for this client and host, made once as long as the host stays the same: which is also when the host is

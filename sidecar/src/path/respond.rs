@@ -22,8 +22,11 @@ pub(crate) enum Dialect {
 
 impl Dialect {
     pub(crate) fn of(version: Version, headers: &HeaderMap) -> Dialect {
-        let grpc = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC));
-        if version == Version::HTTP_2 && grpc { Dialect::Grpc } else { Dialect::Http }
+        let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(GRPC);
+        match version == Version::HTTP_2 && headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
+            true => Dialect::Grpc,
+            false => Dialect::Http,
+        }
     }
 }
 
