@@ -48,8 +48,8 @@ pub enum Unit {
 pub struct Caller {
     /// The client, as far as it can be believed.
     pub client: IpAddr,
-    /// The address that the client opened its connection to; of a request that names its Service, that Service's first cluster IP, and
-    /// the unspecified address where it has none.
+    /// The address that the client opened its connection to, which is what `dh` hashes; of a request that names its Service, that
+    /// Service's first cluster IP, and the unspecified address where it has none.
     pub destination: IpAddr,
 }
 
@@ -60,4 +60,11 @@ pub struct Ask<'a> {
     pub caller: Caller,
     /// Where it has failed already.
     pub tried: &'a Tried,
+}
+
+impl Ask<'_> {
+    /// Whether `member` may be picked: the one place that says so, for all policies. Weight 0 gets nothing new.
+    pub(super) fn admits(&self, member: &Member) -> bool {
+        member.weight > 0 && !self.tried.contains(member.id)
+    }
 }

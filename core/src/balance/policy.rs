@@ -5,15 +5,36 @@ use super::Unit;
 /// How a Service's endpoints take turns, as `svcmesh.dev/load-balancer` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Policy {
-    /// `rr`: one after the other.
-    RoundRobin,
+    /// `dh`: by the address that the client went to.
+    DestinationHash,
+    /// `lc`: who has the fewest connections.
+    LeastConnection,
+    /// `nq`: who has nothing to do, else as `sed`.
+    NeverQueue,
     /// `random`: each time any of them.
     Random,
+    /// `rr`: one after the other.
+    RoundRobin,
+    /// `sed`: who will be done soonest, going by connections and weights.
+    ShortestDelay,
+    /// `sh`: by the client's address.
+    SourceHash,
+    /// `wrr`: one after the other, the heavier ones more often.
+    WeightedRoundRobin,
 }
 
 impl Policy {
     /// All there are, in the order of their names, as messages of the API list what is supported.
-    pub const ALL: [Policy; 2] = [Policy::Random, Policy::RoundRobin];
+    pub const ALL: [Policy; 8] = [
+        Policy::DestinationHash,
+        Policy::LeastConnection,
+        Policy::NeverQueue,
+        Policy::Random,
+        Policy::RoundRobin,
+        Policy::ShortestDelay,
+        Policy::SourceHash,
+        Policy::WeightedRoundRobin,
+    ];
 
     /// What a Service gets that asks for nothing.
     pub fn default_for(unit: Unit) -> Policy {
@@ -30,8 +51,14 @@ impl Policy {
     /// The name that annotations and documents use.
     pub fn as_str(self) -> &'static str {
         match self {
-            Policy::RoundRobin => "rr",
+            Policy::DestinationHash => "dh",
+            Policy::LeastConnection => "lc",
+            Policy::NeverQueue => "nq",
             Policy::Random => "random",
+            Policy::RoundRobin => "rr",
+            Policy::ShortestDelay => "sed",
+            Policy::SourceHash => "sh",
+            Policy::WeightedRoundRobin => "wrr",
         }
     }
 }
@@ -45,8 +72,13 @@ mod tests {
         for policy in Policy::ALL {
             assert_eq!(Policy::parse(policy.as_str()), Some(policy));
         }
-        for name in ["", "RR", "rr ", "p2c"] {
+        for name in ["", "RR", "rr ", "wlc"] {
             assert_eq!(Policy::parse(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn the_policies_are_listed_in_the_order_of_their_names() {
+        assert!(Policy::ALL.is_sorted_by_key(|policy| policy.as_str()));
     }
 }

@@ -2,12 +2,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::address::EndpointAddr;
 use crate::endpoints::EndpointId;
 use crate::time::Now;
+
+mod fairness;
+mod history;
+mod models;
 
 fn member(last_octet: u8, weight: u16) -> Member {
     let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 0, last_octet), 80));
@@ -103,69 +105,4 @@ fn the_annotation_of_the_service_decides() {
     assert_eq!(Policy::of(&service, Unit::Request), Policy::RoundRobin);
     service.handling.policy = Some(Policy::Random);
     assert_eq!(Policy::of(&service, Unit::Request), Policy::Random);
-}
-
-/// A moment in the life of a Service port: who is there (last octet, weight), who has failed, what is drawn.
-type Moment = (BTreeMap<u8, u16>, Vec<u8>, u64);
-
-fn moments() -> impl Strategy<Value = Vec<Moment>> {
-    let present = prop::collection::btree_map(0..12u8, prop_oneof![1 => Just(0), 4 => 1..5u16], 0..10);
-    prop::collection::vec((present, prop::collection::vec(0..12u8, 0..3), any::<u64>()), 1..60)
-}
-
-/// Asks at each moment, and hands the test what was there, who was eligible, and the answer.
-fn play(policy: Policy, moments: &[Moment], mut check: impl FnMut(&[u8], Option<u8>)) {
-    let mut balancer = Balancer::new(policy);
-    for (present, failed, draw) in moments {
-        let members: Vec<_> = present.iter().map(|(&octet, &weight)| member(octet, weight)).collect();
-        let mut tried = Tried::NONE;
-        failed.iter().for_each(|&octet| tried.insert(EndpointId(u64::from(octet))));
-        let eligible: Vec<u8> = present
-            .iter()
-            .filter(|&(octet, &weight)| weight > 0 && !failed.contains(octet))
-            .map(|(&octet, _)| octet)
-            .collect();
-        let picked = pick(&mut balancer, &members, &tried, *draw).map(|member| member.id.0 as u8);
-        check(&eligible, picked);
-    }
-}
-
-proptest! {
-    #[test]
-    fn round_robin_takes_whoever_waited_behind_the_last(moments in moments()) {
-        let mut last: Option<u8> = None;
-        play(Policy::RoundRobin, &moments, |eligible, picked| {
-            if let Some(last) = last {
-                let behind = eligible.iter().copied().find(|&octet| octet > last);
-                assert_eq!(picked, behind.or(eligible.first().copied()));
-            }
-            assert_eq!(picked.is_some(), !eligible.is_empty());
-            last = picked.or(last);
-        });
-    }
-
-    #[test]
-    fn who_is_always_there_gets_a_turn_between_any_two_of_another(moments in moments()) {
-        let mut seen: BTreeMap<u8, Vec<u8>> = BTreeMap::new(); // whose turns each has waited through
-        play(Policy::RoundRobin, &moments, |eligible, picked| {
-            let Some(picked) = picked else { return };
-            for octet in 0..12u8 {
-                let seen = seen.entry(octet).or_default();
-                if octet == picked || !eligible.contains(&octet) {
-                    seen.clear();
-                } else {
-                    assert!(!seen.contains(&picked), "{octet} waited while {picked} had two turns");
-                    seen.push(picked);
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn random_takes_any_eligible_one(moments in moments()) {
-        play(Policy::Random, &moments, |eligible, picked| match picked {
-            Some(picked) => assert!(eligible.contains(&picked)),
-            None => assert!(eligible.is_empty()),
-        });
-    }
 }
