@@ -21,6 +21,7 @@ pub mod describe;
 pub mod endpoints;
 pub mod inventory;
 pub mod table;
+pub mod topology;
 
 pub mod balance;
 pub mod forwarding;

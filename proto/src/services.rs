@@ -61,7 +61,7 @@ pub struct Service<'a> {
     pub annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     /// `spec.ports`, in its order.
     pub ports: Vec<Port<'a>>,
-    /// The endpoints of all its ports.
+    /// The endpoints of all its ports, used from here or not, in no order to rely on.
     pub endpoints: Vec<Endpoint<'a>>,
 }
 

@@ -5,6 +5,7 @@ use crate::inventory::{Change, Inventory, LoopbackVips, Settings, SliceKey};
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Kind, Place, Slice};
 use crate::table::Source;
+use crate::topology::Here;
 
 /// Frozen: `kubectl svc` and the Wasm filter of every release read it. A change here is a new version.
 const GOLDEN: &str = include_str!("services.v1.json");
@@ -45,6 +46,7 @@ fn inventory() -> Inventory {
         sources: [Source::Manifests, Source::Environment].into(),
         loopback_vips: LoopbackVips::On,
         app_ports: [9000].into(),
+        here: Here { node: Some(text("node-a")), zone: None },
         ..Settings::default()
     });
     let web = web();

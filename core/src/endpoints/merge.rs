@@ -10,21 +10,25 @@ use svc_proto::names::annotation;
 use super::{Endpoint, EndpointIds, EndpointSet, Weights};
 use crate::address::EndpointAddr;
 use crate::service::{Port, Service, Slice, SliceEndpoint};
+use crate::topology::{Here, Topology};
 
 /// The slices of a Service that count.
 pub(crate) struct Merge<'a> {
     service: &'a Service,
     weights: Weights<'a>,
     slices: Vec<(&'a Slice, Weights<'a>)>,
+    topology: Topology<'a>,
     refused: &'a BTreeSet<IpAddr>,
 }
 
 impl<'a> Merge<'a> {
-    /// `slices` in a stable order, which decides between equals. `refused` are addresses that must not be endpoints (S-04).
+    /// `slices` in a stable order, which decides between equals. `refused` are addresses that must not be endpoints (S-04). `here` is where
+    /// the clients are.
     pub(crate) fn new(
         service: &'a Service,
         slices: impl Iterator<Item = &'a Slice> + Clone,
         refused: &'a BTreeSet<IpAddr>,
+        here: &'a Here,
     ) -> Merge<'a> {
         // The control plane mirrors Endpoints into slices: whoever has slices has said everything in them.
         let mirrored = slices.clone().any(|slice| !slice.from_endpoints);
@@ -33,7 +37,7 @@ impl<'a> Merge<'a> {
             .map(|slice| (slice, weights(slice.weights.as_deref())))
             .collect();
         let weights = weights(service.annotations.get(annotation::WEIGHTS).map(|text| &**text));
-        Merge { service, weights, slices, refused }
+        Merge { service, weights, slices, topology: Topology::of(service, here), refused }
     }
 
     /// The endpoints of one port. Those that `previous` knows keep their identity.
@@ -47,7 +51,7 @@ impl<'a> Merge<'a> {
         // Stable, so that between equals the first slice wins.
         claims.sort_by_key(|claim| (claim.addr, claim.rank()));
         claims.dedup_by_key(|claim| claim.addr);
-        EndpointSet::new(claims.into_iter().map(|claim| claim.endpoint(previous, ids)))
+        EndpointSet::near(claims.into_iter().map(|claim| claim.endpoint(previous, ids)), self.topology)
     }
 
     /// What the slices say about the protocol on a port.

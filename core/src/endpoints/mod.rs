@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
 use crate::service::Place;
+use crate::topology::Topology;
 
 mod merge;
 mod weights;
@@ -50,18 +51,19 @@ pub struct EndpointSet {
 impl EndpointSet {
     /// Puts the usable endpoints first: the ready ones, or, where there is none, those that serve while they terminate (S-05).
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> EndpointSet {
+        EndpointSet::near(endpoints, Topology::default())
+    }
+
+    /// The same, where of the ready ones, or of those that stand in for them, only some are for clients here.
+    pub fn near(endpoints: impl IntoIterator<Item = Endpoint>, topology: Topology<'_>) -> EndpointSet {
         let mut all: Box<[Endpoint]> = endpoints.into_iter().collect();
-        let any_ready = all.iter().any(|endpoint| endpoint.ready);
-        let usable = |endpoint: &Endpoint| match any_ready {
-            true => endpoint.ready,
-            false => endpoint.serving && endpoint.terminating,
-        };
-        all.sort_by_key(|endpoint| (!usable(endpoint), endpoint.addr));
-        let usable = all.iter().take_while(|endpoint| usable(endpoint)).count();
+        let choice = topology.choose(&all);
+        all.sort_by_key(|endpoint| (!choice.admits(endpoint), endpoint.addr));
+        let usable = all.iter().take_while(|endpoint| choice.admits(endpoint)).count();
         EndpointSet { all, usable }
     }
 
-    /// Those that new connections and requests may go to.
+    /// Those that new connections and requests from here may go to.
     pub fn usable(&self) -> &[Endpoint] {
         &self.all[..self.usable]
     }

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use super::*;
 use crate::address::Transport;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
-use crate::service::{Port, Service, Slice};
+use crate::service::{Hints, Place, Port, Service, Slice};
+use crate::topology::Here;
 
 /// Merges, afresh, for the first port.
 fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {
@@ -12,8 +13,8 @@ fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {
 }
 
 fn merge_port(service: &Service, slices: &[Slice], port: &Port) -> EndpointSet {
-    let refused = BTreeSet::new();
-    let merge = Merge::new(service, slices.iter(), &refused);
+    let (refused, here) = (BTreeSet::new(), Here::default());
+    let merge = Merge::new(service, slices.iter(), &refused, &here);
     merge.endpoints(port, &EndpointSet::default(), &mut EndpointIds::default())
 }
 
@@ -129,25 +130,55 @@ fn a_weight_of_the_slice_beats_one_of_the_service() {
 }
 
 #[test]
+fn whoever_is_no_endpoint_of_the_port_has_no_say_in_topology() {
+    let mut web = service("shop", "web");
+    web.cluster_ips = [ip("10.96.0.7")].into();
+    let mut near = slice(&web.name, "web-1", 80, &["10.0.0.1", "10.0.0.2"]);
+    for (endpoint, zone) in near.endpoints.iter_mut().zip(["x", "y"]) {
+        let hints = Hints { zones: [text(zone)].into(), nodes: Vec::new() };
+        endpoint.place = Some(Arc::new(Place { hints, ..Place::default() }));
+    }
+    let other_family = slice(&web.name, "web-2", 80, &["fd00::1"]);
+    let mut other_port = slice(&web.name, "web-3", 81, &["10.0.0.3"]);
+    other_port.ports[0].name = text("other");
+    let vip = slice(&web.name, "web-4", 80, &["10.96.0.8"]);
+    let mut unready = slice(&web.name, "web-5", 80, &["10.0.0.4"]);
+    unready.endpoints[0].ready = false;
+
+    let here = Here { node: None, zone: Some(text("x")) };
+    let refused = [ip("10.96.0.8")].into();
+    let slices = [near, other_family, other_port, vip, unready];
+    let merged = |web: &Service| {
+        let merge = Merge::new(web, slices.iter(), &refused, &here);
+        merge.endpoints(&web.ports[0], &EndpointSet::default(), &mut EndpointIds::default())
+    };
+    check(&merged(&web), &["10.0.0.1:80"], &["10.0.0.2:80", "10.0.0.4:80"]);
+    web.publish_not_ready = true;
+    check(&merged(&web), &["10.0.0.1:80", "10.0.0.2:80", "10.0.0.4:80"], &[]);
+}
+
+#[test]
 fn the_protocol_of_a_slice_is_known_for_its_port() {
     let web = service("shop", "web");
     let mut one = slice(&web.name, "web-1", 80, &[]);
     one.ports[0].app_protocol = Some(text("grpc"));
-    let (slices, refused) = ([one], BTreeSet::new());
-    let merge = Merge::new(&web, slices.iter(), &refused);
+    let (slices, refused, here) = ([one], BTreeSet::new(), Here::default());
+    let merge = Merge::new(&web, slices.iter(), &refused, &here);
     assert_eq!(merge.app_protocol(&web.ports[0]).as_deref(), Some("grpc"));
     assert_eq!(merge.app_protocol(&port("other", 80)), None);
 }
 
 #[test]
 fn an_endpoint_keeps_its_identity_while_its_address_stays_and_nobody_inherits_it() {
-    let (web, refused, mut ids) = (service("shop", "web"), BTreeSet::new(), EndpointIds::default());
+    let (web, mut ids) = (service("shop", "web"), EndpointIds::default());
+    let (refused, here) = (BTreeSet::new(), Here::default());
     let mut previous = EndpointSet::default();
     let mut step = |addresses: &[&str], unready: usize| {
         let mut one = slice(&web.name, "web-1", 80, addresses);
         one.endpoints[..unready].iter_mut().for_each(|endpoint| endpoint.ready = false);
         let slices = [one];
-        previous = Merge::new(&web, slices.iter(), &refused).endpoints(&web.ports[0], &previous, &mut ids);
+        let merge = Merge::new(&web, slices.iter(), &refused, &here);
+        previous = merge.endpoints(&web.ports[0], &previous, &mut ids);
         let mut ids: Vec<_> = previous.all().iter().map(|endpoint| (endpoint.addr, endpoint.id.0)).collect();
         ids.sort();
         ids.into_iter().map(|(_, id)| id).collect::<Vec<_>>()

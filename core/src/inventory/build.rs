@@ -53,7 +53,8 @@ impl Builder<'_> {
         previous: Option<&Arc<Entry>>,
     ) -> Vec<Arc<Target>> {
         let refused = self.refused_addresses(decision);
-        let merge = Merge::new(service, decision.facts.slices(&service.name), &refused);
+        self.miss_own_node(service);
+        let merge = Merge::new(service, decision.facts.slices(&service.name), &refused, &self.settings.here);
         let target = |port: &Port| {
             let known = known_target(previous, port);
             let mut port = port.clone();
@@ -96,6 +97,15 @@ impl Builder<'_> {
             }
         }
         refused
+    }
+
+    /// Tells why a Service for this node only has no endpoint, where nobody knows which node that is.
+    fn miss_own_node(&mut self, service: &Service) {
+        if service.internal_traffic_local && self.settings.here.node.is_none() {
+            let reason =
+                "`internalTrafficPolicy: Local` leaves no endpoint: the name of this node is not known";
+            self.rejections.add_service(&service.name, reason.into());
+        }
     }
 
     fn skipped_ports(&self, service: &Service) -> Vec<u16> {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::address::ServiceName;
 use crate::table::Source;
+use crate::topology::Here;
 
 /// Decided once, when the process starts.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Settings {
     pub loopback_vips: LoopbackVips,
     /// Ports that the application uses itself.
     pub app_ports: Vec<u16>,
+    /// Where this pod runs.
+    pub here: Here,
     /// The addresses of nodes, at which node ports are recognised.
     pub node_addresses: Vec<IpAddr>,
 }
@@ -43,6 +46,7 @@ impl Default for Settings {
             external_ips_all: false,
             loopback_vips: LoopbackVips::Off,
             app_ports: Vec::new(),
+            here: Here::default(),
             node_addresses: Vec::new(),
         }
     }

@@ -1,7 +1,9 @@
 use super::*;
 use crate::authority::Authority;
 use crate::samples::{ip, port, service, slice, text};
+use crate::service::Place;
 use crate::table::{NotFound, Target};
+use crate::topology::Here;
 
 use core::net::SocketAddr;
 
@@ -174,4 +176,46 @@ fn a_port_without_a_protocol_takes_that_of_its_slices() {
     one.ports[0].app_protocol = Some(text("grpc"));
     world.manifests([says(web), says_slice(one)]);
     assert_eq!(world.entry("web").targets[0].port.app_protocol.as_deref(), Some("grpc"));
+}
+
+#[test]
+fn an_endpoint_that_moves_between_zones_moves_the_traffic_and_keeps_its_identity() {
+    let here = Here { node: Some(text("node-a")), zone: Some(text("zone-a")) };
+    let mut world = world_with(Settings { here, ..Settings::default() });
+    let web = Service { traffic_distribution: Some(text("PreferSameZone")), ..service("default", "web") };
+    let zones = |zones: [&str; 2]| {
+        let mut one = slice(&web.name, "web-1", 80, &["10.0.0.1", "10.0.0.2"]);
+        for (endpoint, zone) in one.endpoints.iter_mut().zip(zones) {
+            endpoint.place = Some(Arc::new(Place { zone: Some(text(zone)), ..Place::default() }));
+        }
+        says_slice(one)
+    };
+    world.manifests([says(web.clone()), zones(["zone-a", "zone-b"])]);
+    let before = world.entry("web");
+    assert_eq!(endpoints(&before.targets[0]), ["10.0.0.1:80"]);
+    assert!(world.manifests([zones(["zone-b", "zone-a"])]));
+    let after = world.entry("web");
+    assert_eq!(endpoints(&after.targets[0]), ["10.0.0.2:80"]);
+    for endpoint in after.targets[0].endpoints.all() {
+        assert_eq!(before.targets[0].endpoints.at(endpoint.addr).map(|known| known.id), Some(endpoint.id));
+    }
+}
+
+#[test]
+fn a_service_for_this_node_only_says_so_where_nobody_knows_the_node() {
+    let local = || Service { internal_traffic_local: true, ..service("default", "web") };
+    let one = || says_slice(slice(&local().name, "web-1", 80, &["10.0.0.1"]));
+    let mut nowhere = world();
+    nowhere.manifests([says(local()), one()]);
+    assert_eq!(endpoints(&nowhere.entry("web").targets[0]), [""; 0]);
+    assert!(nowhere.rejections()[0].contains("the name of this node is not known"));
+
+    let here = Here { node: Some(text("node-a")), zone: None };
+    let mut somewhere = world_with(Settings { here, ..Settings::default() });
+    somewhere.manifests([says(local()), one()]);
+    assert_eq!(somewhere.rejections(), [""; 0]);
+
+    let mut of_vip = world();
+    of_vip.environment([says(Service { cluster_ips: [ip("10.96.0.7")].into(), ..local() })]);
+    assert_eq!(endpoints(&of_vip.entry("web").targets[0]), ["10.96.0.7:80"], "who is behind it chooses");
 }

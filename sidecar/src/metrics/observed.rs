@@ -55,17 +55,21 @@ fn encode_endpoints(encoder: &mut DescriptorEncoder<'_>, table: &Table) -> fmt::
 /// By [`State`]. What has several ports is an endpoint of each.
 fn count(entry: &Entry) -> [i64; State::ALL.len()] {
     let mut counts = [0; State::ALL.len()];
-    for endpoint in entry.targets.iter().flat_map(|target| target.endpoints.all()) {
-        counts[State::of(endpoint) as usize] += 1;
+    for endpoints in entry.targets.iter().map(|target| &target.endpoints) {
+        for (index, endpoint) in endpoints.all().iter().enumerate() {
+            counts[State::of(endpoint, index < endpoints.usable().len()) as usize] += 1;
+        }
     }
     counts
 }
 
-/// What an endpoint's conditions come to.
+/// What an endpoint's conditions, and its place, come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Gets traffic.
     Ready,
+    /// Is ready, and for clients on other nodes or in other zones.
+    Elsewhere,
     /// Terminates, and serves: gets traffic where none is ready (S-05).
     Serving,
     /// Terminates, and no longer serves.
@@ -75,11 +79,13 @@ enum State {
 }
 
 impl State {
-    const ALL: [State; 4] = [State::Ready, State::Serving, State::Terminating, State::Unready];
+    const ALL: [State; 5] =
+        [State::Ready, State::Elsewhere, State::Serving, State::Terminating, State::Unready];
 
-    fn of(endpoint: &Endpoint) -> State {
+    fn of(endpoint: &Endpoint, usable: bool) -> State {
         match (endpoint.ready, endpoint.terminating, endpoint.serving) {
-            (true, _, _) => State::Ready,
+            (true, _, _) if usable => State::Ready,
+            (true, _, _) => State::Elsewhere,
             (false, true, true) => State::Serving,
             (false, true, false) => State::Terminating,
             (false, false, _) => State::Unready,
@@ -89,6 +95,7 @@ impl State {
     fn as_str(self) -> &'static str {
         match self {
             State::Ready => "ready",
+            State::Elsewhere => "elsewhere",
             State::Serving => "serving",
             State::Terminating => "terminating",
             State::Unready => "unready",

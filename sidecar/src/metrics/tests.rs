@@ -78,4 +78,18 @@ apiVersion: v1
 kind: Service
 metadata: { name: cart, namespace: shop }
 spec: { ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: near, namespace: shop }
+spec: { internalTrafficPolicy: Local, ports: [{ port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: near-1, namespace: shop, labels: { kubernetes.io/service-name: near } }
+addressType: IPv4
+ports: [{ port: 8080 }]
+endpoints:
+- addresses: [10.1.1.1]
+  nodeName: another
 ";

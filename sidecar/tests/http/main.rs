@@ -16,6 +16,7 @@ mod framing;
 mod limits;
 mod replay;
 mod responses;
+mod topology;
 mod upgrades;
 mod versions;
 mod websocket;

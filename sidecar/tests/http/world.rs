@@ -24,19 +24,29 @@ impl World {
 
     /// `web` says that it speaks `app_protocol`, and is served at `addresses`.
     pub(crate) fn at(app_protocol: &str, addresses: &[SocketAddr], arguments: &[&str]) -> World {
+        let mut documents = vec![service("web", &["10.96.0.10"], PORT, app_protocol)];
+        documents.extend(addresses.iter().enumerate().map(|(index, address)| slice(index, *address)));
+        World::over(&documents, arguments)
+    }
+
+    /// `web` is what `documents` say, with port [`PORT`].
+    pub(crate) fn over(documents: &[String], arguments: &[&str]) -> World {
         let number = TcpListener::bind("127.0.0.1:0").expect("some port is free");
         let port = number.local_addr().expect("it is bound").port();
         // While that port is held nobody else has its number, nor the address that we make of it.
         let ip = format!("127.66.{}.{}", port >> 8, port & 0xff);
-        let mut documents = vec![service("web", &["10.96.0.10"], PORT, app_protocol)];
-        documents.extend(addresses.iter().enumerate().map(|(index, address)| slice(index, *address)));
         let (admin, proxy) = (format!("{ip}:{ADMIN_PORT}"), format!("{ip}:{PROXY_PORT}"));
         let vips = format!("web.default={ip}");
         let mut all = vec!["--allow-loopback-endpoints=true", "--outbound", "off", "--forward-proxy", &proxy];
         all.extend(["--loopback-vips", &vips]);
         all.extend(arguments);
-        let sidecar = Sidecar::start_at(&admin, Manifests::of(&documents), &all);
+        let sidecar = Sidecar::start_at(&admin, Manifests::of(documents), &all);
         World { ip, sidecar, _number: number }
+    }
+
+    /// Makes `documents` what there is.
+    pub(crate) fn rewrite(&self, documents: &[String]) {
+        self.sidecar.manifests().write("test.yaml", &documents.join("---\n"));
     }
 
     /// A connection to the Service.
@@ -80,7 +90,8 @@ impl World {
     }
 }
 
-fn slice(index: usize, address: SocketAddr) -> String {
+/// The EndpointSlice number `index` of `web`, with the one endpoint at `address`.
+pub(crate) fn slice(index: usize, address: SocketAddr) -> String {
     let mut text = format!(
         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: web-{index}\n  \
          labels: {{ kubernetes.io/service-name: web }}\naddressType: IPv4\n"
@@ -90,6 +101,7 @@ fn slice(index: usize, address: SocketAddr) -> String {
     text
 }
 
-const PORT: u16 = 8080;
+/// The port of `web`.
+pub(crate) const PORT: u16 = 8080;
 const PROXY_PORT: u16 = 15002;
 const ADMIN_PORT: u16 = 15020;
