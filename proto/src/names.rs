@@ -156,6 +156,8 @@ pub mod metric {
     pub const RETRY_BUDGET_EXHAUSTED: &str = "retry_budget_exhausted";
     /// Gauge by `service` and `state`.
     pub const ENDPOINTS: &str = "endpoints";
+    /// Counter by `service` and `reason`.
+    pub const EJECTIONS: &str = "ejections";
     /// Counter by `source` and `result`.
     pub const DISCOVERY_UPDATES: &str = "discovery_updates";
     /// Gauge.

@@ -156,7 +156,7 @@ async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) 
     mesh.metrics.passed_through.fetch_add(1, Relaxed);
     let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
     let stranger = mesh.stranger(destination);
-    account.tries(&stranger);
+    account.tries(&stranger, None, account.begun);
     match stranger.open(mesh).await {
         Ok(upstream) => join(client, Bytes::new(), upstream, account, mesh).await,
         Err(failure) => account.fail(failure),

@@ -97,6 +97,10 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
         ready: ready.clone(),
         table,
         rejections: discovery.rejections(),
+        ejected: Box::new({
+            let shared = shared.clone();
+            move || shared.out()
+        }),
         tags: Tags::default(),
         metrics: metrics.renderer(observed),
         settings: config.effective.clone(),

@@ -60,6 +60,8 @@ pub struct Ask<'a> {
     pub caller: Caller,
     /// Where it has failed already.
     pub tried: &'a Tried,
+    /// Whether it could be sent again if the endpoint failed, so that it may find out whether an ejected one is well again.
+    pub replayable: bool,
 }
 
 impl Ask<'_> {

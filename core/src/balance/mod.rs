@@ -10,6 +10,7 @@ use crate::service::Service;
 use crate::time::Now;
 
 mod ask;
+mod choose;
 mod policy;
 mod tried;
 
@@ -24,10 +25,12 @@ mod source_hash;
 mod weighted_round_robin;
 
 pub use ask::{Ask, Caller, Member, Unit, members};
+pub use choose::Choice;
 pub use policy::Policy;
 pub use tried::Tried;
 
 use buckets::Buckets;
+use choose::Care;
 use round_robin::RoundRobin;
 use weighted_round_robin::WeightedRoundRobin;
 
@@ -105,11 +108,22 @@ impl Balancer {
     /// `members` are those that the balancer was last told to [`meet`](Balancer::meet), in the order of their addresses, which is the
     /// order of IPVS's list (there it is the order in which they came). Weight 0 gets nothing new, whatever the policy. `draw` is a
     /// number drawn evenly from all of `u64`.
-    pub fn pick(&mut self, members: &[Member], ask: &Ask<'_>, _now: Now, draw: u64) -> Option<usize> {
+    pub fn pick(&mut self, members: &[Member], ask: &Ask<'_>, now: Now, draw: u64) -> Option<usize> {
+        self.pick_with(Care::None, members, ask, now, draw)
+    }
+
+    fn pick_with(
+        &mut self,
+        care: Care,
+        members: &[Member],
+        ask: &Ask<'_>,
+        _now: Now,
+        draw: u64,
+    ) -> Option<usize> {
         if ask.tried.is_full() {
             return None;
         }
-        let eligible = |member: &Member| ask.admits(member);
+        let eligible = |member: &Member| ask.admits(member) && care.admits(member);
         match &mut self.state {
             State::DestinationHash(buckets) => destination_hash::pick(buckets, members, ask, eligible),
             State::LeastConnection => least_connection::pick(members, eligible),

@@ -1,6 +1,7 @@
 //! [`Table`] → the document at `/services`.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,21 +10,23 @@ use svc_proto::services as document;
 
 use crate::address::ServiceName;
 use crate::balance::{Policy, Unit};
-use crate::endpoints::Endpoint;
+use crate::endpoints::{Endpoint, EndpointId};
 use crate::inventory::Rejection;
 use crate::service::{Hints, Ingress, Service};
 use crate::table::{Entry, Table, Target};
 
-/// The document about the Services that `filter` lets through, and all rejections.
+/// The document about the Services that `filter` lets through, and all rejections. `ejected` are out because they fail, by their
+/// requests or by a check.
 pub fn describe<'a>(
     table: &'a Table,
     rejections: impl IntoIterator<Item = &'a Rejection>,
     filter: Filter<'_>,
+    ejected: &'a BTreeSet<EndpointId>,
 ) -> Described<'a> {
     let entries = table.entries().map(|entry| &**entry);
     let mut entries: Vec<&Entry> = entries.filter(|entry| filter.admits(&entry.service.name)).collect();
     entries.sort_by(|a, b| a.service.name.cmp(&b.service.name));
-    Described { entries, rejected: rejections.into_iter().map(describe_rejection).collect() }
+    Described { entries, ejected, rejected: rejections.into_iter().map(describe_rejection).collect() }
 }
 
 /// Which Services a document is about.
@@ -47,6 +50,7 @@ impl Filter<'_> {
 #[derive(Clone, Debug)]
 pub struct Described<'a> {
     entries: Vec<&'a Entry>,
+    ejected: &'a BTreeSet<EndpointId>,
     rejected: Vec<document::Rejected<'a>>,
 }
 
@@ -54,28 +58,29 @@ impl Serialize for Described<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut document = serializer.serialize_struct("Document", 3)?;
         document.serialize_field("version", &document::VERSION)?;
-        document.serialize_field("services", &Each(&self.entries))?;
+        document.serialize_field("services", &Each(&self.entries, self.ejected))?;
         document.serialize_field("rejected", &self.rejected)?;
         document.end()
     }
 }
 
-struct Each<'a>(&'a [&'a Entry]);
+struct Each<'a>(&'a [&'a Entry], &'a BTreeSet<EndpointId>);
 
 impl Serialize for Each<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|entry| describe_service(entry)))
+        serializer.collect_seq(self.0.iter().map(|entry| describe_service(entry, self.1)))
     }
 }
 
 /// What the document says about one Service.
-pub fn describe_service(entry: &Entry) -> document::Service<'_> {
+pub fn describe_service<'a>(entry: &'a Entry, ejected: &BTreeSet<EndpointId>) -> document::Service<'a> {
     let service: &Service = &entry.service;
     let annotations = service.annotations.iter().map(|(key, value)| (text(key), text(value)));
     let endpoints = entry
         .targets
         .iter()
-        .flat_map(|target| target.endpoints.all().iter().map(|endpoint| describe_endpoint(target, endpoint)));
+        .flat_map(|target| target.endpoints.all().iter().map(move |endpoint| (target, endpoint)))
+        .map(|(target, endpoint)| describe_endpoint(target, endpoint, ejected.contains(&endpoint.id)));
     document::Service {
         namespace: text(&service.name.namespace),
         name: text(&service.name.name),
@@ -122,7 +127,11 @@ fn describe_port(target: &Target) -> document::Port<'_> {
     }
 }
 
-fn describe_endpoint<'a>(target: &'a Target, endpoint: &'a Endpoint) -> document::Endpoint<'a> {
+fn describe_endpoint<'a>(
+    target: &'a Target,
+    endpoint: &'a Endpoint,
+    ejected: bool,
+) -> document::Endpoint<'a> {
     let place = endpoint.place.as_deref();
     document::Endpoint {
         address: endpoint.addr.0.ip(),
@@ -131,7 +140,7 @@ fn describe_endpoint<'a>(target: &'a Target, endpoint: &'a Endpoint) -> document
         ready: endpoint.ready,
         serving: endpoint.serving,
         terminating: endpoint.terminating,
-        ejected: false, // nobody ejects yet
+        ejected,
         weight: endpoint.weight,
         node: place.and_then(|place| place.node.as_ref()).map(text),
         zone: place.and_then(|place| place.zone.as_ref()).map(text),

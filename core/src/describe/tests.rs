@@ -14,7 +14,7 @@ const GOLDEN: &str = include_str!("services.v1.json");
 fn the_document_is_what_it_was_when_it_was_frozen() {
     let inventory = inventory();
     let table = inventory.table();
-    let described = describe(&table, inventory.rejections(), Filter::default());
+    let described = describe(&table, inventory.rejections(), Filter::default(), &NOBODY);
     assert_eq!(serde_json::to_string_pretty(&described).unwrap() + "\n", GOLDEN);
 }
 
@@ -30,7 +30,7 @@ fn a_filter_leaves_the_services_it_names() {
     let inventory = inventory();
     let table = inventory.table();
     let names = |namespace, name| -> Vec<String> {
-        let described = describe(&table, [], Filter { namespace, name });
+        let described = describe(&table, [], Filter { namespace, name }, &NOBODY);
         described.entries.iter().map(|entry| entry.service.name.to_string()).collect()
     };
     assert_eq!(names(None, None), ["default/db", "default/kubernetes", "shop/db", "shop/web"]);
@@ -39,6 +39,20 @@ fn a_filter_leaves_the_services_it_names() {
     assert_eq!(names(Some("shop"), Some("db")), ["shop/db"]);
     assert!(names(Some("SHOP"), None).is_empty());
 }
+
+#[test]
+fn who_is_ejected_is_said_to_be() {
+    let table = inventory().table();
+    let entries =
+        || table.entries().flat_map(|entry| &entry.targets).flat_map(|target| target.endpoints.all());
+    let one = entries().map(|endpoint| endpoint.id).max().unwrap();
+    let ejected = BTreeSet::from([one]);
+    let text = serde_json::to_string(&describe(&table, [], Filter::default(), &ejected)).unwrap();
+    assert_eq!(text.matches("\"ejected\":true").count(), 1);
+    assert_eq!(text.matches("\"ejected\":false").count(), entries().count() - 1);
+}
+
+static NOBODY: BTreeSet<EndpointId> = BTreeSet::new();
 
 /// Something for every field to say, and something to leave out.
 fn inventory() -> Inventory {

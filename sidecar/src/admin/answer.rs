@@ -1,6 +1,7 @@
 //! Requests → answers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -73,8 +74,12 @@ async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> 
             return text(StatusCode::BAD_REQUEST, message);
         }
     };
-    let document =
-        Document { table: admin.table.load_full(), rejections: admin.rejections.load_full(), query };
+    let document = Document {
+        table: admin.table.load_full(),
+        rejections: admin.rejections.load_full(),
+        ejected: Arc::new((admin.ejected)()),
+        query,
+    };
     let Tag { etag, length } = admin.tags.of(&document).await;
     let mut response = match knows(request.headers(), &etag) {
         true => {

@@ -3,6 +3,7 @@
 //! It is written twice, to a hash and to the peer, and is in memory never. Both happen on threads of their
 //! own, because a large one takes a second each time.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use svc_core::describe::{Filter, describe};
+use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -31,6 +33,8 @@ pub(super) struct Tag {
 pub(super) struct Document {
     pub(super) table: Arc<Table>,
     pub(super) rejections: Arc<Vec<Rejection>>,
+    /// Who is out at the moment.
+    pub(super) ejected: Arc<BTreeSet<EndpointId>>,
     pub(super) query: Query,
 }
 
@@ -81,7 +85,10 @@ impl Document {
 
     fn write(&self, mut out: impl Write) -> io::Result<()> {
         let filter = Filter { namespace: self.query.namespace.as_deref(), name: self.query.name.as_deref() };
-        serde_json::to_writer(&mut out, &describe(&self.table, self.rejections.iter(), filter))?;
+        serde_json::to_writer(
+            &mut out,
+            &describe(&self.table, self.rejections.iter(), filter, &self.ejected),
+        )?;
         out.flush()
     }
 }

@@ -13,7 +13,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +46,8 @@ pub struct Admin {
     pub table: Arc<ArcSwap<Table>>,
     /// `/services`, its last part
     pub rejections: Arc<ArcSwap<Vec<Rejection>>>,
+    /// `/services`: who is out because it fails.
+    pub ejected: Box<dyn Fn() -> BTreeSet<EndpointId> + Send + Sync>,
     /// `/services`: what was measured of it already; empty at first.
     pub tags: Tags,
     /// `/metrics`: renders OpenMetrics text.

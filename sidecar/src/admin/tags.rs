@@ -1,8 +1,10 @@
 //! Entity tags of documents that were measured already: whoever polls costs a look-up until something changes, and not a walk
 //! over a million endpoints each time.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 
@@ -18,6 +20,7 @@ pub struct Tags(Mutex<Vec<Known>>);
 struct Known {
     table: Weak<Table>,
     rejections: Weak<Vec<Rejection>>,
+    ejected: Arc<BTreeSet<EndpointId>>,
     query: Query,
     tag: Tag,
 }
@@ -49,6 +52,7 @@ impl Tags {
         known.push(Known {
             table: Arc::downgrade(&document.table),
             rejections: Arc::downgrade(&document.rejections),
+            ejected: document.ejected.clone(),
             query: document.query.clone(),
             tag,
         });
@@ -63,6 +67,7 @@ impl Known {
     fn is_of_world(&self, document: &Document) -> bool {
         std::ptr::eq(self.table.as_ptr(), Arc::as_ptr(&document.table))
             && std::ptr::eq(self.rejections.as_ptr(), Arc::as_ptr(&document.rejections))
+            && self.ejected == document.ejected
     }
 }
 
@@ -76,7 +81,7 @@ mod tests {
 
     fn document(table: &Arc<Table>, rejections: &Arc<Vec<Rejection>>, query: &str) -> Document {
         let query = Query::parse(query).unwrap();
-        Document { table: table.clone(), rejections: rejections.clone(), query }
+        Document { table: table.clone(), rejections: rejections.clone(), ejected: Arc::default(), query }
     }
 
     #[tokio::test]
@@ -90,6 +95,9 @@ mod tests {
         assert!(tags.known(&document(&table, &rejections, "name=web")).is_none());
         assert!(tags.known(&document(&Arc::new(Table::default()), &rejections, "")).is_none());
         assert!(tags.known(&document(&table, &Arc::new(Vec::new()), "")).is_none());
+        let ejected = Arc::new(BTreeSet::from([EndpointId(1)]));
+        assert!(tags.known(&Document { ejected, ..whole.clone() }).is_none());
+        assert!(tags.known(&whole).is_some());
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ async fn served() -> Served {
             file: "bad.yaml".to_owned(),
             reason: "spec.ports: Required value".to_owned(),
         }])),
+        ejected: Box::new(BTreeSet::new),
         tags: Tags::default(),
         metrics: Box::new(|| "# EOF\n".to_owned()),
         settings: Config::read(&flags, &Surroundings::default()).unwrap().effective,

@@ -1,15 +1,17 @@
 //! What is not counted as it happens, but read when somebody asks.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use svc_core::endpoints::Endpoint;
+use svc_core::endpoints::{Endpoint, EndpointId};
 use svc_core::table::{Entry, Table};
+use svc_core::vitals::Reason;
 use svc_proto::names::metric;
 
 use crate::path::shared::Shared;
@@ -30,19 +32,24 @@ impl Collector for Observed {
         encoder
             .encode_descriptor(metric::CLIENT_CONNECTIONS_OPEN, help, None, MetricType::Gauge)?
             .encode_gauge(&(self.shared.connections.load(Relaxed) as i64))?;
-        encode_endpoints(&mut encoder, &self.table.load_full())
+        encode_endpoints(&mut encoder, &self.table.load_full(), &self.shared.out())?;
+        encode_ejections(&mut encoder, &self.shared)
     }
 }
 
 /// Every Service has its `ready` line, for what matters most is when it says 0; the other states where there are any.
-fn encode_endpoints(encoder: &mut DescriptorEncoder<'_>, table: &Table) -> fmt::Result {
+fn encode_endpoints(
+    encoder: &mut DescriptorEncoder<'_>,
+    table: &Table,
+    out: &BTreeSet<EndpointId>,
+) -> fmt::Result {
     let help = "Endpoints known, each in one state";
     let mut metric = encoder.encode_descriptor(metric::ENDPOINTS, help, None, MetricType::Gauge)?;
     let mut entries: Vec<&Arc<Entry>> = table.entries().collect();
     entries.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
     for entry in entries {
         let service = entry.service.name.to_string();
-        for (state, count) in State::ALL.into_iter().zip(count(entry)) {
+        for (state, count) in State::ALL.into_iter().zip(count(entry, out)) {
             if count > 0 || state == State::Ready {
                 let labels = [("service", service.as_str()), ("state", state.as_str())];
                 metric.encode_family(&labels)?.encode_gauge(&count)?;
@@ -52,12 +59,31 @@ fn encode_endpoints(encoder: &mut DescriptorEncoder<'_>, table: &Table) -> fmt::
     Ok(())
 }
 
+/// As far as anybody has been ejected. Kept with the port, so that they go with it.
+fn encode_ejections(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
+    let help = "Endpoints left out because they failed";
+    let mut metric = encoder.encode_descriptor(metric::EJECTIONS, help, None, MetricType::Counter)?;
+    let mut services: BTreeMap<String, [u64; Reason::ALL.len()]> = BTreeMap::new();
+    shared.each_ejections(|service, counts| {
+        let sums = services.entry(service.to_string()).or_default();
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    });
+    for (service, counts) in &services {
+        for (reason, count) in Reason::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
+            let labels = [("service", service.as_str()), ("reason", reason.as_str())];
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+    }
+    Ok(())
+}
+
 /// By [`State`]. What has several ports is an endpoint of each.
-fn count(entry: &Entry) -> [i64; State::ALL.len()] {
+fn count(entry: &Entry, out: &BTreeSet<EndpointId>) -> [i64; State::ALL.len()] {
     let mut counts = [0; State::ALL.len()];
     for endpoints in entry.targets.iter().map(|target| &target.endpoints) {
         for (index, endpoint) in endpoints.all().iter().enumerate() {
-            counts[State::of(endpoint, index < endpoints.usable().len()) as usize] += 1;
+            let usable = index < endpoints.usable().len();
+            counts[State::of(endpoint, usable, out.contains(&endpoint.id)) as usize] += 1;
         }
     }
     counts
@@ -68,6 +94,8 @@ fn count(entry: &Entry) -> [i64; State::ALL.len()] {
 enum State {
     /// Gets traffic.
     Ready,
+    /// Would get traffic, and fails.
+    Ejected,
     /// Is ready, and for clients on other nodes or in other zones.
     Elsewhere,
     /// Terminates, and serves: gets traffic where none is ready (S-05).
@@ -79,11 +107,12 @@ enum State {
 }
 
 impl State {
-    const ALL: [State; 5] =
-        [State::Ready, State::Elsewhere, State::Serving, State::Terminating, State::Unready];
+    const ALL: [State; 6] =
+        [State::Ready, State::Ejected, State::Elsewhere, State::Serving, State::Terminating, State::Unready];
 
-    fn of(endpoint: &Endpoint, usable: bool) -> State {
+    fn of(endpoint: &Endpoint, usable: bool, out: bool) -> State {
         match (endpoint.ready, endpoint.terminating, endpoint.serving) {
+            (true, _, _) if usable && out => State::Ejected,
             (true, _, _) if usable => State::Ready,
             (true, _, _) => State::Elsewhere,
             (false, true, true) => State::Serving,
@@ -95,6 +124,7 @@ impl State {
     fn as_str(self) -> &'static str {
         match self {
             State::Ready => "ready",
+            State::Ejected => "ejected",
             State::Elsewhere => "elsewhere",
             State::Serving => "serving",
             State::Terminating => "terminating",

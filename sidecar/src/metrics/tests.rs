@@ -4,6 +4,7 @@ use arc_swap::ArcSwap;
 use svc_core::inventory::{Inventory, Settings};
 use svc_core::service::Rules;
 use svc_core::table::Table;
+use svc_core::time::Now;
 
 use super::*;
 use crate::control::manifests;
@@ -12,6 +13,7 @@ use crate::path::shared;
 fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
     let shared = shared::Shared::default();
     shared.connections.store(3, Relaxed);
+    eject_one(&shared, &table);
     let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
     let text = metrics.renderer(observed)();
     let stable = text.lines().filter(|line| !line.starts_with("svcmesh_snapshot_age_seconds"));
@@ -43,6 +45,16 @@ fn the_names_are_the_contracts() {
     metrics.updated(Source::Manifests, Learned::Applied);
     metrics.updated(Source::Environment, Learned::Unchanged);
     insta::assert_snapshot!(page(&metrics, table(MANIFEST)));
+}
+
+/// Ejects the first endpoint of `shop/web`.
+fn eject_one(shared: &shared::Shared, table: &Table) {
+    let web = table.by_host("web.shop").unwrap();
+    let port = shared.port(&shared::port_key(&web.targets[0]));
+    let members = port.members(&web.targets[0], Now::default());
+    for _ in 0..5 {
+        let _ejected = members[0].vitals.ejector.failed(Now::default(), &port.vitals, Now::default(), 0);
+    }
 }
 
 #[test]

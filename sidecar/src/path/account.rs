@@ -5,11 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use hyper::Method;
+use hyper::body::Frame;
+use hyper::http::response::Parts;
+use hyper::{HeaderMap, Method};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
+use svc_core::vitals::{Health, Probe, is_held_against};
 
 use super::mesh::Mesh;
+use super::trial::Trial;
 use super::upstream::Upstream;
 use crate::access_log::{Kind, Record};
 use crate::clock;
@@ -24,7 +28,8 @@ pub(crate) struct Account {
     pub(crate) begun: Now,
     /// `namespace/name`, once it is known.
     service: Option<Arc<str>>,
-    upstream: Option<Rc<Upstream>>,
+    /// The last attempt.
+    trial: Option<Trial>,
     status: u16,
     outcome: Outcome,
     pub(crate) to_upstream_bytes: u64,
@@ -56,7 +61,7 @@ impl Account {
             protocol,
             begun: clock::now(),
             service: None,
-            upstream: None,
+            trial: None,
             status: 0,
             outcome: Outcome::Open,
             to_upstream_bytes: 0,
@@ -77,22 +82,78 @@ impl Account {
         self.service = Some(service.clone());
     }
 
-    /// An endpoint is about to be tried.
-    pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>) {
+    /// An endpoint is about to be tried, at `now`.
+    pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>, probe: Option<Probe>, now: Now) {
         self.leave();
-        upstream.vitals.load.begin();
-        self.upstream = Some(upstream.clone());
+        self.trial = Some(Trial::begin(upstream, probe, now));
     }
 
     /// Nothing is asked of the endpoint any more.
     fn leave(&mut self) {
-        if let Some(upstream) = &self.upstream {
-            upstream.vitals.load.end();
+        if let Some(trial) = &mut self.trial {
+            trial.end(&self.mesh);
+        }
+    }
+
+    /// The endpoint has taken the connection, and what it does with the bytes is not ours to judge.
+    pub(crate) fn connected(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.succeeded(clock::now());
+        }
+    }
+
+    /// The head of an endpoint's answer is there.
+    pub(crate) fn hears(&mut self, head: &Parts) {
+        let grpc = self.protocol == Protocol::Grpc;
+        let told = head.headers.get(GRPC_STATUS).filter(|_| grpc);
+        match (Health::of_status(head.status.as_u16()), told) {
+            (Health::Failing, _) => self.blame(),
+            (_, Some(code)) => self.hears_status(code.as_bytes()),
+            (_, None) if grpc => {} // how it went comes in the trailers
+            (_, None) => self.is_promised(),
+        }
+    }
+
+    /// A part of an endpoint's answer is there.
+    pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>) {
+        if self.protocol == Protocol::Grpc {
+            match frame.trailers_ref() {
+                Some(trailers) => self.hears_trailers(trailers),
+                None => self.is_promised(),
+            }
+        }
+    }
+
+    fn hears_trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(code) = trailers.get(GRPC_STATUS) {
+            self.hears_status(code.as_bytes());
+        }
+    }
+
+    fn hears_status(&mut self, grpc_status: &[u8]) {
+        match Health::of_grpc_status(grpc_status) {
+            Health::Failing => self.blame(),
+            Health::Well | Health::Busy => self.is_promised(),
+        }
+    }
+
+    fn is_promised(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.promises();
+        }
+    }
+
+    fn blame(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.failed(&self.mesh);
         }
     }
 
     /// An endpoint failed, and another is tried.
     pub(crate) fn retried(&mut self, because: Failure) {
+        if is_held_against(because) {
+            self.blame();
+        }
         self.retries += 1;
         self.mesh.metrics.retried(because);
     }
@@ -112,6 +173,9 @@ impl Account {
     pub(crate) fn failed(&mut self, failure: Failure) {
         if self.status == 0 {
             self.status = failure.verdict().status;
+        }
+        if is_held_against(failure) {
+            self.blame();
         }
         self.outcome = Outcome::Failed(failure);
     }
@@ -134,8 +198,8 @@ impl Account {
             series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
             series.answered(self.protocol, status, took);
         };
-        match &self.upstream {
-            Some(upstream) => add(&upstream.series),
+        match &self.trial {
+            Some(trial) => add(&trial.upstream.series),
             None => add(&self.mesh.metrics.series(SeriesKey {
                 direction: Direction::Outbound,
                 service: self.service.clone().unwrap_or_default(),
@@ -156,7 +220,7 @@ impl Account {
             kind: if self.protocol == Protocol::Tcp { Kind::Connection } else { Kind::Request },
             client: self.client,
             service: self.service.clone(),
-            endpoint: self.upstream.as_ref().map(|upstream| upstream.addr),
+            endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
             protocol: self.protocol.as_str(),
             method,
             path,
@@ -179,9 +243,16 @@ impl Drop for Account {
             Outcome::Done => None,
             Outcome::Failed(failure) => Some(failure),
         };
-        let took = clock::now().since(self.begun);
+        let now = clock::now();
+        let took = now.since(self.begun);
+        if let (None, Some(trial)) = (failure, &mut self.trial) {
+            trial.succeeded(now);
+        }
         self.leave();
         self.record_metrics(failure, took);
         self.record_log(failure, took);
     }
 }
+
+/// In headers where there is nothing else, else in trailers (gRPC over HTTP/2, "Responses").
+const GRPC_STATUS: &str = "grpc-status";

@@ -125,6 +125,7 @@ impl Body for ResponseBody {
         let Some(account) = &mut body.account else { return polled };
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
+                account.hears_frame(&frame);
                 frame.trailers_mut().map(strip_trailers);
                 account.to_client_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if body.source.is_end_stream() {

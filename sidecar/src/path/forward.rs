@@ -26,7 +26,7 @@ use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::request_body::RequestBody;
 use super::resolve::Origin;
 use super::respond::{self, Dialect};
-use super::route::Route;
+use super::route::{Route, Turn};
 use super::upgrade;
 use super::upstream::Upstream;
 use super::websocket;
@@ -95,8 +95,7 @@ async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> R
     let Prepared { route, caller, version, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
     loop {
-        let upstream = attempts.next()?;
-        account.tries(upstream);
+        let upstream = attempts.next(outgoing, account)?;
         let forwarding = pin!(forward(outgoing, *version, upstream, mesh));
         match within(mesh.config.deadlines.per_try, forwarding).await {
             Ok(answer) => {
@@ -141,10 +140,18 @@ impl<'a> Attempts<'a> {
     }
 
     /// The endpoint to try next, or why there is none.
-    pub(crate) fn next(&mut self) -> Result<&'a Rc<Upstream>, Failure> {
-        let ask = Ask { caller: self.caller, tried: &self.tried };
-        let (id, upstream) = self.route.pick(Unit::Request, &ask, self.last, self.mesh, self.now)?;
+    pub(crate) fn next(
+        &mut self,
+        outgoing: &Outgoing,
+        account: &mut Account,
+    ) -> Result<&'a Rc<Upstream>, Failure> {
+        // Who has failed once is not sent where it may fail again.
+        let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
+        let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
+        let turn = self.route.pick(Unit::Request, &ask, self.last, self.mesh, self.now)?;
+        let Turn { id, upstream, probe } = turn;
         self.current = Some(id);
+        account.tries(upstream, probe, self.now);
         Ok(upstream)
     }
 
@@ -200,6 +207,7 @@ struct Answer {
 
 impl Answer {
     fn into_response(self, origin: &Origin, mut account: Account) -> Response<ResponseBody> {
+        account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone());
         Response::from_parts(self.head, body)

@@ -18,6 +18,7 @@ use super::route::{PortState, Route};
 use super::shared::{PortKey, Shared, port_key};
 use super::upstream::Upstream;
 use crate::access_log::AccessLog;
+use crate::clock;
 use crate::config::Config;
 use crate::metrics::{Direction, Metrics, Series, SeriesKey};
 
@@ -67,12 +68,12 @@ impl Mesh {
         match routes.get_mut(&key) {
             Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
             Some(route) => {
-                *route = Route::new(target.clone(), route.port.clone(), self.next_version());
+                *route = Route::new(target.clone(), route.port.clone(), self.next_version(), clock::now());
                 route.clone()
             }
             None => {
                 let port = PortState::new(&target.service, self.shared.port(&key));
-                let route = Route::new(target.clone(), port, self.next_version());
+                let route = Route::new(target.clone(), port, self.next_version(), clock::now());
                 routes.entry(key).insert_entry(route).get().clone()
             }
         }
@@ -88,7 +89,8 @@ impl Mesh {
         let mut upstreams = self.upstreams.borrow_mut();
         let new = || {
             let series = self.series(route.port.label.clone(), member.addr.to_string().into());
-            Rc::new(Upstream::new(port_key(&route.target), member.addr.0, series, member.vitals.clone()))
+            let (key, port) = (port_key(&route.target), route.port.shared.clone());
+            Rc::new(Upstream::new(key, member.addr.0, series, port, member.vitals.clone()))
         };
         upstreams.entry(member.id).or_insert_with(new).clone()
     }
@@ -97,7 +99,8 @@ impl Mesh {
     pub(crate) fn stranger(&self, addr: SocketAddr) -> Rc<Upstream> {
         let nobody = ServiceName::new("", "");
         let series = self.series(Arc::default(), Arc::default());
-        Rc::new(Upstream::new((nobody, addr.port(), Transport::Tcp), addr, series, Arc::default()))
+        let key = (nobody, addr.port(), Transport::Tcp);
+        Rc::new(Upstream::new(key, addr, series, Arc::default(), Arc::default()))
     }
 
     fn series(&self, service: Arc<str>, endpoint: Arc<str>) -> Arc<Series> {
@@ -110,7 +113,7 @@ impl Mesh {
         let table = self.table.load_full();
         let target = |key: &PortKey| table.by_name(&key.0)?.target(key.2, key.1);
         self.routes.borrow_mut().retain(|key, _| target(key).is_some());
-        self.shared.prune(&table);
+        self.shared.prune(&table, clock::now());
         self.upstreams.borrow_mut().retain(|id, upstream| {
             let endpoint =
                 target(&upstream.of).and_then(|target| target.endpoints.at(EndpointAddr(upstream.addr)));

@@ -5,6 +5,7 @@ pub(crate) mod mesh;
 pub(crate) mod roster;
 pub(crate) mod shared;
 pub(crate) mod spawn;
+pub(crate) mod trial;
 
 pub(crate) mod original_dst;
 

@@ -4,13 +4,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use svc_core::balance::{Ask, Balancer, Member, Policy, Unit};
+use svc_core::balance::{Ask, Balancer, Choice, Member, Policy, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
 use svc_core::protocol::{Hint, hint};
 use svc_core::service::Service;
 use svc_core::table::Target;
 use svc_core::time::Now;
+use svc_core::vitals::Probe;
 
 use super::mesh::Mesh;
 use super::shared::SharedPort;
@@ -83,21 +84,21 @@ impl Turns {
         }
     }
 
-    fn pick(&self, route: &Route, ask: &Ask<'_>, now: Now, draw: u64) -> Option<usize> {
+    fn choose(&self, route: &Route, ask: &Ask<'_>, now: Now, draw: u64) -> Option<Choice> {
         let mut balancer = self.balancer.borrow_mut();
         // A request that began before an update goes on among the members that it began with.
         if self.met.replace(route.version) != route.version {
             balancer.meet(&route.members);
         }
-        balancer.pick(&route.members, ask, now, draw)
+        balancer.choose(&route.members, ask, &route.port.shared.vitals, now, draw)
     }
 }
 
 impl Route {
     /// `version` is never 0, and no other route of the port has it.
-    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64) -> Rc<Route> {
+    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64, now: Now) -> Rc<Route> {
         port.follow(&target.service);
-        let members = port.shared.members(target.endpoints.usable());
+        let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
         Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, version })
     }
@@ -110,10 +111,18 @@ impl Route {
         last: Option<Failure>,
         mesh: &Mesh,
         now: Now,
-    ) -> Result<(EndpointId, &Rc<Upstream>), Failure> {
-        let index = self.port.turns(unit).pick(self, ask, now, mesh.draw());
-        let index = index.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
+    ) -> Result<Turn<'_>, Failure> {
+        let choice = self.port.turns(unit).choose(self, ask, now, mesh.draw());
+        let Choice { index, probe } = choice.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
         let member = &self.members[index];
-        Ok((member.id, self.upstreams[index].get_or_init(|| mesh.upstream(member, self))))
+        let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
+        Ok(Turn { id: member.id, upstream, probe })
     }
+}
+
+/// Whose turn it is.
+pub(crate) struct Turn<'r> {
+    pub(crate) id: EndpointId,
+    pub(crate) upstream: &'r Rc<Upstream>,
+    pub(crate) probe: Option<Probe>,
 }

@@ -1,6 +1,6 @@
 //! What all workers share: how much there is of everything, and what is known of endpoints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,8 @@ use svc_core::balance::{Member, members};
 use svc_core::endpoints::{Endpoint, EndpointId};
 use svc_core::retry::Budget;
 use svc_core::table::{Table, Target};
-use svc_core::vitals::Vitals;
+use svc_core::time::Now;
+use svc_core::vitals::{PortVitals, Reason, Vitals};
 
 use crate::listen::Claims;
 
@@ -38,10 +39,20 @@ pub(crate) fn port_key(target: &Target) -> PortKey {
 /// What all workers know of a Service port that any of them uses.
 #[derive(Debug, Default)]
 pub(crate) struct SharedPort {
+    /// Of its endpoints together.
+    pub(crate) vitals: PortVitals,
     /// Locked only where a worker meets other endpoints than before.
-    vitals: Mutex<HashMap<EndpointId, Arc<Vitals>>>,
+    roll: Mutex<Roll>,
     /// How many of its requests may be sent again.
     pub(crate) budget: Budget,
+}
+
+/// The endpoints of a port, by what is known of each.
+#[derive(Debug, Default)]
+struct Roll {
+    /// What `vitals` follow.
+    target: Option<Arc<Target>>,
+    vitals: HashMap<EndpointId, Arc<Vitals>>,
 }
 
 impl Shared {
@@ -49,12 +60,23 @@ impl Shared {
         lock(&self.ports).entry(key.clone()).or_default().clone()
     }
 
+    /// Who is out at the moment.
+    pub(crate) fn out(&self) -> BTreeSet<EndpointId> {
+        let ports = lock(&self.ports);
+        ports.values().filter(|port| !port.vitals.is_quiet()).flat_map(|port| port.out()).collect()
+    }
+
+    /// Calls `each` with the ejections of every port that a worker uses.
+    pub(crate) fn each_ejections(&self, mut each: impl FnMut(&ServiceName, [u64; Reason::ALL.len()])) {
+        lock(&self.ports).iter().for_each(|(key, port)| each(&key.0, port.vitals.ejections()));
+    }
+
     /// Lets go of what belongs to ports and endpoints that the snapshot no longer has. Who uses it still keeps it.
-    pub(crate) fn prune(&self, table: &Table) {
+    pub(crate) fn prune(&self, table: &Table, now: Now) {
         lock(&self.ports).retain(|key, port| {
             let target = table.by_name(&key.0).and_then(|entry| entry.target(key.2, key.1));
             if let Some(target) = target {
-                port.prune(target);
+                port.follow(target, now);
             }
             target.is_some()
         });
@@ -62,20 +84,52 @@ impl Shared {
 }
 
 impl SharedPort {
-    /// The members that `endpoints` are.
-    pub(crate) fn members(&self, endpoints: &[Endpoint]) -> Box<[Member]> {
-        let mut vitals = lock(&self.vitals);
-        members(endpoints, |id| vitals.entry(id).or_default().clone())
+    /// The members that the usable endpoints of `target` are.
+    pub(crate) fn members(&self, target: &Arc<Target>, now: Now) -> Box<[Member]> {
+        let mut roll = lock(&self.roll);
+        roll.follow(target, &self.vitals, now);
+        members(target.endpoints.usable(), |id| roll.vitals.entry(id).or_default().clone())
     }
 
-    fn prune(&self, target: &Target) {
-        let mut vitals = lock(&self.vitals);
-        let known = target.endpoints.all();
-        if vitals.len() > known.len() {
-            let known: std::collections::HashSet<EndpointId> =
-                known.iter().map(|endpoint| endpoint.id).collect();
-            vitals.retain(|id, _| known.contains(id));
+    fn follow(&self, target: &Arc<Target>, now: Now) {
+        lock(&self.roll).follow(target, &self.vitals, now);
+    }
+
+    fn out(&self) -> Vec<EndpointId> {
+        let roll = lock(&self.roll);
+        roll.vitals.iter().filter(|(_, vitals)| vitals.is_out()).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Roll {
+    /// Takes note of who the endpoints are. A worker that is behind may bring an older target once more; it has the newer one soon.
+    fn follow(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) {
+        if self.target.as_ref().is_some_and(|known| Arc::ptr_eq(known, target)) {
+            return;
         }
+        self.let_go(target, port);
+        let usable = target.endpoints.usable();
+        for endpoint in usable {
+            self.vitals.entry(endpoint.id).or_default().arrive();
+        }
+        let choosable = usable.iter().filter(|endpoint| endpoint.weight > 0);
+        let choosable =
+            choosable.filter_map(|endpoint| self.vitals.get(&endpoint.id).map(|vitals| &**vitals));
+        port.follow(target.service.handling.eject, choosable, now);
+        self.target = Some(target.clone());
+    }
+
+    /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
+    fn let_go(&mut self, target: &Target, port: &PortVitals) {
+        let ids =
+            |endpoints: &[Endpoint]| endpoints.iter().map(|endpoint| endpoint.id).collect::<HashSet<_>>();
+        let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
+        self.vitals.retain(|id, vitals| {
+            if !usable.contains(id) {
+                vitals.leave(port);
+            }
+            all.contains(id)
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use super::account::Account;
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
-use super::route::Route;
+use super::route::{Route, Turn};
 use super::tcp::{Already, Broken, Moved, relay};
 use super::upstream::{Line, UpstreamIo};
 use crate::clock;
@@ -29,11 +29,15 @@ pub(crate) async fn dial(
     let mut tried = Tried::default();
     let mut last = None;
     loop {
-        let ask = Ask { caller, tried: &tried };
-        let (id, upstream) = route.pick(Unit::Connection, &ask, last, mesh, clock::now())?;
-        account.tries(upstream);
+        let ask = Ask { caller, tried: &tried, replayable: true };
+        let now = clock::now();
+        let Turn { id, upstream, probe } = route.pick(Unit::Connection, &ask, last, mesh, now)?;
+        account.tries(upstream, probe, now);
         match upstream.open(mesh).await {
-            Ok(io) => return Ok(io),
+            Ok(io) => {
+                account.connected();
+                return Ok(io);
+            }
             Err(failure) => {
                 tried.insert(id);
                 account.retried(failure);

@@ -68,6 +68,7 @@ pub(crate) async fn exchange(
         return answer.into_response(account, origin);
     }
     let Answer { mut head, connection, agreed, .. } = answer;
+    account.connected();
     account.answered(head.status.as_u16());
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
@@ -98,6 +99,7 @@ impl Answer {
 
     /// The response when there is no upgrade: an ordinary one, the last of its connection.
     pub(crate) fn into_response(mut self, mut account: Account, origin: &Origin) -> Response<ResponseBody> {
+        account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         self.connection.refuse_reuse();
         let Answer { head, connection, incoming, upstream, .. } = self;
@@ -137,8 +139,7 @@ async fn carry(
     let outgoing = Outgoing::new(request, authority, origin)?;
     let mut attempts = Attempts::new(&route, origin.caller(&route), account.begun, mesh);
     loop {
-        let upstream = attempts.next()?;
-        account.tries(upstream);
+        let upstream = attempts.next(&outgoing, account)?;
         let answered = {
             let attempt = pin!(attempt(&outgoing, protocol, upstream, mesh));
             within(mesh.config.deadlines.per_try, attempt).await

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use super::connect;
 use super::io::poll_write_gathered;
 use super::mesh::Mesh;
-use super::shared::PortKey;
+use super::shared::{PortKey, SharedPort};
 use crate::clock;
 use crate::metrics::{Closed, Series};
 
@@ -39,6 +39,8 @@ pub(crate) struct Upstream {
     pub(crate) of: PortKey,
     pub(crate) addr: SocketAddr,
     pub(crate) series: Arc<Series>,
+    /// What all workers know of that port.
+    pub(crate) port: Arc<SharedPort>,
     /// What all workers know of it.
     pub(crate) vitals: Arc<Vitals>,
     idle: RefCell<Vec<Box<Http1>>>,
@@ -61,11 +63,18 @@ const IDLE_MAX: usize = 32;
 const IDLE_FOR: Duration = Duration::from_secs(50);
 
 impl Upstream {
-    pub(crate) fn new(of: PortKey, addr: SocketAddr, series: Arc<Series>, vitals: Arc<Vitals>) -> Upstream {
+    pub(crate) fn new(
+        of: PortKey,
+        addr: SocketAddr,
+        series: Arc<Series>,
+        port: Arc<SharedPort>,
+        vitals: Arc<Vitals>,
+    ) -> Upstream {
         Upstream {
             of,
             addr,
             series,
+            port,
             vitals,
             idle: RefCell::default(),
             shared: RefCell::default(),

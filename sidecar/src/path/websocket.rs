@@ -60,6 +60,7 @@ pub(crate) async fn exchange(
     for name in [header::SEC_WEBSOCKET_ACCEPT, header::CONTENT_LENGTH] {
         head.headers.remove(name);
     }
+    account.connected();
     account.answered(head.status.as_u16());
     let mesh = mesh.clone();
     tokio::task::spawn_local(async move {

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
-use hyper::{HeaderMap, Request, Response};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, Response};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
@@ -18,6 +19,8 @@ use super::world::World;
 pub(crate) enum Does {
     /// Reads it all, says `ok`, and `grpc-status: 0` in the trailers.
     Answer,
+    /// The same with another `grpc-status`, and nothing else.
+    Fail(&'static str),
     /// Says that it did not look at it (REFUSED_STREAM).
     Refuse,
     /// Answers when the others have come.
@@ -37,6 +40,7 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
             match does(talk.number, stream) {
                 Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
                 Does::Answer => drop(tokio::spawn(answer(request, respond, talk.keeper(), None))),
+                Does::Fail(status) => drop(tokio::spawn(fail(request, respond, talk.keeper(), status))),
                 Does::Meet(others) => {
                     drop(tokio::spawn(answer(request, respond, talk.keeper(), Some(others))))
                 }
@@ -52,6 +56,35 @@ async fn answer(
     keep: impl Fn(Message),
     others: Option<Arc<Barrier>>,
 ) {
+    take(request, keep).await;
+    if let Some(others) = others {
+        others.wait().await;
+    }
+    let sent = respond.send_response(Response::new(()), false).and_then(|mut stream| {
+        stream.send_data(Bytes::from_static(b"ok"), false)?;
+        stream.send_trailers(status("0"))
+    });
+    sent.expect("the sidecar waits for its answer");
+}
+
+async fn fail(
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    keep: impl Fn(Message),
+    grpc_status: &'static str,
+) {
+    take(request, keep).await;
+    let head = respond.send_response(Response::new(()), false);
+    head.and_then(|mut stream| stream.send_trailers(status(grpc_status)))
+        .expect("the sidecar waits for its answer");
+}
+
+fn status(grpc_status: &'static str) -> HeaderMap {
+    let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static(grpc_status));
+    HeaderMap::from_iter([status])
+}
+
+async fn take(request: Request<RecvStream>, keep: impl Fn(Message)) {
     let (head, body) = request.into_parts();
     let headers = head
         .headers
@@ -60,16 +93,6 @@ async fn answer(
     let start = format!("{} {}", head.method, head.uri);
     let (body, _) = read(body).await;
     keep(Message { start, headers: headers.collect(), body, ..Message::default() });
-    if let Some(others) = others {
-        others.wait().await;
-    }
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", "0".parse().expect("a header value"));
-    let sent = respond.send_response(Response::new(()), false).and_then(|mut stream| {
-        stream.send_data(Bytes::from_static(b"ok"), false)?;
-        stream.send_trailers(trailers)
-    });
-    sent.expect("the sidecar waits for its answer");
 }
 
 /// Takes a stream, and says that it will take none (RFC 9113 §6.8): at first without a number, as one does before the last one is

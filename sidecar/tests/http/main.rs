@@ -13,6 +13,7 @@ mod attempts;
 mod budget;
 mod forwarding;
 mod framing;
+mod health;
 mod limits;
 mod replay;
 mod responses;

@@ -24,7 +24,19 @@ impl World {
 
     /// `web` says that it speaks `app_protocol`, and is served at `addresses`.
     pub(crate) fn at(app_protocol: &str, addresses: &[SocketAddr], arguments: &[&str]) -> World {
-        let mut documents = vec![service("web", &["10.96.0.10"], PORT, app_protocol)];
+        World::asking("", app_protocol, addresses, arguments)
+    }
+
+    /// The same with `annotations`, as YAML has them between braces.
+    pub(crate) fn asking(
+        annotations: &str,
+        app_protocol: &str,
+        addresses: &[SocketAddr],
+        arguments: &[&str],
+    ) -> World {
+        let asking = format!("name: web, annotations: {{ {annotations} }}");
+        let web = service("web", &["10.96.0.10"], PORT, app_protocol).replacen("name: web", &asking, 1);
+        let mut documents = vec![web];
         documents.extend(addresses.iter().enumerate().map(|(index, address)| slice(index, *address)));
         World::over(&documents, arguments)
     }
@@ -76,6 +88,11 @@ impl World {
     /// The values in `/metrics` of the samples that begin so.
     pub(crate) fn measured(&self, sample: &str) -> Vec<u64> {
         self.sidecar.measured(sample)
+    }
+
+    /// What the admin server answers at `path`.
+    pub(crate) fn admin(&self, path: &str) -> String {
+        self.sidecar.admin(path)
     }
 
     /// Waits until as many records are written as there are `codes`; `-` is success.

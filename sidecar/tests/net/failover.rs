@@ -5,14 +5,17 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::*;
-use crate::web::{VIP, nginx, three_nginx, web};
+use crate::web::{VIP, documents, nginx, three_nginx, web};
 
 #[test]
 fn only_requests_that_a_killed_endpoint_had_fail() {
     isolated(|| {
         let pod = Pod::here();
         let [_a, mut b, _c] = three_nginx(&pod);
-        let sidecar = Sidecar::start(web("http", 3), VIP);
+        // After 20 s of failures the longest penalty would still keep it out for a while.
+        let asking = "name: web, annotations: { svcmesh.dev/eject: \"max=2s\" }";
+        let manifests = Manifests::of(&[documents("http", 1..=3).replacen("name: web", asking, 1)]);
+        let sidecar = Sidecar::start(manifests, VIP);
         let (load, killed_at) = thread::scope(|scope| {
             let load = scope.spawn(|| wrk("http://127.66.0.1/", 64, Duration::from_secs(20)));
             until("the endpoint is under load", || (b.requests() > 1000).then_some(()));

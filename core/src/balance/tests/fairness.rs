@@ -11,7 +11,7 @@ fn sequence(balancer: &mut Balancer, members: &[Member], count: usize) -> Vec<u6
 fn pick_of_client(balancer: &mut Balancer, members: &[Member], client: u32, tried: &Tried) -> Option<u64> {
     balancer.meet(members);
     let client = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + client));
-    let ask = Ask { caller: Caller { client, ..CALLER }, tried };
+    let ask = Ask { caller: Caller { client, ..CALLER }, tried, replayable: true };
     balancer.pick(members, &ask, Now::default(), 0).map(|index| members[index].id.0)
 }
 

@@ -129,7 +129,7 @@ fn check(policy: Policy, history: &[(Vec<Event>, Question)]) {
             known = changed;
         }
         balancer.meet(&members);
-        let ask = Ask { caller: question.caller, tried: &world.tried(&question.failed) };
+        let ask = Ask { caller: question.caller, tried: &world.tried(&question.failed), replayable: true };
         let picked = balancer.pick(&members, &ask, Now::default(), question.draw);
         assert_eq!(picked, model.pick(&seen, question.caller, question.draw), "{policy:?}: {seen:?}");
         if let (Some(picked), true) = (picked, question.begins) {

@@ -21,11 +21,11 @@ fn member(last_octet: u8, weight: u16) -> Member {
     }
 }
 
-fn group(last_octets: impl IntoIterator<Item = u8>) -> Vec<Member> {
+pub(super) fn group(last_octets: impl IntoIterator<Item = u8>) -> Vec<Member> {
     last_octets.into_iter().map(|last_octet| member(last_octet, 1)).collect()
 }
 
-const CALLER: Caller = Caller {
+pub(super) const CALLER: Caller = Caller {
     client: IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1)),
     destination: IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)),
 };
@@ -33,7 +33,7 @@ const CALLER: Caller = Caller {
 /// Asks once, for a caller that has failed on `tried`.
 fn pick<'a>(balancer: &mut Balancer, members: &'a [Member], tried: &Tried, draw: u64) -> Option<&'a Member> {
     balancer.meet(members);
-    let ask = Ask { caller: CALLER, tried };
+    let ask = Ask { caller: CALLER, tried, replayable: true };
     balancer.pick(members, &ask, Now::default(), draw).map(|index| &members[index])
 }
 
@@ -52,7 +52,7 @@ fn counts(
 }
 
 /// Numbers spread evenly over `u64`: multiples of 2^64 divided by the golden ratio.
-fn even_draws(count: u64) -> impl Iterator<Item = u64> {
+pub(super) fn even_draws(count: u64) -> impl Iterator<Item = u64> {
     (0..count).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 

@@ -1,0 +1,172 @@
+//! The choice itself: the policy's, among those that are well.
+
+use super::{Ask, Balancer, Member};
+use crate::time::Now;
+use crate::vitals::{PortVitals, Probe};
+
+/// Who gets the next connection or request.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Choice {
+    /// Among the members.
+    pub index: usize,
+    /// This one shall find out whether an ejected endpoint is well again.
+    pub probe: Option<Probe>,
+}
+
+/// Whom the policy may choose, beside what [`Ask::admits`] says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Care {
+    /// Anybody: nobody is out, or everybody else has been tried.
+    None,
+    /// Those that are not out.
+    Out,
+}
+
+impl Care {
+    pub(super) fn admits(self, member: &Member) -> bool {
+        match self {
+            Care::None => true,
+            Care::Out => !member.vitals.is_out(),
+        }
+    }
+}
+
+impl Balancer {
+    /// The member to use next, or `None` when there is none left to try, or no attempt.
+    ///
+    /// As [`Balancer::pick`], but that whoever is out is passed over. Who is due for a probe gets it, whatever the policy: `p2c` would not
+    /// go there, and a hash never does. Where all that are not out have been tried, or all are out, the others are used: an endpoint that
+    /// probably fails is better than an answer that certainly does.
+    pub fn choose(
+        &mut self,
+        members: &[Member],
+        ask: &Ask<'_>,
+        port: &PortVitals,
+        now: Now,
+        draw: u64,
+    ) -> Option<Choice> {
+        if port.is_quiet() {
+            return self.pick(members, ask, now, draw).map(Choice::of);
+        }
+        if let Some(probe) = probe(members, ask, port, now) {
+            return Some(probe);
+        }
+        let well = self.pick_with(Care::Out, members, ask, now, draw);
+        well.or_else(|| self.pick(members, ask, now, draw)).map(Choice::of)
+    }
+}
+
+impl Choice {
+    fn of(index: usize) -> Choice {
+        Choice { index, probe: None }
+    }
+}
+
+/// The first member that is due for a probe which this request may be.
+fn probe(members: &[Member], ask: &Ask<'_>, port: &PortVitals, now: Now) -> Option<Choice> {
+    if !port.is_time_to_look(now) || ask.tried.is_full() {
+        return None;
+    }
+    let mut soonest_ms = u64::MAX;
+    for (index, member) in members.iter().enumerate() {
+        let ejector = &member.vitals.ejector;
+        if ask.admits(member)
+            && let Some(probe) = ejector.claim_probe(ask.replayable, port, now)
+        {
+            return Some(Choice { index, probe: Some(probe) });
+        }
+        soonest_ms = soonest_ms.min(ejector.due_ms());
+    }
+    port.looked(soonest_ms, now);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::time::Duration;
+
+    use super::super::tests::{CALLER, even_draws, group};
+    use super::super::{Policy, Tried};
+    use super::*;
+    use crate::vitals::EjectPolicy;
+
+    /// Four members, two of which have failed at the very beginning.
+    fn half_out() -> (PortVitals, Vec<Member>) {
+        let (port, members) = (PortVitals::default(), group([1, 2, 3, 4]));
+        let now = Now::default();
+        port.follow(Some(EjectPolicy::default()), members.iter().map(|member| &*member.vitals), now);
+        for member in &members[..2] {
+            (0..5).for_each(|_| {
+                let _ = member.vitals.ejector.failed(now, &port, now, 0);
+            });
+        }
+        assert_eq!(port.ejected(), 2);
+        (port, members)
+    }
+
+    fn choose(
+        balancer: &mut Balancer,
+        (port, members): &(PortVitals, Vec<Member>),
+        tried: &[usize],
+        (now_ms, draw): (u64, u64),
+    ) -> Option<(usize, bool)> {
+        balancer.meet(members);
+        let mut failed = Tried::NONE;
+        tried.iter().for_each(|index| failed.insert(members[*index].id));
+        let ask = Ask { caller: CALLER, tried: &failed, replayable: true };
+        let choice = balancer.choose(members, &ask, port, Now(Duration::from_millis(now_ms)), draw)?;
+        Some((choice.index, choice.probe.is_some()))
+    }
+
+    #[test]
+    fn no_policy_chooses_who_is_out() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = (half_out(), Balancer::new(policy));
+            for draw in even_draws(50) {
+                let (index, probe) = choose(&mut balancer, &world, &[], (0, draw)).unwrap();
+                assert!(index >= 2 && !probe, "{policy:?} chose {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_out_is_used_when_nobody_else_is_left() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = (half_out(), Balancer::new(policy));
+            let choice = choose(&mut balancer, &world, &[2, 3], (0, 7));
+            assert!(matches!(choice, Some((0 | 1, false))), "{policy:?} {choice:?}");
+            assert_eq!(choose(&mut balancer, &world, &[0, 1, 2, 3], (0, 7)), None, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_due_gets_one_request_whatever_the_policy() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = (half_out(), Balancer::new(policy));
+            let mut choices =
+                even_draws(4).map(|draw| choose(&mut balancer, &world, &[], (1_000, draw)).unwrap());
+            assert_eq!(choices.next(), Some((0, true)), "{policy:?}");
+            assert_eq!(choices.next(), Some((1, true)), "{policy:?}");
+            assert!(choices.all(|(index, probe)| index >= 2 && !probe), "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_no_probe_where_it_has_failed_before() {
+        let (world, mut balancer) = (half_out(), Balancer::new(Policy::RoundRobin));
+        assert_eq!(choose(&mut balancer, &world, &[0], (1_000, 0)), Some((1, true)));
+        assert_eq!(choose(&mut balancer, &world, &[], (1_000, 0)), Some((0, true)));
+    }
+
+    #[test]
+    fn an_ejection_that_a_look_missed_is_found_soon() {
+        let (world, mut balancer) = (half_out(), Balancer::new(Policy::RoundRobin));
+        world.0.looked(u64::MAX, Now::default()); // as if another worker had looked as they were ejected
+        let due = (0..2_000).find(|ms| choose(&mut balancer, &world, &[], (*ms, 0)).unwrap().1);
+        assert!(due.is_some_and(|ms| (1_000..=1_000 + LATE_MS_MAX).contains(&ms)), "{due:?}");
+    }
+
+    const LATE_MS_MAX: u64 = 100;
+}

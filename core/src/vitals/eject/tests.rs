@@ -1,0 +1,182 @@
+use std::vec::Vec;
+
+use super::super::Vitals;
+use super::*;
+
+mod history;
+
+const POLICY: EjectPolicy =
+    EjectPolicy { consecutive: 3, base: Duration::from_millis(1_000), max: Duration::from_millis(6_000) };
+
+fn at(ms: u64) -> Now {
+    Now(Duration::from_millis(ms))
+}
+
+/// A port with `count` members, of which nobody is out.
+fn port(count: usize, policy: EjectPolicy) -> (PortVitals, Vec<Vitals>) {
+    let (port, members) = (PortVitals::default(), (0..count).map(|_| Vitals::default()).collect::<Vec<_>>());
+    port.follow(Some(policy), members.iter(), at(0));
+    (port, members)
+}
+
+fn fail(vitals: &Vitals, port: &PortVitals, times: u32, now: Now) -> Option<Change> {
+    (0..times).filter_map(|_| vitals.ejector.failed(now, port, now, 0)).last()
+}
+
+#[test]
+fn never_more_than_half_are_out() {
+    for (members, expected) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (100, 50)] {
+        let (port, vitals) = port(members, POLICY);
+        for vitals in &vitals {
+            fail(vitals, &port, 30, at(0));
+        }
+        assert_eq!(vitals.iter().filter(|vitals| vitals.is_out()).count(), expected, "of {members}");
+        assert_eq!(port.ejected(), expected);
+    }
+}
+
+#[test]
+fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
+    let (port, vitals) = port(2, POLICY);
+    assert_eq!(fail(&vitals[0], &port, 2, at(0)), None);
+    vitals[0].ejector.succeeded(&port, at(0));
+    assert_eq!(fail(&vitals[0], &port, 2, at(0)), None);
+    let penalty = POLICY.base;
+    assert_eq!(
+        fail(&vitals[0], &port, 1, at(0)),
+        Some(Change::Ejected { reason: Reason::Consecutive, penalty })
+    );
+    assert_eq!(port.ejections(), [1, 0]);
+}
+
+#[test]
+fn an_endpoint_that_fails_every_second_request_is_found_by_its_rate() {
+    let (port, vitals) = port(2, POLICY);
+    let mut changes = (0..100).filter_map(|n| {
+        vitals[0].ejector.succeeded(&port, at(n * 50));
+        vitals[0].ejector.failed(at(0), &port, at(n * 50), 0)
+    });
+    let penalty = POLICY.base;
+    assert_eq!(changes.next(), Some(Change::Ejected { reason: Reason::SuccessRate, penalty }));
+    assert_eq!(changes.next(), None, "it is out");
+}
+
+#[test]
+fn nobody_is_ejected_where_nobody_asks_for_it() {
+    let (port, vitals) = port(2, POLICY);
+    fail(&vitals[0], &port, 3, at(0));
+    port.follow(None, vitals.iter(), at(0));
+    assert!(!vitals[0].is_out() && port.is_quiet(), "and who was ejected is not any more");
+    assert_eq!(fail(&vitals[0], &port, 30, at(0)), None);
+}
+
+#[test]
+fn a_penalty_is_up_to_a_quarter_less_and_never_above_the_longest() {
+    let penalties = |draw| [1, 2, 3, 4, 40, 255].map(|strikes| POLICY.penalty_ms(strikes, draw));
+    assert_eq!(penalties(0), [1_000, 2_000, 4_000, 6_000, 6_000, 6_000]);
+    assert_eq!(penalties(u64::MAX), [751, 1_501, 3_001, 4_501, 4_501, 4_501]);
+    assert_eq!(penalties(1 << 63), [875, 1_750, 3_500, 5_250, 5_250, 5_250]);
+}
+
+#[test]
+fn a_failure_of_before_the_return_is_not_held_against_an_endpoint() {
+    let (port, vitals) = port(2, POLICY);
+    fail(&vitals[0], &port, 3, at(100));
+    let probe = vitals[0].ejector.claim_probe(true, &port, at(1_100)).unwrap();
+    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(1_200)), Some(Change::Returned));
+    for _ in 0..30 {
+        assert_eq!(vitals[0].ejector.failed(at(1_199), &port, at(1_300), 0), None);
+    }
+    assert!(fail(&vitals[0], &port, 3, at(1_300)).is_some());
+}
+
+#[test]
+fn one_request_is_the_probe_and_a_post_only_when_nothing_better_came() {
+    let (port, vitals) = port(2, POLICY);
+    fail(&vitals[0], &port, 3, at(0));
+    let claim = |replayable, ms| vitals[0].ejector.claim_probe(replayable, &port, at(ms));
+    assert_eq!(claim(true, 999), None);
+    assert_eq!(claim(false, 1_999), None);
+    assert!(claim(false, 2_000).is_some());
+    assert_eq!(claim(true, 2_000 + PROBE_PATIENCE_MS - 1), None, "there is one under way");
+    assert!(claim(true, 2_000 + PROBE_PATIENCE_MS).is_some(), "that one has been given up");
+}
+
+#[test]
+fn a_probe_that_was_given_up_changes_nothing() {
+    let (port, vitals) = port(2, POLICY);
+    fail(&vitals[0], &port, 3, at(0));
+    let late = vitals[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
+    let probe = vitals[0].ejector.claim_probe(true, &port, at(20_000)).unwrap();
+    assert_eq!(vitals[0].ejector.probe_succeeded(late, &port, at(20_001)), None);
+    assert!(vitals[0].is_out());
+    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(20_002)), Some(Change::Returned));
+    assert_eq!(port.ejected(), 0);
+}
+
+#[test]
+fn a_port_that_shrinks_takes_back_whoever_is_due_soonest() {
+    let (port, vitals) = port(4, POLICY);
+    fail(&vitals[0], &port, 3, at(10));
+    fail(&vitals[1], &port, 3, at(0));
+    port.follow(Some(POLICY), vitals[..3].iter(), at(20));
+    assert_eq!([0, 1].map(|index: usize| vitals[index].is_out()), [true, false]);
+    assert_eq!(port.ejected(), 1);
+}
+
+#[test]
+fn who_leaves_while_ejected_gives_its_place_back_once() {
+    let (port, vitals) = port(2, POLICY);
+    fail(&vitals[0], &port, 3, at(0));
+    let probe = vitals[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
+    vitals[0].leave(&port);
+    vitals[0].leave(&port);
+    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(1_001)), None);
+    assert_eq!((port.ejected(), port.is_quiet()), (0, true));
+    assert_eq!(fail(&vitals[0], &port, 30, at(2_000)), None, "nobody who has left is ejected");
+    assert!(vitals[0].arrive() && !vitals[0].arrive());
+    assert!(fail(&vitals[0], &port, 3, at(2_000)).is_some());
+}
+
+const MEMBERS: usize = 5;
+
+/// Threads that fail, probe and leave as fast as they can: at no moment is more than half out, and nothing is lost or counted twice.
+#[test]
+fn workers_that_race_never_eject_more_than_half() {
+    const THREADS: u64 = 4;
+    let (port, vitals) = port(MEMBERS, POLICY);
+    let clock = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (port, vitals, clock) = (&port, &vitals, &clock);
+            scope.spawn(move || race(thread, port, vitals, clock));
+        }
+    });
+    let out = vitals.iter().filter(|vitals| vitals.is_out()).count();
+    assert_eq!(port.ejected(), out);
+    vitals.iter().for_each(|vitals| vitals.leave(&port));
+    assert_eq!((port.ejected(), port.is_quiet()), (0, true));
+    assert!(port.ejections()[0] > 100, "there was something to race for: {:?}", port.ejections());
+}
+
+fn race(thread: u64, port: &PortVitals, vitals: &[Vitals], clock: &AtomicU64) {
+    for turn in 0..5_000_u64 {
+        let now = at(clock.fetch_add(1, Ordering::Relaxed));
+        let one = &vitals[(turn * 7 + thread * 3) as usize % MEMBERS];
+        match (turn + thread) % 11 {
+            0 => {
+                one.leave(port);
+                one.arrive();
+            }
+            1..=3 => {
+                if let Some(probe) = one.ejector.claim_probe(true, port, now) {
+                    one.ejector.probe_succeeded(probe, port, now);
+                }
+            }
+            _ => {
+                one.ejector.failed(now, port, now, 0);
+            }
+        }
+        assert!(port.ejected() <= MEMBERS / 2);
+    }
+}

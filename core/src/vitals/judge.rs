@@ -1,0 +1,77 @@
+//! What an endpoint's answer, or its failure, says of its health.
+
+use crate::outcome::{Failure, Side};
+
+/// What one answer says of the endpoint that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It works. That a client asked for what is not there is not its fault.
+    Well,
+    /// It does not.
+    Failing,
+    /// It works, and has too much to do.
+    Busy,
+}
+
+impl Health {
+    /// By an HTTP status. `501` and `505` (RFC 9110 §15.6.2, §15.6.6) tell of the request, `429` (RFC 6585 §4) of how many there are.
+    pub fn of_status(status: u16) -> Health {
+        match status {
+            429 => Health::Busy,
+            501 | 505 => Health::Well,
+            500..=599 => Health::Failing,
+            _ => Health::Well,
+        }
+    }
+
+    /// By the value of `grpc-status`, in headers or in trailers. Codes are those of gRPC's `statuscodes.md`; the ones that
+    /// applications use for what a caller did wrong are not held against the endpoint.
+    pub fn of_grpc_status(value: &[u8]) -> Health {
+        match value {
+            b"2" | b"4" | b"13" | b"14" | b"15" => Health::Failing, // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS
+            b"8" => Health::Busy,                                   // RESOURCE_EXHAUSTED
+            _ => Health::Well,
+        }
+    }
+}
+
+/// Whether a failure is held against the endpoint that was tried. A stale connection is not: only the connection was old.
+pub fn is_held_against(failure: Failure) -> bool {
+    failure.verdict().side == Side::Upstream && failure != Failure::Unprocessed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_errors_count_but_for_what_the_request_asked_too_much() {
+        let failing = (100..=999).filter(|status| Health::of_status(*status) == Health::Failing);
+        assert!(failing.eq((500..=599).filter(|status| ![501, 505].contains(status))));
+        assert_eq!(Health::of_status(429), Health::Busy);
+    }
+
+    #[test]
+    fn of_grpcs_codes_five_count() {
+        let code = |code: u32| Health::of_grpc_status(code.to_string().as_bytes());
+        let failing: Vec<u32> = (0..=20).filter(|number| code(*number) == Health::Failing).collect();
+        assert_eq!(failing, [2, 4, 13, 14, 15]);
+        assert_eq!((code(8), code(16)), (Health::Busy, Health::Well));
+        assert_eq!(Health::of_grpc_status(b"014"), Health::Well, "no code is written so");
+    }
+
+    #[test]
+    fn neither_a_client_that_left_nor_a_stale_connection_is_held_against_an_endpoint() {
+        let counted = |failure: &Failure| is_held_against(*failure);
+        assert!(
+            [Failure::ConnectRefused, Failure::Reset, Failure::ResponseTimeout, Failure::Truncated]
+                .iter()
+                .all(counted)
+        );
+        assert!(
+            ![Failure::ClientGone, Failure::Unprocessed, Failure::NoEndpoints, Failure::Ended]
+                .iter()
+                .any(counted)
+        );
+    }
+}

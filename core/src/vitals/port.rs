@@ -1,0 +1,135 @@
+//! What all workers know of the endpoints of one Service port together.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::time::Duration;
+
+use super::Vitals;
+use super::eject::{EjectPolicy, Reason, millis};
+use crate::time::Now;
+
+/// How many are ejected and how many may be, and what the Service asks for: for as long as the port is there.
+#[derive(Debug, Default)]
+pub struct PortVitals {
+    /// Upper half: how many may be ejected at a time. Lower half: how many are. One word, so that no two workers take the last place.
+    room: AtomicU64,
+    /// How many are out, ejected or by an active check: 0 spares every pick a second look.
+    out: AtomicU32,
+    /// Before this time (ms) nobody is due for a probe that was not due already.
+    look_ms: AtomicU64,
+    /// [`EjectPolicy`] in pieces; `consecutive` 0 ejects nobody.
+    consecutive: AtomicU32,
+    base_ms: AtomicU32,
+    max_ms: AtomicU32,
+    ejections: [AtomicU64; Reason::ALL.len()],
+}
+
+impl PortVitals {
+    /// Takes note of what the Service asks for and of how many members there are to choose from, by `members`: those that get new
+    /// traffic. At most half of them stay ejected, and none where nobody is to be ejected.
+    pub fn follow<'a, M>(&self, policy: Option<EjectPolicy>, members: M, now: Now)
+    where
+        M: Iterator<Item = &'a Vitals> + Clone,
+    {
+        self.base_ms.store(policy.map_or(0, |policy| millis_u32(policy.base)), Ordering::Relaxed);
+        self.max_ms.store(policy.map_or(0, |policy| millis_u32(policy.max)), Ordering::Relaxed);
+        self.consecutive.store(policy.map_or(0, |policy| policy.consecutive.max(1)), Ordering::Relaxed);
+        let limit = policy.map_or(0, |_| members.clone().count() as u64 / 2);
+        let limited = |room| Some(limit << ROOM_SHIFT | room & EJECTED);
+        let _ = self.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, limited);
+        while self.has_surplus() {
+            let ejected = members.clone().filter(|vitals| vitals.ejector.is_ejected());
+            let Some(soonest) = ejected.min_by_key(|vitals| vitals.ejector.due_ms()) else { break };
+            soonest.ejector.pardon(self, now);
+        }
+    }
+
+    /// What the Service asks for; `None` ejects nobody.
+    pub(super) fn policy(&self) -> Option<EjectPolicy> {
+        let consecutive = self.consecutive.load(Ordering::Relaxed);
+        let duration = |ms: &AtomicU32| Duration::from_millis(ms.load(Ordering::Relaxed).into());
+        (consecutive > 0).then(|| EjectPolicy {
+            consecutive,
+            base: duration(&self.base_ms),
+            max: duration(&self.max_ms),
+        })
+    }
+
+    /// Whether anybody is to be ejected.
+    pub(super) fn ejects(&self) -> bool {
+        self.consecutive.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether all members may be used as the policy likes.
+    pub fn is_quiet(&self) -> bool {
+        self.out.load(Ordering::Relaxed) == 0
+    }
+
+    /// How many are ejected, or about to be.
+    pub fn ejected(&self) -> usize {
+        (self.room.load(Ordering::Acquire) & EJECTED) as usize
+    }
+
+    /// How often that has happened, for each [`Reason::ALL`].
+    pub fn ejections(&self) -> [u64; Reason::ALL.len()] {
+        core::array::from_fn(|index| self.ejections[index].load(Ordering::Relaxed))
+    }
+
+    pub(super) fn count(&self, reason: Reason) {
+        self.ejections[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes one of the places of the ejected; false when half of the members have one. Who took it gives it back, once.
+    pub(super) fn take_place(&self) -> bool {
+        let taken = |room: u64| (room & EJECTED < room >> ROOM_SHIFT).then_some(room + 1);
+        let took = self.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok();
+        if took {
+            self.goes_out();
+        }
+        took
+    }
+
+    pub(super) fn give_place_back(&self) {
+        self.comes_in();
+        self.room.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn goes_out(&self) {
+        self.out.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn comes_in(&self) {
+        self.out.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn has_surplus(&self) -> bool {
+        let room = self.room.load(Ordering::Acquire);
+        room & EJECTED > room >> ROOM_SHIFT
+    }
+
+    /// Whether somebody may be due for a probe.
+    pub(crate) fn is_time_to_look(&self, now: Now) -> bool {
+        self.look_ms.load(Ordering::Relaxed) <= millis(now.0)
+    }
+
+    /// Nobody is due before `due_ms`, as far as one look at them can tell: an ejection at the same moment may have been missed, so the
+    /// next look comes soon whatever it found.
+    pub(crate) fn looked(&self, due_ms: u64, now: Now) {
+        self.look_ms.store(due_ms.min(millis(now.0) + LOOK_AGAIN_MS), Ordering::Relaxed);
+    }
+
+    /// Somebody is due at that time.
+    pub(super) fn look_at(&self, due_ms: u64) {
+        self.look_ms.fetch_min(due_ms, Ordering::Relaxed);
+    }
+}
+
+/// While somebody is out, one pick in this time looks at all members: of 1,000 members, 10 µs in each 100 ms.
+const LOOK_AGAIN_MS: u64 = 100;
+
+const ROOM_SHIFT: u32 = 32;
+const EJECTED: u64 = (1 << ROOM_SHIFT) - 1;
+
+/// 2^32 ms are 49 days.
+fn millis_u32(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
