@@ -9,8 +9,10 @@ fn every_path_that_a_document_names_exists() {
     let mut checked = 0;
     for document in documents(root) {
         let text = fs::read_to_string(&document).unwrap();
+        let folder = document.parent().unwrap();
         for path in paths(&text) {
-            assert!(root.join(path).exists(), "{}: `{path}` does not exist", document.display());
+            let exists = root.join(path).exists() || folder.join(path).exists();
+            assert!(exists, "{}: `{path}` does not exist", document.display());
             checked += 1;
         }
     }
@@ -24,9 +26,10 @@ fn paths_are_told_from_other_words() {
     assert_eq!(paths(text), ["LICENSE", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
 }
 
-/// The documents at the top of the repository.
+/// The documents at the top of the repository, and in `docs`.
 fn documents(root: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root).expect("the sources are readable").flatten().map(|entry| entry.path());
+    let files = |folder| fs::read_dir(folder).expect("the sources are readable").flatten();
+    let entries = files(root.into()).chain(files(root.join("docs"))).map(|entry| entry.path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 

@@ -152,6 +152,52 @@ fn a_check_by_tls_is_made_without_it_and_a_warning_says_so() {
     assert_eq!(warnings(json!({"svcmesh.dev/health-check": "tcp"})), [""; 0]);
 }
 
+/// Key and example of each row about an annotation.
+fn documented() -> Vec<(String, String)> {
+    let rows = include_str!("../../../docs/services.md").lines().filter(|line| line.starts_with("| `"));
+    let cell = |cell: &str| cell.trim().trim_matches('`').replace('\0', "|");
+    let row = |row: &str| {
+        let row = row.replace("\\|", "\0").replace('…', "service.beta.kubernetes.io/aws-load-balancer-");
+        let cells: Vec<String> = row.split('|').map(cell).collect();
+        (cells[1].clone(), cells[4].clone())
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_page_about_services_has_each_annotation_with_an_example_that_is_admitted() {
+    use svc_proto::names::annotation;
+    let documented = documented();
+    for (key, example) in &documented {
+        let metadata = json!({"name": "web", "annotations": {key.as_str(): example}});
+        let unasked = service(json!({"metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}}));
+        let asked = service(json!({"metadata": metadata, "spec": {"ports": [{"port": 80}]}}));
+        let counts = asked.handling != unasked.handling || COUNTS_WITH_OTHERS.contains(&key.as_str());
+        assert!(asked.annotations.contains_key(key.as_str()) && counts, "{key}: {example}");
+    }
+    let has_row = |key: &&str| documented.iter().any(|(documented, _)| documented == key);
+    let rowless: Vec<&str> = annotation::ON_SERVICES
+        .into_iter()
+        .chain(annotation::aws::ON_SERVICES)
+        .filter(|key| !has_row(key))
+        .collect();
+    assert_eq!(rowless, NOT_ACTED_ON);
+}
+
+/// Weights are read with the endpoints; the draining timeout needs to be enabled.
+const COUNTS_WITH_OTHERS: [&str; 2] =
+    ["svcmesh.dev/weights", "service.beta.kubernetes.io/aws-load-balancer-connection-draining-timeout"];
+
+/// What the page says of them is that they do nothing yet.
+const NOT_ACTED_ON: [&str; 6] = [
+    "svcmesh.dev/data-path",
+    "svcmesh.dev/proxy-protocol",
+    "svcmesh.dev/tls",
+    "svcmesh.dev/tls-ca",
+    "svcmesh.dev/rewrite-location",
+    "svcmesh.dev/allow-local-external-name",
+];
+
 #[test]
 fn a_chosen_cluster_ip_lies_in_the_range_of_its_family() {
     let object =
