@@ -1,5 +1,6 @@
 //! Addresses and names with their roles, so that a function that asks for one cannot be handed another.
 
+use alloc::format;
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
@@ -35,6 +36,11 @@ impl ServiceName {
     /// Names the Service `name` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> ServiceName {
         ServiceName { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The name as labels of metrics have it: empty for a host that clients chose and only DNS knows, since labels are closed sets.
+    pub fn label(&self) -> Arc<str> {
+        if self.namespace.is_empty() { Arc::default() } else { format!("{self}").into() }
     }
 }
 

@@ -19,6 +19,18 @@ pub enum Failure {
     NoEndpoints,
     /// The Service exists and has no such port, or the port is not TCP.
     NoSuchPort,
+    /// DNS denies the name: it does not exist, or has no address.
+    NameDenied,
+    /// DNS gave no answer to the name in time, and never has before.
+    NameTimeout,
+    /// DNS could not say what the name is (SERVFAIL, REFUSED), and never has before.
+    NameFailed,
+    /// Names lead to each other in a circle: those of DNS, or external names of Services.
+    NameLoop,
+    /// An external name is an IPv4 address in disguise (S-26).
+    NameIsAddress,
+    /// The name leads only to addresses of this pod, its node or its cloud.
+    NameProhibited,
     /// `--max-connections` are open.
     TooManyConnections,
     /// The destination is one of our own listeners.
@@ -97,6 +109,12 @@ impl Failure {
             Failure::UnknownDestination => (Mesh, 502, Never, "MD", "destination_not_found"),
             Failure::NoEndpoints => (Mesh, 503, Never, "MN", "destination_unavailable"),
             Failure::NoSuchPort => (Mesh, 502, Never, "MP", "destination_not_found"),
+            Failure::NameDenied => (Mesh, 502, Never, "MX", "dns_error"),
+            Failure::NameTimeout => (Mesh, 504, Never, "MT", "dns_timeout"),
+            Failure::NameFailed => (Mesh, 502, Never, "MF", "dns_error"),
+            Failure::NameLoop => (Mesh, 502, Never, "MC", "dns_error"),
+            Failure::NameIsAddress => (Mesh, 502, Never, "MA", "destination_ip_prohibited"),
+            Failure::NameProhibited => (Mesh, 502, Never, "MR", "destination_ip_prohibited"),
             Failure::TooManyConnections => (Mesh, 503, Never, "ML", "connection_limit_reached"),
             Failure::Loop => (Mesh, 502, Never, "MO", "proxy_loop_detected"),
             Failure::Ended => (Mesh, 503, Never, "ME", "connection_terminated"),
@@ -118,7 +136,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 19] = [
+    pub const ALL: [Failure; 25] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -127,6 +145,12 @@ impl Failure {
         Failure::UnknownDestination,
         Failure::NoEndpoints,
         Failure::NoSuchPort,
+        Failure::NameDenied,
+        Failure::NameTimeout,
+        Failure::NameFailed,
+        Failure::NameLoop,
+        Failure::NameIsAddress,
+        Failure::NameProhibited,
         Failure::TooManyConnections,
         Failure::Loop,
         Failure::Ended,
@@ -152,6 +176,12 @@ impl fmt::Display for Failure {
             Failure::UnknownDestination => "no Service has that name or address",
             Failure::NoEndpoints => "the Service has no usable endpoint",
             Failure::NoSuchPort => "the Service has no such TCP port",
+            Failure::NameDenied => "DNS knows no such name",
+            Failure::NameTimeout => "DNS did not answer in time",
+            Failure::NameFailed => "DNS could not answer",
+            Failure::NameLoop => "the name leads back to itself",
+            Failure::NameIsAddress => "the external name is an address, not a name",
+            Failure::NameProhibited => "the name leads to an address that names must not lead to",
             Failure::TooManyConnections => "too many connections are open",
             Failure::Loop => "the destination is this proxy itself",
             Failure::Ended => "this proxy ended before it was done",

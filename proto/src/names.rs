@@ -160,6 +160,10 @@ pub mod metric {
     pub const EJECTIONS: &str = "ejections";
     /// Counter by `source` and `result`.
     pub const DISCOVERY_UPDATES: &str = "discovery_updates";
+    /// Counter by `result`.
+    pub const DNS_LOOKUPS: &str = "dns_lookups";
+    /// Counter.
+    pub const DNS_STALE_ANSWERS: &str = "dns_stale_answers";
     /// Gauge.
     pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
     /// Counter.

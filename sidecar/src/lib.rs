@@ -16,4 +16,5 @@ mod run;
 mod connection;
 mod listen;
 mod path;
+mod wanted;
 mod worker;

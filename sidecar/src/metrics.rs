@@ -35,7 +35,10 @@ pub(crate) struct Metrics {
     pub(crate) passed_through: AtomicU64,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
-    updates: [[AtomicU64; Learned::ALL.len()]; SOURCES.len()],
+    dns_lookups: [AtomicU64; LookedUp::ALL.len()],
+    /// Refreshes that failed while an earlier answer serves on.
+    pub(crate) dns_stale_answers: AtomicU64,
+    updates: [[AtomicU64; Learned::ALL.len()]; Source::ALL.len()],
     snapshot_ms: AtomicU64,
 }
 
@@ -86,6 +89,31 @@ impl Learned {
     const ALL: [Learned; 3] = [Learned::Applied, Learned::Unchanged, Learned::Refused];
 }
 
+/// What came of asking DNS for the records of one type of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookedUp {
+    Ok,
+    /// There is no such name.
+    NxDomain,
+    /// There is, and it has no such record.
+    NoData,
+    ServFail,
+    Timeout,
+    /// Anything else: refused, malformed, no way to the server.
+    Error,
+}
+
+impl LookedUp {
+    const ALL: [LookedUp; 6] = [
+        LookedUp::Ok,
+        LookedUp::NxDomain,
+        LookedUp::NoData,
+        LookedUp::ServFail,
+        LookedUp::Timeout,
+        LookedUp::Error,
+    ];
+}
+
 /// The counts of one (direction, service, endpoint).
 #[derive(Debug, Default)]
 pub(crate) struct Series {
@@ -105,8 +133,6 @@ struct Requests {
     durations: [AtomicU64; BUCKETS_MS.len() + 1],
     total_us: AtomicU64,
 }
-
-const SOURCES: [Source; 2] = [Source::Manifests, Source::Environment];
 
 const STATUS_BEGIN: usize = 100;
 const STATUS_END: usize = 600;
@@ -128,6 +154,8 @@ impl Metrics {
             detect_timeouts: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
             access_log_dropped: Arc::default(),
+            dns_lookups: Default::default(),
+            dns_stale_answers: AtomicU64::new(0),
             updates: Default::default(),
             snapshot_ms: AtomicU64::new(0),
         })
@@ -163,7 +191,12 @@ impl Metrics {
 
     /// A source has told something.
     pub(crate) fn updated(&self, source: Source, learned: Learned) {
-        self.updates[index_of(source)][learned as usize].fetch_add(1, Relaxed);
+        self.updates[source as usize][learned as usize].fetch_add(1, Relaxed);
+    }
+
+    /// DNS has been asked once.
+    pub(crate) fn looked_up(&self, result: LookedUp) {
+        self.dns_lookups[result as usize].fetch_add(1, Relaxed);
     }
 
     /// A new snapshot is in force.
@@ -214,14 +247,6 @@ impl Requests {
         let bucket = BUCKETS_MS.iter().take_while(|&&upper_ms| took_us as f64 > upper_ms * 1000.0).count();
         self.durations[bucket].fetch_add(1, Relaxed);
         self.total_us.fetch_add(took_us, Relaxed);
-    }
-}
-
-/// The place in [`SOURCES`].
-fn index_of(source: Source) -> usize {
-    match source {
-        Source::Manifests => 0,
-        Source::Environment => 1,
     }
 }
 

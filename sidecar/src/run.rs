@@ -71,11 +71,11 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let ready = Arc::new(Ready::new(config.discovery.sources.iter().copied()));
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, published) = (publisher.table(), publisher.published());
-    let mut discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone())
-        .map_err(RunError::because("cannot read the manifests"))?;
+    let shared = Arc::new(Shared::default());
+    let discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone(), &shared.wanted);
+    let mut discovery = discovery.map_err(RunError::because("cannot read the manifests"))?;
 
     let bound = bind(&config)?;
-    let shared = Arc::new(Shared::default());
     shared.bound.store(Arc::new(bound.all()));
     let (access_log, log_writer) = access_log(&config, &metrics)?.unzip();
     let stage = watch::Sender::new(Stage::Running);

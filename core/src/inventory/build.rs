@@ -6,10 +6,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use svc_proto::names::annotation;
+
 use super::addresses::Addresses;
+use super::names::{Names, Way};
 use super::{Decision, Rejections, Settings};
 use crate::address::EndpointAddr;
-use crate::endpoints::{Endpoint, EndpointIds, EndpointSet, Merge};
+use crate::discovery::answer::Record;
+use crate::discovery::local::{Permit, prohibition};
+use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
+use crate::outcome::Failure;
 use crate::service::{Port, Service};
 use crate::table::{Entry, Source, Target};
 
@@ -17,8 +23,17 @@ use crate::table::{Entry, Source, Target};
 pub(super) struct Builder<'a> {
     pub(super) settings: &'a Settings,
     pub(super) addresses: &'a Addresses,
+    pub(super) names: &'a Names,
     pub(super) ids: &'a mut EndpointIds,
     pub(super) rejections: &'a mut Rejections,
+}
+
+/// Where the endpoints are.
+pub(super) enum Endings<'a> {
+    /// There.
+    Of(&'a Way),
+    /// With another Service; `None` where that was refused its address.
+    Same(Option<&'a Arc<Entry>>),
 }
 
 impl Builder<'_> {
@@ -27,19 +42,28 @@ impl Builder<'_> {
     pub(super) fn build(
         &mut self,
         decision: &Decision<'_>,
+        endings: &Endings<'_>,
         previous: Option<&Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
         let name = &decision.service.name;
-        let cluster_ips = self.addresses.cluster_ips(decision.service)?;
+        let cluster_ips = match self.addresses.cluster_ips(decision.service) {
+            None if decision.source == Source::Dns => &[], // it serves without being recognised by them
+            cluster_ips => cluster_ips?,
+        };
         let service = with_cluster_ips(decision.service, cluster_ips);
         let service = reuse(service, previous.map(|entry| &entry.service));
         let entry = Entry {
             source: decision.source,
             loopback_vip: self.addresses.loopback_vip(name),
             skipped_ports: self.skipped_ports(&service),
-            targets: match decision.source {
-                Source::Manifests => self.targets_of_slices(&service, decision, previous),
-                Source::Environment => self.targets_of_vip(&service, previous),
+            targets: match endings {
+                Endings::Same(original) => self.targets_of_alias(&service, *original, previous),
+                Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
+                Endings::Of(Way::Nowhere(failure)) => self.targets_of_nobody(&service, *failure, previous),
+                Endings::Of(Way::Own | Way::Alias(_)) => match decision.source {
+                    Source::Manifests => self.targets_of_slices(&service, decision, previous),
+                    Source::Environment | Source::Dns => self.targets_of_vip(&service, previous),
+                },
             },
             service,
         };
@@ -63,7 +87,7 @@ impl Builder<'_> {
                 Some(known) => merge.endpoints(&port, &known.endpoints, self.ids),
                 None => merge.endpoints(&port, &EndpointSet::default(), self.ids),
             };
-            reuse(Arc::new(Target { service: Arc::clone(service), port, endpoints }), known)
+            reuse(Arc::new(Target::plain(service, port, endpoints)), known)
         };
         service.ports.iter().map(target).collect()
     }
@@ -75,10 +99,89 @@ impl Builder<'_> {
             let nobody = EndpointSet::default();
             let endpoint = |&vip: &IpAddr| {
                 let addr = EndpointAddr(SocketAddr::new(vip, port.port));
-                vip_endpoint(addr, self.ids.of(addr, known.map_or(&nobody, |target| &target.endpoints)))
+                plain_endpoint(addr, 1, self.ids.of(addr, known.map_or(&nobody, |target| &target.endpoints)))
             };
             let endpoints = EndpointSet::new(service.cluster_ips.first().map(endpoint));
-            reuse(Arc::new(Target { service: Arc::clone(service), port: port.clone(), endpoints }), known)
+            reuse(Arc::new(Target::plain(service, port.clone(), endpoints)), known)
+        };
+        service.ports.iter().map(target).collect()
+    }
+
+    /// What DNS says of the name, at each port: an address that a name must not lead to is none.
+    fn targets_of_name(
+        &mut self,
+        service: &Arc<Service>,
+        name: &Arc<str>,
+        previous: Option<&Arc<Entry>>,
+    ) -> Vec<Arc<Target>> {
+        let records = self.names.records(name).unwrap_or_default();
+        let vip = service.cluster_ips.first();
+        let own = records.iter().filter(|record| vip.is_none_or(|&vip| vip == record.address));
+        let admitted: Vec<&Record> =
+            own.filter(|record| self.admits(service, name, record.address)).collect();
+        let failure = (admitted.is_empty() && !records.is_empty()).then_some(Failure::NameProhibited);
+        let target = |port: &Port| {
+            let known = known_target(previous, port);
+            let nobody = EndpointSet::default();
+            let known_endpoints = known.map_or(&nobody, |target| &target.endpoints);
+            let endpoints = each_once(&admitted, port.port)
+                .into_iter()
+                .map(|(addr, weight)| plain_endpoint(addr, weight, self.ids.of(addr, known_endpoints)));
+            let endpoints = EndpointSet::new(endpoints);
+            let name = Some(Arc::clone(name));
+            let target = Target { name, failure, ..Target::plain(service, port.clone(), endpoints) };
+            reuse(Arc::new(target), known)
+        };
+        service.ports.iter().map(target).collect()
+    }
+
+    fn admits(&mut self, service: &Service, name: &str, address: IpAddr) -> bool {
+        let allowed = service.annotations.get(annotation::ALLOW_LOCAL_EXTERNAL_NAME);
+        let permit = Permit {
+            loopback: self.settings.allow_loopback_endpoints,
+            local: allowed.is_some_and(|value| **value == *"true"),
+        };
+        let prohibited = prohibition(address, permit);
+        if let Some(what) = prohibited {
+            self.rejections.add_service(&service.name, format!("name {name:?} leads to {address}, {what}"));
+        }
+        prohibited.is_none()
+    }
+
+    /// The endpoints of the Service that this one is another name of, under identities of their own.
+    fn targets_of_alias(
+        &mut self,
+        service: &Arc<Service>,
+        original: Option<&Arc<Entry>>,
+        previous: Option<&Arc<Entry>>,
+    ) -> Vec<Arc<Target>> {
+        let target = |port: &Port| {
+            let known = known_target(previous, port);
+            let nobody = EndpointSet::default();
+            let known_endpoints = known.map_or(&nobody, |target| &target.endpoints);
+            let original = original.and_then(|entry| entry.target(port.transport, port.port));
+            let endpoints = original.into_iter().flat_map(|target| target.endpoints.all());
+            let endpoints = EndpointSet::new(endpoints.map(|endpoint| Endpoint {
+                id: self.ids.of(endpoint.addr, known_endpoints),
+                ..endpoint.clone()
+            }));
+            reuse(Arc::new(Target::plain(service, port.clone(), endpoints)), known)
+        };
+        service.ports.iter().map(target).collect()
+    }
+
+    fn targets_of_nobody(
+        &mut self,
+        service: &Arc<Service>,
+        failure: Failure,
+        previous: Option<&Arc<Entry>>,
+    ) -> Vec<Arc<Target>> {
+        if let Some(name) = &service.external_name {
+            self.rejections.add_service(&service.name, format!("external name {name:?}: {failure}"));
+        }
+        let target = |port: &Port| {
+            let nobody = Target::plain(service, port.clone(), EndpointSet::default());
+            reuse(Arc::new(Target { failure: Some(failure), ..nobody }), known_target(previous, port))
         };
         service.ports.iter().map(target).collect()
     }
@@ -130,17 +233,20 @@ fn known_target<'a>(previous: Option<&'a Arc<Entry>>, port: &Port) -> Option<&'a
     previous.and_then(|entry| entry.target(port.transport, port.port))
 }
 
-fn vip_endpoint(addr: EndpointAddr, id: crate::endpoints::EndpointId) -> Endpoint {
-    Endpoint {
-        id,
-        addr,
-        ready: true,
-        serving: true,
-        terminating: false,
-        weight: 1,
-        place: None,
-        hostname: None,
-    }
+fn plain_endpoint(addr: EndpointAddr, weight: u16, id: EndpointId) -> Endpoint {
+    Endpoint { id, addr, ready: true, serving: true, terminating: false, weight, place: None, hostname: None }
+}
+
+/// Where the records lead when a client asks for `port`, each address once.
+fn each_once(records: &[&Record], port: u16) -> Vec<(EndpointAddr, u16)> {
+    let place = |record: &&Record| {
+        let port = record.port.unwrap_or(port);
+        (EndpointAddr(SocketAddr::new(record.address, port)), record.weight)
+    };
+    let mut places: Vec<_> = records.iter().map(place).collect();
+    places.sort_unstable();
+    places.dedup_by_key(|(addr, _)| *addr);
+    places
 }
 
 fn reuse<T: PartialEq>(new: Arc<T>, previous: Option<&Arc<T>>) -> Arc<T> {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::{Change, SliceKey};
+use super::SliceKey;
 use crate::address::ServiceName;
 use crate::service::{Service, Slice};
 
@@ -20,14 +20,6 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Notes a change, and which Services it concerns: none when it says nothing new.
-    pub(super) fn learn(&mut self, change: Change, touched: &mut BTreeSet<ServiceName>) {
-        match change {
-            Change::Service(name, service) => self.learn_service(name, service, touched),
-            Change::Slice(key, slice) => self.learn_slice(key, slice, touched),
-        }
-    }
-
     pub(super) fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
         self.services.get(name)
     }
@@ -38,7 +30,8 @@ impl Facts {
         keys.filter_map(|key| self.slices.get(key).map(|slice| &**slice))
     }
 
-    fn learn_service(
+    /// Notes what is said of a Service, and that it concerns it: not when it says nothing new.
+    pub(super) fn learn_service(
         &mut self,
         name: ServiceName,
         service: Option<Arc<Service>>,
@@ -55,7 +48,12 @@ impl Facts {
     }
 
     /// A slice may move from one Service to another: both change.
-    fn learn_slice(&mut self, key: SliceKey, slice: Option<Arc<Slice>>, touched: &mut BTreeSet<ServiceName>) {
+    pub(super) fn learn_slice(
+        &mut self,
+        key: SliceKey,
+        slice: Option<Arc<Slice>>,
+        touched: &mut BTreeSet<ServiceName>,
+    ) {
         if self.slices.get(&key) == slice.as_ref() {
             return;
         }

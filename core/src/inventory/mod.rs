@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::address::ServiceName;
+use crate::discovery::answer::Record;
 use crate::endpoints::EndpointIds;
 use crate::service::{Service, Slice};
 use crate::table::{Entry, Source, Table};
@@ -15,14 +16,16 @@ use crate::table::{Entry, Source, Table};
 mod addresses;
 mod build;
 mod facts;
+mod names;
 mod publish;
 mod settings;
 
 pub use settings::{LoopbackVips, Settings};
 
 use addresses::Addresses;
-use build::Builder;
+use build::{Builder, Endings};
 use facts::Facts;
+use names::{Names, Way, name_of, way};
 use publish::{Update, publish};
 
 /// Knows what every source says, and keeps the table that follows from it.
@@ -34,6 +37,7 @@ pub struct Inventory {
     settings: Settings,
     sources: Vec<(Source, Facts)>,
     addresses: Addresses,
+    names: Names,
     ids: EndpointIds,
     rejections: Rejections,
     table: Arc<Table>,
@@ -50,6 +54,7 @@ impl Inventory {
         Inventory {
             sources: settings.sources.iter().map(|&source| (source, Facts::default())).collect(),
             addresses: Addresses::new(&settings),
+            names: Names::default(),
             ids: EndpointIds::default(),
             rejections: Rejections::default(),
             table: Arc::new(table),
@@ -71,6 +76,8 @@ impl Inventory {
         self.rejections = Rejections::default();
         let new_addresses = self.assign_addresses(&touched);
         touched.extend(self.services_with_endpoints_at(&new_addresses));
+        self.note_names(&touched);
+        self.names.extend_to_aliases(&mut touched, &self.settings.cluster_domain);
         let updates = self.build(touched);
 
         let changed = updates.iter().any(Update::is_change);
@@ -96,7 +103,13 @@ impl Inventory {
     fn learn(&mut self, source: Source, changes: Vec<Change>) -> BTreeSet<ServiceName> {
         let mut touched = BTreeSet::new();
         if let Some((_, facts)) = self.sources.iter_mut().find(|(known, _)| *known == source) {
-            changes.into_iter().for_each(|change| facts.learn(change, &mut touched));
+            for change in changes {
+                match change {
+                    Change::Service(name, service) => facts.learn_service(name, service, &mut touched),
+                    Change::Slice(key, slice) => facts.learn_slice(key, slice, &mut touched),
+                    Change::Name(name, records) => self.names.learn(name, records, &mut touched),
+                }
+            }
         }
         touched
     }
@@ -115,7 +128,7 @@ impl Inventory {
         }
         let concerned = |entry: &&Arc<Entry>| {
             let mut sets = entry.targets.iter().map(|target| &target.endpoints);
-            entry.source != Source::Environment && sets.any(|endpoints| endpoints.has_any(addresses))
+            entry.source == Source::Manifests && sets.any(|endpoints| endpoints.has_any(addresses))
         };
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }
@@ -124,16 +137,49 @@ impl Inventory {
         let mut builder = Builder {
             settings: &self.settings,
             addresses: &self.addresses,
+            names: &self.names,
             ids: &mut self.ids,
             rejections: &mut self.rejections,
         };
-        let update = |name: ServiceName| {
-            let before = self.table.by_name(&name).cloned();
+        let (mut updates, mut aliases) = (Vec::with_capacity(touched.len()), Vec::new());
+        for name in touched {
             let decision = decide(&self.sources, &name);
-            let after = decision.and_then(|decision| builder.build(&decision, before.as_ref()));
-            Update { name, before, after }
-        };
-        touched.into_iter().map(update).collect()
+            match decision.as_ref().map(|decision| decision.way(&self.sources, &self.settings)) {
+                Some(Way::Alias(of)) => aliases.push((name, of)),
+                way => {
+                    let before = self.table.by_name(&name).cloned();
+                    let after = decision.zip(way).and_then(|(decision, way)| {
+                        builder.build(&decision, &Endings::Of(&way), before.as_ref())
+                    });
+                    updates.push(Update { name, before, after });
+                }
+            }
+        }
+        // The Services that they are other names of are as they will be.
+        let settled = updates.len();
+        for (name, of) in aliases {
+            let before = self.table.by_name(&name).cloned();
+            let updated = updates[..settled].binary_search_by(|update: &Update| update.name.cmp(&of));
+            let original = match updated {
+                Ok(index) => updates[index].after.as_ref(),
+                Err(_) => self.table.by_name(&of),
+            };
+            let after = decide(&self.sources, &name)
+                .and_then(|decision| builder.build(&decision, &Endings::Same(original), before.as_ref()));
+            updates.push(Update { name, before, after });
+        }
+        updates.sort_by(|a, b| a.name.cmp(&b.name));
+        updates
+    }
+
+    /// Keeps account of who is reached by which name.
+    fn note_names(&mut self, touched: &BTreeSet<ServiceName>) {
+        for service in touched {
+            let name = decide(&self.sources, service).and_then(|decision| {
+                name_of(decision.source, decision.service, &self.settings.cluster_domain)
+            });
+            self.names.note(service, name);
+        }
     }
 }
 
@@ -142,6 +188,12 @@ struct Decision<'a> {
     source: Source,
     service: &'a Arc<Service>,
     facts: &'a Facts,
+}
+
+impl Decision<'_> {
+    fn way(&self, sources: &[(Source, Facts)], settings: &Settings) -> Way {
+        way(sources, self.source, self.service, &settings.cluster_domain)
+    }
 }
 
 fn decide<'a>(sources: &'a [(Source, Facts)], name: &ServiceName) -> Option<Decision<'a>> {
@@ -158,6 +210,9 @@ pub enum Change {
     Service(ServiceName, Option<Arc<Service>>),
     /// A part of its endpoints.
     Slice(SliceKey, Option<Arc<Slice>>),
+    /// What DNS says of a name (lower case, without a dot at the end), for every Service that is reached by it. `None`: nothing, or
+    /// that there is none.
+    Name(Arc<str>, Option<Arc<[Record]>>),
 }
 
 /// Names a [`Slice`] within its source.
@@ -193,7 +248,11 @@ struct Rejections {
 
 impl Rejections {
     fn add_service(&mut self, name: &ServiceName, reason: String) {
-        self.add(name, format!("Service \"{name}\""), reason);
+        let object = match name.namespace.is_empty() {
+            true => format!("host {:?}", name.name), // no object's: somebody asked for it, and DNS knows it
+            false => format!("Service \"{name}\""),
+        };
+        self.add(name, object, reason);
     }
 
     fn add(&mut self, service: &ServiceName, object: String, reason: String) {

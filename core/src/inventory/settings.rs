@@ -22,6 +22,8 @@ pub struct Settings {
     pub cluster_domain: Arc<str>,
     /// Where cluster IPs are allocated, one range for each family (S-28); when empty, `10.96.0.0/12` and `fd00:10:96::/112`.
     pub service_cidrs: Vec<IpNet>,
+    /// Whether names may lead to loopback addresses, for trials on one machine.
+    pub allow_loopback_endpoints: bool,
     /// Whether `externalIPs` of other namespaces are destinations too. Anybody who may create a Service could then take
     /// over an address (CVE-2020-8554).
     pub external_ips_all: bool,
@@ -43,6 +45,7 @@ impl Default for Settings {
             namespace: "default".into(),
             cluster_domain: "cluster.local".into(),
             service_cidrs: Vec::new(),
+            allow_loopback_endpoints: false,
             external_ips_all: false,
             loopback_vips: LoopbackVips::Off,
             app_ports: Vec::new(),

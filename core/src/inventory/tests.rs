@@ -11,6 +11,7 @@ use crate::address::Transport;
 
 mod addresses;
 mod history;
+mod names;
 
 /// An inventory with both sources, at which things are said and looked up.
 struct World {
@@ -22,7 +23,7 @@ fn world() -> World {
 }
 
 fn world_with(settings: Settings) -> World {
-    let sources = [Source::Manifests, Source::Environment].into();
+    let sources = Source::ALL.into();
     World { inventory: Inventory::new(Settings { sources, ..settings }) }
 }
 

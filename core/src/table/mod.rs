@@ -2,18 +2,19 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 
 use crate::address::{ServiceName, Transport};
-use crate::authority::{Authority, Host};
 use crate::endpoints::EndpointSet;
+use crate::outcome::Failure;
 use crate::service::{Port, Service};
 
+mod hosts;
 mod services;
 
+pub use hosts::{NotFound, Unasked};
 pub(crate) use services::Services;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -60,14 +61,20 @@ pub enum Source {
     Manifests,
     /// The variables that the kubelet injects.
     Environment,
+    /// The cluster's name server, which is asked for what somebody wants: it cannot list Services.
+    Dns,
 }
 
 impl Source {
+    /// All of them, for lists and tables.
+    pub const ALL: [Source; 3] = [Source::Manifests, Source::Environment, Source::Dns];
+
     /// The name that flags, metrics and documents use.
     pub fn as_str(self) -> &'static str {
         match self {
             Source::Manifests => "manifests",
             Source::Environment => "env",
+            Source::Dns => "dns",
         }
     }
 }
@@ -81,6 +88,23 @@ pub struct Target {
     pub port: Port,
     /// Its endpoints.
     pub endpoints: EndpointSet,
+    /// The name that its endpoints are asked for by, where DNS says which they are: lower case, without a dot at the end.
+    pub name: Option<Arc<str>>,
+    /// Why it has no endpoint, where more is known of that than that there is none.
+    pub failure: Option<Failure>,
+}
+
+impl Target {
+    /// Whether there is an endpoint to go to, or nothing to be said about why there is none.
+    pub fn is_settled(&self) -> bool {
+        let plain = self.name.is_none() && self.failure.is_none();
+        plain || !self.endpoints.usable().is_empty()
+    }
+
+    /// A port whose endpoints, or their absence, need no explanation.
+    pub(crate) fn plain(service: &Arc<Service>, port: Port, endpoints: EndpointSet) -> Target {
+        Target { service: Arc::clone(service), port, endpoints, name: None, failure: None }
+    }
 }
 
 impl Table {
@@ -88,35 +112,6 @@ impl Table {
     pub fn by_destination(&self, transport: Transport, destination: SocketAddr) -> Option<&Arc<Target>> {
         let address = destination.ip().to_canonical();
         self.destinations.get(&Destination { transport, address, port: destination.port() })
-    }
-
-    /// The TCP Service port that an HTTP request for `authority` is for; port 80 when it names none (a caller that speaks
-    /// another scheme puts its default there).
-    ///
-    /// # Errors
-    /// There is no such Service, or no such port of it.
-    pub fn by_authority(&self, authority: &Authority<'_>) -> Result<&Arc<Target>, NotFound> {
-        let port = authority.port.unwrap_or(HTTP_PORT);
-        match authority.host {
-            Host::Address(address) => {
-                self.by_destination(Transport::Tcp, SocketAddr::new(address, port)).ok_or(NotFound::Service)
-            }
-            Host::Name(host) => {
-                let entry = self.by_host(host).ok_or(NotFound::Service)?;
-                entry.target(Transport::Tcp, port).ok_or(NotFound::Port)
-            }
-        }
-    }
-
-    /// The Service that DNS knows as `host`, in any case, without a dot at its end: `name`, `name.namespace`,
-    /// `name.namespace.svc` or `name.namespace.svc.DOMAIN` (S-13).
-    pub fn by_host(&self, host: &str) -> Option<&Arc<Entry>> {
-        let mut labels = host.splitn(4, '.');
-        let name = labels.next()?;
-        let namespace = labels.next().unwrap_or(&self.namespace);
-        let svc = labels.next().is_none_or(|label| label.eq_ignore_ascii_case("svc"));
-        let domain = labels.next().is_none_or(|rest| rest.eq_ignore_ascii_case(&self.cluster_domain));
-        if svc && domain { self.services.get(namespace, name) } else { None }
     }
 
     /// The Service of that name.
@@ -136,25 +131,3 @@ impl Entry {
         self.targets.iter().find(|target| target.port.port == port && target.port.transport == transport)
     }
 }
-
-/// What an authority does not lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotFound {
-    /// No Service is called that. Of an address only this is known, whatever the port.
-    Service,
-    /// The Service has no such port.
-    Port,
-}
-
-impl fmt::Display for NotFound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotFound::Service => "no such Service",
-            NotFound::Port => "the Service has no such port",
-        })
-    }
-}
-
-impl core::error::Error for NotFound {}
-
-const HTTP_PORT: u16 = 80; // RFC 9110 §4.2.1

@@ -98,9 +98,10 @@ pub(super) fn args() -> [Arg; 9] {
 const DISCOVERY: Flag<Vec<Source>> = Flag {
     name: "discovery",
     value: "SOURCES",
-    default: "manifests,env",
-    help: "Where Services come from, best first: `manifests`, `env` (the variables that the kubelet injects). The first source that \
-           knows a Service decides. By default `manifests` counts only with --manifests",
+    default: "manifests,env,dns",
+    help: "Where Services come from, best first: `manifests`, `env` (the variables that the kubelet injects), `dns` (asked for the names \
+           that no earlier source knows). The first source that knows a Service decides. By default `manifests` counts only with \
+           --manifests",
     parse: sources,
 };
 
@@ -148,7 +149,7 @@ const ALLOW_LOOPBACK_ENDPOINTS: Flag<bool> = Flag {
     name: "allow-loopback-endpoints",
     value: "true|false",
     default: "false",
-    help: "For trials on one machine: take endpoints in 127.0.0.0/8, which Kubernetes refuses. Without a value: true",
+    help: "For trials on one machine: take endpoints in 127.0.0.0/8, which Kubernetes refuses, and names that lead there. Without a value: true",
     parse: boolean,
 };
 
@@ -176,8 +177,8 @@ fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
 }
 
 fn source(raw: &str) -> Result<Source, Expected> {
-    let source = [Source::Manifests, Source::Environment].into_iter().find(|source| source.as_str() == raw);
-    source.ok_or("a list of sources: `manifests`, `env`".into())
+    let source = Source::ALL.into_iter().find(|source| source.as_str() == raw);
+    source.ok_or("a list of sources: `manifests`, `env`, `dns`".into())
 }
 
 /// A label's value, as clouds name their zones.
@@ -212,8 +213,11 @@ mod tests {
 
     #[test]
     fn sources_keep_their_order_and_come_once() {
-        assert_eq!(sources("env,manifests"), Ok(vec![Source::Environment, Source::Manifests]));
-        for raw in ["", "env,env", "kubernetes", "dns", "Env"] {
+        assert_eq!(
+            sources("env,dns,manifests"),
+            Ok(vec![Source::Environment, Source::Dns, Source::Manifests])
+        );
+        for raw in ["", "env,env", "kubernetes", "DNS", "Env"] {
             assert!(sources(raw).is_err(), "{raw}");
         }
     }

@@ -5,6 +5,7 @@
 
 mod deadlines;
 mod discovery;
+mod dns;
 mod drain;
 mod effective;
 mod limits;
@@ -22,6 +23,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 pub use deadlines::Deadlines;
 pub use discovery::Discovery;
+pub use dns::Dns;
 pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
 pub use limits::Limits;
@@ -36,6 +38,8 @@ use settings::Settings;
 pub struct Config {
     /// Where Services come from and how names are read.
     pub discovery: Discovery,
+    /// How DNS is asked.
+    pub dns: Dns,
     /// Where the sidecar listens.
     pub listeners: Listeners,
     /// How long things may take.
@@ -60,13 +64,14 @@ impl Config {
     pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Config, Mistakes> {
         let mut settings = Settings::new(flags, surroundings);
         let discovery = Discovery::read(&mut settings);
+        let dns = Dns::read(&mut settings);
         let listeners = Listeners::read(&mut settings);
         let deadlines = Deadlines::read(&mut settings);
         let limits = Limits::read(&mut settings);
         let drain = Drain::read(&mut settings);
         let logs = Logs::read(&mut settings);
         let (effective, unknown_variables) = settings.finish()?;
-        Ok(Config { discovery, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
+        Ok(Config { discovery, dns, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
     }
 
     /// What the inventory is told of all this. Node addresses are nobody's to configure: a source of ours may
@@ -77,6 +82,7 @@ impl Config {
             namespace: self.discovery.namespace.clone(),
             cluster_domain: self.discovery.cluster_domain.clone(),
             service_cidrs: self.discovery.service_cidrs.clone(),
+            allow_loopback_endpoints: self.discovery.allow_loopback_endpoints,
             external_ips_all: self.discovery.external_ips_all,
             loopback_vips: self.listeners.loopback_vips.clone(),
             app_ports: self.listeners.app_ports.clone(),
@@ -97,6 +103,7 @@ pub fn command() -> Command {
         .bin_name("sidecar run")
         .max_term_width(100)
         .args(discovery::args())
+        .args(dns::args())
         .args(listeners::args())
         .args(deadlines::args())
         .args(limits::args())

@@ -31,7 +31,7 @@ fn check_shows_who_set_what() {
 
 #[test]
 fn a_configuration_with_every_flag_wrong_tells_all_of_it() {
-    let any_string_will_do = [CHECK, "manifests", "admin-token-file"];
+    let any_string_will_do = [CHECK, "manifests", "admin-token-file", "resolv-conf"];
     let names = command().get_arguments().map(|arg| arg.get_id().to_string()).collect::<Vec<_>>();
     let names = names.iter().filter(|name| !any_string_will_do.contains(&name.as_str()));
     let flags: Vec<String> = names.map(|name| format!("--{name}=?!\u{7}")).collect();
@@ -41,7 +41,7 @@ fn a_configuration_with_every_flag_wrong_tells_all_of_it() {
 
 #[test]
 fn settings_that_do_not_go_together_are_told_too() {
-    let flags = ["--discovery=env,manifests", "--drain-delay=30s", "--workers=0"];
+    let flags = ["--discovery=env,manifests", "--drain-delay=30s", "--dns-min-ttl=10m", "--workers=0"];
     insta::assert_snapshot!(read(&flags, &[]).unwrap_err());
 }
 
@@ -100,10 +100,10 @@ fn the_pods_namespace_holds_until_somebody_names_another() {
 #[test]
 fn the_source_manifests_needs_a_path_once_it_is_asked_for() {
     use svc_core::table::Source;
-    assert_eq!(read(&[], &[]).unwrap().discovery.sources, [Source::Environment]);
+    assert_eq!(read(&[], &[]).unwrap().discovery.sources, [Source::Environment, Source::Dns]);
     assert_eq!(
         read(&["--manifests=x"], &[]).unwrap().discovery.sources,
-        [Source::Manifests, Source::Environment]
+        [Source::Manifests, Source::Environment, Source::Dns]
     );
     assert!(read(&["--discovery=manifests"], &[]).is_err());
 }

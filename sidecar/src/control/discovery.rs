@@ -2,25 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use svc_core::discovery::env;
+use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::{Change, Rejection};
 use svc_core::service::Rules;
 use svc_core::table::Source;
 
+use super::dns::{Book, Cluster, Dns, Hickory};
 use super::manifests::{Manifests, OpenError, Touched, Watch};
 use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::config::{self, Config};
 use crate::metrics::{Learned, Metrics};
+use crate::wanted::Wanted;
 
 /// The sources of this process.
 pub(crate) struct Discovery {
     publisher: Publisher,
     ready: Arc<Ready>,
     manifests: Option<(Manifests, Watch)>,
+    dns: Option<Dns<Hickory>>,
+    resolv_conf: PathBuf,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
     metrics: Arc<Metrics>,
 }
@@ -35,6 +41,7 @@ impl Discovery {
         publisher: Publisher,
         ready: Arc<Ready>,
         metrics: Arc<Metrics>,
+        wanted: &Arc<Wanted>,
     ) -> Result<Discovery, OpenError> {
         let path = config.discovery.manifests.as_ref();
         let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose()?;
@@ -42,11 +49,20 @@ impl Discovery {
             let watch = manifests.watch();
             (manifests, watch)
         });
-        let mut discovery = Discovery { publisher, ready, manifests, rejections: Arc::default(), metrics };
+        let mut discovery = Discovery {
+            publisher,
+            ready,
+            manifests,
+            dns: None,
+            resolv_conf: config.dns.resolv_conf.clone(),
+            rejections: Arc::default(),
+            metrics,
+        };
         for source in &config.discovery.sources {
             match source {
                 Source::Environment => discovery.read_environment(config),
                 Source::Manifests => discovery.read_manifests(&Touched::All),
+                Source::Dns => discovery.begin_dns(config, wanted),
             }
         }
         Ok(discovery)
@@ -60,11 +76,10 @@ impl Discovery {
     /// Takes in changes as they come, for ever. May be dropped at any time: what happened meanwhile is taken in the next time.
     pub(crate) async fn follow(&mut self) {
         loop {
-            let touched = match &mut self.manifests {
-                Some((_, watch)) => watch.touched().await,
-                None => pending().await,
-            };
-            self.read_manifests(&touched);
+            match news(&mut self.manifests, &mut self.dns).await {
+                News::Manifests(touched) => self.read_manifests(&touched),
+                News::Dns(changes) => self.learn(Source::Dns, changes),
+            }
         }
     }
 
@@ -74,6 +89,20 @@ impl Discovery {
             let changes = manifests.reload();
             self.learn(Source::Manifests, changes);
         }
+        if let Some(dns) = &mut self.dns
+            && let Some((resolver, search)) = open(&self.resolv_conf, &self.metrics)
+        {
+            dns.replace(resolver, search);
+        }
+    }
+
+    /// There is nothing to list, so this source has answered as soon as it can be asked, or cannot.
+    fn begin_dns(&mut self, config: &Config, wanted: &Arc<Wanted>) {
+        self.dns = open(&self.resolv_conf, &self.metrics).map(|(resolver, search)| {
+            let book = Book::new(search, Cluster::of(config), config.dns.bounds);
+            Dns::new(resolver, book, wanted.clone(), self.metrics.clone())
+        });
+        self.ready.source_answered(Source::Dns);
     }
 
     fn read_environment(&mut self, config: &Config) {
@@ -124,6 +153,41 @@ impl Discovery {
         self.rejections.store(Arc::new(now));
         new
     }
+}
+
+enum News {
+    Manifests(Touched),
+    Dns(Vec<Change>),
+}
+
+/// What the first source to say something says. Sources that are not there say nothing.
+async fn news(manifests: &mut Option<(Manifests, Watch)>, dns: &mut Option<Dns<Hickory>>) -> News {
+    let files = async {
+        match manifests {
+            Some((_, watch)) => watch.touched().await,
+            None => pending().await,
+        }
+    };
+    let names = async {
+        match dns {
+            Some(dns) => dns.next().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        touched = files => News::Manifests(touched),
+        changes = names => News::Dns(changes),
+    }
+}
+
+/// DNS as resolv.conf says, or a warning.
+fn open(resolv_conf: &Path, metrics: &Arc<Metrics>) -> Option<(Hickory, SearchPath)> {
+    let opened = Hickory::open(resolv_conf, metrics.clone());
+    opened
+        .inspect_err(|error| {
+            tracing::warn!(path = %resolv_conf.display(), %error, "cannot read whom to ask for names");
+        })
+        .ok()
 }
 
 fn rules(config: &Config) -> Rules {

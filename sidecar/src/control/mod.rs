@@ -3,6 +3,7 @@
 pub mod manifests;
 
 pub(crate) mod discovery;
+pub(crate) mod dns;
 pub(crate) mod publish;
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn world(folder: &Path) -> World {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, mut published) = (publisher.table(), publisher.published());
     let ready = Arc::new(Ready::new([Source::Manifests]));
-    let discovery = Discovery::start(&config, publisher, ready, metrics.clone()).unwrap();
+    let discovery = Discovery::start(&config, publisher, ready, metrics.clone(), &Arc::default()).unwrap();
     published.mark_unchanged();
     World { discovery, table, published, metrics }
 }

@@ -8,10 +8,11 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use svc_core::outcome::Failure;
+use svc_core::table::Source;
 use svc_proto::names::metric;
 
 use super::{
-    BUCKETS_MS, Closed, Direction, Learned, Metrics, Protocol, SOURCES, STATUS_BEGIN, Series, SeriesKey,
+    BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
     now_ms,
 };
 
@@ -52,11 +53,17 @@ impl Metrics {
                 "Lines of the access log that nobody took in time",
                 &self.access_log_dropped,
             ),
+            (
+                metric::DNS_STALE_ANSWERS,
+                "Look-ups that failed while the last good answer serves on",
+                &self.dns_stale_answers,
+            ),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
         }
         encode_updates(&mut encoder, &self.updates)?;
+        encode_lookups(&mut encoder, &self.dns_lookups)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
         encoder
             .encode_descriptor(
@@ -207,11 +214,11 @@ fn encode_retries(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
 
 fn encode_updates(
     encoder: &mut DescriptorEncoder<'_>,
-    updates: &[[AtomicU64; Learned::ALL.len()]; SOURCES.len()],
+    updates: &[[AtomicU64; Learned::ALL.len()]; Source::ALL.len()],
 ) -> fmt::Result {
     let help = "What sources told, by what came of it";
     let mut metric = encoder.encode_descriptor(metric::DISCOVERY_UPDATES, help, None, MetricType::Counter)?;
-    for (source, counts) in SOURCES.iter().zip(updates) {
+    for (source, counts) in Source::ALL.iter().zip(updates) {
         for (learned, count) in Learned::ALL.iter().zip(counts) {
             let labels = [("source", source.as_str()), ("result", learned.as_str())];
             metric
@@ -220,6 +227,29 @@ fn encode_updates(
         }
     }
     Ok(())
+}
+
+fn encode_lookups(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
+    let help = "Questions to DNS, each for one type of record of one name";
+    let mut metric = encoder.encode_descriptor(metric::DNS_LOOKUPS, help, None, MetricType::Counter)?;
+    for (result, count) in LookedUp::ALL.into_iter().zip(counts) {
+        let labels = [("result", result.as_str())];
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+    }
+    Ok(())
+}
+
+impl LookedUp {
+    fn as_str(self) -> &'static str {
+        match self {
+            LookedUp::Ok => "ok",
+            LookedUp::NxDomain => "nxdomain",
+            LookedUp::NoData => "nodata",
+            LookedUp::ServFail => "servfail",
+            LookedUp::Timeout => "timeout",
+            LookedUp::Error => "error",
+        }
+    }
 }
 
 impl Direction {

@@ -37,7 +37,7 @@ impl Collector for Observed {
     }
 }
 
-/// Every Service has its `ready` line, for what matters most is when it says 0; the other states where there are any.
+/// Hosts that only DNS knows have no line: clients choose them. Every Service has its `ready` line, for what matters most is when it says 0; the other states where there are any.
 fn encode_endpoints(
     encoder: &mut DescriptorEncoder<'_>,
     table: &Table,
@@ -45,7 +45,8 @@ fn encode_endpoints(
 ) -> fmt::Result {
     let help = "Endpoints known, each in one state";
     let mut metric = encoder.encode_descriptor(metric::ENDPOINTS, help, None, MetricType::Gauge)?;
-    let mut entries: Vec<&Arc<Entry>> = table.entries().collect();
+    let mut entries: Vec<&Arc<Entry>> =
+        table.entries().filter(|entry| !entry.service.name.namespace.is_empty()).collect();
     entries.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
     for entry in entries {
         let service = entry.service.name.to_string();
@@ -63,14 +64,14 @@ fn encode_endpoints(
 fn encode_ejections(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt::Result {
     let help = "Endpoints left out because they failed";
     let mut metric = encoder.encode_descriptor(metric::EJECTIONS, help, None, MetricType::Counter)?;
-    let mut services: BTreeMap<String, [u64; Reason::ALL.len()]> = BTreeMap::new();
+    let mut services: BTreeMap<Arc<str>, [u64; Reason::ALL.len()]> = BTreeMap::new();
     shared.each_ejections(|service, counts| {
-        let sums = services.entry(service.to_string()).or_default();
+        let sums = services.entry(service.label()).or_default();
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     });
     for (service, counts) in &services {
         for (reason, count) in Reason::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
-            let labels = [("service", service.as_str()), ("reason", reason.as_str())];
+            let labels = [("service", &**service), ("reason", reason.as_str())];
             metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
     }

@@ -23,7 +23,7 @@ fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
 fn table(manifest: &str) -> Arc<Table> {
     let (changes, rejections) = manifests::read_text("test.yaml", manifest, &Rules::default());
     assert_eq!(rejections, []);
-    let mut inventory = Inventory::new(Settings { sources: SOURCES.to_vec(), ..Settings::default() });
+    let mut inventory = Inventory::new(Settings { sources: Source::ALL.to_vec(), ..Settings::default() });
     inventory.apply(Source::Manifests, changes).unwrap()
 }
 
@@ -59,8 +59,8 @@ fn eject_one(shared: &shared::Shared, table: &Table) {
 
 #[test]
 fn each_source_has_counts_of_its_own() {
-    for (index, source) in SOURCES.into_iter().enumerate() {
-        assert_eq!(index_of(source), index);
+    for (index, source) in Source::ALL.into_iter().enumerate() {
+        assert_eq!(source as usize, index);
     }
 }
 

@@ -219,7 +219,7 @@ impl Account {
             time: clock::wall(),
             kind: if self.protocol == Protocol::Tcp { Kind::Connection } else { Kind::Request },
             client: self.client,
-            service: self.service.clone(),
+            service: self.service.clone().filter(|service| !service.is_empty()),
             endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
             protocol: self.protocol.as_str(),
             method,

@@ -24,7 +24,7 @@ use super::body::{ResponseBody, Source};
 use super::mesh::Mesh;
 use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::request_body::RequestBody;
-use super::resolve::Origin;
+use super::resolve::{Origin, Routed};
 use super::respond::{self, Dialect};
 use super::route::{Route, Turn};
 use super::upgrade;
@@ -52,10 +52,13 @@ pub(crate) async fn exchange(
     if let Some(wanted) = upgrade::wanted(&request) {
         return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
     }
-    let answered = match Prepared::new(request, dialect, origin, mesh, &mut account) {
+    let routed = origin.route(&request, mesh).await;
+    let prepared = routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, &mut account));
+    let answered = match prepared {
         Ok(prepared) => {
+            let limit = mesh.config.deadlines.request.map(|limit| limit.saturating_sub(prepared.waited));
             let carrying = pin!(carry(&prepared, mesh, &mut account));
-            within(mesh.config.deadlines.request, carrying).await
+            within(limit, carrying).await
         }
         Err(failure) => Err(failure),
     };
@@ -67,6 +70,8 @@ pub(crate) async fn exchange(
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
 struct Prepared {
+    /// How much of its time is gone.
+    waited: Duration,
     route: Rc<Route>,
     caller: Caller,
     version: Version,
@@ -76,23 +81,22 @@ struct Prepared {
 impl Prepared {
     fn new(
         request: Request<Incoming>,
+        routed: Routed,
         dialect: Dialect,
         origin: &Origin,
-        mesh: &Mesh,
         account: &mut Account,
     ) -> Result<Prepared, Failure> {
-        let authority = request::authority(&request)?;
-        let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
+        let Routed { route, authority, waited } = routed;
         account.serves(&route.port.label);
         let version = endpoint_version(&route, request.version(), dialect);
         let outgoing = Outgoing::new(request, authority, origin)?;
-        Ok(Prepared { caller: origin.caller(&route), route, version, outgoing })
+        Ok(Prepared { waited, caller: origin.caller(&route), route, version, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
-    let Prepared { route, caller, version, outgoing } = prepared;
+    let Prepared { waited: _, route, caller, version, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
     loop {
         let upstream = attempts.next(outgoing, account)?;

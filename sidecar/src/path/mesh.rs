@@ -88,7 +88,10 @@ impl Mesh {
     pub(crate) fn upstream(&self, member: &Member, route: &Route) -> Rc<Upstream> {
         let mut upstreams = self.upstreams.borrow_mut();
         let new = || {
-            let series = self.series(route.port.label.clone(), member.addr.to_string().into());
+            let service = route.port.label.clone();
+            // Whoever chooses a name chooses its addresses: they are no labels either.
+            let endpoint = if service.is_empty() { Arc::default() } else { member.addr.to_string().into() };
+            let series = self.series(service, endpoint);
             let (key, port) = (port_key(&route.target), route.port.shared.clone());
             Rc::new(Upstream::new(key, member.addr.0, series, port, member.vitals.clone()))
         };
@@ -125,11 +128,18 @@ impl Mesh {
         });
     }
 
-    /// Closes idle connections to endpoints that have been idle for too long.
+    /// Closes idle connections to endpoints that have been idle for too long, and tells which names have any.
     pub(crate) fn reap_upstreams(&self) {
-        for upstream in self.upstreams.borrow().values() {
+        let table = self.table.load();
+        let upstreams = self.upstreams.borrow();
+        let in_use = upstreams.values().filter(|upstream| {
             upstream.reap();
-        }
+            upstream.was_used()
+        });
+        self.shared.wanted.note_use(in_use.filter_map(|upstream| {
+            let (service, port, transport) = &upstream.of;
+            table.by_name(service)?.target(*transport, *port)?.name.clone()
+        }));
     }
 
     /// From here on, what is still open is cut.

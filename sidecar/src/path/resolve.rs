@@ -4,18 +4,25 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use hyper::Request;
 use hyper::header::HeaderValue;
 use svc_core::address::{ClientAddr, Transport};
 use svc_core::authority::Authority;
 use svc_core::balance::Caller;
 use svc_core::forwarding::is_trusted;
 use svc_core::outcome::Failure;
-use svc_core::table::{NotFound, Target};
+use svc_core::table::{Table, Target, Unasked};
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::timeout;
 
 use super::mesh::Mesh;
+use super::request;
 use super::roster::Pulse;
 use super::route::Route;
+use crate::clock;
+use crate::wanted::{PATIENCE, Want};
 
 /// Where a client's connection came from and where it was going.
 pub(crate) struct Origin {
@@ -56,12 +63,15 @@ impl Origin {
         }
     }
 
-    /// The route of a request to `authority`.
-    pub(crate) fn route(&self, authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
-        match self.aim {
-            Aim::Address(addr) => self.route_to_address(addr, mesh),
-            Aim::Request => route_to_authority(authority, mesh),
-        }
+    /// The route of a request. Waits where DNS must be asked first.
+    pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
+        let authority = request::authority(request)?;
+        let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
+        let (route, waited) = match self.aim {
+            Aim::Address(addr) => (self.route_to_address(addr, mesh)?, Duration::ZERO),
+            Aim::Request => route_to_authority(text, mesh).await?,
+        };
+        Ok(Routed { route, authority, waited })
     }
 
     /// The route of everything that goes to `addr`.
@@ -97,13 +107,88 @@ pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
     Caller { client: client.0.ip().to_canonical(), destination }
 }
 
-/// The route to the Service that `authority` names.
-pub(crate) fn route_to_authority(authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
-    let authority = Authority::parse(authority).map_err(|_| Failure::BadRequest)?;
-    let table = mesh.table.load();
-    let target = table.by_authority(&authority).map_err(|missing| match missing {
-        NotFound::Service => Failure::UnknownDestination,
-        NotFound::Port => Failure::NoSuchPort,
-    })?;
-    Ok(mesh.route(target))
+/// Where a request goes.
+pub(crate) struct Routed {
+    pub(crate) route: Rc<Route>,
+    pub(crate) authority: HeaderValue,
+    /// How much of its time is gone.
+    pub(crate) waited: Duration,
 }
+
+/// The route to the Service that `authority` names, and how long it took to learn of it: no time where the table knows it.
+pub(crate) async fn route_to_authority(
+    authority: &str,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
+    match look_up(authority, mesh) {
+        Ok(route) => Ok((route, Duration::ZERO)),
+        Err(Unrouted::Failed(failure)) => Err(failure),
+        Err(Unrouted::Asked(answer)) => Box::pin(learn(authority, answer, mesh)).await, // rare: not part of every future
+    }
+}
+
+/// Why there is no route.
+enum Unrouted {
+    Failed(Failure),
+    /// DNS has been asked: when this is over, the table knows more.
+    Asked(Box<OwnedNotified>),
+}
+
+fn look_up(authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+    let authority = Authority::parse(authority).map_err(|_| Unrouted::Failed(Failure::BadRequest))?;
+    let table = mesh.table.load();
+    match table.by_authority(&authority) {
+        Ok(target) if target.is_settled() => Ok(mesh.route(target)),
+        found => {
+            let want = want(found.ok(), &authority, &table).map_err(Unrouted::Failed)?;
+            let answer = mesh.shared.wanted.ask(want).map_err(Unrouted::Failed)?;
+            Err(Unrouted::Asked(Box::new(answer)))
+        }
+    }
+}
+
+/// What DNS is to be asked for, so that the table can lead to `authority`.
+fn want(found: Option<&Arc<Target>>, authority: &Authority<'_>, table: &Table) -> Result<Want, Failure> {
+    match found {
+        None => {
+            let Unasked { host, absolute, port } = table.unasked(authority)?;
+            let dot = if absolute { "." } else { "" };
+            Ok(Want::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
+        }
+        Some(target) => match (target.failure, &target.name) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(name)) => Ok(Want::Name(name.clone())),
+            (None, None) => Err(Failure::NoEndpoints),
+        },
+    }
+}
+
+/// Waits until DNS has answered, no longer than the request may take, and looks again.
+async fn learn(
+    authority: &str,
+    answer: Box<OwnedNotified>,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
+    let begun = clock::now();
+    let mut answer = answer;
+    let learning = async {
+        for _round in 0..ROUNDS_MAX {
+            (*answer).await;
+            match look_up(authority, mesh) {
+                Ok(route) => return Ok(route),
+                Err(Unrouted::Failed(failure)) => return Err(failure),
+                Err(Unrouted::Asked(next)) => answer = next,
+            }
+        }
+        Err(Failure::NameFailed)
+    };
+    let limit = mesh.config.deadlines.request.map_or(WAIT_MAX, |request| request.min(WAIT_MAX));
+    let route = timeout(limit, learning).await.unwrap_or(Err(Failure::NameTimeout))?;
+    Ok((route, clock::now().since(begun)))
+}
+
+/// The source gives up first, and says why; this is for when it cannot.
+const WAIT_MAX: Duration = PATIENCE.saturating_add(Duration::from_secs(1));
+
+/// One for the name, one where its addresses go again before they are used, and some.
+const ROUNDS_MAX: usize = 4;

@@ -32,7 +32,7 @@ pub(crate) struct Route {
 
 /// What a worker keeps of a Service port across snapshots.
 pub(crate) struct PortState {
-    /// `namespace/name`, as labels have it.
+    /// `namespace/name`, as labels have it; empty for a host that only DNS knows.
     pub(crate) label: Arc<str>,
     pub(crate) shared: Arc<SharedPort>,
     connections: Turns,
@@ -49,7 +49,7 @@ struct Turns {
 impl PortState {
     pub(crate) fn new(service: &Service, shared: Arc<SharedPort>) -> Rc<PortState> {
         Rc::new(PortState {
-            label: service.name.to_string().into(),
+            label: service.name.label(),
             shared,
             connections: Turns::new(Policy::of(service, Unit::Connection)),
             requests: Turns::new(Policy::of(service, Unit::Request)),

@@ -15,6 +15,7 @@ use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason, Vitals};
 
 use crate::listen::Claims;
+use crate::wanted::Wanted;
 
 /// What all workers share.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicU64,
     /// Locked only where a change of the snapshot moves a loopback VIP.
     pub(crate) vips: Claims,
+    /// What requests wait for. Locked only for those that the table cannot route, and once a second.
+    pub(crate) wanted: Arc<Wanted>,
     /// Locked only where a worker meets a port for the first time, and where a port goes.
     ports: Mutex<HashMap<PortKey, Arc<SharedPort>>>,
 }

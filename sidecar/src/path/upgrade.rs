@@ -17,8 +17,8 @@ use super::body::{ResponseBody, Source};
 use super::forward::{Attempts, take_apart, within};
 use super::io::ClientIo;
 use super::mesh::Mesh;
-use super::request::{self, Outgoing};
-use super::resolve::{Aim, Origin, route_to_authority};
+use super::request::Outgoing;
+use super::resolve::{Aim, Origin, Routed, route_to_authority};
 use super::respond::{self, Dialect};
 use super::tcp::Already;
 use super::tunnel;
@@ -133,8 +133,7 @@ async fn carry(
     mesh: &Rc<Mesh>,
     account: &mut Account,
 ) -> Result<Carried, Failure> {
-    let authority = request::authority(&request)?;
-    let route = origin.route(authority.to_str().map_err(|_| Failure::BadRequest)?, mesh)?;
+    let Routed { route, authority, waited: _ } = origin.route(&request, mesh).await?;
     account.serves(&route.port.label);
     let outgoing = Outgoing::new(request, authority, origin)?;
     let mut attempts = Attempts::new(&route, origin.caller(&route), account.begun, mesh);
@@ -176,7 +175,8 @@ pub(crate) async fn connect(
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let opened = async {
-        let route = route_to_authority(authority.as_deref().ok_or(Failure::BadRequest)?, mesh)?;
+        let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
+        let (route, _waited) = route_to_authority(authority, mesh).await?;
         tunnel::dial(&route, origin.caller(&route), mesh, &mut account).await
     };
     match opened.await {

@@ -51,6 +51,8 @@ pub(crate) struct Upstream {
     opening: tokio::sync::Mutex<()>,
     /// The endpoint has left: connections are not kept any more.
     gone: Cell<bool>,
+    /// A connection was opened since somebody asked.
+    opened: Cell<bool>,
 }
 
 /// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
@@ -81,12 +83,14 @@ impl Upstream {
             live: Rc::default(),
             opening: tokio::sync::Mutex::new(()),
             gone: Cell::new(false),
+            opened: Cell::new(false),
         }
     }
 
     /// Opens a connection and counts it.
     pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
         let stream = connect::open(self.addr, mesh).await?;
+        self.opened.set(true);
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
         let socket = Rc::new(RefCell::new(stream));
@@ -163,6 +167,13 @@ impl Upstream {
                 && connection.is_open(&mut cx)
         });
         self.shared.borrow_mut().retain(Http2::is_open);
+    }
+
+    /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
+    pub(crate) fn was_used(&self) -> bool {
+        let opened = self.opened.replace(false);
+        let kept = !self.idle.borrow().is_empty() || !self.shared.borrow().is_empty();
+        opened || kept || self.vitals.load.active() + self.vitals.load.inactive() > 0
     }
 }
 

@@ -47,6 +47,7 @@ fn show(change: &Change) -> String {
                 slice.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
             format!("+{}/{} {}", key.name, key.part, addresses.join(","))
         }
+        Change::Name(..) => unreachable!("files know no DNS"),
     }
 }
 

@@ -1,0 +1,136 @@
+//! Services that are reached by a name: what DNS has said of names, and whom that concerns.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::{Facts, decide};
+use crate::address::ServiceName;
+use crate::discovery::answer::{ALIAS_HOPS_MAX, Record};
+use crate::discovery::names::{full_name, is_address, service_of};
+use crate::outcome::Failure;
+use crate::service::{Kind, Service};
+use crate::table::Source;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
+/// Where the endpoints of a Service come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its source tells them.
+    Own,
+    /// It is another name of this Service, which has endpoints of its own.
+    Alias(ServiceName),
+    /// They are what DNS says of this name.
+    Name(Arc<str>),
+    /// There is none, and never will be as things are.
+    Nowhere(Failure),
+}
+
+/// What DNS has said of names, and the Services whose external name is one that changes.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: Map<Arc<str>, Arc<[Record]>>,
+    /// The name that each Service goes by; those that go by none are not in it.
+    of_service: BTreeMap<ServiceName, Arc<str>>,
+    users: BTreeMap<Arc<str>, BTreeSet<ServiceName>>,
+}
+
+impl Names {
+    /// What DNS says of a name, if it has been asked.
+    pub(super) fn records(&self, name: &str) -> Option<&[Record]> {
+        self.known.get(name).map(|records| &**records)
+    }
+
+    /// Notes an answer, and whom it concerns: nobody when it says nothing new.
+    pub(super) fn learn(
+        &mut self,
+        name: Arc<str>,
+        records: Option<Arc<[Record]>>,
+        touched: &mut BTreeSet<ServiceName>,
+    ) {
+        if self.known.get(&name) == records.as_ref() {
+            return;
+        }
+        touched.extend(self.users.get(&name).into_iter().flatten().cloned());
+        match records {
+            Some(records) => self.known.insert(name, records),
+            None => self.known.remove(&name),
+        };
+    }
+
+    /// Notes by which name a Service is reached now.
+    pub(super) fn note(&mut self, service: &ServiceName, name: Option<Arc<str>>) {
+        if self.of_service.get(service) == name.as_ref() {
+            return;
+        }
+        if let Some(old) = self.of_service.remove(service) {
+            self.forget(&old, service);
+        }
+        if let Some(name) = name {
+            self.users.entry(name.clone()).or_default().insert(service.clone());
+            self.of_service.insert(service.clone(), name);
+        }
+    }
+
+    fn forget(&mut self, name: &Arc<str>, service: &ServiceName) {
+        if let Some(users) = self.users.get_mut(name) {
+            users.remove(service);
+            if users.is_empty() {
+                self.users.remove(name);
+            }
+        }
+    }
+
+    /// Adds the Services that are other names of those in `touched`, and their other names in turn.
+    pub(super) fn extend_to_aliases(&self, touched: &mut BTreeSet<ServiceName>, cluster_domain: &str) {
+        if self.users.is_empty() {
+            return; // nearly always: a name is not made up for each of 10,000 Services
+        }
+        let mut new: Vec<ServiceName> = touched.iter().cloned().collect();
+        while let Some(service) = new.pop() {
+            let name = full_name(&service, cluster_domain);
+            let users = self.users.get(&*name).into_iter().flatten();
+            new.extend(users.filter(|user| touched.insert((*user).clone())).cloned());
+        }
+    }
+}
+
+/// The name that DNS knows a Service's endpoints by, or that leads to another Service.
+pub(super) fn name_of(source: Source, service: &Service, cluster_domain: &str) -> Option<Arc<str>> {
+    match (service.kind, source) {
+        (Kind::ExternalName, _) => service.external_name.clone(),
+        (_, Source::Dns) => Some(full_name(&service.name, cluster_domain).into()),
+        (_, Source::Manifests | Source::Environment) => None,
+    }
+}
+
+/// Follows the external names of Services to where their endpoints are.
+pub(super) fn way(
+    sources: &[(Source, Facts)],
+    source: Source,
+    service: &Service,
+    cluster_domain: &str,
+) -> Way {
+    let Some(mut name) = name_of(source, service, cluster_domain) else { return Way::Own };
+    if source == Source::Dns {
+        return Way::Name(name); // DNS has followed it
+    }
+    for _hop in 0..ALIAS_HOPS_MAX {
+        if is_address(&name) {
+            return Way::Nowhere(Failure::NameIsAddress);
+        }
+        let next = service_of(&name, cluster_domain).and_then(|next| decide(sources, &next));
+        match next {
+            Some(next) if next.source == Source::Dns => return Way::Name(name),
+            None => return Way::Name(name),
+            Some(next) => match &next.service.external_name {
+                Some(further) if next.service.kind == Kind::ExternalName => name = further.clone(),
+                Some(_) | None => return Way::Alias(next.service.name.clone()),
+            },
+        }
+    }
+    Way::Nowhere(Failure::NameLoop)
+}

@@ -1,0 +1,141 @@
+//! Host names → Service ports, and what DNS would have to be asked for first.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddr;
+
+use super::{Entry, Source, Table, Target};
+use crate::address::Transport;
+use crate::authority::{Authority, Host};
+use crate::discovery::answer::ALIAS_HOPS_MAX;
+use crate::discovery::names::{is_address, split_service, split_srv};
+use crate::outcome::Failure;
+use crate::service::Kind;
+
+impl Table {
+    /// The TCP Service port that an HTTP request for `authority` is for; port 80 when it names none (a caller that speaks
+    /// another scheme puts its default there).
+    ///
+    /// # Errors
+    /// There is no such Service, or no such port of it, as far as this table goes: see [`Table::unasked`].
+    pub fn by_authority(&self, authority: &Authority<'_>) -> Result<&Arc<Target>, NotFound> {
+        let port = authority.port.unwrap_or(HTTP_PORT);
+        match authority.host {
+            Host::Address(address) => {
+                self.by_destination(Transport::Tcp, SocketAddr::new(address, port)).ok_or(NotFound::Service)
+            }
+            Host::Name(host) => match self.by_host(host) {
+                Some(entry) => match entry.target(Transport::Tcp, port) {
+                    Some(target) => Ok(target),
+                    None => self.by_alias(entry, port),
+                },
+                None => self.by_srv(host).ok_or(NotFound::Service)?.ok_or(NotFound::Port),
+            },
+        }
+    }
+
+    /// The Service that DNS knows as `host`, in any case, without a dot at its end: `name`, `name.namespace`,
+    /// `name.namespace.svc` or `name.namespace.svc.DOMAIN` (S-13); else what DNS answered to that very host.
+    pub fn by_host(&self, host: &str) -> Option<&Arc<Entry>> {
+        let service = split_service(host, &self.namespace, &self.cluster_domain);
+        service
+            .and_then(|(namespace, name)| self.services.get(namespace, name))
+            .or_else(|| self.services.get("", host))
+    }
+
+    /// What DNS must be asked for before this table can lead to `authority`, after [`Table::by_authority`] has found nothing or a
+    /// target without endpoints.
+    ///
+    /// # Errors
+    /// Nothing would come of it.
+    pub fn unasked<'a>(&'a self, authority: &Authority<'a>) -> Result<Unasked<'a>, Failure> {
+        let port = authority.port.unwrap_or(HTTP_PORT);
+        let Host::Name(host) = authority.host else { return Err(Failure::UnknownDestination) };
+        let (host, absolute) = match self.by_host(host) {
+            None if is_address(host) => return Err(Failure::UnknownDestination),
+            None if self.by_srv(host).is_some() => return Err(Failure::NoSuchPort),
+            None => (host, false),
+            Some(entry) => match self.end_of_aliases(entry)? {
+                Ok(entry) if entry.source == Source::Dns => (host, false),
+                Ok(_) => return Err(Failure::NoSuchPort),
+                Err(name) => (name, true),
+            },
+        };
+        Ok(Unasked { host, absolute, port })
+    }
+
+    /// An ExternalName Service without ports is another name for whatever ports there are.
+    fn by_alias<'a>(&'a self, entry: &'a Arc<Entry>, port: u16) -> Result<&'a Arc<Target>, NotFound> {
+        match self.end_of_aliases(entry) {
+            Ok(Ok(end)) => end.target(Transport::Tcp, port).ok_or(NotFound::Port),
+            Ok(Err(_)) => Err(NotFound::Service),
+            Err(_) => Err(NotFound::Port),
+        }
+    }
+
+    /// Follows Services that are only names: to one that is more, or (`Ok(Err(name))`) to a name that no Service has.
+    fn end_of_aliases<'a>(
+        &'a self,
+        entry: &'a Arc<Entry>,
+    ) -> Result<Result<&'a Arc<Entry>, &'a str>, Failure> {
+        let mut entry = entry;
+        for _hop in 0..=ALIAS_HOPS_MAX {
+            let Some(name) = other_name(entry) else { return Ok(Ok(entry)) };
+            if is_address(name) {
+                return Err(Failure::NameIsAddress);
+            }
+            match self.by_host(name) {
+                Some(next) => entry = next,
+                None => return Ok(Err(name)),
+            }
+        }
+        Err(Failure::NameLoop)
+    }
+
+    /// `_port._tcp.service` of a Service whose ports have names here; `None` where that is for DNS to say.
+    fn by_srv(&self, host: &str) -> Option<Option<&Arc<Target>>> {
+        let (port, transport, host) = split_srv(host)?;
+        let entry = self.by_host(host).filter(|entry| entry.source != Source::Dns)?;
+        let named = |target: &&Arc<Target>| *target.port.name == *port && target.port.transport == transport;
+        let tcp = |target: &&Arc<Target>| target.port.transport == Transport::Tcp;
+        Some(entry.targets.iter().find(named).filter(tcp))
+    }
+}
+
+fn other_name(entry: &Entry) -> Option<&str> {
+    let alias = entry.service.kind == Kind::ExternalName && entry.service.ports.is_empty();
+    entry.service.external_name.as_deref().filter(|_| alias)
+}
+
+/// A host that DNS has not been asked for, or not for this port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unasked<'a> {
+    /// Its name.
+    pub host: &'a str,
+    /// Whether it stands for nothing but itself: no search path completes it.
+    pub absolute: bool,
+    /// The port that is wanted there.
+    pub port: u16,
+}
+
+/// What an authority does not lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotFound {
+    /// No Service is called that. Of an address only this is known, whatever the port.
+    Service,
+    /// The Service has no such port.
+    Port,
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotFound::Service => "no such Service",
+            NotFound::Port => "the Service has no such port",
+        })
+    }
+}
+
+impl core::error::Error for NotFound {}
+
+const HTTP_PORT: u16 = 80; // RFC 9110 §4.2.1
