@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use bytes::Bytes;
 use svc_core::address::{ClientAddr, OriginalDst, Transport};
@@ -45,9 +46,9 @@ pub(crate) fn begin(stream: TcpStream, addr: ClientAddr, door: Door, mesh: &Rc<M
     };
     connect::prepare(&stream);
     let (way, mesh) = (whither(&stream, door, mesh), mesh.clone());
-    let client = Client { stream, addr, admission };
+    let client = Client { stream, addr, admission, idle: idle(&way) };
     match way {
-        Ok(Way::Speak(aim, hint)) => {
+        Ok(Way::Speak(aim, hint, _)) => {
             spawn_local(async move { speak(client, aim, hint, &mesh).await });
         }
         Ok(Way::Bytes(route, aim)) => {
@@ -66,18 +67,20 @@ struct Client {
     stream: TcpStream,
     addr: ClientAddr,
     admission: Admission,
+    /// What the Service at the address says of connections on which nothing happens.
+    idle: Option<Duration>,
 }
 
 impl Client {
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
-        ClientIo { stream: self.stream, prefix, pulse, _admission: self.admission }
+        ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, _admission: self.admission }
     }
 }
 
 /// Which way a connection goes.
 enum Way {
-    /// To whoever serves what it speaks, which is to be found out.
-    Speak(Aim, Hint),
+    /// To whoever serves what it speaks, which is to be found out; of a Service, where its address says of which.
+    Speak(Aim, Hint, Option<Rc<Route>>),
     /// To an endpoint of a Service, unread.
     Bytes(Rc<Route>, Aim),
     /// To where it was going, unread: that is no Service of ours.
@@ -86,7 +89,7 @@ enum Way {
 
 fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
     let destination = match door {
-        Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http)),
+        Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
         Door::LoopbackVip(vip) => vip,
         Door::Captured => match original_dst::of(stream) {
             Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
@@ -97,8 +100,17 @@ fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> 
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
         None => Way::Through(destination),
         Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
-        Some(route) => Way::Speak(Aim::Address(destination), route.hint),
+        Some(route) => Way::Speak(Aim::Address(destination), route.hint, Some(route)),
     })
+}
+
+fn idle(way: &Result<Way, Failure>) -> Option<Duration> {
+    match way {
+        Ok(Way::Bytes(route, _) | Way::Speak(_, _, Some(route))) => {
+            route.target.service.handling.idle_timeout
+        }
+        Ok(Way::Speak(_, _, None) | Way::Through(_)) | Err(_) => None,
+    }
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
@@ -111,7 +123,8 @@ async fn speak(client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) {
 
 async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) -> Result<(), Failure> {
     let limits = &mesh.config.deadlines;
-    let deadlines = Deadlines { header: limits.header, idle: limits.idle_http.unwrap_or_default() };
+    let idle = client.idle.or(limits.idle_http).unwrap_or_default();
+    let deadlines = Deadlines { header: limits.header, idle };
     let pulse = Pulse::new();
     let membership = mesh.roster.enter(pulse.clone(), deadlines);
     let limit = (hint == Hint::Unknown).then_some(limits.detect);

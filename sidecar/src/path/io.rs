@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +19,8 @@ pub(crate) struct ClientIo {
     /// Read from the socket already, not yet handed on.
     pub(crate) prefix: Bytes,
     pub(crate) pulse: Arc<Pulse>,
+    /// How long nothing may happen on it, where its Service says so; zero is for ever.
+    pub(crate) idle: Option<Duration>,
     /// Kept as long as the socket, also when hyper hands it out for a tunnel: a drain waits for that too.
     pub(crate) _admission: Admission,
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use svc_core::balance::{Ask, Caller, Tried, Unit};
 use svc_core::outcome::Failure;
@@ -55,14 +56,14 @@ pub(crate) async fn carry(
     mut account: Account,
     mesh: &Mesh,
 ) {
-    let pulse = client.pulse.clone();
+    let (pulse, idle) = (client.pulse.clone(), client.idle.or(mesh.config.deadlines.idle_tcp));
     let ended = {
         let note = |moved: Moved| {
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
         };
         let relaying = pin!(relay(&mut client.stream, &upstream.socket, already, &pulse, note));
-        keep(relaying, &pulse, upstream.line(), mesh).await
+        keep(relaying, &pulse, idle, upstream.line(), mesh).await
     };
     match ended {
         Ok(Ok(())) => account.done(),
@@ -79,11 +80,12 @@ pub(crate) async fn carry(
 pub(crate) async fn keep<F: Future>(
     relaying: Pin<&mut F>,
     pulse: &Arc<Pulse>,
+    idle: Option<Duration>,
     line: &Line,
     mesh: &Mesh,
 ) -> Result<F::Output, Failure> {
     pulse.busy();
-    let idle = mesh.config.deadlines.idle_tcp.unwrap_or_default();
+    let idle = idle.unwrap_or_default();
     let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
     supervise(pin!(Joined { relaying, line }), &membership, |_| {}).await.flatten()
 }

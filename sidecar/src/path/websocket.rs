@@ -114,7 +114,7 @@ async fn join(upgraded: OnUpgrade, mut upstream: UpstreamIo, read: Bytes, accoun
             client.write_all(&read).await?;
             copy_bidirectional(&mut client, &mut upstream).await
         });
-        tunnel::keep(relaying, &pulse, &line, mesh).await
+        tunnel::keep(relaying, &pulse, mesh.config.deadlines.idle_tcp, &line, mesh).await
     };
     match relayed {
         Ok(Ok(_)) => client.account.done(),

@@ -73,6 +73,35 @@ fn a_connection_that_does_nothing_ends() {
 }
 
 #[test]
+fn a_service_says_how_long_its_own_connections_may_do_nothing() {
+    let backend = Backend::answering(OK);
+    for protocol in ["http", "tcp"] {
+        let hasty = World::asking("svcmesh.dev/idle-timeout: 300ms", protocol, &[backend.address()], &[]);
+        let (mut client, mut proxied) = (hasty.client(), hasty.proxy_client());
+        client.send(GET);
+        assert_eq!(client.response("GET").map(|response| response.status()), Ok(200), "{protocol}");
+        assert!(client.is_closed(), "{protocol}");
+        proxied.send("GET http://web:8080/ HTTP/1.1\r\nHost: web:8080\r\n\r\n");
+        assert_eq!(
+            proxied.response("GET").map(|response| response.status()),
+            Ok(200),
+            "it is no Service's own"
+        );
+    }
+}
+
+#[test]
+fn a_service_may_let_its_own_connections_do_nothing_for_ever() {
+    let backend = Backend::answering(OK);
+    let flags = ["--idle-timeout", "300ms"];
+    let patient = World::asking("svcmesh.dev/idle-timeout: \"0\"", "http", &[backend.address()], &flags);
+    let mut client = patient.client();
+    assert!(patient.proxy_client().is_closed(), "the flag is for all others");
+    client.send(GET);
+    assert_eq!(client.response("GET").map(|response| response.status()), Ok(200));
+}
+
+#[test]
 fn beyond_the_most_connections_more_are_refused() {
     let backend = Backend::answering(OK);
     let world = World::of(&[&backend], &["--max-connections", "1"]);
