@@ -25,6 +25,7 @@ pub mod topology;
 
 pub mod balance;
 pub mod forwarding;
+pub mod http_date;
 pub mod outcome;
 pub mod retry;
 pub mod vitals;

@@ -21,6 +21,8 @@ pub(super) enum Care {
     None,
     /// Those that are not out.
     Out,
+    /// Those of them that chance gives this pick, by their shares.
+    Share { now: Now, draw: u64 },
 }
 
 impl Care {
@@ -28,6 +30,9 @@ impl Care {
         match self {
             Care::None => true,
             Care::Out => !member.vitals.is_out(),
+            Care::Share { now, draw } => {
+                !member.vitals.is_out() && member.vitals.share.admits(member.id, now, draw)
+            }
         }
     }
 }
@@ -35,7 +40,8 @@ impl Care {
 impl Balancer {
     /// The member to use next, or `None` when there is none left to try, or no attempt.
     ///
-    /// As [`Balancer::pick`], but that whoever is out is passed over. Who is due for a probe gets it, whatever the policy: `p2c` would not
+    /// As [`Balancer::pick`], but that whoever is out is passed over, and by chance who has less than its share; but policies that hash
+    /// keep to what they hashed, for a client's connections belong together. Who is due for a probe gets it, whatever the policy: `p2c` would not
     /// go there, and a hash never does. Where all that are not out have been tried, or all are out, the others are used: an endpoint that
     /// probably fails is better than an answer that certainly does.
     pub fn choose(
@@ -52,7 +58,12 @@ impl Balancer {
         if let Some(probe) = probe(members, ask, port, now) {
             return Some(probe);
         }
-        let well = self.pick_with(Care::Out, members, ask, now, draw);
+        port.settle(now);
+        let shared = match self.policy().hashes() {
+            true => None,
+            false => self.pick_with(Care::Share { now, draw }, members, ask, now, draw),
+        };
+        let well = shared.or_else(|| self.pick_with(Care::Out, members, ask, now, draw));
         well.or_else(|| self.pick(members, ask, now, draw)).map(Choice::of)
     }
 }
@@ -90,13 +101,13 @@ mod tests {
     use super::super::tests::{CALLER, even_draws, group};
     use super::super::{Policy, Tried};
     use super::*;
-    use crate::vitals::EjectPolicy;
+    use crate::service::Handling;
 
     /// Four members, two of which have failed at the very beginning.
     fn half_out() -> (PortVitals, Vec<Member>) {
         let (port, members) = (PortVitals::default(), group([1, 2, 3, 4]));
         let now = Now::default();
-        port.follow(Some(EjectPolicy::default()), members.iter().map(|member| &*member.vitals), now);
+        port.follow(&Handling::default(), members.iter().map(|member| &*member.vitals), now);
         for member in &members[..2] {
             (0..5).for_each(|_| {
                 let _ = member.vitals.ejector.failed(now, &port, now, 0);
@@ -158,6 +169,21 @@ mod tests {
         let (world, mut balancer) = (half_out(), Balancer::new(Policy::RoundRobin));
         assert_eq!(choose(&mut balancer, &world, &[0], (1_000, 0)), Some((1, true)));
         assert_eq!(choose(&mut balancer, &world, &[], (1_000, 0)), Some((0, true)));
+    }
+
+    #[test]
+    fn who_has_a_small_share_gets_little_where_nothing_is_hashed() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3, 4])), Balancer::new(policy));
+            world.1[0].vitals.share.spare(Duration::from_secs(60), &world.0, Now::default());
+            let choices =
+                even_draws(800).map(|draw| choose(&mut balancer, &world, &[], (0, draw)).unwrap().0);
+            let count = choices.filter(|index| *index == 0).count();
+            // By turns or by chance it would be 200; who looks at connections always takes the first here, which is 800.
+            let expected = if policy.hashes() { [0..=0, 800..=800] } else { [10..=50, 70..=130] };
+            assert!(expected.iter().any(|range| range.contains(&count)), "{policy:?}: {count}");
+            assert_eq!(choose(&mut balancer, &world, &[1, 2, 3], (0, 7)), Some((0, false)), "{policy:?}");
+        }
     }
 
     #[test]

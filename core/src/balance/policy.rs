@@ -43,6 +43,11 @@ impl Policy {
         }
     }
 
+    /// Whether it gives the same client the same endpoint each time.
+    pub(super) fn hashes(self) -> bool {
+        matches!(self, Policy::DestinationHash | Policy::SourceHash)
+    }
+
     /// The policy of that name.
     pub fn parse(name: &str) -> Option<Policy> {
         Policy::ALL.into_iter().find(|policy| policy.as_str() == name)

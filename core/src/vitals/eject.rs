@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
+use super::millis;
 use super::port::PortVitals;
 use super::recent::Recent;
 use crate::time::Now;
@@ -275,11 +276,6 @@ const DOUBLINGS_MAX: u32 = 31;
 
 /// A probe that has told nothing for as long is given up, and another request becomes the probe.
 const PROBE_PATIENCE_MS: u64 = 10_000;
-
-/// Whole milliseconds.
-pub(super) fn millis(duration: Duration) -> u64 {
-    duration.as_millis() as u64
-}
 
 #[cfg(test)]
 mod tests;

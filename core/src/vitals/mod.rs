@@ -8,11 +8,19 @@ mod judge;
 mod load;
 mod port;
 mod recent;
+mod share;
+mod sparing;
 
 pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
 pub use judge::{Health, is_held_against};
 pub use load::Load;
 pub use port::PortVitals;
+pub use share::{FULL_SHARE, Share};
+pub use sparing::{asked_by_grpc_status, asked_by_status};
+
+use core::time::Duration;
+
+use crate::time::Now;
 
 /// What is known of one endpoint of one Service port, for as long as it has its [`EndpointId`](crate::endpoints::EndpointId).
 #[derive(Debug, Default)]
@@ -21,12 +29,23 @@ pub struct Vitals {
     pub load: Load,
     /// Whether it is left out because it fails.
     pub ejector: Ejector,
+    /// How much of its part it gets.
+    pub share: Share,
 }
 
 impl Vitals {
     /// Whether new connections and requests go elsewhere, as long as there is an elsewhere.
     pub fn is_out(&self) -> bool {
         self.ejector.is_ejected()
+    }
+
+    /// As [`Ejector::probe_succeeded`]; an endpoint that comes back gets its share little by little.
+    pub fn probe_succeeded(&self, probe: Probe, port: &PortVitals, now: Now) -> Option<Change> {
+        let change = self.ejector.probe_succeeded(probe, port, now);
+        if change == Some(Change::Returned) {
+            self.share.start_slowly(port.slow_start().max(START_AFTER_EJECTION), port, now);
+        }
+        change
     }
 
     /// The endpoint is among those that get new traffic; true when it was not before.
@@ -37,5 +56,14 @@ impl Vitals {
     /// The endpoint gets nothing new any more. What is known of its health is forgotten.
     pub fn leave(&self, port: &PortVitals) {
         self.ejector.leave(port);
+        self.share.forget();
     }
+}
+
+/// One success may have been luck.
+const START_AFTER_EJECTION: Duration = Duration::from_secs(5);
+
+/// Whole milliseconds.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,8 +3,9 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::Vitals;
-use super::eject::{EjectPolicy, Reason, millis};
+use super::eject::{EjectPolicy, Reason};
+use super::{Vitals, millis};
+use crate::service::Handling;
 use crate::time::Now;
 
 /// How many are ejected and how many may be, and what the Service asks for: for as long as the port is there.
@@ -12,24 +13,28 @@ use crate::time::Now;
 pub struct PortVitals {
     /// Upper half: how many may be ejected at a time. Lower half: how many are. One word, so that no two workers take the last place.
     room: AtomicU64,
-    /// How many are out, ejected or by an active check: 0 spares every pick a second look.
-    out: AtomicU32,
+    /// Lower half: how many are out, ejected or by a check. Upper half: until which second somebody has less than its share. 0 spares every
+    /// pick a second look.
+    care: AtomicU64,
     /// Before this time (ms) nobody is due for a probe that was not due already.
     look_ms: AtomicU64,
     /// [`EjectPolicy`] in pieces; `consecutive` 0 ejects nobody.
     consecutive: AtomicU32,
     base_ms: AtomicU32,
     max_ms: AtomicU32,
+    slow_start_ms: AtomicU32,
     ejections: [AtomicU64; Reason::ALL.len()],
 }
 
 impl PortVitals {
     /// Takes note of what the Service asks for and of how many members there are to choose from, by `members`: those that get new
     /// traffic. At most half of them stay ejected, and none where nobody is to be ejected.
-    pub fn follow<'a, M>(&self, policy: Option<EjectPolicy>, members: M, now: Now)
+    pub fn follow<'a, M>(&self, handling: &Handling, members: M, now: Now)
     where
         M: Iterator<Item = &'a Vitals> + Clone,
     {
+        let policy = handling.eject;
+        self.slow_start_ms.store(millis_u32(handling.slow_start), Ordering::Relaxed);
         self.base_ms.store(policy.map_or(0, |policy| millis_u32(policy.base)), Ordering::Relaxed);
         self.max_ms.store(policy.map_or(0, |policy| millis_u32(policy.max)), Ordering::Relaxed);
         self.consecutive.store(policy.map_or(0, |policy| policy.consecutive.max(1)), Ordering::Relaxed);
@@ -59,9 +64,33 @@ impl PortVitals {
         self.consecutive.load(Ordering::Relaxed) > 0
     }
 
+    /// How long a new endpoint takes to its full share.
+    pub(super) fn slow_start(&self) -> Duration {
+        Duration::from_millis(self.slow_start_ms.load(Ordering::Relaxed).into())
+    }
+
     /// Whether all members may be used as the policy likes.
-    pub fn is_quiet(&self) -> bool {
-        self.out.load(Ordering::Relaxed) == 0
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.care.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether anybody is out.
+    pub fn has_out(&self) -> bool {
+        self.care.load(Ordering::Acquire) & OUT > 0
+    }
+
+    /// Somebody has less than its share, until then.
+    pub(super) fn dims(&self, until_ms: u64) {
+        let until = until_ms / 1_000 + 1;
+        let later =
+            |care: u64| ((care >> CARE_SHIFT) < until).then_some((until << CARE_SHIFT) | (care & OUT));
+        let _ = self.care.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
+    }
+
+    /// Takes note that all have their whole share again, when that is so.
+    pub(crate) fn settle(&self, now: Now) {
+        let over = |care: u64| (care > OUT && care >> CARE_SHIFT <= now.0.as_secs()).then_some(care & OUT);
+        let _ = self.care.fetch_update(Ordering::AcqRel, Ordering::Acquire, over);
     }
 
     /// How many are ejected, or about to be.
@@ -94,11 +123,11 @@ impl PortVitals {
     }
 
     pub(super) fn goes_out(&self) {
-        self.out.fetch_add(1, Ordering::AcqRel);
+        self.care.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn comes_in(&self) {
-        self.out.fetch_sub(1, Ordering::AcqRel);
+        self.care.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn has_surplus(&self) -> bool {
@@ -125,6 +154,10 @@ impl PortVitals {
 
 /// While somebody is out, one pick in this time looks at all members: of 1,000 members, 10 µs in each 100 ms.
 const LOOK_AGAIN_MS: u64 = 100;
+
+/// 2^32 seconds are 136 years.
+const CARE_SHIFT: u32 = 32;
+const OUT: u64 = (1 << CARE_SHIFT) - 1;
 
 const ROOM_SHIFT: u32 = 32;
 const EJECTED: u64 = (1 << ROOM_SHIFT) - 1;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use hyper::Method;
 use hyper::body::Frame;
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Method};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
-use svc_core::vitals::{Health, Probe, is_held_against};
+use svc_core::vitals::{Probe, is_held_against};
 
 use super::mesh::Mesh;
 use super::trial::Trial;
@@ -104,42 +104,16 @@ impl Account {
 
     /// The head of an endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts) {
-        let grpc = self.protocol == Protocol::Grpc;
-        let told = head.headers.get(GRPC_STATUS).filter(|_| grpc);
-        match (Health::of_status(head.status.as_u16()), told) {
-            (Health::Failing, _) => self.blame(),
-            (_, Some(code)) => self.hears_status(code.as_bytes()),
-            (_, None) if grpc => {} // how it went comes in the trailers
-            (_, None) => self.is_promised(),
+        let is_grpc = self.protocol == Protocol::Grpc;
+        if let Some(trial) = &mut self.trial {
+            trial.hears(head, is_grpc, &self.mesh);
         }
     }
 
     /// A part of an endpoint's answer is there.
     pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>) {
-        if self.protocol == Protocol::Grpc {
-            match frame.trailers_ref() {
-                Some(trailers) => self.hears_trailers(trailers),
-                None => self.is_promised(),
-            }
-        }
-    }
-
-    fn hears_trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(code) = trailers.get(GRPC_STATUS) {
-            self.hears_status(code.as_bytes());
-        }
-    }
-
-    fn hears_status(&mut self, grpc_status: &[u8]) {
-        match Health::of_grpc_status(grpc_status) {
-            Health::Failing => self.blame(),
-            Health::Well | Health::Busy => self.is_promised(),
-        }
-    }
-
-    fn is_promised(&mut self) {
-        if let Some(trial) = &mut self.trial {
-            trial.promises();
+        if let (Protocol::Grpc, Some(trial)) = (self.protocol, &mut self.trial) {
+            trial.hears_frame(frame, &self.mesh);
         }
     }
 
@@ -253,6 +227,3 @@ impl Drop for Account {
         self.record_log(failure, took);
     }
 }
-
-/// In headers where there is nothing else, else in trailers (gRPC over HTTP/2, "Responses").
-const GRPC_STATUS: &str = "grpc-status";

@@ -66,7 +66,7 @@ impl Shared {
     /// Who is out at the moment.
     pub(crate) fn out(&self) -> BTreeSet<EndpointId> {
         let ports = lock(&self.ports);
-        ports.values().filter(|port| !port.vitals.is_quiet()).flat_map(|port| port.out()).collect()
+        ports.values().filter(|port| port.vitals.has_out()).flat_map(|port| port.out()).collect()
     }
 
     /// Calls `each` with the ejections of every port that a worker uses.
@@ -112,14 +112,29 @@ impl Roll {
         }
         self.let_go(target, port);
         let usable = target.endpoints.usable();
-        for endpoint in usable {
-            self.vitals.entry(endpoint.id).or_default().arrive();
+        let handling = &target.service.handling;
+        for newcomer in self.welcome(usable) {
+            newcomer.share.start_slowly(handling.slow_start, port, now);
         }
         let choosable = usable.iter().filter(|endpoint| endpoint.weight > 0);
         let choosable =
             choosable.filter_map(|endpoint| self.vitals.get(&endpoint.id).map(|vitals| &**vitals));
-        port.follow(target.service.handling.eject, choosable, now);
+        port.follow(handling, choosable, now);
         self.target = Some(target.clone());
+    }
+
+    /// The new ones of `usable`; none where there was nobody before, for then each gets as much as the others.
+    fn welcome(&mut self, usable: &[Endpoint]) -> Vec<Arc<Vitals>> {
+        let serves = self.target.as_ref().is_some_and(|target| !target.endpoints.usable().is_empty());
+        let mut newcomers = Vec::new();
+        for endpoint in usable {
+            let is_known = self.vitals.contains_key(&endpoint.id);
+            let vitals = self.vitals.entry(endpoint.id).or_default();
+            if (vitals.arrive() || !is_known) && serves {
+                newcomers.push(vitals.clone());
+            }
+        }
+        newcomers
     }
 
     /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.

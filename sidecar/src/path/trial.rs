@@ -1,9 +1,14 @@
 //! One attempt at an endpoint: what it adds to the endpoint's load, and what it says of its health.
 
 use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
 
+use hyper::HeaderMap;
+use hyper::body::Frame;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::http::response::Parts;
 use svc_core::time::Now;
-use svc_core::vitals::{Change, Probe};
+use svc_core::vitals::{Change, Health, Probe, asked_by_grpc_status, asked_by_status};
 
 use super::mesh::Mesh;
 use super::upstream::Upstream;
@@ -23,8 +28,54 @@ impl Trial {
         Trial { upstream: upstream.clone(), begun, probe, is_told: false }
     }
 
+    /// The head of the endpoint's answer is there.
+    pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, mesh: &Mesh) {
+        self.hears_plea(head);
+        match Health::of_status(head.status.as_u16()) {
+            Health::Failing => self.failed(mesh),
+            Health::Well | Health::Busy if is_grpc => self.hears_grpc(&head.headers, mesh),
+            Health::Well | Health::Busy => self.promises(),
+        }
+    }
+
+    /// A part of a gRPC endpoint's answer is there: a message, or how the call went.
+    pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, mesh: &Mesh) {
+        match frame.trailers_ref() {
+            Some(trailers) => self.hears_grpc(trailers, mesh),
+            None => self.promises(),
+        }
+    }
+
+    /// How a call went stands in the trailers, or in the headers when there is nothing between (gRPC over HTTP/2, "Responses").
+    fn hears_grpc(&mut self, fields: &HeaderMap, mesh: &Mesh) {
+        let Some(status) = fields.get(GRPC_STATUS).map(HeaderValue::as_bytes) else { return };
+        self.spare(asked_by_grpc_status(status, fields.get(GRPC_PUSHBACK).map(HeaderValue::as_bytes)));
+        match Health::of_grpc_status(status) {
+            Health::Failing => self.failed(mesh),
+            Health::Well | Health::Busy => self.promises(),
+        }
+    }
+
+    fn hears_plea(&self, head: &Parts) {
+        let status = head.status.as_u16();
+        if !matches!(status, 429 | 503) {
+            return; // no other status is one: most answers need no look at their headers, nor at the time of day
+        }
+        let retry_after = head.headers.get(RETRY_AFTER).map(HeaderValue::as_bytes);
+        let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.spare(asked_by_status(status, retry_after, since_1970.as_secs()));
+    }
+
+    /// The endpoint may have asked to be left alone for some time.
+    fn spare(&self, asked: Option<Duration>) {
+        let Some(time) = asked else { return };
+        let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
+        tracing::debug!(%service, %endpoint, ?time, "endpoint asks to be spared");
+        self.upstream.vitals.share.spare(time, &self.upstream.port.vitals, clock::now());
+    }
+
     /// The endpoint has begun well. Its last word is still to come, but an ejection need not wait for that: a stream may take hours.
-    pub(crate) fn promises(&mut self) {
+    fn promises(&mut self) {
         if let Some(probe) = self.probe.take() {
             self.ends_ejection(probe, clock::now());
         }
@@ -42,7 +93,7 @@ impl Trial {
     }
 
     fn ends_ejection(&self, probe: Probe, now: Now) {
-        let change = self.upstream.vitals.ejector.probe_succeeded(probe, &self.upstream.port.vitals, now);
+        let change = self.upstream.vitals.probe_succeeded(probe, &self.upstream.port.vitals, now);
         self.log(change);
     }
 
@@ -83,3 +134,8 @@ impl Trial {
         }
     }
 }
+
+const GRPC_STATUS: &str = "grpc-status";
+
+/// When a server wants to have the call again (gRFC A6, "Pushback").
+const GRPC_PUSHBACK: &str = "grpc-retry-pushback-ms";

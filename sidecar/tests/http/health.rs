@@ -35,8 +35,12 @@ fn get(world: &World) -> u16 {
 
 /// `web` with these annotations, its endpoints in turn.
 fn world(annotations: &str, app_protocol: &str, addresses: &[SocketAddr]) -> World {
+    World::over(&documents(annotations, app_protocol, addresses), &[])
+}
+
+fn documents(annotations: &str, app_protocol: &str, addresses: &[SocketAddr]) -> Vec<String> {
     let in_turn = format!("svcmesh.dev/load-balancer: rr, {annotations}");
-    World::asking(&in_turn, app_protocol, addresses, &[])
+    super::world::documents(&in_turn, app_protocol, addresses)
 }
 
 fn addresses(backends: &[&Backend]) -> Vec<SocketAddr> {
@@ -116,6 +120,30 @@ fn what_a_client_does_wrong_is_not_held_against_an_endpoint() {
         let answers = (0..40).filter(|_| get(&world) == status).count();
         assert_eq!((answers, count_out(&world)), (20, 0), "{status}");
     }
+}
+
+#[test]
+fn an_endpoint_that_asks_to_be_spared_gets_little() {
+    let busy = Backend::answering("HTTP/1.1 429 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n");
+    let (good, _) = moody();
+    let world = world("", "http", &addresses(&[&busy, &good]));
+    let refused = (0..200).filter(|_| get(&world) == 429).count();
+    // Half of them by turns; one in sixteen with an eighth of its share.
+    assert!((1..=30).contains(&refused), "{refused} requests of 200 reached it");
+    assert_eq!(count_out(&world), 0, "it is not ill");
+}
+
+#[test]
+fn a_new_endpoint_of_a_service_that_serves_starts_slowly_where_that_is_asked_for() {
+    let ((old, _), (new, _)) = (moody(), moody());
+    let of = |endpoints: &[&Backend]| documents("svcmesh.dev/slow-start: 60s", "http", &addresses(endpoints));
+    let world = World::over(&of(&[&old]), &[]);
+    assert_eq!(get(&world), 200);
+    world.rewrite(&of(&[&old, &new]));
+    world.counts("svcmesh_endpoints{service=\"default/web\",state=\"ready\"} 2");
+    (0..200).for_each(|_| assert_eq!(get(&world), 200));
+    let count = new.take_requests().len();
+    assert!((1..=40).contains(&count), "{count} requests of 200 reached it");
 }
 
 #[tokio::test]

@@ -34,11 +34,7 @@ impl World {
         addresses: &[SocketAddr],
         arguments: &[&str],
     ) -> World {
-        let asking = format!("name: web, annotations: {{ {annotations} }}");
-        let web = service("web", &["10.96.0.10"], PORT, app_protocol).replacen("name: web", &asking, 1);
-        let mut documents = vec![web];
-        documents.extend(addresses.iter().enumerate().map(|(index, address)| slice(index, *address)));
-        World::over(&documents, arguments)
+        World::over(&documents(annotations, app_protocol, addresses), arguments)
     }
 
     /// `web` is what `documents` say, with port [`PORT`].
@@ -105,6 +101,14 @@ impl World {
         });
         assert_eq!(logged, codes);
     }
+}
+
+/// `web` with `annotations`, as YAML has them between braces.
+pub(crate) fn documents(annotations: &str, app_protocol: &str, addresses: &[SocketAddr]) -> Vec<String> {
+    let asking = format!("name: web, annotations: {{ {annotations} }}");
+    let web = service("web", &["10.96.0.10"], PORT, app_protocol).replacen("name: web", &asking, 1);
+    let slices = addresses.iter().enumerate().map(|(index, address)| slice(index, *address));
+    std::iter::once(web).chain(slices).collect()
 }
 
 /// The EndpointSlice number `index` of `web`, with the one endpoint at `address`.

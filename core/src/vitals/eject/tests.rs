@@ -2,6 +2,7 @@ use std::vec::Vec;
 
 use super::super::Vitals;
 use super::*;
+use crate::service::Handling;
 
 mod history;
 
@@ -15,8 +16,12 @@ fn at(ms: u64) -> Now {
 /// A port with `count` members, of which nobody is out.
 fn port(count: usize, policy: EjectPolicy) -> (PortVitals, Vec<Vitals>) {
     let (port, members) = (PortVitals::default(), (0..count).map(|_| Vitals::default()).collect::<Vec<_>>());
-    port.follow(Some(policy), members.iter(), at(0));
+    port.follow(&asking(policy), members.iter(), at(0));
     (port, members)
+}
+
+fn asking(policy: EjectPolicy) -> Handling {
+    Handling { eject: Some(policy), ..Handling::default() }
 }
 
 fn fail(vitals: &Vitals, port: &PortVitals, times: u32, now: Now) -> Option<Change> {
@@ -65,7 +70,7 @@ fn an_endpoint_that_fails_every_second_request_is_found_by_its_rate() {
 fn nobody_is_ejected_where_nobody_asks_for_it() {
     let (port, vitals) = port(2, POLICY);
     fail(&vitals[0], &port, 3, at(0));
-    port.follow(None, vitals.iter(), at(0));
+    port.follow(&Handling { eject: None, ..Handling::default() }, vitals.iter(), at(0));
     assert!(!vitals[0].is_out() && port.is_quiet(), "and who was ejected is not any more");
     assert_eq!(fail(&vitals[0], &port, 30, at(0)), None);
 }
@@ -119,7 +124,7 @@ fn a_port_that_shrinks_takes_back_whoever_is_due_soonest() {
     let (port, vitals) = port(4, POLICY);
     fail(&vitals[0], &port, 3, at(10));
     fail(&vitals[1], &port, 3, at(0));
-    port.follow(Some(POLICY), vitals[..3].iter(), at(20));
+    port.follow(&asking(POLICY), vitals[..3].iter(), at(20));
     assert_eq!([0, 1].map(|index: usize| vitals[index].is_out()), [true, false]);
     assert_eq!(port.ejected(), 1);
 }

@@ -169,7 +169,7 @@ impl History {
 
     fn follow(&mut self) {
         let present = || (0..MEMBERS).filter(|&member| !self.models[member].is_away);
-        self.port.follow(Some(POLICY), present().map(|member| &self.vitals[member]), at(self.now_ms));
+        self.port.follow(&asking(POLICY), present().map(|member| &self.vitals[member]), at(self.now_ms));
         let limit = present().count() / 2;
         let due_ms = |model: &Model| {
             let ejected = model.ejected?;
