@@ -73,6 +73,12 @@ impl EndpointSet {
         &self.all
     }
 
+    /// The same endpoints as those of another Service port, under other identities.
+    pub(crate) fn renamed(&self, mut id: impl FnMut(EndpointAddr) -> EndpointId) -> EndpointSet {
+        let rename = |endpoint: &Endpoint| Endpoint { id: id(endpoint.addr), ..endpoint.clone() };
+        EndpointSet { all: self.all.iter().map(rename).collect(), usable: self.usable }
+    }
+
     /// The endpoint at an address.
     pub fn at(&self, addr: EndpointAddr) -> Option<&Endpoint> {
         let (usable, others) = self.all.split_at(self.usable);

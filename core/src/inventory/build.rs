@@ -160,11 +160,9 @@ impl Builder<'_> {
             let nobody = EndpointSet::default();
             let known_endpoints = known.map_or(&nobody, |target| &target.endpoints);
             let original = original.and_then(|entry| entry.target(port.transport, port.port));
-            let endpoints = original.into_iter().flat_map(|target| target.endpoints.all());
-            let endpoints = EndpointSet::new(endpoints.map(|endpoint| Endpoint {
-                id: self.ids.of(endpoint.addr, known_endpoints),
-                ..endpoint.clone()
-            }));
+            let endpoints =
+                original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known_endpoints)));
+            let endpoints = endpoints.unwrap_or_default();
             reuse(Arc::new(Target::plain(service, port.clone(), endpoints)), known)
         };
         service.ports.iter().map(target).collect()

@@ -178,6 +178,23 @@ fn a_service_that_dns_knows_by_one_address_is_that_address_and_serves_even_when_
 
     world.manifests([says(at("other", "10.96.0.9"))]);
     world.check("web.shop", &["10.96.0.9:80"]);
+
+    let second = Service { cluster_ips: [ip("10.96.0.9")].into(), ..service("shop", "second") };
+    world.dns([says(second), resolves("second.shop.svc.cluster.local", &["10.96.0.9"])]);
+    world.check("second.shop", &["10.96.0.9:80"]);
+}
+
+#[test]
+fn another_name_of_a_service_leads_where_that_one_leads_and_no_further() {
+    let mut world = world();
+    let web = Service { internal_traffic_local: true, ..service("shop", "web") };
+    world.manifests([
+        says(external("alias", "web.shop.svc.cluster.local")),
+        says(web.clone()),
+        says_slice(slice(&web.name, "web-1", 80, &["10.0.0.1"])),
+    ]);
+    let target = world.target("alias").unwrap();
+    assert_eq!((target.endpoints.all().len(), target.endpoints.usable().len()), (1, 0));
 }
 
 #[test]
