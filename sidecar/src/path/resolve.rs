@@ -134,25 +134,37 @@ enum Unrouted {
     Asked(Box<OwnedNotified>),
 }
 
-fn look_up(authority: &str, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
-    let authority = Authority::parse(authority).map_err(|_| Unrouted::Failed(Failure::BadRequest))?;
+fn look_up(text: &str, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+    let authority = Authority::parse(text).map_err(|_| Unrouted::Failed(Failure::BadRequest))?;
     let table = mesh.table.load();
     match table.by_authority(&authority) {
         Ok(target) if target.is_settled() => Ok(mesh.route(target)),
         found => {
-            let want = want(found.ok(), &authority, &table).map_err(Unrouted::Failed)?;
+            let absolute = has_final_dot(text);
+            let want = want(found.ok(), &authority, absolute, &table).map_err(Unrouted::Failed)?;
             let answer = mesh.shared.wanted.ask(want).map_err(Unrouted::Failed)?;
             Err(Unrouted::Asked(Box::new(answer)))
         }
     }
 }
 
+/// Whether a host is absolute, which an [`Authority`] does not tell.
+fn has_final_dot(authority: &str) -> bool {
+    authority.split(':').next().is_some_and(|host| host.ends_with('.'))
+}
+
 /// What DNS is to be asked for, so that the table can lead to `authority`.
-fn want(found: Option<&Arc<Target>>, authority: &Authority<'_>, table: &Table) -> Result<Want, Failure> {
+fn want(
+    found: Option<&Arc<Target>>,
+    authority: &Authority<'_>,
+    absolute: bool,
+    table: &Table,
+) -> Result<Want, Failure> {
     match found {
         None => {
-            let Unasked { host, absolute, port } = table.unasked(authority)?;
-            let dot = if absolute { "." } else { "" };
+            let unasked = table.unasked(authority)?;
+            let Unasked { host, port, .. } = unasked;
+            let dot = if absolute || unasked.absolute { "." } else { "" };
             Ok(Want::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
         }
         Some(target) => match (target.failure, &target.name) {

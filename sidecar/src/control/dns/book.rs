@@ -30,14 +30,21 @@ pub(crate) struct Book {
     asks: BTreeMap<Want, Ask>,
     /// What the inventory has been told of each name.
     told: BTreeMap<Arc<str>, Arc<[Record]>>,
+    /// The names that may stand otherwise than when it was told.
+    changed: BTreeSet<Arc<str>>,
 }
 
 /// Somebody wants something.
 #[derive(Debug)]
 struct Ask {
+    /// The names that it depends on, in the order in which they are tried.
+    names: Vec<Arc<str>>,
     since: Now,
     used: Now,
+    /// What it was told, if it was told anything.
     told: Option<Failure>,
+    /// It has not been looked at yet.
+    new: bool,
 }
 
 /// What follows from what happened.
@@ -59,23 +66,29 @@ impl Book {
             served: BTreeMap::new(),
             asks: BTreeMap::new(),
             told: BTreeMap::new(),
+            changed: BTreeSet::new(),
         }
     }
 
     /// From here on names are completed so.
     pub(super) fn search(&mut self, search: SearchPath) {
         self.search = search;
+        for (want, ask) in &mut self.asks {
+            (ask.names, ask.new) = (names_of(want, &self.search), true);
+        }
     }
 
     /// Somebody wants this.
     pub(super) fn want(&mut self, want: Want, now: Now) {
-        let ask = self.asks.entry(want.clone()).or_insert(Ask { since: now, used: now, told: None });
-        ask.used = now;
-        for name in self.names_of(&want) {
-            if let Some(known) = self.names.get_mut(&name) {
+        let names = names_of(&want, &self.search);
+        for name in &names {
+            if let Some(known) = self.names.get_mut(name) {
                 known.touch(now);
             }
         }
+        let ask =
+            self.asks.entry(want).or_insert(Ask { names, since: now, used: now, told: None, new: true });
+        ask.used = now;
     }
 
     /// These names have connections.
@@ -89,7 +102,14 @@ impl Book {
 
     /// The questions to ask now, at most `room` of them; they count as asked. What nobody would miss is forgotten instead.
     pub(super) fn due(&mut self, room: usize, now: Now) -> Vec<Question> {
-        self.names.retain(|_, known| !known.is_idle(IDLE, now));
+        let changed = &mut self.changed;
+        self.names.retain(|name, known| {
+            let idle = known.is_idle(IDLE, now);
+            if idle {
+                changed.insert(name.clone());
+            }
+            !idle
+        });
         let mut due = Vec::new();
         for (name, known) in &mut self.names {
             if due.len() >= room {
@@ -103,7 +123,10 @@ impl Book {
     /// Takes note of a reply.
     pub(super) fn hear(&mut self, question: &Question, reply: Reply, now: Now) -> Heard {
         match self.names.get_mut(&question.name) {
-            Some(known) => known.hear(question.kind, reply, self.bounds, now),
+            Some(known) => {
+                self.changed.insert(question.name.clone());
+                known.hear(question.kind, reply, self.bounds, now)
+            }
             None => Heard::Nothing,
         }
     }
@@ -118,50 +141,53 @@ impl Book {
 
     /// What has become of all this since it was asked last.
     pub(super) fn news(&mut self, now: Now) -> News {
-        let mut settled = Vec::new();
-        let wants: Vec<Want> = self.asks.keys().cloned().collect();
-        for want in wants {
-            self.judge(want, &mut settled, now);
-        }
+        let concerned: Vec<Want> = self
+            .asks
+            .iter()
+            .filter(|(_, ask)| self.concerns(ask, now))
+            .map(|(want, _)| want.clone())
+            .collect();
+        let settled = concerned.into_iter().filter_map(|want| Some((want.clone(), self.judge(&want, now)?)));
+        let settled = settled.collect();
         News { changes: self.changes(), settled }
     }
 
-    fn judge(&mut self, want: Want, settled: &mut Vec<(Want, Result<(), Failure>)>, now: Now) {
-        let Some(ask) = self.asks.get(&want) else { return };
-        let (since, told) = (ask.since, ask.told);
-        if told.is_some() && (now.since(ask.used) >= FORGET || self.has_forgotten(&want)) {
-            self.asks.remove(&want);
-            settled.push((want, Ok(()))); // whoever asks again is answered anew
-            return;
-        }
-        let verdict = match self.standing(&want, now) {
-            Standing::Found => Ok(()),
-            Standing::Denied(failure) => Err(failure),
-            Standing::Unknown(_) if told.is_none() && now.since(since) < PATIENCE => return,
-            Standing::Unknown(last) => Err(last.unwrap_or(Failure::NameTimeout)),
+    /// Whether there may be something to tell.
+    fn concerns(&self, ask: &Ask, now: Now) -> bool {
+        let over = match ask.told {
+            None => now.since(ask.since) >= PATIENCE,
+            Some(_) => now.since(ask.used) >= FORGET,
         };
-        if verdict.err() == told && told.is_some() {
-            return;
-        }
-        match verdict {
-            Ok(()) => drop(self.asks.remove(&want)),
-            Err(failure) => {
-                if let Some(ask) = self.asks.get_mut(&want) {
-                    ask.told = Some(failure);
-                }
-            }
-        }
-        settled.push((want, verdict));
+        ask.new || over || ask.names.iter().any(|name| self.changed.contains(name))
     }
 
-    /// How what somebody wants stands; asks for what that takes.
-    fn standing(&mut self, want: &Want, now: Now) -> Standing {
-        match want {
+    /// What somebody who wants this is to be told now, if that is news.
+    fn judge(&mut self, want: &Want, now: Now) -> Option<Result<(), Failure>> {
+        let ask = self.asks.get_mut(want)?;
+        ask.new = false;
+        let (since, told, names) = (ask.since, ask.told, ask.names.clone());
+        if told.is_some() && (now.since(ask.used) >= FORGET || self.has_forgotten(&names)) {
+            self.asks.remove(want);
+            return Some(Ok(())); // whoever asks again is answered anew
+        }
+        let standing = match want {
             Want::Name(name) => self.standing_of(name, now),
-            Want::Host(host, port) => self.standing_of_host(host, *port, now),
-        }
+            Want::Host(host, port) => self.standing_of_host(host, *port, &names, now),
+        };
+        let failure = match standing {
+            Standing::Found => {
+                self.asks.remove(want);
+                return Some(Ok(()));
+            }
+            Standing::Denied(failure) => failure,
+            Standing::Unknown(_) if told.is_none() && now.since(since) < PATIENCE => return None,
+            Standing::Unknown(last) => last.unwrap_or(Failure::NameTimeout),
+        };
+        self.asks.get_mut(want)?.told = Some(failure);
+        (told != Some(failure)).then_some(Err(failure))
     }
 
+    /// How a name stands; it is asked for from now on.
     fn standing_of(&mut self, name: &Arc<str>, now: Now) -> Standing {
         if let Some(known) = self.names.get(name) {
             return known.standing();
@@ -174,11 +200,10 @@ impl Book {
     }
 
     /// One candidate after the other, until one is more than denied.
-    fn standing_of_host(&mut self, host: &str, port: u16, now: Now) -> Standing {
-        let names = candidates(host, &self.search);
+    fn standing_of_host(&mut self, host: &str, port: u16, names: &[Arc<str>], now: Now) -> Standing {
         let known = names.iter().find(|name| self.serves(host, name)).cloned();
         let mut standing = Standing::Denied(Failure::NameDenied);
-        for name in known.iter().chain(&names) {
+        for name in known.iter().chain(names) {
             standing = self.standing_of(name, now);
             match standing {
                 Standing::Found => return self.serve(host, name, port),
@@ -208,63 +233,58 @@ impl Book {
         }
     }
 
-    /// The names that something wanted depends on.
-    fn names_of(&self, want: &Want) -> Vec<Arc<str>> {
-        match want {
-            Want::Name(name) => [name.clone()].into(),
-            Want::Host(host, _) => candidates(host, &self.search),
-        }
-    }
-
     /// Whether a name that a verdict stands on is not known any more.
-    fn has_forgotten(&self, want: &Want) -> bool {
-        let names = self.names_of(want);
-        let first = names
-            .iter()
-            .map(|name| self.names.get(name).map(Known::standing))
-            .find(|standing| *standing != Some(Standing::Denied(Failure::NameDenied)));
-        first == Some(None)
+    fn has_forgotten(&self, names: &[Arc<str>]) -> bool {
+        let standings = names.iter().map(|name| self.names.get(name).map(Known::standing));
+        let mut decisive =
+            standings.skip_while(|standing| *standing == Some(Standing::Denied(Failure::NameDenied)));
+        decisive.next() == Some(None)
     }
 
-    /// What the inventory does not know yet: names first forgotten, then told, and Services that lead to them.
+    /// What the inventory does not know yet: of Services that only DNS knows, and of names.
     fn changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
         let mut changes = Vec::new();
-        let found = |name: &Arc<str>| {
-            let known = self.names.get(name)?;
-            (known.standing() == Standing::Found).then(|| known.records())
-        };
-        self.served.retain(|service, served| match found(&served.name) {
-            None => {
+        self.served.retain(|service, served| {
+            if served.told.is_some() && !served.grown && !changed.contains(&served.name) {
+                return true;
+            }
+            let Some(records) = found(&self.names, &served.name) else {
                 changes.push(Change::Service(service.clone(), None));
-                false
+                return false;
+            };
+            let described = served.describe(service, &records, &self.cluster);
+            if served.tell(&described) {
+                changes.push(Change::Service(service.clone(), Some(Arc::new(described))));
             }
-            Some(records) => {
-                let described = served.describe(service, &records, &self.cluster);
-                if served.told.as_deref() != Some(&described) {
-                    let described = Arc::new(described);
-                    served.told = Some(described.clone());
-                    changes.push(Change::Service(service.clone(), Some(described)));
+            true
+        });
+        for name in changed {
+            match found(&self.names, &name) {
+                None if self.told.remove(&name).is_some() => changes.push(Change::Name(name, None)),
+                Some(records) if self.told.get(&name).is_none_or(|told| **told != *records) => {
+                    let records: Arc<[Record]> = records.into();
+                    self.told.insert(name.clone(), records.clone());
+                    changes.push(Change::Name(name, Some(records)));
                 }
-                true
-            }
-        });
-        self.told.retain(|name, _| {
-            let stays = found(name).is_some();
-            if !stays {
-                changes.push(Change::Name(name.clone(), None));
-            }
-            stays
-        });
-        for (name, known) in &self.names {
-            let records = known.records();
-            let told = self.told.get(name).is_some_and(|told| **told == *records);
-            if known.standing() == Standing::Found && !told {
-                let records: Arc<[Record]> = records.into();
-                self.told.insert(name.clone(), records.clone());
-                changes.push(Change::Name(name.clone(), Some(records)));
+                None | Some(_) => {}
             }
         }
         changes
+    }
+}
+
+/// The records of a name that leads somewhere.
+fn found(names: &BTreeMap<Arc<str>, Known>, name: &str) -> Option<Vec<Record>> {
+    let known = names.get(name).filter(|known| known.standing() == Standing::Found)?;
+    Some(known.records())
+}
+
+/// The names that something wanted depends on.
+fn names_of(want: &Want, search: &SearchPath) -> Vec<Arc<str>> {
+    match want {
+        Want::Name(name) => [name.clone()].into(),
+        Want::Host(host, _) => candidates(host, search),
     }
 }
 

@@ -18,7 +18,7 @@ use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{LookedUp, Metrics};
@@ -118,11 +118,20 @@ impl<R: Resolver> Dns<R> {
         let wake = wake.map(|at| self.origin + at.0);
         tokio::select! {
             () = self.wanted.asked() => {}
-            Some(landed) = self.flying.join_next() => match landed {
-                Ok((question, reply)) => self.hear(&question, reply),
-                Err(error) => tracing::error!(%error, "a look-up ended without an answer"),
-            },
+            Some(landed) = self.flying.join_next() => {
+                self.land(landed);
+                while let Some(landed) = self.flying.try_join_next() {
+                    self.land(landed);
+                }
+            }
             () = sleep_until(wake.unwrap_or(self.origin)), if wake.is_some() => {}
+        }
+    }
+
+    fn land(&mut self, landed: Result<(Question, Reply), JoinError>) {
+        match landed {
+            Ok((question, reply)) => self.hear(&question, reply),
+            Err(error) => tracing::error!(%error, "a look-up ended without an answer"),
         }
     }
 

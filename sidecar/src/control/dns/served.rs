@@ -63,17 +63,33 @@ pub(super) struct Served {
     /// The ports that somebody wants: DNS does not tell which there are.
     pub(super) ports: BTreeSet<u16>,
     /// What the inventory has been told.
-    pub(super) told: Option<Arc<Service>>,
+    pub(super) told: Option<Service>,
+    /// It has ports that the inventory has not been told of.
+    pub(super) grown: bool,
 }
 
 impl Served {
     pub(super) fn new(name: Arc<str>) -> Served {
-        Served { name, ports: BTreeSet::new(), told: None }
+        Served { name, ports: BTreeSet::new(), told: None, grown: false }
     }
 
     /// Adds a port; whether there was room for it.
     pub(super) fn open(&mut self, port: u16) -> bool {
-        self.ports.contains(&port) || self.ports.len() < PORTS_MAX && self.ports.insert(port)
+        if self.ports.contains(&port) {
+            return true;
+        }
+        self.grown = self.ports.len() < PORTS_MAX && self.ports.insert(port);
+        self.grown
+    }
+
+    /// Notes what the inventory is about to be told; whether that is news.
+    pub(super) fn tell(&mut self, described: &Service) -> bool {
+        self.grown = false;
+        let news = self.told.as_ref() != Some(described);
+        if news {
+            self.told = Some(described.clone());
+        }
+        news
     }
 
     /// What there is to say of it.
