@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::groups::net;
+use crate::groups::{dns, net};
 use crate::packages::{self, Program};
 use crate::{Result, bench, place, shell};
 
 /// Installs everything that any command needs.
 pub(crate) fn install_all() -> Result<()> {
     packages::ensure(net::PROGRAMS)?;
+    packages::ensure(dns::PROGRAMS)?;
     bench::programs().try_for_each(packages::ensure)?;
     packages::ensure(PYTHON)?;
     println!("python: {}", python()?.display());

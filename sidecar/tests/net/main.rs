@@ -7,6 +7,7 @@ mod peers;
 mod web;
 
 mod capture;
+mod dns;
 mod drain;
 mod endpoints;
 mod failover;

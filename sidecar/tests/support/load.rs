@@ -17,8 +17,13 @@ pub(crate) struct Load {
 
 /// wrk: HTTP/1.1 over `connections` kept-alive connections, as fast as it goes.
 pub(crate) fn wrk(url: &str, connections: u32, time: Duration) -> Load {
+    wrk_with(&[], url, connections, time)
+}
+
+/// The same with further arguments.
+pub(crate) fn wrk_with(arguments: &[&str], url: &str, connections: u32, time: Duration) -> Load {
     let (connections, time) = (format!("-c{connections}"), format!("-d{}s", time.as_secs()));
-    read_wrk(&output_of("wrk", &["-t1", &connections, &time, url]))
+    read_wrk(&output_of("wrk", &[arguments, &["-t1", &connections, &time, url]].concat()))
 }
 
 /// h2load: `requests` over HTTP/2 with prior knowledge, `streams` at a time on each of `connections`.

@@ -7,6 +7,7 @@
 mod capture;
 mod clients;
 mod conversation;
+mod dns;
 mod load;
 mod manifests;
 mod namespace;
@@ -22,7 +23,8 @@ mod time;
 pub(crate) use capture::{SIDECAR_USER, capture_output};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
-pub(crate) use load::{Load, h2load, wrk};
+pub(crate) use dns::{Answering, Dnsmasq, Played};
+pub(crate) use load::{Load, h2load, wrk, wrk_with};
 pub(crate) use manifests::{Manifests, service, slice};
 pub(crate) use namespace::{Namespace, Pod, isolated};
 pub(crate) use nginx::Nginx;

@@ -96,8 +96,11 @@ impl Drop for Sidecar {
 
 fn command(user: Option<&str>, manifests: &Path, arguments: &[&str]) -> Command {
     let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
-    command.args(["run", "--discovery", "manifests", "--access-log", "json", "--manifests"]);
-    command.arg(manifests).args(arguments);
+    command.args(["run", "--access-log", "json", "--manifests"]).arg(manifests);
+    if !arguments.contains(&"--discovery") {
+        command.args(["--discovery", "manifests"]);
+    }
+    command.args(arguments);
     command
 }
 

@@ -1,5 +1,6 @@
 //! The groups of checks that `cargo xtask test` knows.
 
+pub(crate) mod dns;
 mod fuzz;
 mod lint;
 pub(crate) mod net;
@@ -17,12 +18,14 @@ pub(crate) enum Group {
     Unit,
     /// Tests with real peers and network namespaces.
     Net,
+    /// Tests with real name servers.
+    Dns,
     /// The corpora of the fuzz targets.
     Fuzz,
 }
 
 impl Group {
-    pub(crate) const ALL: [Group; 4] = [Group::Lint, Group::Unit, Group::Net, Group::Fuzz];
+    pub(crate) const ALL: [Group; 5] = [Group::Lint, Group::Unit, Group::Net, Group::Dns, Group::Fuzz];
 
     /// The group of that name.
     pub(crate) fn parse(name: &str) -> Result<Group> {
@@ -38,6 +41,7 @@ impl Group {
             Group::Lint => "lint",
             Group::Unit => "unit",
             Group::Net => "net",
+            Group::Dns => "dns",
             Group::Fuzz => "fuzz",
         }
     }
@@ -48,6 +52,7 @@ impl Group {
             Group::Lint => lint::run(report),
             Group::Unit => unit::run(report),
             Group::Net => net::run(report),
+            Group::Dns => dns::run(report),
             Group::Fuzz => fuzz::run(report),
         }
     }
@@ -67,6 +72,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_list() {
         let error = Group::parse("nett").unwrap_err().to_string();
-        assert_eq!(error, "unknown group `nett`: one of lint unit net fuzz");
+        assert_eq!(error, "unknown group `nett`: one of lint unit net dns fuzz");
     }
 }

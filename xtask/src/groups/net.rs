@@ -1,23 +1,36 @@
 //! Tests with real peers and network namespaces: `sidecar/tests/net`, which plain `cargo test` leaves out.
 
+use std::process::Command;
+
+use super::dns;
 use crate::packages::{self, Program};
 use crate::report::Report;
 use crate::{counts, shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
+    const NAME: &str = "net: real peers";
     if !packages::is_root() {
-        return report.skip("net: real peers", "network namespaces need root");
+        return report.skip(NAME, NEEDS_ROOT);
     }
-    let python = packages::ensure(PROGRAMS).and_then(|()| tools::python());
-    let python = match python {
-        Ok(python) => python,
-        Err(error) => return report.skip("net: real peers", &error.to_string()),
-    };
+    match packages::ensure(PROGRAMS).and_then(|()| tools::python()) {
+        Ok(python) => {
+            let mut tests = tests(&["--skip", dns::TESTS]);
+            tests.env("SVCMESH_TEST_PYTHON", python);
+            report.tests(NAME, tests, counts::cargo_test);
+        }
+        Err(error) => report.skip(NAME, &error.to_string()),
+    }
+}
+
+/// Runs those that `filter` lets through.
+pub(super) fn tests(filter: &[&str]) -> Command {
     let mut tests = shell::cargo(["test", "--package", "sidecar", "--test", "net"]);
     // The tests share two cores with the load they make: one after the other, each sees the machine it expects.
-    tests.args(["--", "--test-threads=1"]).env("SVCMESH_TEST_PYTHON", python);
-    report.tests("net: real peers", tests, counts::cargo_test);
+    tests.args(["--", "--test-threads=1"]).args(filter);
+    tests
 }
+
+pub(super) const NEEDS_ROOT: &str = "network namespaces need root";
 
 /// The peers and the programs that drive them.
 pub(crate) const PROGRAMS: &[Program] = &[
