@@ -24,6 +24,7 @@ pub mod table;
 pub mod topology;
 
 pub mod balance;
+pub mod drain;
 pub mod forwarding;
 pub mod http_date;
 pub mod outcome;

@@ -45,6 +45,8 @@ pub enum Failure {
     ConnectTimeout,
     /// There is no way to the endpoint.
     Unreachable,
+    /// The endpoint left its Service before it was sent the request.
+    Left,
     /// The endpoint closed a pooled connection as the request was sent on it, before a byte of the response; or it said
     /// that it did not process the request (GOAWAY, REFUSED_STREAM).
     Unprocessed,
@@ -56,6 +58,8 @@ pub enum Failure {
     ResponseTimeout,
     /// The endpoint broke off within the response body.
     Truncated,
+    /// The endpoint has left its Service, and the time that its connections are kept is over (S-22).
+    Drained,
 }
 
 /// Whose fault a failure is.
@@ -121,22 +125,25 @@ impl Failure {
             Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
             Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
             Failure::Unreachable => (Upstream, 503, Always, "UC", "destination_ip_unroutable"),
+            Failure::Left => (Upstream, 503, Always, "UL", "destination_unavailable"),
             Failure::Unprocessed => (Upstream, 502, Always, "US", "connection_terminated"),
             Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
             Failure::BadResponse => (Upstream, 502, Never, "UP", "http_protocol_error"),
             Failure::ResponseTimeout => (Upstream, 504, WhenIdempotent, "UW", "http_response_timeout"),
             Failure::Truncated => (Upstream, 502, Never, "UB", "http_response_incomplete"),
+            Failure::Drained => (Upstream, 502, WhenIdempotent, "UD", "connection_terminated"),
         };
         Verdict { side, status, retry, code, proxy_error }
     }
 
-    /// Whether the endpoint was not reached at all.
+    /// Whether the endpoint was not reached at all, or too late to be sent anything.
     pub fn is_connect(self) -> bool {
-        matches!(self, Failure::ConnectRefused | Failure::ConnectTimeout | Failure::Unreachable)
+        use Failure::{ConnectRefused, ConnectTimeout, Left, Unreachable};
+        matches!(self, ConnectRefused | ConnectTimeout | Unreachable | Left)
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 25] = [
+    pub const ALL: [Failure; 27] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -157,11 +164,13 @@ impl Failure {
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
         Failure::Unreachable,
+        Failure::Left,
         Failure::Unprocessed,
         Failure::Reset,
         Failure::BadResponse,
         Failure::ResponseTimeout,
         Failure::Truncated,
+        Failure::Drained,
     ];
 }
 
@@ -188,11 +197,13 @@ impl fmt::Display for Failure {
             Failure::ConnectRefused => "the endpoint refused the connection",
             Failure::ConnectTimeout => "the endpoint did not accept the connection in time",
             Failure::Unreachable => "the endpoint cannot be reached",
+            Failure::Left => "the endpoint left the Service before it was sent the request",
             Failure::Unprocessed => "the endpoint closed the connection before it took the request",
             Failure::Reset => "the endpoint closed the connection before it answered",
             Failure::BadResponse => "the endpoint's response is malformed",
             Failure::ResponseTimeout => "the endpoint did not answer in time",
             Failure::Truncated => "the endpoint broke off within its response",
+            Failure::Drained => "the endpoint has left the Service, and its time to drain is over",
         })
     }
 }

@@ -156,7 +156,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
 }
 
 /// Carries bytes to an endpoint of `route`.
-async fn carry_bytes(client: Client, read: Bytes, route: &Route, caller: Caller, mesh: &Rc<Mesh>) {
+async fn carry_bytes(client: Client, read: Bytes, route: &Rc<Route>, caller: Caller, mesh: &Rc<Mesh>) {
     let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
     match tunnel::dial(route, caller, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,

@@ -72,6 +72,8 @@ pub(crate) enum Protocol {
 pub(crate) enum Closed {
     Done,
     Failed,
+    /// We ended it: the endpoint had left, or was silent.
+    Cut,
 }
 
 /// What came of an update from a source.
@@ -119,7 +121,7 @@ impl LookedUp {
 pub(crate) struct Series {
     pub(crate) opened: AtomicU64,
     pub(crate) open: AtomicU64,
-    closed: [AtomicU64; 2],
+    closed: [AtomicU64; 3],
     pub(crate) to_upstream_bytes: AtomicU64,
     pub(crate) to_client_bytes: AtomicU64,
     requests: [OnceLock<Box<Requests>>; 3],

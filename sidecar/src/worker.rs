@@ -90,6 +90,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
             _ = ticks.tick() => {
                 clock::tick();
                 mesh.roster.reap();
+                mesh.drain_upstreams();
                 rounds += 1;
                 if rounds.is_multiple_of(UPSTREAMS_EVERY) {
                     mesh.reap_upstreams();
@@ -97,7 +98,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
             }
             Ok(()) = job.published.changed() => {
                 vips.follow(&mesh.table.load(), &mesh);
-                mesh.prune();
+                mesh.follow();
             }
             Ok(()) = job.stage.changed() => match *job.stage.borrow_and_update() {
                 Stage::Running => {}
@@ -120,7 +121,7 @@ fn seed(index: usize) -> u64 {
     std::collections::hash_map::RandomState::new().hash_one(index)
 }
 
-/// The precision of idle and header deadlines.
+/// The precision of deadlines: idle, header, drain.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Idle upstream connections are looked at once a second.

@@ -68,6 +68,12 @@ impl EndpointSet {
         &self.all[..self.usable]
     }
 
+    /// The one of them at an address.
+    pub fn usable_at(&self, addr: EndpointAddr) -> Option<&Endpoint> {
+        let usable = self.usable();
+        usable.binary_search_by_key(&addr, |endpoint| endpoint.addr).ok().map(|index| &usable[index])
+    }
+
     /// All of them: first the usable ones, then the others, each in the order of their addresses.
     pub fn all(&self) -> &[Endpoint] {
         &self.all

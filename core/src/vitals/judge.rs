@@ -35,9 +35,11 @@ impl Health {
     }
 }
 
-/// Whether a failure is held against the endpoint that was tried. A stale connection is not: only the connection was old.
+/// Whether a failure is held against the endpoint that was tried. A stale connection is not: only the connection was old. Nor is that
+/// it left its Service.
 pub fn is_held_against(failure: Failure) -> bool {
-    failure.verdict().side == Side::Upstream && failure != Failure::Unprocessed
+    use Failure::{Drained, Left, Unprocessed};
+    failure.verdict().side == Side::Upstream && !matches!(failure, Unprocessed | Left | Drained)
 }
 
 #[cfg(test)]
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_client_that_left_nor_a_stale_connection_is_held_against_an_endpoint() {
+    fn neither_a_client_that_left_nor_a_stale_connection_nor_a_drain_is_held_against_an_endpoint() {
         let counted = |failure: &Failure| is_held_against(*failure);
         assert!(
             [Failure::ConnectRefused, Failure::Reset, Failure::ResponseTimeout, Failure::Truncated]
@@ -71,6 +73,7 @@ mod tests {
         assert!(
             ![Failure::ClientGone, Failure::Unprocessed, Failure::NoEndpoints, Failure::Ended]
                 .iter()
+                .chain(&[Failure::Left, Failure::Drained])
                 .any(counted)
         );
     }

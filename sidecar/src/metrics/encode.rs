@@ -166,7 +166,7 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
         MetricType::Counter,
     )?;
     for (key, series) in all {
-        for how in [Closed::Done, Closed::Failed] {
+        for how in [Closed::Done, Closed::Failed, Closed::Cut] {
             counter(&mut metric, labels(key, Some(("reason", how.as_str()))), &series.closed[how as usize])?;
         }
     }
@@ -286,6 +286,7 @@ impl Closed {
         match self {
             Closed::Done => "done",
             Closed::Failed => "failed",
+            Closed::Cut => "cut",
         }
     }
 }

@@ -100,13 +100,13 @@ async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> R
     let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
     loop {
         let upstream = attempts.next(outgoing, account)?;
-        let forwarding = pin!(forward(outgoing, *version, upstream, mesh));
+        let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
         match within(mesh.config.deadlines.per_try, forwarding).await {
             Ok(answer) => {
                 outgoing.settle();
                 return Ok(answer);
             }
-            Err(failure) => attempts.failed(failure, outgoing, upstream)?,
+            Err(failure) => attempts.failed(failure, outgoing, &upstream)?,
         }
         account.retried(attempts.last.expect("an attempt has just failed"));
     }
@@ -114,7 +114,8 @@ async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> R
 
 /// The endpoints that a request has been tried on.
 pub(crate) struct Attempts<'a> {
-    route: &'a Route,
+    /// By the snapshot in force when the next attempt is made: what is sent again goes where new requests go.
+    route: Rc<Route>,
     caller: Caller,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
@@ -128,10 +129,10 @@ pub(crate) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     /// None yet, of a request that began at `begun`.
-    pub(crate) fn new(route: &'a Route, caller: Caller, begun: Now, mesh: &'a Mesh) -> Attempts<'a> {
+    pub(crate) fn new(route: &Rc<Route>, caller: Caller, begun: Now, mesh: &'a Mesh) -> Attempts<'a> {
         route.port.shared.budget.offered(begun);
         Attempts {
-            route,
+            route: route.clone(),
             caller,
             now: begun,
             mesh,
@@ -148,7 +149,7 @@ impl<'a> Attempts<'a> {
         &mut self,
         outgoing: &Outgoing,
         account: &mut Account,
-    ) -> Result<&'a Rc<Upstream>, Failure> {
+    ) -> Result<Rc<Upstream>, Failure> {
         // Who has failed once is not sent where it may fail again.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
@@ -156,7 +157,7 @@ impl<'a> Attempts<'a> {
         let Turn { id, upstream, probe } = turn;
         self.current = Some(id);
         account.tries(upstream, probe, self.now);
-        Ok(upstream)
+        Ok(upstream.clone())
     }
 
     /// Takes note of a failure; an error when the request must not be tried again.
@@ -173,6 +174,7 @@ impl<'a> Attempts<'a> {
             self.sent += 1;
         }
         self.again(failure, outgoing)?;
+        self.route = self.mesh.renewed(&self.route).ok_or(failure)?;
         self.last = Some(failure);
         match (failure, self.current) {
             // The endpoint is well: only the connection was old.

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
-use svc_core::address::{EndpointAddr, ServiceName, Transport};
+use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
-use svc_core::endpoints::EndpointId;
 use svc_core::table::{Table, Target};
 
 use super::roster::Roster;
 use super::route::{PortState, Route};
 use super::shared::{PortKey, Shared, port_key};
 use super::upstream::Upstream;
+use super::upstreams::{Upstreams, target};
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(crate) struct Mesh {
     pub(crate) shared: Arc<Shared>,
     routes: RefCell<HashMap<PortKey, Rc<Route>>>,
     versions: Cell<u64>,
-    upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
+    upstreams: Upstreams,
     draw: Cell<u64>,
     ended: Cell<bool>,
 }
@@ -55,7 +55,7 @@ impl Mesh {
             shared,
             routes: RefCell::default(),
             versions: Cell::new(0),
-            upstreams: RefCell::default(),
+            upstreams: Upstreams::default(),
             draw: Cell::new(seed | 1),
             ended: Cell::new(false),
         })
@@ -79,6 +79,13 @@ impl Mesh {
         }
     }
 
+    /// The route to the same port by the snapshot in force: what is tried again goes where new requests go. `None` when the port
+    /// is gone.
+    pub(crate) fn renewed(&self, route: &Route) -> Option<Rc<Route>> {
+        let table = self.table.load();
+        target(&port_key(&route.target), &table).map(|target| self.route(target))
+    }
+
     fn next_version(&self) -> u64 {
         self.versions.set(self.versions.get() + 1);
         self.versions.get()
@@ -86,16 +93,16 @@ impl Mesh {
 
     /// What this worker keeps of an endpoint.
     pub(crate) fn upstream(&self, member: &Member, route: &Route) -> Rc<Upstream> {
-        let mut upstreams = self.upstreams.borrow_mut();
-        let new = || {
-            let service = route.port.label.clone();
+        self.upstreams.of(member.id, || {
+            let (target, service) = (&route.target, route.port.label.clone());
             // Whoever chooses a name chooses its addresses: they are no labels either.
             let endpoint = if service.is_empty() { Arc::default() } else { member.addr.to_string().into() };
             let series = self.series(service, endpoint);
-            let (key, port) = (port_key(&route.target), route.port.shared.clone());
-            Rc::new(Upstream::new(key, member.addr.0, series, port, member.vitals.clone()))
-        };
-        upstreams.entry(member.id).or_insert_with(new).clone()
+            let (key, port) = (port_key(target), route.port.shared.clone());
+            let upstream = Upstream::new(key, member.addr.0, series, port, member.vitals.clone());
+            upstream.observe(true, Some(&target.service), clock::now());
+            Rc::new(upstream)
+        })
     }
 
     /// A destination that belongs to no Service. Its address is no label: clients choose it.
@@ -110,28 +117,24 @@ impl Mesh {
         self.metrics.series(SeriesKey { direction: Direction::Outbound, service, endpoint })
     }
 
-    /// Lets go of what belongs to ports and endpoints that the snapshot no longer has. Connections in use go on.
-    /// Costs as much as this worker uses, whatever the size of the snapshot.
-    pub(crate) fn prune(&self) {
+    /// Follows the snapshot in force: lets go of what belongs to ports that it no longer has, takes leave of endpoints that it
+    /// does not let be used any more. What is under way goes on.
+    pub(crate) fn follow(&self) {
         let table = self.table.load_full();
-        let target = |key: &PortKey| table.by_name(&key.0)?.target(key.2, key.1);
-        self.routes.borrow_mut().retain(|key, _| target(key).is_some());
+        self.routes.borrow_mut().retain(|key, _| target(key, &table).is_some());
         self.shared.prune(&table, clock::now());
-        self.upstreams.borrow_mut().retain(|id, upstream| {
-            let endpoint =
-                target(&upstream.of).and_then(|target| target.endpoints.at(EndpointAddr(upstream.addr)));
-            let stays = endpoint.is_some_and(|endpoint| endpoint.id == *id);
-            if !stays {
-                upstream.leave();
-            }
-            stays
-        });
+        self.upstreams.follow(&table, clock::now());
+    }
+
+    /// Cuts connections to endpoints that have left for too long.
+    pub(crate) fn drain_upstreams(&self) {
+        self.upstreams.drain(clock::now());
     }
 
     /// Closes idle connections to endpoints that have been idle for too long, and tells which names have any.
     pub(crate) fn reap_upstreams(&self) {
         let table = self.table.load();
-        let upstreams = self.upstreams.borrow();
+        let upstreams = self.upstreams.members();
         let in_use = upstreams.values().filter(|upstream| {
             upstream.reap();
             upstream.was_used()

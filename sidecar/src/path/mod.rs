@@ -22,6 +22,7 @@ pub(crate) mod route;
 
 pub(crate) mod connect;
 pub(crate) mod upstream;
+pub(crate) mod upstreams;
 
 pub(crate) mod body;
 pub(crate) mod gate;

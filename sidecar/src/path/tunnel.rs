@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -21,14 +22,14 @@ use crate::metrics::Closed;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07).
 pub(crate) async fn dial(
-    route: &Route,
+    route: &Rc<Route>,
     caller: Caller,
     mesh: &Mesh,
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
-    let mut last = None;
+    let (mut route, mut last) = (route.clone(), None);
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
@@ -43,6 +44,7 @@ pub(crate) async fn dial(
                 tried.insert(id);
                 account.retried(failure);
                 last = Some(failure);
+                route = mesh.renewed(&route).ok_or(failure)?;
             }
         }
     }

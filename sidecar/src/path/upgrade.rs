@@ -140,14 +140,15 @@ async fn carry(
     loop {
         let upstream = attempts.next(&outgoing, account)?;
         let answered = {
-            let attempt = pin!(attempt(&outgoing, protocol, upstream, mesh));
+            let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
             within(mesh.config.deadlines.per_try, attempt).await
         };
-        match answered {
-            Ok((connection, response)) => return Ok((connection, upstream.clone(), response)),
-            Err(failure) => attempts.failed(failure, &outgoing, upstream)?,
-        }
-        account.retried(attempts.last.expect("an attempt has just failed"));
+        let failure = match answered {
+            Ok((connection, response)) => return Ok((connection, upstream, response)),
+            Err(failure) => failure,
+        };
+        attempts.failed(failure, &outgoing, &upstream)?;
+        account.retried(failure);
     }
 }
 

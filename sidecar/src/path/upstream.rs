@@ -14,7 +14,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use svc_core::drain::Departure;
 use svc_core::outcome::Failure;
+use svc_core::service::Service;
+use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -49,10 +52,11 @@ pub(crate) struct Upstream {
     pub(crate) live: Rc<Register>,
     /// Held while an HTTP/2 connection is being opened, so that a burst of streams opens one and not one each.
     opening: tokio::sync::Mutex<()>,
-    /// The endpoint has left: connections are not kept any more.
+    /// The endpoint has left: nothing new is opened to it, and connections are not kept.
     gone: Cell<bool>,
     /// A connection was opened since somebody asked.
     opened: Cell<bool>,
+    departure: Cell<Departure>,
 }
 
 /// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
@@ -84,12 +88,16 @@ impl Upstream {
             opening: tokio::sync::Mutex::new(()),
             gone: Cell::new(false),
             opened: Cell::new(false),
+            departure: Cell::default(),
         }
     }
 
-    /// Opens a connection and counts it.
+    /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
     pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
         let stream = connect::open(self.addr, mesh).await?;
+        if self.gone.get() {
+            return Err(Failure::Left);
+        }
         self.opened.set(true);
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
@@ -147,10 +155,30 @@ impl Upstream {
         shared.iter().find(|connection| connection.has_room()).map(Http2::slot)
     }
 
+    /// Takes note of what the snapshot says of the endpoint.
+    pub(crate) fn observe(&self, usable: bool, service: Option<&Service>, now: Now) {
+        let mut departure = self.departure.get();
+        departure.observe(usable, service, now);
+        self.departure.set(departure);
+    }
+
     /// Lets go of every connection that no request is using; those that one is using are not kept afterwards.
     pub(crate) fn leave(&self) {
         self.gone.set(true);
         self.forget_idle();
+    }
+
+    /// May be used again.
+    pub(crate) fn come_back(&self) {
+        self.gone.set(false);
+    }
+
+    /// Cuts what is under way, if it is time; true while there is any.
+    pub(crate) fn drain(&self, now: Now) -> bool {
+        if self.departure.get().is_over(now) {
+            self.live.cut(Failure::Drained);
+        }
+        !self.live.is_empty()
     }
 
     /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
@@ -194,7 +222,8 @@ impl UpstreamIo {
 
 impl Drop for UpstreamIo {
     fn drop(&mut self) {
-        self.series.closed(self.closed);
+        let how = if self.line().is_cut() { Closed::Cut } else { self.closed };
+        self.series.closed(how);
     }
 }
 

@@ -11,6 +11,7 @@ mod world;
 
 mod attempts;
 mod budget;
+mod draining;
 mod forwarding;
 mod framing;
 mod health;

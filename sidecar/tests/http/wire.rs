@@ -118,6 +118,20 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
+    /// Waits until something can be read; what it begins with.
+    pub(crate) fn peek(&mut self) -> String {
+        while self.read.is_empty() && self.more().is_ok() {}
+        String::from_utf8_lossy(&self.read).into_owned()
+    }
+
+    /// Whether the other side says nothing for that long, and does not close.
+    pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("a timeout above zero is legal");
+        let quiet = self.read.is_empty() && self.more() == Err(Broken::Silent);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is legal");
+        quiet
+    }
+
     /// Whether the other side has closed, and said nothing more.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.read.is_empty() && matches!(self.more(), Err(Broken::Truncated(_)))

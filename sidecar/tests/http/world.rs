@@ -57,6 +57,14 @@ impl World {
         self.sidecar.manifests().write("test.yaml", &documents.join("---\n"));
     }
 
+    /// Does so, and waits until they are in force.
+    pub(crate) fn replace(&self, documents: &[String]) {
+        let applied = "svcmesh_discovery_updates_total{source=\"manifests\",result=\"applied\"}";
+        let before = self.sidecar.measured(applied);
+        self.rewrite(documents);
+        until("the change is in force", || (self.sidecar.measured(applied) > before).then_some(()));
+    }
+
     /// A connection to the Service.
     pub(crate) fn client(&self) -> Wire {
         Wire::new(self.stream(PORT))
@@ -105,11 +113,28 @@ impl World {
 
 /// `web` with `annotations`, as YAML has them between braces.
 pub(crate) fn documents(annotations: &str, app_protocol: &str, addresses: &[SocketAddr]) -> Vec<String> {
+    let endpoints: Vec<_> = addresses.iter().map(|address| (*address, READY)).collect();
+    web(annotations, app_protocol, &endpoints)
+}
+
+/// The same, with the conditions of each endpoint.
+pub(crate) fn web(annotations: &str, app_protocol: &str, endpoints: &[(SocketAddr, &str)]) -> Vec<String> {
     let asking = format!("name: web, annotations: {{ {annotations} }}");
     let web = service("web", &["10.96.0.10"], PORT, app_protocol).replacen("name: web", &asking, 1);
-    let slices = addresses.iter().enumerate().map(|(index, address)| slice(index, *address));
-    std::iter::once(web).chain(slices).collect()
+    let endpoint = |(index, (at, conditions)): (usize, &(SocketAddr, &str))| {
+        slice(index, *at) + &format!("  conditions: {{ {conditions} }}\n")
+    };
+    std::iter::once(web).chain(endpoints.iter().enumerate().map(endpoint)).collect()
 }
+
+/// The conditions of an endpoint that may be used.
+pub(crate) const READY: &str = "ready: true";
+
+/// Those of one that may not be used yet.
+pub(crate) const UNREADY: &str = "ready: false";
+
+/// Those of one whose pod is being replaced.
+pub(crate) const TERMINATING: &str = "ready: false, serving: true, terminating: true";
 
 /// The EndpointSlice number `index` of `web`, with the one endpoint at `address`.
 pub(crate) fn slice(index: usize, address: SocketAddr) -> String {

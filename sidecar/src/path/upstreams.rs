@@ -1,0 +1,76 @@
+//! The endpoints that a worker has met: those that may be used, and those that have left and are still connected.
+
+use std::cell::{Ref, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use svc_core::address::EndpointAddr;
+use svc_core::endpoints::EndpointId;
+use svc_core::table::{Table, Target};
+use svc_core::time::Now;
+
+use super::shared::PortKey;
+use super::upstream::Upstream;
+
+/// What a worker keeps of endpoints.
+#[derive(Default)]
+pub(crate) struct Upstreams {
+    members: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
+    /// Nothing new goes to these. Each has a connection at least, which is their bound.
+    left: RefCell<Vec<(EndpointId, Rc<Upstream>)>>,
+}
+
+impl Upstreams {
+    /// What is kept of an endpoint that the snapshot in force has; `new` when that is nothing yet.
+    pub(crate) fn of(&self, id: EndpointId, new: impl FnOnce() -> Rc<Upstream>) -> Rc<Upstream> {
+        self.members.borrow_mut().entry(id).or_insert_with(new).clone()
+    }
+
+    /// Takes leave of endpoints that may not be used any more, and takes back those that may again.
+    /// Costs as much as this worker uses, whatever the size of the snapshot.
+    pub(crate) fn follow(&self, table: &Table, now: Now) {
+        let (mut members, mut left) = (self.members.borrow_mut(), self.left.borrow_mut());
+        left.retain(|(id, upstream)| {
+            let returns = is_member(*id, upstream, table, now) && !members.contains_key(id);
+            if returns {
+                upstream.come_back();
+                members.insert(*id, upstream.clone());
+            }
+            !returns
+        });
+        members.retain(|id, upstream| {
+            let stays = is_member(*id, upstream, table, now);
+            if !stays {
+                upstream.leave();
+                left.push((*id, upstream.clone()));
+            }
+            stays
+        });
+    }
+
+    /// Cuts what endpoints that have left for too long still have under way, and forgets those that have nothing.
+    /// Costs nothing while all stay.
+    pub(crate) fn drain(&self, now: Now) {
+        self.left.borrow_mut().retain(|(_, upstream)| upstream.drain(now));
+    }
+
+    /// Those that may be used.
+    pub(crate) fn members(&self) -> Ref<'_, HashMap<EndpointId, Rc<Upstream>>> {
+        self.members.borrow()
+    }
+}
+
+/// Whether the snapshot lets this endpoint be used, which its departure is told. Another one at the same address ends its
+/// departure too: who still answers there has not gone. But it is another one.
+fn is_member(id: EndpointId, upstream: &Upstream, table: &Table, now: Now) -> bool {
+    let target = target(&upstream.of, table);
+    let usable = target.and_then(|target| target.endpoints.usable_at(EndpointAddr(upstream.addr)));
+    upstream.observe(usable.is_some(), target.map(|target| &*target.service), now);
+    usable.is_some_and(|endpoint| endpoint.id == id)
+}
+
+/// The port of that name in a snapshot.
+pub(crate) fn target<'t>(key: &PortKey, table: &'t Table) -> Option<&'t Arc<Target>> {
+    table.by_name(&key.0)?.target(key.2, key.1)
+}
