@@ -21,11 +21,20 @@ pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Fai
     match tokio::time::timeout(mesh.config.deadlines.connect, TcpStream::connect(addr)).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),
+        Ok(Ok(stream)) if is_home(&stream, addr, mesh) => Err(Failure::Loop),
         Ok(Ok(stream)) => {
             prepare(&stream);
             Ok(stream)
         }
     }
+}
+
+/// Whether a connection has come back to this pod, at a port where we listen on all of its addresses: a name may lead to any of
+/// them, and nobody tells us which they are.
+fn is_home(stream: &TcpStream, addr: SocketAddr, mesh: &Mesh) -> bool {
+    let bound = mesh.shared.bound.load();
+    let everywhere = bound.iter().any(|own| own.port() == addr.port() && own.ip().is_unspecified());
+    everywhere && stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == addr.ip().to_canonical())
 }
 
 fn failure(error: &io::Error) -> Failure {

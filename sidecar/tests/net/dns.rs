@@ -251,7 +251,11 @@ fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
     isolated(|| {
         let pod = Pod::here();
         let server = dnsmasq(&pod, 30, &[]);
-        server.know(&[("home.example.com", &["127.0.0.1"]), ("cloud.example.com", &["169.254.169.254"])]);
+        server.know(&[
+            ("home.example.com", &["127.0.0.1"]),
+            ("cloud.example.com", &["169.254.169.254"]),
+            ("me.example.com", &["10.1.0.2"]),
+        ]);
         let documents = [
             external("a", "b.default.svc.cluster.local", &[80]),
             external("b", "a.default.svc.cluster.local", &[80]),
@@ -262,7 +266,7 @@ fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
             ),
             external("number", "10.0.0.1", &[80]),
         ];
-        let sidecar = start(&documents, &[]);
+        let sidecar = start(&documents, &["--forward-proxy", "0.0.0.0:15002"]);
         let _own = Nginx::named("own", "127.0.0.1:80");
         for (name, reason) in [
             ("a", "error=dns_error; details=\"the name leads back to itself\""),
@@ -270,6 +274,7 @@ fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
             ("cloud.example.com", "error=destination_ip_prohibited"),
             ("localhost", "error="),
             ("number", "error=destination_ip_prohibited; details=\"the external name is an address"),
+            ("me.example.com:15002", "error=proxy_loop_detected"),
             ("nowhere.example.com", "error=dns_error; details=\"DNS knows no such name\""),
         ] {
             let (status, head) = ask(name);
