@@ -19,6 +19,7 @@ use crate::access_log::AccessLog;
 use crate::admin::{self, Admin, Ready, Tags};
 use crate::config::{Config, Drain};
 use crate::connection::Door;
+use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
 use crate::listen;
@@ -86,12 +87,13 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
         access_log,
         shared: shared.clone(),
         doors: bound.doors.clone(),
-        published,
+        published: published.clone(),
         stage: stage.subscribe(),
     };
     let workers = start_workers(job, config.limits.workers)?;
     ready.listeners_bound();
 
+    let checks = tokio::spawn(checks::run(table.clone(), published, shared.clone()));
     let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {
         ready: ready.clone(),
@@ -120,6 +122,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     }
     stage.send_replace(Stage::Ended);
     admin.abort();
+    checks.abort();
     for worker in workers {
         let _ = worker.join();
     }

@@ -82,7 +82,9 @@ fn probe(members: &[Member], ask: &Ask<'_>, port: &PortVitals, now: Now) -> Opti
     let mut soonest_ms = u64::MAX;
     for (index, member) in members.iter().enumerate() {
         let ejector = &member.vitals.ejector;
+        // Whoever fails its check would only fail the probe.
         if ask.admits(member)
+            && !member.vitals.is_failing_check()
             && let Some(probe) = ejector.claim_probe(ask.replayable, port, now)
         {
             return Some(Choice { index, probe: Some(probe) });
@@ -162,6 +164,30 @@ mod tests {
             assert_eq!(choices.next(), Some((1, true)), "{policy:?}");
             assert!(choices.all(|(index, probe)| index >= 2 && !probe), "{policy:?}");
         }
+    }
+
+    #[test]
+    fn who_fails_its_check_is_passed_over_until_all_do() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3, 4])), Balancer::new(policy));
+            world.1[1..].iter().for_each(|member| member.vitals.fails_check(&world.0));
+            for draw in even_draws(20) {
+                assert_eq!(choose(&mut balancer, &world, &[], (0, draw)), Some((0, false)), "{policy:?}");
+            }
+            world.1[0].vitals.fails_check(&world.0);
+            assert!(choose(&mut balancer, &world, &[], (0, 7)).is_some(), "{policy:?}");
+            world.1.iter().for_each(|member| member.vitals.passes_check(&world.0));
+            assert!(world.0.is_quiet());
+        }
+    }
+
+    #[test]
+    fn who_fails_its_check_is_not_probed() {
+        let (world, mut balancer) = (half_out(), Balancer::new(Policy::RoundRobin));
+        world.1[0].vitals.fails_check(&world.0);
+        assert_eq!(choose(&mut balancer, &world, &[], (1_000, 0)), Some((1, true)));
+        let late = choose(&mut balancer, &world, &[], (30_000, 0)).unwrap();
+        assert!(late.0 >= 1, "{late:?}");
     }
 
     #[test]

@@ -76,17 +76,20 @@ pub enum Reason {
     Consecutive,
     /// Too many of its recent requests failed.
     SuccessRate,
+    /// Its Service's health check failed so many times in a row.
+    HealthCheck,
 }
 
 impl Reason {
     /// All there are.
-    pub const ALL: [Reason; 2] = [Reason::Consecutive, Reason::SuccessRate];
+    pub const ALL: [Reason; 3] = [Reason::Consecutive, Reason::SuccessRate, Reason::HealthCheck];
 
     /// The name that metrics and logs use.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Consecutive => "consecutive",
             Reason::SuccessRate => "success-rate",
+            Reason::HealthCheck => "health-check",
         }
     }
 }

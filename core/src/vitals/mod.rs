@@ -3,6 +3,7 @@
 //! Plain atomics, each right by itself: two that are read together may be a moment apart, which a choice among endpoints
 //! survives and a lock on every request would not be worth.
 
+mod check;
 mod eject;
 mod judge;
 mod load;
@@ -11,6 +12,7 @@ mod recent;
 mod share;
 mod sparing;
 
+pub use check::Checkup;
 pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
 pub use judge::{Health, is_held_against};
 pub use load::Load;
@@ -18,6 +20,7 @@ pub use port::PortVitals;
 pub use share::{FULL_SHARE, Share};
 pub use sparing::{asked_by_grpc_status, asked_by_status};
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use crate::time::Now;
@@ -31,12 +34,34 @@ pub struct Vitals {
     pub ejector: Ejector,
     /// How much of its part it gets.
     pub share: Share,
+    fails_check: AtomicBool,
 }
 
 impl Vitals {
     /// Whether new connections and requests go elsewhere, as long as there is an elsewhere.
     pub fn is_out(&self) -> bool {
-        self.ejector.is_ejected()
+        self.ejector.is_ejected() || self.is_failing_check()
+    }
+
+    /// Whether its Service's health check says so. What its requests tell does not end that, and neither counts among the half of the
+    /// endpoints that may be ejected.
+    pub fn is_failing_check(&self) -> bool {
+        self.fails_check.load(Ordering::Relaxed)
+    }
+
+    /// Its Service's health check says that it is ill. Who says so takes it back, by [`Vitals::passes_check`].
+    pub fn fails_check(&self, port: &PortVitals) {
+        if !self.fails_check.swap(true, Ordering::AcqRel) {
+            port.goes_out();
+            port.count(Reason::HealthCheck);
+        }
+    }
+
+    /// It passes again, or is not checked any more.
+    pub fn passes_check(&self, port: &PortVitals) {
+        if self.fails_check.swap(false, Ordering::AcqRel) {
+            port.comes_in();
+        }
     }
 
     /// As [`Ejector::probe_succeeded`]; an endpoint that comes back gets its share little by little.

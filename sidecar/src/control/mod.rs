@@ -2,6 +2,7 @@
 
 pub mod manifests;
 
+pub(crate) mod checks;
 pub(crate) mod discovery;
 pub(crate) mod dns;
 pub(crate) mod publish;

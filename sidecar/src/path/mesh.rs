@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -156,10 +156,7 @@ impl Mesh {
 
     /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
     pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
-        self.shared.bound.load().iter().any(|own| {
-            own.port() == addr.port()
-                && (own.ip() == addr.ip() || (own.ip().is_unspecified() && is_local(addr.ip())))
-        })
+        self.shared.is_own(addr)
     }
 
     /// The next draw of chance: xorshift64*, seeded once per worker from the system's own. It spreads load; it keeps no secret.
@@ -178,10 +175,6 @@ impl Mesh {
         let admission = Admission { shared: self.shared.clone() };
         (before < self.config.limits.connections_max as u64).then_some(admission)
     }
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback() || ip.is_unspecified()
 }
 
 /// One admitted client connection.

@@ -1,7 +1,7 @@
 //! What all workers share: how much there is of everything, and what is known of endpoints.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +61,14 @@ struct Roll {
 impl Shared {
     pub(crate) fn port(&self, key: &PortKey) -> Arc<SharedPort> {
         lock(&self.ports).entry(key.clone()).or_default().clone()
+    }
+
+    /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
+    pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
+        self.bound.load().iter().any(|own| {
+            own.port() == addr.port()
+                && (own.ip() == addr.ip() || (own.ip().is_unspecified() && is_local(addr.ip())))
+        })
     }
 
     /// Who is out at the moment.
@@ -149,6 +157,10 @@ impl Roll {
             all.contains(id)
         });
     }
+}
+
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -74,9 +74,7 @@ fn an_endpoint_that_fails_is_left_out_and_comes_back_when_it_is_well() {
 #[test]
 fn an_endpoint_that_refuses_connections_is_not_tried_again_and_again() {
     let (good, _) = moody();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    let dead = nobody.local_addr().expect("it is bound");
-    drop(nobody);
+    let dead = nobody();
     let asking = "svcmesh.dev/eject: \"base=30s\"";
     let world = world(asking, "http", &[dead, good.address()]);
     (0..50).for_each(|_| assert_eq!(get(&world), 200));
@@ -144,6 +142,72 @@ fn a_new_endpoint_of_a_service_that_serves_starts_slowly_where_that_is_asked_for
     (0..200).for_each(|_| assert_eq!(get(&world), 200));
     let count = new.take_requests().len();
     assert!((1..=40).contains(&count), "{count} requests of 200 reached it");
+}
+
+/// A backend that is as well as it was told last, but only at `/live`.
+fn checked() -> (Backend, Arc<AtomicU16>) {
+    let mood = Arc::new(AtomicU16::new(200));
+    let backend = Backend::start({
+        let mood = mood.clone();
+        move |talk| {
+            while let Ok(request) = talk.wire.request() {
+                let checks = request.start.starts_with("GET /live?full ");
+                let status = if checks { mood.load(Relaxed) } else { 200 };
+                if !checks {
+                    talk.keeper()(request);
+                }
+                talk.wire.send(format!("HTTP/1.1 {status} Mood\r\nContent-Length: 0\r\n\r\n"));
+            }
+        }
+    });
+    (backend, mood)
+}
+
+const CHECK: &str =
+    "svcmesh.dev/health-check: \"http:/live?full,interval=1s,timeout=500ms,healthy=2,unhealthy=2\"";
+
+#[test]
+fn an_endpoint_that_fails_its_check_gets_nothing_until_it_passes() {
+    let ((bad, mood), (good, _)) = (checked(), checked());
+    let world = world(CHECK, "http", &addresses(&[&bad, &good]));
+    (0..4).for_each(|_| assert_eq!(get(&world), 200));
+    assert_eq!((bad.take_requests().len(), count_out(&world)), (2, 0));
+    mood.store(500, Relaxed);
+    until("it is left out", || (count_out(&world) == 1).then_some(()));
+    world.counts("svcmesh_ejections_total{service=\"default/web\",reason=\"health-check\"} 1");
+    bad.take_requests();
+    (0..10).for_each(|_| assert_eq!(get(&world), 200));
+    assert_eq!(bad.take_requests().len(), 0);
+    mood.store(302, Relaxed);
+    until("it is used again", || (count_out(&world) == 0).then_some(()));
+    (0..4).for_each(|_| assert_eq!(get(&world), 200));
+    assert_eq!(bad.take_requests().len(), 2);
+}
+
+#[test]
+fn endpoints_that_all_fail_their_checks_are_all_used() {
+    let ((one, mood), (other, other_mood)) = (checked(), checked());
+    [mood, other_mood].iter().for_each(|mood| mood.store(500, Relaxed));
+    let world = world(CHECK, "http", &addresses(&[&one, &other]));
+    until("both fail", || (count_out(&world) == 2).then_some(()));
+    (0..4).for_each(|_| assert_eq!(get(&world), 200));
+    assert_eq!([one, other].map(|backend| backend.take_requests().len()), [2, 2]);
+}
+
+#[test]
+fn an_endpoint_where_nobody_listens_is_found_before_anybody_asks_for_it() {
+    let (good, _) = moody();
+    let check = "svcmesh.dev/health-check: \"tcp,interval=1s,unhealthy=2\"";
+    let world = world(check, "http", &[nobody(), good.address()]);
+    until("it is left out", || (count_out(&world) == 1).then_some(()));
+    (0..10).for_each(|_| assert_eq!(get(&world), 200));
+    assert!(world.measured("svcmesh_retries_total").is_empty());
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    listener.local_addr().expect("it is bound")
 }
 
 #[tokio::test]

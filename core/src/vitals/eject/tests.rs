@@ -51,7 +51,7 @@ fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
         fail(&vitals[0], &port, 1, at(0)),
         Some(Change::Ejected { reason: Reason::Consecutive, penalty })
     );
-    assert_eq!(port.ejections(), [1, 0]);
+    assert_eq!(port.ejections(), [1, 0, 0]);
 }
 
 #[test]

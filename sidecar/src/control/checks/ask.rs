@@ -1,0 +1,84 @@
+//! One check of one endpoint.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use svc_core::service::Probe;
+use svc_proto::names::PROXY_NAME;
+use tokio::net::TcpStream;
+
+/// Why an endpoint does not pass.
+#[derive(Debug)]
+pub(super) enum Ailment {
+    Connect(io::Error),
+    /// What it says is not HTTP, or it says nothing.
+    Http(hyper::Error),
+    /// There is no such path.
+    Path(hyper::http::Error),
+    Status(StatusCode),
+    /// It had not answered when the time for it was over.
+    Late,
+}
+
+impl fmt::Display for Ailment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ailment::Connect(error) => write!(f, "cannot connect: {error}"),
+            Ailment::Http(error) => write!(f, "no answer: {error}"),
+            Ailment::Path(error) => write!(f, "cannot ask: {error}"),
+            Ailment::Status(status) => write!(f, "answered {}", status.as_u16()),
+            Ailment::Late => f.write_str("no answer in time"),
+        }
+    }
+}
+
+/// Asks once. A connection that is closed again at once is what TCP checks are; a GET passes with 200 to 399.
+pub(super) async fn ask(addr: SocketAddr, probe: &Probe) -> Result<(), Ailment> {
+    let stream = TcpStream::connect(addr).await.map_err(Ailment::Connect)?;
+    match probe {
+        Probe::Tcp => Ok(()),
+        Probe::Http { path } => {
+            let status = get(stream, request(addr, path)?).await.map_err(Ailment::Http)?.status();
+            match status.as_u16() {
+                200..400 => Ok(()),
+                _ => Err(Ailment::Status(status)),
+            }
+        }
+    }
+}
+
+fn request(addr: SocketAddr, path: &str) -> Result<Request<Empty<Bytes>>, Ailment> {
+    let request = Request::get(path)
+        .header(HOST, addr.to_string())
+        .header(USER_AGENT, PROXY_NAME)
+        .header(CONNECTION, "close");
+    request.body(Empty::new()).map_err(Ailment::Path)
+}
+
+/// Gets the head of an answer. Its body is not read: the connection ends here.
+async fn get(stream: TcpStream, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await?;
+    let response = sender.send_request(request);
+    tokio::pin!(response);
+    tokio::select! {
+        biased;
+        response = &mut response => response,
+        // The answer may have come with the end.
+        ended = connection => match ended {
+            Ok(()) => response.await,
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// No answer to a check is a tenth of that.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
