@@ -26,6 +26,7 @@ pub mod topology;
 pub mod balance;
 pub mod drain;
 pub mod forwarding;
+pub mod grpc_timeout;
 pub mod http_date;
 pub mod outcome;
 pub mod retry;

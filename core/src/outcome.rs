@@ -56,10 +56,15 @@ pub enum Failure {
     BadResponse,
     /// The endpoint did not begin to answer in time.
     ResponseTimeout,
+    /// The endpoint answered that it, or what stands behind it, cannot serve. Only where a Service asks for another attempt then;
+    /// without one the answer is the client's, and no failure.
+    GatewayError,
     /// The endpoint broke off within the response body.
     Truncated,
     /// The endpoint has left its Service, and the time that its connections are kept is over (S-22).
     Drained,
+    /// The response had begun and did not end in time.
+    Overdue,
 }
 
 /// Whose fault a failure is.
@@ -130,8 +135,10 @@ impl Failure {
             Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
             Failure::BadResponse => (Upstream, 502, Never, "UP", "http_protocol_error"),
             Failure::ResponseTimeout => (Upstream, 504, WhenIdempotent, "UW", "http_response_timeout"),
+            Failure::GatewayError => (Upstream, 502, WhenIdempotent, "UG", "destination_unavailable"),
             Failure::Truncated => (Upstream, 502, Never, "UB", "http_response_incomplete"),
             Failure::Drained => (Upstream, 502, WhenIdempotent, "UD", "connection_terminated"),
+            Failure::Overdue => (Upstream, 504, Never, "UO", "http_response_timeout"),
         };
         Verdict { side, status, retry, code, proxy_error }
     }
@@ -143,7 +150,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 27] = [
+    pub const ALL: [Failure; 29] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -169,8 +176,10 @@ impl Failure {
         Failure::Reset,
         Failure::BadResponse,
         Failure::ResponseTimeout,
+        Failure::GatewayError,
         Failure::Truncated,
         Failure::Drained,
+        Failure::Overdue,
     ];
 }
 
@@ -202,8 +211,10 @@ impl fmt::Display for Failure {
             Failure::Reset => "the endpoint closed the connection before it answered",
             Failure::BadResponse => "the endpoint's response is malformed",
             Failure::ResponseTimeout => "the endpoint did not answer in time",
+            Failure::GatewayError => "the endpoint said that it cannot serve",
             Failure::Truncated => "the endpoint broke off within its response",
             Failure::Drained => "the endpoint has left the Service, and its time to drain is over",
+            Failure::Overdue => "the response did not end in time",
         })
     }
 }
@@ -236,5 +247,22 @@ mod tests {
             let Verdict { side, retry, .. } = failure.verdict();
             assert!(retry == Retry::Never || side == Side::Upstream, "{failure:?}");
         }
+    }
+
+    #[test]
+    fn the_documented_table_is_this_one() {
+        let document = include_str!("../../docs/retries.md");
+        for failure in Failure::ALL {
+            let Verdict { status, retry, code, proxy_error, .. } = failure.verdict();
+            let again = match retry {
+                Retry::Always => "yes",
+                Retry::WhenIdempotent => "if idempotent",
+                Retry::Never => "–",
+            };
+            let row = format!("| `{code}` | {status} | `{proxy_error}` | {again} | {failure} |");
+            assert!(document.lines().any(|line| line == row), "docs/retries.md lacks: {row}");
+        }
+        let rows = document.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 6);
+        assert_eq!(rows.count(), Failure::ALL.len(), "each row of docs/retries.md is a failure");
     }
 }

@@ -37,7 +37,7 @@ pub struct RetryPolicy {
     pub connect: bool,
     /// An idempotent request whose connection was lost, or whose try took too long, before the head of an answer.
     pub reset: bool,
-    /// An idempotent request that was answered 502, 503 or 504.
+    /// An idempotent request that was answered 502, 503 or 504; a gRPC call that was answered UNAVAILABLE and nothing else.
     pub gateway_error: bool,
     /// How often a request is sent in all, failed connects aside; at least 1.
     pub attempts: u8,
@@ -59,17 +59,32 @@ pub const ATTEMPTS_MAX: u32 = 3;
 const UNPROCESSED_MAX: u32 = 3;
 
 /// Decides. A failed connect was no request yet: it costs neither attempt nor budget, and has no limit but the number of endpoints.
-pub fn again(failure: Failure, attempt: Attempt) -> Again {
+pub fn again(failure: Failure, attempt: Attempt, policy: RetryPolicy) -> Again {
     let Attempt { sent, unprocessed, idempotent, body_whole } = attempt;
-    let (may, again) = match failure.verdict().retry {
-        Retry::Always if failure == Failure::Unprocessed => {
-            (unprocessed < UNPROCESSED_MAX, if unprocessed == 1 { Again::Free } else { Again::FromBudget })
+    let wanted = if failure == Failure::GatewayError { policy.gateway_error } else { policy.reset };
+    let again = match failure.verdict().retry {
+        Retry::Always if failure == Failure::Unprocessed => unlooked_at(unprocessed),
+        Retry::Always if policy.connect => Again::Free,
+        Retry::WhenIdempotent if wanted && idempotent && sent < u32::from(policy.attempts) => {
+            Again::FromBudget
         }
-        Retry::Always => (true, Again::Free),
-        Retry::WhenIdempotent => (idempotent && sent < ATTEMPTS_MAX, Again::FromBudget),
-        Retry::Never => (false, Again::No),
+        Retry::Always | Retry::WhenIdempotent | Retry::Never => Again::No,
     };
-    if may && body_whole { again } else { Again::No }
+    if body_whole { again } else { Again::No }
+}
+
+fn unlooked_at(times: u32) -> Again {
+    match times {
+        1 => Again::Free,
+        2..UNPROCESSED_MAX => Again::FromBudget,
+        _ => Again::No,
+    }
+}
+
+/// Whether an answer is one that `gateway-error` is about: 502, 503, 504, or gRPC's UNAVAILABLE in a response that has no message
+/// (`grpc_status` is that of its head).
+pub fn is_gateway_error(status: u16, grpc_status: Option<&[u8]>) -> bool {
+    matches!(status, 502..=504) || grpc_status == Some(b"14") // UNAVAILABLE
 }
 
 /// RFC 9110 §9.2.2; an unknown method is not.
@@ -86,7 +101,7 @@ mod tests {
 
     #[track_caller]
     fn check(failure: Failure, attempt: Attempt, expected: Again) {
-        assert_eq!(again(failure, attempt), expected);
+        assert_eq!(again(failure, attempt, RetryPolicy::default()), expected);
     }
 
     #[test]
@@ -127,5 +142,46 @@ mod tests {
     fn an_answered_request_is_never_sent_again() {
         check(Failure::Truncated, GET, Again::No);
         check(Failure::BadResponse, GET, Again::No);
+    }
+
+    #[test]
+    fn a_service_says_what_is_sent_again_and_how_often() {
+        let nothing = RetryPolicy { connect: false, reset: false, gateway_error: false, attempts: 5 };
+        for (failure, policy) in [
+            (Failure::ConnectRefused, RetryPolicy { connect: true, ..nothing }),
+            (Failure::Reset, RetryPolicy { reset: true, ..nothing }),
+            (Failure::ResponseTimeout, RetryPolicy { reset: true, ..nothing }),
+            (Failure::GatewayError, RetryPolicy { gateway_error: true, ..nothing }),
+        ] {
+            assert_ne!(again(failure, GET, policy), Again::No, "{failure:?}");
+            assert_eq!(again(failure, GET, nothing), Again::No, "{failure:?}");
+        }
+        let twice = RetryPolicy { reset: true, attempts: 2, ..nothing };
+        assert_eq!(again(Failure::Reset, GET, twice), Again::FromBudget);
+        assert_eq!(again(Failure::Reset, Attempt { sent: 2, ..GET }, twice), Again::No);
+        let stale = Attempt { sent: 0, unprocessed: 1, ..POST };
+        assert_eq!(again(Failure::Unprocessed, stale, nothing), Again::Free, "no endpoint looked at it");
+    }
+
+    #[test]
+    fn an_answer_is_no_failure_unless_a_service_says_so() {
+        check(Failure::GatewayError, GET, Again::No);
+        let asked = RetryPolicy { gateway_error: true, ..RetryPolicy::default() };
+        assert_eq!(again(Failure::GatewayError, POST, asked), Again::No);
+    }
+
+    #[test]
+    fn gateway_errors_are_three_statuses_and_one_of_grpc() {
+        for (status, grpc_status, expected) in [
+            (500, None, false),
+            (502, None, true),
+            (503, None, true),
+            (504, None, true),
+            (505, None, false),
+            (200, Some(&b"14"[..]), true),
+            (200, Some(&b"13"[..]), false),
+        ] {
+            assert_eq!(is_gateway_error(status, grpc_status), expected, "{status} {grpc_status:?}");
+        }
     }
 }

@@ -1,19 +1,24 @@
 //! Response bodies on their way through: counted, never collected.
 
+use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use svc_core::outcome::Failure;
+use svc_core::time::Now;
+use tokio::time::Sleep;
 
 use super::account::Account;
 use super::request::strip_trailers;
 use super::request_body::{PolledFrame, RequestBody};
 use super::roster::Pulse;
 use super::upstream::{Http1, Slot, Upstream, poll_unwoken};
+use crate::clock;
 
 /// The body of a response, with the account that is closed by its last byte.
 pub(crate) struct ResponseBody {
@@ -24,7 +29,9 @@ pub(crate) struct ResponseBody {
     pulse: Option<Arc<Pulse>>,
     /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
     /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
-    broken: Option<hyper::Error>,
+    broken: Option<Broken>,
+    /// When it has to have ended, if ever. Looked at whenever the client takes something: one that does not read is idle, not waiting.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// Where a response's bytes come from.
@@ -44,11 +51,15 @@ impl ResponseBody {
         request: Option<Rc<RequestBody>>,
         mut account: Account,
         pulse: Option<Arc<Pulse>>,
+        deadline: Option<Now>,
     ) -> ResponseBody {
-        if source.is_end_stream() {
+        let ended = source.is_end_stream();
+        if ended {
             account.done();
         }
-        ResponseBody { source, request, account: Some(account), pulse, broken: None }
+        let left = deadline.filter(|_| !ended).map(|deadline| deadline.since(clock::now()));
+        let deadline = left.map(|left| Box::pin(tokio::time::sleep(left)));
+        ResponseBody { source, request, account: Some(account), pulse, broken: None, deadline }
     }
 
     /// A short answer of our own; `account` has its outcome already.
@@ -59,6 +70,7 @@ impl ResponseBody {
             account: Some(account),
             pulse,
             broken: None,
+            deadline: None,
         }
     }
 
@@ -70,6 +82,7 @@ impl ResponseBody {
             account: None,
             pulse: None,
             broken: None,
+            deadline: None,
         }
     }
 }
@@ -95,6 +108,18 @@ impl Source {
         }
     }
 
+    /// Reads what is there of an answer that nobody wants, so that its connection can serve others if that was all.
+    pub(crate) fn drain(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut bytes = 0;
+        while let Poll::Ready(Some(Ok(frame))) = self.poll_frame(&mut cx) {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if self.is_end_stream() || bytes > DRAINED_BYTES_MAX {
+                return;
+            }
+        }
+    }
+
     /// Why the endpoint broke off.
     fn broken(&self) -> Failure {
         match self {
@@ -104,7 +129,7 @@ impl Source {
         }
     }
 
-    fn is_end_stream(&self) -> bool {
+    pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Source::Local(bytes) => bytes.is_empty(),
             Source::Http1 { incoming, .. } | Source::Http2 { incoming, .. } => incoming.is_end_stream(),
@@ -112,16 +137,64 @@ impl Source {
     }
 }
 
+/// A page that says that something does not work is smaller; one that is larger costs its connection.
+const DRAINED_BYTES_MAX: usize = 64 * 1024;
+
+/// Why a response does not go on.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Upstream(hyper::Error),
+    /// Its time is over. Says CANCEL to an HTTP/2 client.
+    Overdue(h2::Error),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the response broke off")
+    }
+}
+
+impl std::error::Error for Broken {
+    /// hyper looks here for what to tell an HTTP/2 client.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Broken::Upstream(error) => Some(error),
+            Broken::Overdue(error) => Some(error),
+        }
+    }
+}
+
+impl ResponseBody {
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    }
+
+    fn break_off(&mut self, failure: Failure, broken: Broken, cx: &Context<'_>) {
+        if let Some(account) = &mut self.account {
+            account.failed(failure);
+        }
+        self.broken = Some(broken);
+        cx.waker().wake_by_ref();
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let body = &mut *self;
-        if let Some(error) = body.broken.take() {
-            return Poll::Ready(Some(Err(error)));
+        if let Some(broken) = body.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
         }
-        let polled = body.source.poll_frame(cx);
+        if body.is_overdue(cx) {
+            body.break_off(Failure::Overdue, Broken::Overdue(h2::Reason::CANCEL.into()), cx);
+            return Poll::Pending;
+        }
+        let polled = body.source.poll_frame(cx).map_err(Broken::Upstream);
         let Some(account) = &mut body.account else { return polled };
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
@@ -133,10 +206,8 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                account.failed(body.source.broken());
-                body.broken = Some(error);
-                cx.waker().wake_by_ref();
+            Poll::Ready(Some(Err(broken))) => {
+                body.break_off(body.source.broken(), broken, cx);
                 Poll::Pending
             }
             Poll::Ready(None) => {

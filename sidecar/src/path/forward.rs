@@ -1,36 +1,33 @@
 //! One exchange: a client's request to an endpoint, and its response back.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
-use hyper::header;
+use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
-use svc_core::balance::{Ask, Caller, Tried, Unit};
-use svc_core::endpoints::EndpointId;
+use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
-use svc_core::retry::{self, Again, Attempt};
 use svc_core::time::Now;
 
 use super::account::{Account, Details};
+use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
+use super::limits::{Limits, within};
 use super::mesh::Mesh;
 use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::request_body::RequestBody;
 use super::resolve::{Origin, Routed};
 use super::respond::{self, Dialect};
-use super::route::{Route, Turn};
+use super::route::Route;
 use super::upgrade;
 use super::upstream::Upstream;
 use super::websocket;
-use crate::clock;
 use crate::metrics::Protocol;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
@@ -53,17 +50,20 @@ pub(crate) async fn exchange(
         return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
     }
     let routed = origin.route(&request, mesh).await;
-    let prepared = routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, &mut account));
+    let prepared =
+        routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account));
+    let mut deadline = None;
     let answered = match prepared {
         Ok(prepared) => {
-            let limit = mesh.config.deadlines.request.map(|limit| limit.saturating_sub(prepared.waited));
+            deadline = prepared.outgoing.deadline;
+            let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
             let carrying = pin!(carry(&prepared, mesh, &mut account));
-            within(limit, carrying).await
+            within(left, carrying).await
         }
         Err(failure) => Err(failure),
     };
     Ok(match answered {
-        Ok(answer) => answer.into_response(origin, account),
+        Ok(answer) => answer.into_response(origin, account, deadline),
         Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
     })
 }
@@ -75,6 +75,7 @@ struct Prepared {
     route: Rc<Route>,
     caller: Caller,
     version: Version,
+    limits: Limits,
     outgoing: Outgoing,
 }
 
@@ -84,124 +85,44 @@ impl Prepared {
         routed: Routed,
         dialect: Dialect,
         origin: &Origin,
+        mesh: &Mesh,
         account: &mut Account,
     ) -> Result<Prepared, Failure> {
         let Routed { route, authority, waited } = routed;
         account.serves(&route.port.label);
         let version = endpoint_version(&route, request.version(), dialect);
-        let outgoing = Outgoing::new(request, authority, origin)?;
-        Ok(Prepared { waited, caller: origin.caller(&route), route, version, outgoing })
+        let mut limits = Limits::of(&route, mesh);
+        let client_waits = limits.heed_client(dialect, request.headers());
+        let mut outgoing = Outgoing::new(request, authority, origin)?;
+        outgoing.grpc = dialect == Dialect::Grpc;
+        outgoing.deadline = limits.deadline(account.begun);
+        outgoing.tells_deadline = client_waits;
+        Ok(Prepared { waited, caller: origin.caller(&route), route, version, limits, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
-    let Prepared { waited: _, route, caller, version, outgoing } = prepared;
+    let Prepared { waited: _, route, caller, version, limits, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
+    let mut upstream = attempts.begin(outgoing, account)?;
     loop {
-        let upstream = attempts.next(outgoing, account)?;
-        let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
-        match within(mesh.config.deadlines.per_try, forwarding).await {
-            Ok(answer) => {
-                outgoing.settle();
-                return Ok(answer);
-            }
-            Err(failure) => attempts.failed(failure, outgoing, &upstream)?,
-        }
-        account.retried(attempts.last.expect("an attempt has just failed"));
-    }
-}
-
-/// The endpoints that a request has been tried on.
-pub(crate) struct Attempts<'a> {
-    /// By the snapshot in force when the next attempt is made: what is sent again goes where new requests go.
-    route: Rc<Route>,
-    caller: Caller,
-    /// When the next attempt is made, near enough: the first one needs no look at the clock.
-    now: Now,
-    mesh: &'a Mesh,
-    tried: Tried,
-    sent: u32,
-    unprocessed: u32,
-    current: Option<EndpointId>,
-    pub(crate) last: Option<Failure>,
-}
-
-impl<'a> Attempts<'a> {
-    /// None yet, of a request that began at `begun`.
-    pub(crate) fn new(route: &Rc<Route>, caller: Caller, begun: Now, mesh: &'a Mesh) -> Attempts<'a> {
-        route.port.shared.budget.offered(begun);
-        Attempts {
-            route: route.clone(),
-            caller,
-            now: begun,
-            mesh,
-            tried: Tried::NONE,
-            sent: 0,
-            unprocessed: 0,
-            current: None,
-            last: None,
-        }
-    }
-
-    /// The endpoint to try next, or why there is none.
-    pub(crate) fn next(
-        &mut self,
-        outgoing: &Outgoing,
-        account: &mut Account,
-    ) -> Result<Rc<Upstream>, Failure> {
-        // Who has failed once is not sent where it may fail again.
-        let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
-        let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
-        let turn = self.route.pick(Unit::Request, &ask, self.last, self.mesh, self.now)?;
-        let Turn { id, upstream, probe } = turn;
-        self.current = Some(id);
-        account.tries(upstream, probe, self.now);
-        Ok(upstream.clone())
-    }
-
-    /// Takes note of a failure; an error when the request must not be tried again.
-    pub(crate) fn failed(
-        &mut self,
-        failure: Failure,
-        outgoing: &Outgoing,
-        upstream: &Upstream,
-    ) -> Result<(), Failure> {
-        self.now = clock::now();
-        if failure == Failure::Unprocessed {
-            self.unprocessed += 1;
-        } else if !failure.is_connect() {
-            self.sent += 1;
-        }
-        self.again(failure, outgoing)?;
-        self.route = self.mesh.renewed(&self.route).ok_or(failure)?;
-        self.last = Some(failure);
-        match (failure, self.current) {
-            // The endpoint is well: only the connection was old.
-            (Failure::Unprocessed, _) => upstream.forget_idle(),
-            (_, Some(id)) => self.tried.insert(id),
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
-    fn again(&self, failure: Failure, outgoing: &Outgoing) -> Result<(), Failure> {
-        let attempt = Attempt {
-            sent: self.sent,
-            unprocessed: self.unprocessed,
-            idempotent: outgoing.idempotent,
-            body_whole: outgoing.body_is_whole(),
+        let answered = {
+            let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
+            within(limits.per_try, forwarding).await
         };
-        match retry::again(failure, attempt) {
-            Again::Free => Ok(()),
-            Again::FromBudget if self.route.port.shared.budget.take(self.now) => Ok(()),
-            Again::FromBudget => {
-                self.mesh.metrics.retry_budget_exhausted.fetch_add(1, Relaxed);
-                Err(failure)
-            }
-            Again::No => Err(failure),
+        let failure = match &answered {
+            Ok(answer) if answer.is_minded(&attempts) => Failure::GatewayError,
+            Ok(_) => break answered,
+            Err(failure) => *failure,
+        };
+        let Ok(next) = attempts.next(failure, outgoing, &upstream, account) else { break answered };
+        if let Ok(answer) = answered {
+            answer.discard();
         }
+        upstream = next;
     }
+    .inspect(|_| outgoing.settle())
 }
 
 /// An endpoint's answer, so far its head.
@@ -212,10 +133,26 @@ struct Answer {
 }
 
 impl Answer {
-    fn into_response(self, origin: &Origin, mut account: Account) -> Response<ResponseBody> {
+    fn is_minded(&self, attempts: &Attempts<'_>) -> bool {
+        let alone = self.source.is_end_stream();
+        let grpc_status = self.head.headers.get("grpc-status").filter(|_| alone);
+        attempts.minds(self.head.status.as_u16(), grpc_status.map(HeaderValue::as_bytes))
+    }
+
+    /// Lets go of an answer that another attempt replaces.
+    fn discard(mut self) {
+        self.source.drain();
+    }
+
+    fn into_response(
+        self,
+        origin: &Origin,
+        mut account: Account,
+        deadline: Option<Now>,
+    ) -> Response<ResponseBody> {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
-        let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone());
+        let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone(), deadline);
         Response::from_parts(self.head, body)
     }
 }
@@ -294,16 +231,5 @@ impl Details {
             path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
             host: host.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
         }
-    }
-}
-
-/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice.
-pub(crate) async fn within<T>(
-    limit: Option<Duration>,
-    future: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-) -> Result<T, Failure> {
-    match limit {
-        None => future.await,
-        Some(limit) => tokio::time::timeout(limit, future).await.unwrap_or(Err(Failure::ResponseTimeout)),
     }
 }

@@ -15,7 +15,9 @@ pub(crate) mod io;
 
 pub(crate) mod http;
 
+pub(crate) mod attempts;
 pub(crate) mod forward;
+pub(crate) mod limits;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod route;

@@ -10,13 +10,17 @@ use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri, Version};
 use svc_core::forwarding::{forwarded_element, is_forwarding, is_hop_by_hop, nominated};
+use svc_core::grpc_timeout;
 use svc_core::outcome::Failure;
 use svc_core::retry;
+use svc_core::time::Now;
 use svc_proto::names;
 
 use super::gate::Gate;
+use super::limits::GRPC_TIMEOUT;
 use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
+use crate::clock;
 
 /// A request that can be sent, and sent again as long as its body is whole.
 pub(crate) struct Outgoing {
@@ -27,6 +31,11 @@ pub(crate) struct Outgoing {
     /// `te: trailers` was said; it belongs to a hop, and HTTP/2 endpoints (gRPC's among them) want it on theirs.
     trailers: bool,
     pub(crate) idempotent: bool,
+    pub(crate) grpc: bool,
+    /// When the client has to have all of its answer.
+    pub(crate) deadline: Option<Now>,
+    /// The endpoint is told how much time is left, as the client told us.
+    pub(crate) tells_deadline: bool,
 }
 
 /// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2).
@@ -93,7 +102,17 @@ impl Outgoing {
         set_forwarding(&mut parts.headers, &authority, origin)?;
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
-        Ok(Outgoing { parts, authority, body, gate, trailers, idempotent })
+        Ok(Outgoing {
+            parts,
+            authority,
+            body,
+            gate,
+            trailers,
+            idempotent,
+            grpc: false,
+            deadline: None,
+            tells_deadline: false,
+        })
     }
 
     /// An endpoint has answered: no attempt follows.
@@ -142,6 +161,11 @@ impl Outgoing {
         request.headers_mut().remove(header::HOST);
         if self.trailers {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let (Some(deadline), true) = (self.deadline, self.tells_deadline) {
+            let left = grpc_timeout::write(deadline.since(clock::now()));
+            let left = HeaderValue::from_str(&left).expect("digits and a letter");
+            request.headers_mut().insert(GRPC_TIMEOUT, left);
         }
         Ok(request)
     }

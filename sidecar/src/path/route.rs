@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use svc_core::balance::{Ask, Balancer, Choice, Member, Policy, Unit};
+use svc_core::balance::{Ask, Balancer, Choice, Member, Policy, Tried, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
 use svc_core::protocol::{Hint, hint};
@@ -101,6 +101,11 @@ impl Route {
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
         Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, version })
+    }
+
+    /// Whether there is an endpoint that has not been tried.
+    pub(crate) fn has_more_than(&self, tried: &Tried) -> bool {
+        self.members.iter().any(|member| !tried.contains(member.id))
     }
 
     /// The endpoint to try next; the failure of the last attempt when there is none left.

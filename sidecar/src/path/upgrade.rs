@@ -10,16 +10,21 @@ use hyper::http::response::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
+use svc_core::time::Now;
 
 use super::account::Account;
+use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
-use super::forward::{Attempts, take_apart, within};
+use super::forward::take_apart;
 use super::io::ClientIo;
+use super::limits::{Limits, within};
 use super::mesh::Mesh;
 use super::request::Outgoing;
 use super::resolve::{Aim, Origin, Routed, route_to_authority};
 use super::respond::{self, Dialect};
+use super::route::Route;
 use super::tcp::Already;
 use super::tunnel;
 use super::upstream::{Http1, Upstream, UpstreamIo};
@@ -90,6 +95,7 @@ pub(crate) struct Answer {
     pub(crate) agreed: Option<HeaderValue>,
     incoming: Incoming,
     upstream: Rc<Upstream>,
+    deadline: Option<Now>,
 }
 
 impl Answer {
@@ -102,9 +108,9 @@ impl Answer {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         self.connection.refuse_reuse();
-        let Answer { head, connection, incoming, upstream, .. } = self;
+        let Answer { head, connection, incoming, upstream, deadline, .. } = self;
         let source = Source::Http1 { incoming, connection: Some(connection), upstream };
-        Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone()))
+        Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone(), deadline))
     }
 }
 
@@ -116,40 +122,65 @@ pub(crate) async fn ask(
     mesh: &Rc<Mesh>,
     account: &mut Account,
 ) -> Result<Answer, Failure> {
-    let carrying = pin!(carry(request, protocol, origin, mesh, account));
-    let (connection, upstream, response) = within(mesh.config.deadlines.request, carrying).await?;
+    let routed = origin.route(&request, mesh).await?;
+    let (waited, handshake) =
+        (routed.waited, Handshake::new(request, routed, protocol, origin, mesh, account)?);
+    let (limits, deadline) = (handshake.limits, handshake.limits.deadline(account.begun));
+    let carrying = pin!(carry(handshake, mesh, account));
+    let left = limits.whole.map(|whole| whole.saturating_sub(waited));
+    let (connection, upstream, response) = within(left, carrying).await?;
     let agreed = response.headers().get(header::UPGRADE).cloned();
     let (head, incoming) = take_apart(response)?;
-    Ok(Answer { head, connection, agreed, incoming, upstream })
+    Ok(Answer { head, connection, agreed, incoming, upstream, deadline })
+}
+
+/// A request for an upgrade with its way.
+struct Handshake<'a> {
+    outgoing: Outgoing,
+    protocol: &'a HeaderValue,
+    route: Rc<Route>,
+    caller: Caller,
+    limits: Limits,
+}
+
+impl<'a> Handshake<'a> {
+    fn new(
+        request: Request<Incoming>,
+        routed: Routed,
+        protocol: &'a HeaderValue,
+        origin: &Origin,
+        mesh: &Mesh,
+        account: &mut Account,
+    ) -> Result<Handshake<'a>, Failure> {
+        let Routed { route, authority, waited: _ } = routed;
+        account.serves(&route.port.label);
+        let outgoing = Outgoing::new(request, authority, origin)?;
+        let (caller, limits) = (origin.caller(&route), Limits::of(&route, mesh));
+        Ok(Handshake { outgoing, protocol, route, caller, limits })
+    }
 }
 
 type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
-async fn carry(
-    request: Request<Incoming>,
-    protocol: &HeaderValue,
-    origin: &Origin,
-    mesh: &Rc<Mesh>,
-    account: &mut Account,
-) -> Result<Carried, Failure> {
-    let Routed { route, authority, waited: _ } = origin.route(&request, mesh).await?;
-    account.serves(&route.port.label);
-    let outgoing = Outgoing::new(request, authority, origin)?;
-    let mut attempts = Attempts::new(&route, origin.caller(&route), account.begun, mesh);
+async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
+    let Handshake { outgoing, protocol, route, caller, limits } = handshake;
+    let mut attempts = Attempts::new(&route, caller, account.begun, mesh);
+    let mut upstream = attempts.begin(&outgoing, account)?;
     loop {
-        let upstream = attempts.next(&outgoing, account)?;
         let answered = {
             let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
-            within(mesh.config.deadlines.per_try, attempt).await
+            within(limits.per_try, attempt).await
         };
-        let failure = match answered {
-            Ok((connection, response)) => return Ok((connection, upstream, response)),
-            Err(failure) => failure,
+        let failure = match &answered {
+            Ok((_, response)) if attempts.minds(response.status().as_u16(), None) => Failure::GatewayError,
+            Ok(_) => break answered,
+            Err(failure) => *failure,
         };
-        attempts.failed(failure, &outgoing, &upstream)?;
-        account.retried(failure);
+        let Ok(next) = attempts.next(failure, &outgoing, &upstream, account) else { break answered };
+        upstream = next;
     }
+    .map(|(connection, response)| (connection, upstream, response))
 }
 
 async fn attempt(

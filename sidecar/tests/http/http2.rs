@@ -23,6 +23,10 @@ pub(crate) enum Does {
     Fail(&'static str),
     /// Says that it did not look at it (REFUSED_STREAM).
     Refuse,
+    /// Says `grpc-status: 14` and nothing else.
+    Unavailable,
+    /// Begins to answer, and never ends.
+    Stall,
     /// Answers when the others have come.
     Meet(Arc<Barrier>),
 }
@@ -39,6 +43,18 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
         while let Some(Ok((request, mut respond))) = connection.accept().await {
             match does(talk.number, stream) {
                 Does::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
+                Does::Unavailable => {
+                    let unavailable = Response::builder().header("grpc-status", "14").body(());
+                    let unavailable = unavailable.expect("a response");
+                    respond.send_response(unavailable, true).expect("the sidecar waits for its answer");
+                }
+                Does::Stall => {
+                    drop(tokio::spawn(async move {
+                        let mut sending = respond.send_response(Response::new(()), false)?;
+                        sending.send_data(Bytes::from_static(b"ok"), false)?;
+                        std::future::poll_fn(|cx| sending.poll_reset(cx)).await.map(drop)
+                    }));
+                }
                 Does::Answer => drop(tokio::spawn(answer(request, respond, talk.keeper(), None))),
                 Does::Fail(status) => drop(tokio::spawn(fail(request, respond, talk.keeper(), status))),
                 Does::Meet(others) => {

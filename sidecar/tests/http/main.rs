@@ -11,9 +11,11 @@ mod world;
 
 mod attempts;
 mod budget;
+mod deadlines;
 mod draining;
 mod forwarding;
 mod framing;
+mod gateway;
 mod health;
 mod limits;
 mod replay;

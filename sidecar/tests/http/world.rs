@@ -22,6 +22,12 @@ impl World {
         World::at("http", &addresses, arguments)
     }
 
+    /// `web` is served by `backends`, with these of our annotations: `retry: reset`, each on a line.
+    pub(crate) fn with(annotations: &str, backends: &[&Backend], arguments: &[&str]) -> World {
+        let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address()).collect();
+        World::asking(&ours(annotations), "http", &addresses, arguments)
+    }
+
     /// `web` says that it speaks `app_protocol`, and is served at `addresses`.
     pub(crate) fn at(app_protocol: &str, addresses: &[SocketAddr], arguments: &[&str]) -> World {
         World::asking("", app_protocol, addresses, arguments)
@@ -135,6 +141,14 @@ pub(crate) const UNREADY: &str = "ready: false";
 
 /// Those of one whose pod is being replaced.
 pub(crate) const TERMINATING: &str = "ready: false, serving: true, terminating: true";
+
+/// Annotations of ours, as YAML has them between braces.
+pub(crate) fn ours(annotations: &str) -> String {
+    let named = annotations.lines().filter_map(|line| line.split_once(": "));
+    let named: Vec<String> =
+        named.map(|(name, value)| format!("svcmesh.dev/{}: {value:?}", name.trim())).collect();
+    named.join(", ")
+}
 
 /// The EndpointSlice number `index` of `web`, with the one endpoint at `address`.
 pub(crate) fn slice(index: usize, address: SocketAddr) -> String {

@@ -1,0 +1,68 @@
+//! How long a request may take.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use svc_core::grpc_timeout;
+use svc_core::outcome::Failure;
+use svc_core::time::Now;
+
+use super::mesh::Mesh;
+use super::respond::Dialect;
+use super::route::Route;
+
+/// How long a request may take; `None` is for ever, and has no timer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// With all its tries, up to the last byte of the response.
+    pub(crate) whole: Option<Duration>,
+    /// One try, up to the head of the response.
+    pub(crate) per_try: Option<Duration>,
+}
+
+impl Limits {
+    /// What the Service of `route` says, else the flags.
+    pub(crate) fn of(route: &Route, mesh: &Mesh) -> Limits {
+        let (handling, flags) = (&route.target.service.handling, &mesh.config.deadlines);
+        let limit = |asked: Option<Duration>, flag| match asked {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => flag,
+        };
+        Limits {
+            whole: limit(handling.timeout, flags.request),
+            per_try: limit(handling.try_timeout, flags.per_try),
+        }
+    }
+
+    /// No longer than the client of a gRPC call waits; true when it says how long that is.
+    pub(crate) fn heed_client(&mut self, dialect: Dialect, headers: &HeaderMap) -> bool {
+        if dialect != Dialect::Grpc {
+            return false;
+        }
+        let told = headers.get(GRPC_TIMEOUT).and_then(|value| grpc_timeout::parse(value.as_bytes()));
+        self.whole = [self.whole, told].into_iter().flatten().min();
+        told.is_some()
+    }
+
+    /// When a request that began at `begun` has to have its answer.
+    pub(crate) fn deadline(&self, begun: Now) -> Option<Now> {
+        self.whole.map(|whole| Now(begun.0.saturating_add(whole)))
+    }
+}
+
+/// The header of a gRPC call's timeout.
+pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice.
+pub(crate) async fn within<T>(
+    limit: Option<Duration>,
+    future: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+) -> Result<T, Failure> {
+    match limit {
+        None => future.await,
+        Some(limit) => tokio::time::timeout(limit, future).await.unwrap_or(Err(Failure::ResponseTimeout)),
+    }
+}
