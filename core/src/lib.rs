@@ -30,6 +30,7 @@ pub mod grpc_timeout;
 pub mod http_date;
 pub mod outcome;
 pub mod retry;
+pub mod silence;
 pub mod vitals;
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ pub enum Failure {
     Reset,
     /// The endpoint's response is not HTTP.
     BadResponse,
+    /// The endpoint acknowledged nothing of what it was sent, for as long as a connection may take to open.
+    Unacknowledged,
     /// The endpoint did not begin to answer in time.
     ResponseTimeout,
     /// The endpoint answered that it, or what stands behind it, cannot serve. Only where a Service asks for another attempt then;
@@ -134,6 +136,7 @@ impl Failure {
             Failure::Unprocessed => (Upstream, 502, Always, "US", "connection_terminated"),
             Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
             Failure::BadResponse => (Upstream, 502, Never, "UP", "http_protocol_error"),
+            Failure::Unacknowledged => (Upstream, 504, WhenIdempotent, "UK", "connection_timeout"),
             Failure::ResponseTimeout => (Upstream, 504, WhenIdempotent, "UW", "http_response_timeout"),
             Failure::GatewayError => (Upstream, 502, WhenIdempotent, "UG", "destination_unavailable"),
             Failure::Truncated => (Upstream, 502, Never, "UB", "http_response_incomplete"),
@@ -150,7 +153,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 29] = [
+    pub const ALL: [Failure; 30] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -175,6 +178,7 @@ impl Failure {
         Failure::Unprocessed,
         Failure::Reset,
         Failure::BadResponse,
+        Failure::Unacknowledged,
         Failure::ResponseTimeout,
         Failure::GatewayError,
         Failure::Truncated,
@@ -210,6 +214,7 @@ impl fmt::Display for Failure {
             Failure::Unprocessed => "the endpoint closed the connection before it took the request",
             Failure::Reset => "the endpoint closed the connection before it answered",
             Failure::BadResponse => "the endpoint's response is malformed",
+            Failure::Unacknowledged => "the endpoint acknowledged nothing for too long",
             Failure::ResponseTimeout => "the endpoint did not answer in time",
             Failure::GatewayError => "the endpoint said that it cannot serve",
             Failure::Truncated => "the endpoint broke off within its response",

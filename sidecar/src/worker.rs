@@ -91,6 +91,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
                 clock::tick();
                 mesh.roster.reap();
                 mesh.drain_upstreams();
+                mesh.cut_silent(TICK);
                 rounds += 1;
                 if rounds.is_multiple_of(UPSTREAMS_EVERY) {
                     mesh.reap_upstreams();

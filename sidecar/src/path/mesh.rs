@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
+use svc_core::silence;
 use svc_core::table::{Table, Target};
 
 use super::roster::Roster;
@@ -129,6 +131,11 @@ impl Mesh {
     /// Cuts connections to endpoints that have left for too long.
     pub(crate) fn drain_upstreams(&self) {
         self.upstreams.drain(clock::now());
+    }
+
+    /// Cuts the connections to endpoints that acknowledge nothing any more.
+    pub(crate) fn cut_silent(&self, tick: Duration) {
+        self.upstreams.cut_silent(silence::silence_max(self.config.deadlines.connect, tick));
     }
 
     /// Closes idle connections to endpoints that have been idle for too long, and tells which names have any.

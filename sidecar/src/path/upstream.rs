@@ -3,6 +3,7 @@
 mod http1;
 mod http2;
 mod live;
+mod tcp_info;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -187,6 +188,14 @@ impl Upstream {
         self.shared.take();
     }
 
+    /// Cuts the connections on which the endpoint has been silent for too long. The idle ones go with them: they lead to the same place.
+    pub(crate) fn cut_silent(&self, silence_max: Duration) {
+        if self.live.cut_silent(silence_max) {
+            tracing::debug!(endpoint = %self.addr, "an endpoint acknowledges nothing: its connections are given up");
+            self.forget_idle();
+        }
+    }
+
     /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
     pub(crate) fn reap(&self) {
         let mut cx = Context::from_waker(Waker::noop());
@@ -243,6 +252,7 @@ impl AsyncRead for UpstreamIo {
 
 impl AsyncWrite for UpstreamIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.line().sent();
         Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf)
     }
 
@@ -251,6 +261,7 @@ impl AsyncWrite for UpstreamIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.line().sent();
         poll_write_gathered(&mut self.socket.borrow_mut(), cx, bufs)
     }
 

@@ -4,6 +4,7 @@ use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use svc_core::address::EndpointAddr;
 use svc_core::endpoints::EndpointId;
@@ -53,6 +54,13 @@ impl Upstreams {
     /// Costs nothing while all stay.
     pub(crate) fn drain(&self, now: Now) {
         self.left.borrow_mut().retain(|(_, upstream)| upstream.drain(now));
+    }
+
+    /// Cuts the connections on which an endpoint has been silent for too long.
+    pub(crate) fn cut_silent(&self, silence_max: Duration) {
+        let (members, left) = (self.members.borrow(), self.left.borrow());
+        let all = members.values().chain(left.iter().map(|(_, upstream)| upstream));
+        all.for_each(|upstream| upstream.cut_silent(silence_max));
     }
 
     /// Those that may be used.

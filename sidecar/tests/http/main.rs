@@ -20,6 +20,7 @@ mod health;
 mod limits;
 mod replay;
 mod responses;
+mod silence;
 mod topology;
 mod upgrades;
 mod versions;

@@ -6,6 +6,7 @@ mod support;
 mod peers;
 mod web;
 
+mod blackhole;
 mod capture;
 mod dns;
 mod drain;

@@ -103,6 +103,18 @@ impl Pod {
     }
 }
 
+impl Pod {
+    /// From here on what is sent to that address of the node is lost without a word, on open connections too.
+    pub(crate) fn blackhole(&self, number: u8) {
+        let address = format!("{}/32", Pod::backend_v4(number));
+        self.node.enter(|| {
+            // The route first: what leads nowhere is not even refused.
+            ip(&["route", "add", "blackhole", &address, "metric", "1"]);
+            ip(&["address", "delete", &address, "dev", "lo"]);
+        });
+    }
+}
+
 /// Whether somebody is there: nobody listens yet, and says so.
 fn answers(address: &str) -> bool {
     let address = SocketAddr::new(address.parse().expect("an address of ours"), 9);

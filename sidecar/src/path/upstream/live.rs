@@ -14,10 +14,15 @@ use std::cell::{Cell, RefCell};
 use std::net::Shutdown;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
 use svc_core::outcome::Failure;
+use svc_core::silence::{self, Verdict};
 use tokio::net::TcpStream;
+
+use super::tcp_info;
+use crate::clock;
 
 /// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
 #[derive(Default)]
@@ -31,6 +36,8 @@ pub(crate) struct Line {
     /// Borrowed only while somebody polls it, and here.
     socket: Weak<RefCell<TcpStream>>,
     heard_bytes: Cell<u64>,
+    /// Since when the endpoint may owe an acknowledgement ([`clock::coarse_ms`]); 0 when it owes none.
+    owes_since_ms: Cell<u32>,
     cut: Cell<Option<Failure>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -48,11 +55,24 @@ impl Register {
             index: Cell::new(lines.len()),
             socket: Rc::downgrade(socket),
             heard_bytes: Cell::new(0),
+            owes_since_ms: Cell::new(0),
             cut: Cell::new(None),
             waker: RefCell::default(),
         });
         lines.push(line.clone());
         Entry { register: self.clone(), line }
+    }
+
+    /// Cuts the connections whose endpoint has been silent for `silence_max`; true when there was one.
+    ///
+    /// Asks the kernel only about those to which something was sent that long ago and from which nothing came since: requests that are
+    /// answered sooner cost nothing. 10_000 connections that wait × at most one look in 0.6 s × 1 µs = 2 % of a core.
+    pub(super) fn cut_silent(&self, silence_max: Duration) -> bool {
+        let lines = self.lines.borrow();
+        let mut silent = lines.iter().filter(|line| line.is_silent(silence_max)).peekable();
+        let any = silent.peek().is_some();
+        silent.for_each(|line| line.cut(Failure::Unacknowledged));
+        any
     }
 
     /// Cuts every connection.
@@ -110,9 +130,41 @@ impl Line {
         self.heard_bytes.get()
     }
 
+    /// The endpoint has said something: so far it owes nothing. It may since owe for what was sent meanwhile, which a look will tell.
     pub(super) fn heard(&self, bytes: usize) {
         self.heard_bytes.set(self.heard_bytes.get() + bytes as u64);
+        if bytes > 0 && self.owes_since_ms.get() != 0 {
+            self.owes_since_ms.set(marked(clock::coarse_ms()));
+        }
     }
+
+    /// Something was sent to the endpoint.
+    pub(super) fn sent(&self) {
+        if self.owes_since_ms.get() == 0 {
+            self.owes_since_ms.set(marked(clock::coarse_ms()));
+        }
+    }
+
+    fn is_silent(&self, silence_max: Duration) -> bool {
+        let since_ms = self.owes_since_ms.get();
+        let settled = since_ms == 0 || u128::from(clock::coarse_since(since_ms)) < silence_max.as_millis();
+        if settled || self.is_cut() {
+            return false;
+        }
+        let sight = self.socket.upgrade().and_then(|socket| tcp_info::look(&socket.borrow()).ok());
+        let verdict = sight.map_or(Verdict::Settled, |sight| silence::judge(sight, silence_max));
+        self.owes_since_ms.set(match verdict {
+            Verdict::Settled => 0,
+            Verdict::Owes(ago) => marked(clock::coarse_ms().wrapping_sub(ago.as_millis() as u32)),
+            Verdict::Silent => since_ms,
+        });
+        verdict == Verdict::Silent
+    }
+}
+
+/// A time that can be told from none.
+fn marked(ms: u32) -> u32 {
+    ms.max(1)
 }
 
 impl Entry {

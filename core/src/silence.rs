@@ -1,0 +1,106 @@
+//! Whether an endpoint has gone silent: what was sent to it is not acknowledged, by nobody, for longer than a connection may take to
+//! open. A process that is slow has a kernel that acknowledges for it; an address that leads nowhere has none.
+
+use core::time::Duration;
+
+/// What the kernel knows of a connection (`TCP_INFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Segments sent and not acknowledged.
+    pub unacknowledged: u32,
+    /// How often in a row the oldest of them was sent again for want of an acknowledgement.
+    pub repeated: u8,
+    /// When data was last sent, or sent again.
+    pub sent_ago: Duration,
+    /// When anything was last acknowledged, a window of zero included.
+    pub heard_ago: Duration,
+}
+
+/// What a look at a connection says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The endpoint owes nothing.
+    Settled,
+    /// It owes something, and was heard of or asked so long ago.
+    Owes(Duration),
+    /// It was asked again, and nothing was heard of it for too long.
+    Silent,
+}
+
+/// Judges an endpoint that may have owed an acknowledgement for `silence_max`.
+///
+/// Nobody is silent who was not asked again: on a long way the first answer takes its time. Nor is who answered what was sent last: a
+/// reader that is overrun keeps a segment unacknowledged for as long as it does not read, and says so each time that it is asked.
+pub fn judge(sight: Sight, silence_max: Duration) -> Verdict {
+    let Sight { unacknowledged, repeated, sent_ago, heard_ago } = sight;
+    match unacknowledged {
+        0 => Verdict::Settled,
+        _ if repeated == 0 => Verdict::Owes(sent_ago),
+        _ if heard_ago < silence_max => Verdict::Owes(heard_ago),
+        _ if heard_ago <= sent_ago => Verdict::Owes(Duration::ZERO),
+        _ => Verdict::Silent,
+    }
+}
+
+/// How long an endpoint may be silent where opening a connection may take `connect_timeout`; who looks every `tick` sees it within that.
+pub fn silence_max(connect_timeout: Duration, tick: Duration) -> Duration {
+    connect_timeout.saturating_sub(tick / 2).max(SILENCE_MIN)
+}
+
+/// Linux sends a lone segment again after 200 ms and after 400 ms, the second time as a repetition that it counts.
+const SILENCE_MIN: Duration = Duration::from_millis(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Of an endpoint that may be silent for a second.
+    #[track_caller]
+    fn check(unacknowledged: u32, repeated: u8, sent_ago_ms: u64, heard_ago_ms: u64, expected: Verdict) {
+        let (sent_ago, heard_ago) = (ms(sent_ago_ms), ms(heard_ago_ms));
+        let sight = Sight { unacknowledged, repeated, sent_ago, heard_ago };
+        assert_eq!(judge(sight, ms(1000)), expected, "{sight:?}");
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_silent() {
+        check(1, 1, 600, 1000, Verdict::Silent);
+        check(40, 2, 200, 50_000, Verdict::Silent);
+    }
+
+    #[test]
+    fn an_endpoint_that_thinks_has_acknowledged_the_question() {
+        check(0, 0, 50_000, 50_000, Verdict::Settled);
+    }
+
+    #[test]
+    fn a_reader_with_a_window_of_zero_owes_nothing() {
+        check(0, 0, 900, 900, Verdict::Settled);
+    }
+
+    #[test]
+    fn a_reader_that_is_overrun_answers_each_time() {
+        check(1, 4, 1500, 1500, Verdict::Owes(ms(0)));
+        check(1, 4, 1500, 1499, Verdict::Owes(ms(0)));
+    }
+
+    #[test]
+    fn a_loss_among_answers_is_no_silence() {
+        check(3, 1, 10, 250, Verdict::Owes(ms(250)));
+    }
+
+    #[test]
+    fn a_long_way_has_its_time() {
+        check(1, 0, 900, 1000, Verdict::Owes(ms(900)));
+    }
+
+    #[test]
+    fn it_is_seen_within_the_connect_timeout() {
+        assert_eq!(silence_max(ms(1000), ms(250)), ms(875));
+        assert_eq!(silence_max(ms(100), ms(250)), SILENCE_MIN);
+    }
+}
