@@ -7,6 +7,7 @@ mod peers;
 mod web;
 
 mod blackhole;
+mod budget;
 mod capture;
 mod dns;
 mod drain;
