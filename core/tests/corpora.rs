@@ -7,6 +7,8 @@ use std::path::Path;
 mod authority;
 #[path = "../../fuzz/src/environment.rs"]
 mod environment;
+#[path = "../../fuzz/src/retry_after.rs"]
+mod retry_after;
 #[path = "../../fuzz/src/sniff.rs"]
 mod sniff;
 
@@ -18,6 +20,11 @@ fn authorities() {
 #[test]
 fn environments() {
     replay("environment", environment::check);
+}
+
+#[test]
+fn pleas() {
+    replay("retry_after", retry_after::check);
 }
 
 #[test]
