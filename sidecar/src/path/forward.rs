@@ -112,7 +112,10 @@ async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> R
             within(limits.per_try, forwarding).await
         };
         let failure = match &answered {
-            Ok(answer) if answer.is_minded(&attempts) => Failure::GatewayError,
+            Ok(answer) if answer.is_minded(&attempts) => {
+                account.hears(&answer.head); // it may be the last that is heard of it
+                Failure::GatewayError
+            }
             Ok(_) => break answered,
             Err(failure) => *failure,
         };
