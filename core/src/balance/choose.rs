@@ -17,21 +17,26 @@ pub struct Choice {
 /// Whom the policy may choose, beside what [`Ask::admits`] says.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Care {
-    /// Anybody: nobody is out, or everybody else has been tried.
+    /// There is nothing to take care of.
     None,
-    /// Those that are not out.
-    Out,
+    /// Whoever has less to do than that.
+    Full { active_max: u32 },
+    /// Those of them that are not out.
+    Out { active_max: u32 },
     /// Those of them that chance gives this pick, by their shares.
-    Share { now: Now, draw: u64 },
+    Share { active_max: u32, now: Now, draw: u64 },
 }
 
 impl Care {
     pub(super) fn admits(self, member: &Member) -> bool {
+        let vitals = &member.vitals;
+        let has_room = |active_max| vitals.load.active() < active_max;
         match self {
             Care::None => true,
-            Care::Out => !member.vitals.is_out(),
-            Care::Share { now, draw } => {
-                !member.vitals.is_out() && member.vitals.share.admits(member.id, now, draw)
+            Care::Full { active_max } => has_room(active_max),
+            Care::Out { active_max } => has_room(active_max) && !vitals.is_out(),
+            Care::Share { active_max, now, draw } => {
+                has_room(active_max) && !vitals.is_out() && vitals.share.admits(member.id, now, draw)
             }
         }
     }
@@ -43,7 +48,8 @@ impl Balancer {
     /// As [`Balancer::pick`], but that whoever is out is passed over, and by chance who has less than its share; but policies that hash
     /// keep to what they hashed, for a client's connections belong together. Who is due for a probe gets it, whatever the policy: `p2c` would not
     /// go there, and a hash never does. Where all that are not out have been tried, or all are out, the others are used: an endpoint that
-    /// probably fails is better than an answer that certainly does.
+    /// probably fails is better than an answer that certainly does. Nobody gets more than the Service's `max-connections`; workers that
+    /// choose at the same moment may each add one.
     pub fn choose(
         &mut self,
         members: &[Member],
@@ -59,12 +65,15 @@ impl Balancer {
             return Some(probe);
         }
         port.settle(now);
-        let shared = match self.policy().hashes() {
+        let hashes = self.policy().hashes();
+        let active_max = port.active_max();
+        let mut pick = |care| self.pick_with(care, members, ask, now, draw);
+        let index = match hashes {
             true => None,
-            false => self.pick_with(Care::Share { now, draw }, members, ask, now, draw),
+            false => pick(Care::Share { active_max, now, draw }),
         };
-        let well = shared.or_else(|| self.pick_with(Care::Out, members, ask, now, draw));
-        well.or_else(|| self.pick(members, ask, now, draw)).map(Choice::of)
+        let index = index.or_else(|| pick(Care::Out { active_max }));
+        index.or_else(|| pick(Care::Full { active_max })).map(Choice::of)
     }
 }
 
@@ -85,6 +94,7 @@ fn probe(members: &[Member], ask: &Ask<'_>, port: &PortVitals, now: Now) -> Opti
         // Whoever fails its check would only fail the probe.
         if ask.admits(member)
             && !member.vitals.is_failing_check()
+            && !port.is_full(&member.vitals)
             && let Some(probe) = ejector.claim_probe(ask.replayable, port, now)
         {
             return Some(Choice { index, probe: Some(probe) });
@@ -178,6 +188,29 @@ mod tests {
             assert!(choose(&mut balancer, &world, &[], (0, 7)).is_some(), "{policy:?}");
             world.1.iter().for_each(|member| member.vitals.passes_check(&world.0));
             assert!(world.0.is_quiet());
+        }
+    }
+
+    #[test]
+    fn nobody_gets_more_than_it_may_have_at_once() {
+        for policy in Policy::ALL {
+            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3])), Balancer::new(policy));
+            let limited = Handling { max_connections: Some(2), ..Handling::default() };
+            world.0.follow(&limited, world.1.iter().map(|member| &*member.vitals), Now::default());
+            for draw in even_draws(6) {
+                let (index, _) = choose(&mut balancer, &world, &[], (0, draw)).unwrap();
+                world.1[index].vitals.load.begin();
+            }
+            assert!(world.1.iter().all(|member| member.vitals.load.active() == 2), "{policy:?}");
+            assert_eq!(choose(&mut balancer, &world, &[], (0, 7)), None, "{policy:?}");
+            world.1[1].vitals.load.end();
+            assert_eq!(choose(&mut balancer, &world, &[], (0, 7)), Some((1, false)), "{policy:?}");
+            world.0.follow(
+                &Handling::default(),
+                world.1.iter().map(|member| &*member.vitals),
+                Now::default(),
+            );
+            assert!(world.0.is_quiet() && choose(&mut balancer, &world, &[], (0, 7)).is_some());
         }
     }
 

@@ -13,9 +13,11 @@ use crate::time::Now;
 pub struct PortVitals {
     /// Upper half: how many may be ejected at a time. Lower half: how many are. One word, so that no two workers take the last place.
     room: AtomicU64,
-    /// Lower half: how many are out, ejected or by a check. Upper half: until which second somebody has less than its share. 0 spares every
-    /// pick a second look.
+    /// Lower half: how many are out, ejected or by a check, and one bit for whether there is an `active_max`. Upper half: until which
+    /// second somebody has less than its share. 0 spares every pick a second look.
     care: AtomicU64,
+    /// How many connections and requests an endpoint has at once; 0 where there is no limit.
+    active_max: AtomicU32,
     /// Before this time (ms) nobody is due for a probe that was not due already.
     look_ms: AtomicU64,
     /// [`EjectPolicy`] in pieces; `consecutive` 0 ejects nobody.
@@ -38,6 +40,7 @@ impl PortVitals {
         self.base_ms.store(policy.map_or(0, |policy| millis_u32(policy.base)), Ordering::Relaxed);
         self.max_ms.store(policy.map_or(0, |policy| millis_u32(policy.max)), Ordering::Relaxed);
         self.consecutive.store(policy.map_or(0, |policy| policy.consecutive.max(1)), Ordering::Relaxed);
+        self.limit_active(handling.max_connections.unwrap_or(0));
         let limit = policy.map_or(0, |_| members.clone().count() as u64 / 2);
         let limited = |room| Some(limit << ROOM_SHIFT | room & EJECTED);
         let _ = self.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, limited);
@@ -46,6 +49,27 @@ impl PortVitals {
             let Some(soonest) = ejected.min_by_key(|vitals| vitals.ejector.due_ms()) else { break };
             soonest.ejector.pardon(self, now);
         }
+    }
+
+    fn limit_active(&self, active_max: u32) {
+        self.active_max.store(active_max, Ordering::Relaxed);
+        match active_max {
+            0 => self.care.fetch_and(!LIMITED, Ordering::AcqRel),
+            _ => self.care.fetch_or(LIMITED, Ordering::AcqRel),
+        };
+    }
+
+    /// How many connections and requests an endpoint may have at once.
+    pub(crate) fn active_max(&self) -> u32 {
+        match self.active_max.load(Ordering::Relaxed) {
+            0 => u32::MAX,
+            active_max => active_max,
+        }
+    }
+
+    /// Whether an endpoint has as much to do as it may have.
+    pub fn is_full(&self, endpoint: &Vitals) -> bool {
+        endpoint.load.active() >= self.active_max()
     }
 
     /// What the Service asks for; `None` ejects nobody.
@@ -76,7 +100,7 @@ impl PortVitals {
 
     /// Whether anybody is out.
     pub fn has_out(&self) -> bool {
-        self.care.load(Ordering::Acquire) & OUT > 0
+        self.care.load(Ordering::Acquire) & OUT & !LIMITED > 0
     }
 
     /// Somebody has less than its share, until then.
@@ -158,6 +182,7 @@ const LOOK_AGAIN_MS: u64 = 100;
 /// 2^32 seconds are 136 years.
 const CARE_SHIFT: u32 = 32;
 const OUT: u64 = (1 << CARE_SHIFT) - 1;
+const LIMITED: u64 = 1 << 31;
 
 const ROOM_SHIFT: u32 = 32;
 const EJECTED: u64 = (1 << ROOM_SHIFT) - 1;

@@ -118,10 +118,19 @@ impl Route {
         now: Now,
     ) -> Result<Turn<'_>, Failure> {
         let choice = self.port.turns(unit).choose(self, ask, now, mesh.draw());
-        let Choice { index, probe } = choice.ok_or(last.unwrap_or(Failure::NoEndpoints))?;
+        let Choice { index, probe } = choice.ok_or_else(|| last.unwrap_or(self.lack()))?;
         let member = &self.members[index];
         let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
         Ok(Turn { id: member.id, upstream, probe })
+    }
+
+    /// Why nobody can be picked.
+    fn lack(&self) -> Failure {
+        let vitals = &self.port.shared.vitals;
+        match self.members.iter().any(|member| vitals.is_full(&member.vitals)) {
+            true => Failure::TooManyConnections,
+            false => Failure::NoEndpoints,
+        }
     }
 }
 

@@ -210,6 +210,18 @@ fn nobody() -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
+#[test]
+fn an_endpoint_has_no_more_at_once_than_the_service_asks_for() {
+    let busy = Backend::start(|talk| while talk.request().is_ok() {});
+    let world = world("svcmesh.dev/max-connections: \"2\"", "http", &addresses(&[&busy]));
+    let mut clients = [world.client(), world.client()];
+    clients.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n"));
+    let requests = busy.requests();
+    until("both are there", || (requests() == 2).then_some(()));
+    assert_eq!((get(&world), requests()), (503, 2));
+    world.records(&["ML"]);
+}
+
 #[tokio::test]
 async fn an_endpoint_whose_calls_fail_in_their_trailers_is_left_out_until_one_does_not() {
     let fails = Arc::new(AtomicBool::new(true));
