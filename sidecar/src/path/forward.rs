@@ -26,7 +26,7 @@ use super::resolve::{Origin, Routed};
 use super::respond::{self, Dialect};
 use super::route::Route;
 use super::upgrade;
-use super::upstream::Upstream;
+use super::upstream::{Slot, Upstream};
 use super::websocket;
 use crate::metrics::Protocol;
 
@@ -168,8 +168,8 @@ async fn forward(
     mesh: &Mesh,
 ) -> Result<Answer, Failure> {
     let (head, source) = if version == Version::HTTP_2 {
-        let mut slot = Box::pin(upstream.stream(mesh)).await?;
-        let (head, incoming) = take_apart(slot.send(outgoing.http2()?).await?)?;
+        let (slot, response) = stream(outgoing, upstream, mesh).await?;
+        let (head, incoming) = take_apart(response)?;
         (head, Source::Http2 { incoming, slot })
     } else {
         let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
@@ -192,6 +192,25 @@ async fn forward(
     }
     Ok(Answer { head, source, request: outgoing.body.clone() })
 }
+
+/// Sends the request over a shared connection: over another one where one has ended unnoticed.
+async fn stream(
+    outgoing: &Outgoing,
+    upstream: &Rc<Upstream>,
+    mesh: &Mesh,
+) -> Result<(Slot, Response<Incoming>), Failure> {
+    for _ in 0..CONNECTIONS_MAX {
+        let mut slot = Box::pin(upstream.stream(mesh)).await?;
+        if let Some(response) = slot.send(outgoing.http2()?).await? {
+            return Ok((slot, response));
+        }
+    }
+    Err(Failure::Unprocessed)
+}
+
+/// Connections of one endpoint that one attempt finds to have ended: those that are open are few, and a new one that ends at once,
+/// again and again, is an answer too.
+const CONNECTIONS_MAX: usize = 5;
 
 /// Takes a response apart: a head without what belonged to the endpoint's hop, and a body that one thing tells the end of.
 pub(crate) fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incoming), Failure> {

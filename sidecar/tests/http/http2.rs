@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
 use super::backend::Talk;
-use super::wire::Message;
+use super::wire::{Message, Wire};
 use super::world::World;
 
 /// What a backend does with a stream.
@@ -114,20 +114,91 @@ async fn take(request: Request<RecvStream>, keep: impl Fn(Message)) {
 /// Takes a stream, and says that it will take none (RFC 9113 §6.8): at first without a number, as one does before the last one is
 /// known, then that not even the first was looked at.
 pub(crate) fn goes_away(talk: &mut Talk) {
-    const HEADERS: u8 = 0x01;
-    talk.wire.send([0, 0, 0, 0x04, 0, 0, 0, 0, 0]); // SETTINGS, empty
-    let Ok(_preface) = talk.wire.bytes(24) else { return };
-    loop {
-        let Ok(frame) = talk.wire.bytes(9) else { return };
-        let payload = usize::from(frame[0]) << 16 | usize::from(frame[1]) << 8 | usize::from(frame[2]);
-        let Ok(_payload) = talk.wire.bytes(payload) else { return };
-        if frame[3] == HEADERS {
-            for last in [[0x7f, 0xff, 0xff, 0xff], [0; 4]] {
-                talk.wire.send([[0, 0, 8, 0x07, 0, 0, 0, 0, 0].as_slice(), &last, &[0; 4]].concat());
+    let mut frames = Frames::begin(talk);
+    while frames.request().is_some() {
+        frames.go_away(LAST_POSSIBLE);
+        frames.go_away(0);
+    }
+}
+
+/// What a first GOAWAY says, while the last stream is not known (RFC 9113 §6.8).
+pub(crate) const LAST_POSSIBLE: u32 = (1 << 31) - 1;
+
+/// An endpoint's end of an HTTP/2 connection, frame by frame (RFC 9113 §4.1).
+pub(crate) struct Frames<'a> {
+    wire: &'a mut Wire,
+    settings_acknowledged: usize,
+}
+
+impl Frames<'_> {
+    pub(crate) fn begin(talk: &mut Talk) -> Frames<'_> {
+        let mut frames = Frames { wire: &mut talk.wire, settings_acknowledged: 0 };
+        frames.send(SETTINGS, 0, 0, &[]);
+        let _preface = frames.wire.bytes(24);
+        frames
+    }
+
+    /// The stream of the next request. None comes any more after the answer to a ping, nor when the connection has ended.
+    pub(crate) fn request(&mut self) -> Option<u32> {
+        loop {
+            match self.next()? {
+                (HEADERS, _, stream) => return Some(stream),
+                (PING, ACK, _) => return None,
+                _ => {}
             }
         }
     }
+
+    /// Answers a request: `:status 200`, which HPACK has in one byte (RFC 7541 appendix A), and no body.
+    pub(crate) fn answer(&mut self, stream: u32) {
+        self.send(HEADERS, END_STREAM | END_HEADERS, stream, &[0x88]);
+    }
+
+    pub(crate) fn go_away(&mut self, last: u32) {
+        self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat());
+    }
+
+    pub(crate) fn ping(&mut self) {
+        self.send(PING, 0, 0, &[0; 8]);
+    }
+
+    /// Lets the other side have `max` streams at a time, and waits until it knows.
+    pub(crate) fn limit_streams(&mut self, max: u32) {
+        const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 0x03];
+        self.send(SETTINGS, 0, 0, &[&MAX_CONCURRENT_STREAMS[..], &max.to_be_bytes()].concat());
+        while self.settings_acknowledged < 2 {
+            self.next().expect("both settings are acknowledged");
+        }
+    }
+
+    fn next(&mut self) -> Option<(u8, u8, u32)> {
+        let head = self.wire.bytes(9).ok()?;
+        let payload = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        let _payload = self.wire.bytes(payload).ok()?;
+        let (kind, flags) = (head[3], head[4]);
+        match (kind, flags & ACK) {
+            (SETTINGS, ACK) => self.settings_acknowledged += 1,
+            (SETTINGS, _) => self.send(SETTINGS, ACK, 0, &[]),
+            _ => {}
+        }
+        Some((kind, flags, u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
+    }
+
+    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).expect("these frames are small");
+        let head = [&[0, 0, length, kind, flags][..], &stream.to_be_bytes()].concat();
+        self.wire.send([&head, payload].concat());
+    }
 }
+
+// RFC 9113 §6
+const HEADERS: u8 = 0x1;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+const GOAWAY: u8 = 0x7;
+const ACK: u8 = 0x1;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
 
 /// A client of the Service that knows it to speak HTTP/2.
 pub(crate) async fn connect(world: &World) -> SendRequest<Bytes> {

@@ -18,6 +18,7 @@ mod framing;
 mod gateway;
 mod health;
 mod limits;
+mod races;
 mod replay;
 mod responses;
 mod silence;

@@ -49,6 +49,12 @@ impl Wire {
         let _closed_meanwhile = self.stream.write_all(bytes.as_ref());
     }
 
+    /// Makes a reset of the connection's end.
+    pub(crate) fn ends_with_reset(&self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+    }
+
     /// Says that nothing more follows.
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");

@@ -105,6 +105,11 @@ impl World {
         self.sidecar.admin(path)
     }
 
+    /// How often anything was tried again.
+    pub(crate) fn retries(&self) -> u64 {
+        self.sidecar.measured("svcmesh_retries_total").iter().sum()
+    }
+
     /// Waits until as many records are written as there are `codes`; `-` is success.
     pub(crate) fn records(&self, codes: &[&str]) {
         let code = |line: &serde_json::Value| line["failure.code"].as_str().unwrap_or("-").to_owned();

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -23,8 +24,8 @@ pub(crate) struct Http2 {
     sender: SendRequest<UpstreamBody>,
     streams: Rc<Cell<usize>>,
     line: Rc<Line>,
-    /// Asked for what the peer allows at the moment; [`drive`] polls it.
-    connection: Rc<RefCell<Driven>>,
+    /// Asked for what the peer allows at the moment; [`drive`] polls it, and takes it out when it has ended.
+    connection: Rc<RefCell<Option<Driven>>>,
 }
 
 type Driven = Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<UpstreamIo>>;
@@ -56,19 +57,21 @@ impl Http2 {
             .handshake(TokioIo::new(io));
         let (sender, connection) =
             flusher.clone().drive(handshake).await.map_err(|_| Failure::BadResponse)?;
-        let connection = Rc::new(RefCell::new(connection));
+        let connection = Rc::new(RefCell::new(Some(connection)));
         tokio::task::spawn_local(flusher.drive(drive(connection.clone())));
         Ok(Http2 { sender, streams: Rc::default(), line, connection })
     }
 
     pub(super) fn is_open(&self) -> bool {
-        !self.sender.is_closed()
+        self.connection.borrow().is_some() && !self.sender.is_closed()
     }
 
     /// Whether the peer's limit leaves room for one more stream: beyond it requests would queue here, where no other endpoint
     /// could take them. Asked each time: SETTINGS wake a task of hyper's own, not the one that [`drive`] is.
     pub(super) fn has_room(&self) -> bool {
-        self.streams.get() < self.connection.borrow().current_max_send_streams().min(STREAMS_MAX)
+        let connection = self.connection.borrow();
+        let allowed = connection.as_ref().map_or(0, |connection| connection.current_max_send_streams());
+        self.streams.get() < allowed.min(STREAMS_MAX)
     }
 
     pub(super) fn slot(&self) -> Slot {
@@ -77,24 +80,30 @@ impl Http2 {
     }
 }
 
-/// Drives a connection until it ends.
-async fn drive(connection: Rc<RefCell<Driven>>) {
-    let ended = std::future::poll_fn(|cx| Pin::new(&mut *connection.borrow_mut()).poll(cx));
+/// Drives a connection until it takes no stream any more; those that it has are driven by a task of hyper's.
+async fn drive(connection: Rc<RefCell<Option<Driven>>>) {
+    let ended = std::future::poll_fn(|cx| match &mut *connection.borrow_mut() {
+        Some(driven) => Pin::new(driven).poll(cx),
+        None => Poll::Ready(Ok(())),
+    });
     if let Err(error) = ended.await {
         tracing::debug!(%error, "an HTTP/2 connection to an endpoint failed");
     }
+    // It says that it is closed, and gives back the requests that came too late, only when it is dropped.
+    drop(connection.take());
 }
 
 impl Slot {
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of its response. `None`: the connection took no stream any more (after a GOAWAY it
+    /// is only found out so), and nothing was sent.
     pub(crate) async fn send(
         &mut self,
         request: Request<UpstreamBody>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Option<Response<Incoming>>, Failure> {
         match self.sender.try_send_request(request).await {
-            Ok(response) => Ok(response),
+            Ok(response) => Ok(Some(response)),
             Err(mut error) => match error.take_message() {
-                Some(_unsent) => Err(Failure::Unprocessed),
+                Some(_unsent) => Ok(None),
                 None => {
                     let looks_like = failure(&error.into_error());
                     // What the endpoint has said of it holds, whatever came afterwards.
