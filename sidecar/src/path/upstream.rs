@@ -2,6 +2,7 @@
 
 mod http1;
 mod http2;
+mod keep_alive;
 mod live;
 mod tcp_info;
 
@@ -27,7 +28,6 @@ use super::connect;
 use super::io::poll_write_gathered;
 use super::mesh::Mesh;
 use super::shared::{PortKey, SharedPort};
-use crate::clock;
 use crate::metrics::{Closed, Series};
 
 pub(crate) use http1::{Http1, poll_unwoken};
@@ -111,7 +111,7 @@ impl Upstream {
     pub(crate) fn take_idle(&self, cx: &mut Context<'_>) -> Option<Box<Http1>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
-            if connection.is_open(cx) {
+            if connection.is_fresh() && connection.is_open(cx) {
                 return Some(connection);
             }
         }
@@ -199,10 +199,7 @@ impl Upstream {
     /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
     pub(crate) fn reap(&self) {
         let mut cx = Context::from_waker(Waker::noop());
-        self.idle.borrow_mut().retain_mut(|connection| {
-            u128::from(clock::coarse_since(connection.idle_since_ms)) < IDLE_FOR.as_millis()
-                && connection.is_open(&mut cx)
-        });
+        self.idle.borrow_mut().retain_mut(|connection| connection.is_fresh() && connection.is_open(&mut cx));
         self.shared.borrow_mut().retain(Http2::is_open);
     }
 

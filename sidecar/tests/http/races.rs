@@ -16,6 +16,26 @@ use super::wire::Wire;
 use super::world::World;
 
 #[test]
+fn a_connection_is_let_go_of_a_second_before_its_endpoint_does() {
+    let backend =
+        Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: max=9, timeout=2\r\n\r\nok");
+    let world = World::of(&[&backend], &[]);
+    let mut client = world.client();
+    for (idle_ms, connections) in [(300, 1), (1500, 1), (0, 2)] {
+        assert_eq!(status(&mut client, GET), 200);
+        assert_eq!(backend.connections(), connections);
+        assert!(idle_ms == 0 || client.is_quiet_for(Duration::from_millis(idle_ms)));
+    }
+}
+
+#[test]
+fn a_connection_that_would_end_within_a_second_is_not_kept() {
+    let backend =
+        Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nok");
+    check_one_connection_each(&backend);
+}
+
+#[test]
 fn a_connection_whose_answer_says_close_is_not_used_again() {
     // Nor does it matter that the endpoint leaves it open.
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
@@ -12,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use svc_core::outcome::Failure;
 
-use super::{Line, UpstreamIo};
+use super::{IDLE_FOR, Line, UpstreamIo, keep_alive};
 use crate::clock;
 use crate::path::request_body::UpstreamBody;
 
@@ -22,7 +23,9 @@ pub(crate) struct Http1 {
     sender: SendRequest<UpstreamBody>,
     connection: Connection<TokioIo<UpstreamIo>, UpstreamBody>,
     line: Rc<Line>,
-    pub(super) idle_since_ms: u32,
+    idle_since_ms: u32,
+    /// How long it is kept when nothing is asked: what its endpoint says, or the usual time.
+    idle_for_ms: u32,
     reused: bool,
     spent: bool,
 }
@@ -32,7 +35,15 @@ impl Http1 {
         let line = io.line().clone();
         let (sender, connection) =
             Builder::new().handshake(TokioIo::new(io)).await.map_err(|_| Failure::BadResponse)?;
-        Ok(Box::new(Http1 { sender, connection, line, idle_since_ms: 0, reused: false, spent: false }))
+        Ok(Box::new(Http1 {
+            sender,
+            connection,
+            line,
+            idle_since_ms: 0,
+            idle_for_ms: IDLE_FOR.as_millis() as u32,
+            reused: false,
+            spent: false,
+        }))
     }
 
     /// Moves whatever can be moved; true as long as the connection is open.
@@ -44,11 +55,16 @@ impl Http1 {
         self.drive(cx) && self.sender.is_ready()
     }
 
+    /// Whether its endpoint keeps it open for long enough yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        clock::coarse_since(self.idle_since_ms) < self.idle_for_ms
+    }
+
     /// Makes the connection ready for its next request; false when it will never be.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
         self.reused = true;
         self.idle_since_ms = clock::coarse_ms();
-        !self.spent && (self.sender.is_ready() || self.is_open(cx))
+        !self.spent && self.is_fresh() && (self.sender.is_ready() || self.is_open(cx))
     }
 
     /// Sends a request and waits for the head of its response.
@@ -65,6 +81,11 @@ impl Http1 {
             response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
+        if let Ok(response) = &answer
+            && let Some(keeps) = keep_alive::timeout(response.headers())
+        {
+            self.idle_for_ms = keeps.saturating_sub(AHEAD).min(IDLE_FOR).as_millis() as u32;
+        }
         answer.map_err(|error| {
             self.explain(match error {
                 error if error.is_parse() => Failure::BadResponse,
@@ -94,6 +115,9 @@ impl Http1 {
         Ok((parts.io.into_inner(), parts.read_buf))
     }
 }
+
+/// A connection is let go of this long before its endpoint would end it: a request is on its way for less.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// A step of a body.
 pub(crate) type PolledFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
