@@ -17,5 +17,6 @@ mod framing;
 mod grpc;
 mod http;
 mod life;
+mod rolling;
 mod tcp;
 mod workers;

@@ -30,7 +30,9 @@ pub(crate) use namespace::{Namespace, Pod, isolated};
 pub(crate) use nginx::Nginx;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
-pub(crate) use python::{GrpcServer, WebSocketServer, grpc_chat, grpc_client, websocket_client};
+pub(crate) use python::{
+    GrpcServer, WebSocketServer, grpc_chat, grpc_client, grpc_load, websocket_client, websocket_load,
+};
 pub(crate) use recorder::Recorder;
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::Sidecar;

@@ -36,17 +36,45 @@ pub(crate) fn grpc_chat(address: &str, messages: &str) -> Process {
     process
 }
 
+/// Starts a gRPC client that goes on until it is terminated: `calls` or `streams`, see `python/grpc_client.py`.
+pub(crate) fn grpc_load(address: &str, command: &str) -> Process {
+    load("grpc_client.py", address, command)
+}
+
+/// The same for WebSockets, one connection after the other; see `python/websocket_client.py`.
+pub(crate) fn websocket_load(url: &str) -> Process {
+    load("websocket_client.py", url, "streams")
+}
+
+fn load(script: &str, target: &str, command: &str) -> Process {
+    let mut program = peer(&python());
+    program.arg(path(script)).args([target, command]);
+    Process::start(format!("{script} {command}"), folder(), program)
+}
+
 /// A WebSocket server that sends every message back.
 pub(crate) struct WebSocketServer {
-    _process: Process,
+    process: Process,
 }
 
 impl WebSocketServer {
     /// Listens on `host`:`port`.
     pub(crate) fn start(host: &str, port: u16) -> WebSocketServer {
-        let process =
-            serve("websocket", "websocket_server.py", &[host, &port.to_string()], &format!("{host}:{port}"));
-        WebSocketServer { _process: process }
+        let arguments = [host, &port.to_string()];
+        WebSocketServer {
+            process: serve("websocket", "websocket_server.py", &arguments, &format!("{host}:{port}")),
+        }
+    }
+
+    /// The same; it says `name` first on each connection.
+    pub(crate) fn named(name: &str, host: &str, port: u16) -> WebSocketServer {
+        let arguments = [host, &port.to_string(), name];
+        WebSocketServer { process: serve(name, "websocket_server.py", &arguments, &format!("{host}:{port}")) }
+    }
+
+    /// The process, to kill or to stall.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
 

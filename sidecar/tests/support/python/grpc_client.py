@@ -5,10 +5,15 @@
   chat N    one call that sends N messages, at most 100 of them ahead of what came back; prints "begun" after the first and
             how many came back, in order, in the end
   fail      one call that fails; prints the status and its detail
+  calls     calls one after the other, until SIGTERM; prints "failed STATUS DETAIL" for each that does, in the end how many did not
+  streams   one call after the other that streams both ways, each for as long as it lasts, until SIGTERM; prints of each that ended
+            which server it was with, when it began and when it ended (in ms since the epoch), and its status
 """
 
 import queue
+import signal
 import sys
+import time
 from collections import Counter
 
 import grpc
@@ -57,4 +62,50 @@ def fail():
         print(error.code().name, error.details())
 
 
-{"unary": unary, "count": count, "chat": chat, "fail": fail}[command]()
+def calls():
+    call, answered = channel.unary_unary("/test.Echo/Unary"), 0
+    while not stopping:
+        try:
+            call(b"", timeout=10)
+            answered += 1
+        except grpc.RpcError as error:
+            print("failed", error.code().name, error.details(), flush=True)
+        time.sleep(0.01)
+    print(answered)
+
+
+def streams():
+    while not stopping:
+        begun, outgoing = milliseconds(), queue.SimpleQueue()
+        call = channel.stream_stream("/test.Echo/Chat")(iter(outgoing.get, None))
+        outgoing.put(b"again")
+        server, status = "nobody", "OK"
+        try:
+            server = dict(call.initial_metadata()).get("server", server)
+            for message in call:
+                if stopping:
+                    outgoing.put(None)
+                    return call.cancel()
+                time.sleep(0.02)
+                outgoing.put(message)
+        except grpc.RpcError as error:
+            status = error.code().name
+        outgoing.put(None)
+        print(server, begun, milliseconds(), status, flush=True)
+
+
+def milliseconds():
+    return time.time_ns() // 1_000_000
+
+
+stopping = False
+
+
+def stop(*_):
+    global stopping
+    stopping = True
+
+
+if command in ("calls", "streams"):
+    signal.signal(signal.SIGTERM, stop)
+{"unary": unary, "count": count, "chat": chat, "fail": fail, "calls": calls, "streams": streams}[command]()

@@ -3,7 +3,7 @@
 Bytes in, bytes out, no generated code:
   /test.Echo/Unary   answers NAME
   /test.Echo/Count   a stream of as many messages as the request says, in decimal: "NAME 0", "NAME 1", …
-  /test.Echo/Chat    sends every message back, for as long as the client goes on
+  /test.Echo/Chat    says NAME as the header "server"; sends every message back, for as long as the client goes on
   /test.Echo/Fail    ends with the status RESOURCE_EXHAUSTED and the detail NAME, which travel in trailers
 """
 
@@ -25,6 +25,7 @@ def count(request, context):
 
 
 def chat(requests, context):
+    context.send_initial_metadata((("server", name),))
     yield from requests
 
 
