@@ -1,5 +1,6 @@
 //! Which protocol a Service port speaks: by `appProtocol`, then by the port's name, else by looking (S-06).
 
+use crate::address::Transport;
 use crate::service::Port;
 
 /// What is known about a port before its first byte.
@@ -26,6 +27,11 @@ pub fn hint(port: &Port) -> Hint {
     }
 }
 
+/// Whether requests may come by this port.
+pub fn may_be_http(port: &Port) -> bool {
+    port.transport == Transport::Tcp && hint(port) != Hint::Opaque
+}
+
 fn by_app_protocol(declared: &str) -> Hint {
     match declared {
         "http" | "kubernetes.io/ws" => Hint::Http1,
@@ -46,7 +52,6 @@ fn by_port_name(name: &str) -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Transport;
     use crate::service::TargetPort;
 
     #[track_caller]

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::endpoints::EndpointId;
+use crate::protocol;
 use crate::service::Service;
 use crate::time::Now;
 
@@ -22,6 +23,7 @@ mod random;
 mod round_robin;
 mod shortest_delay;
 mod source_hash;
+mod two_choices;
 mod weighted_round_robin;
 
 pub use ask::{Ask, Caller, Member, Unit, members};
@@ -32,6 +34,7 @@ pub use tried::Tried;
 use buckets::Buckets;
 use choose::Care;
 use round_robin::RoundRobin;
+use two_choices::TwoChoices;
 use weighted_round_robin::WeightedRoundRobin;
 
 /// Chooses among the endpoints of one Service port.
@@ -52,6 +55,7 @@ enum State {
     RoundRobin(RoundRobin),
     ShortestDelay,
     SourceHash(Buckets),
+    TwoChoices(TwoChoices),
     WeightedRoundRobin(WeightedRoundRobin),
 }
 
@@ -66,6 +70,7 @@ impl Balancer {
             Policy::RoundRobin => State::RoundRobin(RoundRobin::default()),
             Policy::ShortestDelay => State::ShortestDelay,
             Policy::SourceHash => State::SourceHash(Buckets::default()),
+            Policy::TwoChoices => State::TwoChoices(TwoChoices::default()),
             Policy::WeightedRoundRobin => State::WeightedRoundRobin(WeightedRoundRobin::default()),
         };
         Balancer { state, prepared_for: Vec::new() }
@@ -81,6 +86,7 @@ impl Balancer {
             State::RoundRobin(_) => Policy::RoundRobin,
             State::ShortestDelay => Policy::ShortestDelay,
             State::SourceHash(_) => Policy::SourceHash,
+            State::TwoChoices(_) => Policy::TwoChoices,
             State::WeightedRoundRobin(_) => Policy::WeightedRoundRobin,
         }
     }
@@ -98,6 +104,7 @@ impl Balancer {
             _ if seen.clone().eq(self.prepared_for.iter().copied()) => return,
             State::DestinationHash(buckets) => *buckets = destination_hash::deal(members),
             State::SourceHash(buckets) => *buckets = source_hash::deal(members),
+            State::TwoChoices(choices) => *choices = TwoChoices::prepare(members),
             State::WeightedRoundRobin(rounds) => rounds.meet(members),
         }
         self.prepared_for = seen.collect();
@@ -132,6 +139,7 @@ impl Balancer {
             State::RoundRobin(round) => round.pick(members, eligible, draw),
             State::ShortestDelay => shortest_delay::pick(members, eligible),
             State::SourceHash(buckets) => source_hash::pick(buckets, members, ask, eligible),
+            State::TwoChoices(choices) => choices.pick(members, eligible, draw),
             State::WeightedRoundRobin(rounds) => rounds.pick(members, eligible),
         }
     }
@@ -141,6 +149,12 @@ impl Policy {
     /// What the Service asks for, else the default for `unit`.
     pub fn of(service: &Service, unit: Unit) -> Policy {
         service.handling.policy.unwrap_or(Policy::default_for(unit))
+    }
+
+    /// The one to show for the whole Service: that of requests, if any of its ports may carry them.
+    pub fn shown(service: &Service) -> Policy {
+        let may_carry_requests = service.ports.iter().any(protocol::may_be_http);
+        Policy::of(service, if may_carry_requests { Unit::Request } else { Unit::Connection })
     }
 }
 

@@ -19,16 +19,19 @@ pub enum Policy {
     ShortestDelay,
     /// `sh`: by the client's address.
     SourceHash,
+    /// `p2c`: of two drawn, the one that is likely to answer sooner.
+    TwoChoices,
     /// `wrr`: one after the other, the heavier ones more often.
     WeightedRoundRobin,
 }
 
 impl Policy {
     /// All there are, in the order of their names, as messages of the API list what is supported.
-    pub const ALL: [Policy; 8] = [
+    pub const ALL: [Policy; 9] = [
         Policy::DestinationHash,
         Policy::LeastConnection,
         Policy::NeverQueue,
+        Policy::TwoChoices,
         Policy::Random,
         Policy::RoundRobin,
         Policy::ShortestDelay,
@@ -39,7 +42,8 @@ impl Policy {
     /// What a Service gets that asks for nothing.
     pub fn default_for(unit: Unit) -> Policy {
         match unit {
-            Unit::Connection | Unit::Request => Policy::RoundRobin,
+            Unit::Connection => Policy::RoundRobin,
+            Unit::Request => Policy::TwoChoices,
         }
     }
 
@@ -63,6 +67,7 @@ impl Policy {
             Policy::RoundRobin => "rr",
             Policy::ShortestDelay => "sed",
             Policy::SourceHash => "sh",
+            Policy::TwoChoices => "p2c",
             Policy::WeightedRoundRobin => "wrr",
         }
     }

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use svc_proto::services as document;
 
 use crate::address::ServiceName;
-use crate::balance::{Policy, Unit};
+use crate::balance::Policy;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::inventory::Rejection;
 use crate::service::{Hints, Ingress, Service};
@@ -92,7 +92,7 @@ pub fn describe_service<'a>(entry: &'a Entry, ejected: &BTreeSet<EndpointId>) ->
         loopback_vip: entry.loopback_vip,
         skipped_ports: entry.skipped_ports.clone(),
         external_name: service.external_name.as_ref().map(text),
-        policy: Policy::of(service, Unit::Request).as_str().into(),
+        policy: Policy::shown(service).as_str().into(),
         session_affinity: describe_affinity(service),
         internal_traffic_policy: if service.internal_traffic_local { "Local" } else { "Cluster" }.into(),
         traffic_distribution: service.traffic_distribution.as_ref().map(text),

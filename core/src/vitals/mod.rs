@@ -6,6 +6,7 @@
 mod check;
 mod eject;
 mod judge;
+mod latency;
 mod load;
 mod port;
 mod recent;
@@ -15,6 +16,7 @@ mod sparing;
 pub use check::Checkup;
 pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
 pub use judge::{Health, is_held_against};
+pub use latency::{Latency, Reading};
 pub use load::Load;
 pub use port::PortVitals;
 pub use share::{FULL_SHARE, Share};
@@ -30,6 +32,8 @@ use crate::time::Now;
 pub struct Vitals {
     /// How much it has to do.
     pub load: Load,
+    /// How long it takes to answer.
+    pub latency: Latency,
     /// Whether it is left out because it fails.
     pub ejector: Ejector,
     /// How much of its part it gets.

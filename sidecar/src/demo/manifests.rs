@@ -25,11 +25,13 @@ fn shop(ports: &Ports) -> String {
     let Ports { http, admin, pod_http, pod_admin, .. } = ports;
     format!(
         "\
-# Two ports, each with its name. `admin` leads to the port that the pods call so.
+# Two ports, each with its name. `admin` leads to the port that the pods call so. In turns, so that you can count.
 apiVersion: v1
 kind: Service
 metadata:
   name: shop
+  annotations:
+    svcmesh.dev/load-balancer: rr
 spec:
   selector:
     app: shop
@@ -99,6 +101,8 @@ apiVersion: v1
 kind: Service
 metadata:
   name: search
+  annotations:
+    svcmesh.dev/load-balancer: rr
 spec:
   selector:
     app: search

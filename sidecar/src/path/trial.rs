@@ -1,4 +1,4 @@
-//! One attempt at an endpoint: what it adds to the endpoint's load, and what it says of its health.
+//! One attempt at an endpoint: what it adds to the endpoint's load, and what it says of its latency and health.
 
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -30,6 +30,10 @@ impl Trial {
 
     /// The head of the endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, mesh: &Mesh) {
+        if is_good(head, is_grpc) {
+            let now = clock::now();
+            self.upstream.vitals.latency.observe(now.since(self.begun), now);
+        }
         self.hears_plea(head);
         match Health::of_status(head.status.as_u16()) {
             Health::Failing => self.failed(mesh),
@@ -133,6 +137,13 @@ impl Trial {
             Some(Change::Returned) => tracing::info!(%service, %endpoint, "endpoint used again"),
         }
     }
+}
+
+/// Whether the endpoint did what it was asked, so that the time it took counts: who refuses in no time must not look fast.
+fn is_good(head: &Parts, is_grpc: bool) -> bool {
+    let grpc_status = if is_grpc { head.headers.get(GRPC_STATUS) } else { None };
+    Health::of_status(head.status.as_u16()) == Health::Well
+        && grpc_status.is_none_or(|status| Health::of_grpc_status(status.as_bytes()) == Health::Well)
 }
 
 const GRPC_STATUS: &str = "grpc-status";

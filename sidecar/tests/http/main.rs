@@ -10,6 +10,7 @@ mod wire;
 mod world;
 
 mod attempts;
+mod balance;
 mod budget;
 mod deadlines;
 mod draining;

@@ -16,7 +16,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `web` is served by `backends`.
+    /// `web` is served by `backends`, in turn.
     pub(crate) fn of(backends: &[&Backend], arguments: &[&str]) -> World {
         let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address()).collect();
         World::at("http", &addresses, arguments)
@@ -28,12 +28,12 @@ impl World {
         World::asking(&ours(annotations), "http", &addresses, arguments)
     }
 
-    /// `web` says that it speaks `app_protocol`, and is served at `addresses`.
+    /// `web` says that it speaks `app_protocol`, and is served at `addresses`, in turn.
     pub(crate) fn at(app_protocol: &str, addresses: &[SocketAddr], arguments: &[&str]) -> World {
-        World::asking("", app_protocol, addresses, arguments)
+        World::asking("svcmesh.dev/load-balancer: rr", app_protocol, addresses, arguments)
     }
 
-    /// The same with `annotations`, as YAML has them between braces.
+    /// The same with these `annotations`, as YAML has them between braces.
     pub(crate) fn asking(
         annotations: &str,
         app_protocol: &str,

@@ -1,5 +1,6 @@
 //! Names from a real name server (dnsmasq), and from one that the test plays where a real one cannot be made to misbehave.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,12 +21,13 @@ fn a_headless_service_is_balanced_over_its_records_whatever_form_its_name_has() 
             ("elsewhere.example.com", &[&b]),
         ]);
         let sidecar = start(&[], &[]);
+        let mut bodies = BTreeSet::new();
         for name in ["web", "web.default", "Web.Default.svc", "web.default.svc.cluster.local."] {
-            let mut bodies: Vec<String> =
-                proxied(&format!("http://{name}/[1-9]")).body.lines().map(str::to_owned).collect();
-            bodies.sort_unstable();
-            assert_eq!(bodies.concat(), "aaabbbccc", "{name}");
+            let answer = proxied(&format!("http://{name}/[1-60]"));
+            assert_eq!(answer.status, 200, "{name}");
+            bodies.extend(answer.body.lines().map(str::to_owned));
         }
+        assert_eq!(bodies, ["a", "b", "c"].map(str::to_owned).into());
         assert_eq!(proxied("http://web.shop/").body, "a\n");
         assert_eq!(proxied("http://elsewhere.example.com/").body, "b\n");
         assert_eq!(server.queries("web.default.svc.cluster.local"), 2, "A and AAAA, once for all forms");
@@ -68,9 +70,9 @@ fn an_srv_name_leads_to_the_ports_of_its_targets() {
         );
         server.know(&[("one.web.shop.svc.cluster.local", &[&a]), ("two.web.shop.svc.cluster.local", &[&b])]);
         let _sidecar = start(&[], &[]);
-        let bodies = proxied("http://_http._tcp.web.shop/[1-8]").body;
+        let bodies = proxied("http://_http._tcp.web.shop/[1-200]").body;
         assert!(bodies.contains('a') && bodies.contains('b') && !bodies.contains("reserve"), "{bodies}");
-        assert_eq!(bodies.lines().count(), 8);
+        assert_eq!(bodies.lines().count(), 200);
     });
 }
 

@@ -13,8 +13,8 @@ fn only_requests_that_a_killed_endpoint_had_fail() {
         let pod = Pod::here();
         let [_a, mut b, _c] = three_nginx(&pod);
         // After 20 s of failures the longest penalty would still keep it out for a while.
-        let asking = "name: web, annotations: { svcmesh.dev/eject: \"max=2s\" }";
-        let manifests = Manifests::of(&[documents("http", 1..=3).replacen("name: web", asking, 1)]);
+        let asking = "annotations: { svcmesh.dev/eject: \"max=2s\",";
+        let manifests = Manifests::of(&[documents("http", 1..=3).replacen("annotations: {", asking, 1)]);
         let sidecar = Sidecar::start(manifests, VIP);
         let (load, killed_at) = thread::scope(|scope| {
             let load = scope.spawn(|| wrk("http://127.66.0.1/", 64, Duration::from_secs(20)));

@@ -60,6 +60,7 @@ fn text() -> String {
     let addresses = [1, 2, 3].map(Pod::backend_v4);
     let addresses = addresses.each_ref().map(String::as_str);
     let mut text = service("echo", &["10.96.0.40"], 50051, "grpc");
+    text = text.replacen("name: echo", &format!("name: echo, {IN_TURN}"), 1);
     write!(text, "---\n{}", slice("echo", &addresses, 50051)).expect("a string takes any text");
     text
 }

@@ -19,7 +19,9 @@ pub(crate) fn web(app_protocol: &str, endpoints: u8) -> Manifests {
 pub(crate) fn documents(app_protocol: &str, endpoints: impl IntoIterator<Item = u8>) -> String {
     let addresses: Vec<String> = endpoints.into_iter().map(Pod::backend_v4).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    [service("web", &["10.96.0.10"], 80, app_protocol), slice("web", &addresses, 80)].join("---\n")
+    let web = service("web", &["10.96.0.10"], 80, app_protocol);
+    [web.replacen("name: web", &format!("name: web, {IN_TURN}"), 1), slice("web", &addresses, 80)]
+        .join("---\n")
 }
 
 /// Three nginx on the node, which answer `a`, `b` and `c`.

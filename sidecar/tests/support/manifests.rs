@@ -44,6 +44,9 @@ pub(crate) fn service(name: &str, cluster_ips: &[&str], port: u16, app_protocol:
     )
 }
 
+/// The annotations of a Service whose requests are to be counted, to follow its name in `metadata`.
+pub(crate) const IN_TURN: &str = "annotations: { svcmesh.dev/load-balancer: rr }";
+
 /// The EndpointSlice of that Service for the endpoints `addresses` (of one family), all ready and all at `port`.
 pub(crate) fn slice(service: &str, addresses: &[&str], port: u16) -> String {
     let family = if addresses.iter().any(|address| address.contains(':')) { "IPv6" } else { "IPv4" };

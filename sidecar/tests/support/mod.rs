@@ -25,7 +25,7 @@ pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use dns::{Answering, Dnsmasq, Played};
 pub(crate) use load::{Load, h2load, wrk, wrk_with};
-pub(crate) use manifests::{Manifests, service, slice};
+pub(crate) use manifests::{IN_TURN, Manifests, service, slice};
 pub(crate) use namespace::{Namespace, Pod, isolated};
 pub(crate) use nginx::Nginx;
 pub(crate) use postgres::Postgres;

@@ -3,13 +3,16 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
-use crate::address::EndpointAddr;
+use crate::address::{EndpointAddr, Transport};
 use crate::endpoints::EndpointId;
+use crate::samples::{port, service};
+use crate::service::Port;
 use crate::time::Now;
 
 mod fairness;
 mod history;
 mod models;
+mod simulation;
 
 fn member(last_octet: u8, weight: u16) -> Member {
     let addr = SocketAddr::from((Ipv4Addr::new(10, 0, 0, last_octet), 80));
@@ -101,8 +104,20 @@ fn nobody_is_picked_where_nobody_is_left() {
 
 #[test]
 fn the_annotation_of_the_service_decides() {
-    let mut service = crate::samples::service("shop", "web");
-    assert_eq!(Policy::of(&service, Unit::Request), Policy::RoundRobin);
+    let mut service = service("shop", "web");
+    let both = |service: &Service| [Unit::Connection, Unit::Request].map(|unit| Policy::of(service, unit));
+    assert_eq!(both(&service), [Policy::RoundRobin, Policy::TwoChoices]);
     service.handling.policy = Some(Policy::Random);
-    assert_eq!(Policy::of(&service, Unit::Request), Policy::Random);
+    assert_eq!(both(&service), [Policy::Random; 2]);
+}
+
+#[test]
+fn what_is_shown_is_the_policy_of_requests_where_there_may_be_any() {
+    let shown = |ports: &[(&str, Transport)]| {
+        let port = |(name, transport): &(&str, Transport)| Port { transport: *transport, ..port(name, 80) };
+        Policy::shown(&Service { ports: ports.iter().map(port).collect(), ..service("shop", "web") })
+    };
+    assert_eq!(shown(&[("redis", Transport::Tcp), ("", Transport::Tcp)]), Policy::TwoChoices);
+    assert_eq!(shown(&[("redis", Transport::Tcp), ("http", Transport::Udp)]), Policy::RoundRobin);
+    assert_eq!(shown(&[]), Policy::RoundRobin);
 }

@@ -1,51 +1,12 @@
-//! What each policy is, written from its definition: slow and obvious. For those of IPVS that is the kernel's own, Linux 6.1.
+//! The schedulers of IPVS, as Linux 6.1 has them.
 
 use core::net::IpAddr;
 
-use super::*;
-
-/// What a model sees of a member, in the order of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) octet: u8,
-    pub(super) weight: u64,
-    pub(super) active: u64,
-    pub(super) inactive: u64,
-    /// It has failed for who asks: the kernel would say that it is overloaded.
-    pub(super) tried: bool,
-}
-
-impl Seen {
-    fn is_eligible(&self) -> bool {
-        self.weight > 0 && !self.tried
-    }
-}
-
-pub(super) trait Model {
-    /// Somebody came, went, or has another weight.
-    fn change(&mut self, _members: &[Seen]) {}
-
-    fn pick(&mut self, members: &[Seen], caller: Caller, draw: u64) -> Option<usize>;
-}
-
-pub(super) fn model(policy: Policy) -> Box<dyn Model> {
-    match policy {
-        Policy::DestinationHash => Box::new(Hash { of: |caller| caller.destination, buckets_of: |_| 1 }),
-        Policy::LeastConnection => Box::new(Least(|a, b| overhead(a) < overhead(b))),
-        Policy::NeverQueue => Box::new(NeverQueue),
-        Policy::Random => Box::new(Random),
-        Policy::RoundRobin => Box::new(RoundRobin { last: None }),
-        Policy::ShortestDelay => Box::new(Least(is_sooner)),
-        Policy::SourceHash => {
-            Box::new(Hash { of: |caller| caller.client, buckets_of: |member| member.weight })
-        }
-        Policy::WeightedRoundRobin => Box::new(WeightedRoundRobin::default()),
-    }
-}
+use super::{Caller, Model, Seen, one_of};
 
 /// Who comes behind the last one in the list, else the first; at first any.
-struct RoundRobin {
-    last: Option<u8>,
+pub(super) struct RoundRobin {
+    pub(super) last: Option<u8>,
 }
 
 impl Model for RoundRobin {
@@ -61,22 +22,8 @@ impl Model for RoundRobin {
     }
 }
 
-/// Any of them; if that one may not be picked, any of those who may.
-struct Random;
-
-impl Model for Random {
-    fn pick(&mut self, members: &[Seen], _caller: Caller, draw: u64) -> Option<usize> {
-        let eligible: Vec<usize> = (0..members.len()).filter(|&index| members[index].is_eligible()).collect();
-        let (first, rest) = one_of(members.len(), draw);
-        match eligible.contains(&first) {
-            true => Some(first),
-            false => eligible.get(one_of(eligible.len(), rest).0).copied(),
-        }
-    }
-}
-
 /// Walks the list; keeps the one it has unless the next is better.
-struct Least(fn(&Seen, &Seen) -> bool);
+pub(super) struct Least(pub(super) fn(&Seen, &Seen) -> bool);
 
 impl Model for Least {
     fn pick(&mut self, members: &[Seen], _caller: Caller, _draw: u64) -> Option<usize> {
@@ -90,15 +37,15 @@ impl Model for Least {
     }
 }
 
-fn overhead(member: &Seen) -> u64 {
+pub(super) fn overhead(member: &Seen) -> u64 {
     member.active * 256 + member.inactive
 }
 
-fn is_sooner(a: &Seen, b: &Seen) -> bool {
+pub(super) fn is_sooner(a: &Seen, b: &Seen) -> bool {
     (b.active + 1) * a.weight > (a.active + 1) * b.weight
 }
 
-struct NeverQueue;
+pub(super) struct NeverQueue;
 
 impl Model for NeverQueue {
     fn pick(&mut self, members: &[Seen], caller: Caller, draw: u64) -> Option<usize> {
@@ -112,9 +59,9 @@ impl Model for NeverQueue {
 }
 
 /// A table of 256 buckets, filled anew for each question.
-struct Hash {
-    of: fn(Caller) -> IpAddr,
-    buckets_of: fn(&Seen) -> u64,
+pub(super) struct Hash {
+    pub(super) of: fn(Caller) -> IpAddr,
+    pub(super) buckets_of: fn(&Seen) -> u64,
 }
 
 impl Model for Hash {
@@ -159,7 +106,7 @@ fn hash(address: IpAddr) -> usize {
 
 /// Walks the list round after round, as long as it takes.
 #[derive(Default)]
-struct WeightedRoundRobin {
+pub(super) struct WeightedRoundRobin {
     /// How far the walk is: 0 is before the first.
     place: usize,
     current: i64,
@@ -215,10 +162,4 @@ impl Model for WeightedRoundRobin {
             }
         }
     }
-}
-
-/// The first `below` whole numbers share [0, 1) evenly; whose part the draw falls into, and where in it.
-pub(super) fn one_of(below: usize, draw: u64) -> (usize, u64) {
-    let scaled = draw as u128 * below as u128;
-    ((scaled / (1 << 64)) as usize, (scaled % (1 << 64)) as u64)
 }

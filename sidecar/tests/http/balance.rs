@@ -1,0 +1,29 @@
+//! Which endpoint gets a request, or a connection, by the policy of its Service.
+
+use std::thread;
+use std::time::Duration;
+
+use super::backend::Backend;
+use super::world::World;
+
+#[test]
+fn requests_go_to_who_answers_sooner_where_nothing_is_asked_for() {
+    let [slow, fast] = [Duration::from_millis(50), Duration::ZERO].map(|takes| {
+        Backend::start(move |talk| {
+            while talk.request().is_ok() {
+                thread::sleep(takes);
+                talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        })
+    });
+    let world = World::asking("", "http", &[slow.address(), fast.address()], &[]);
+    let mut client = world.client();
+    for _ in 0..60 {
+        client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
+        client.response("GET").expect("it is answered");
+    }
+    // As long as only one of them is known, the next to be asked is anybody: that sixteen in a row were slow would be bad luck.
+    let asked = slow.take_requests().len();
+    assert!(asked < 16, "{asked} of 60 were sent to the slow one");
+    assert_eq!(fast.take_requests().len(), 60 - asked);
+}
