@@ -102,6 +102,13 @@ impl Account {
         }
     }
 
+    /// One side of the tunnel has said its last; may be told again.
+    pub(crate) fn half_closed(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.half_closed();
+        }
+    }
+
     /// The head of an endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts) {
         let is_grpc = self.protocol == Protocol::Grpc;

@@ -21,10 +21,12 @@ use super::roster::Pulse;
 pub(crate) struct Moved {
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
+    /// One side has said its last.
+    pub(crate) half_closed: bool,
 }
 
 /// Relays until both directions have ended. `upstream` is borrowed for each turn, so that it can be cut between them. `moved` is told
-/// each time that bytes moved, so that what it knows is true even if the future is dropped.
+/// each time that bytes moved or a side ended, so that what it knows is true even if the future is dropped.
 ///
 /// # Errors
 /// The side that failed, and how.
@@ -39,12 +41,13 @@ pub(crate) async fn relay(
     let mut down = Direction::new(already.from_upstream);
     std::future::poll_fn(|cx| {
         let upstream = &mut *upstream.borrow_mut();
-        let before = up.moved_bytes + down.moved_bytes;
+        let before = moved_by(&up, &down);
         let up_polled = up.poll(cx, client, upstream);
         let down_polled = down.poll(cx, upstream, client);
-        if up.moved_bytes + down.moved_bytes > before {
+        let now = moved_by(&up, &down);
+        if now != before {
             pulse.wrote();
-            moved(Moved { to_upstream_bytes: up.moved_bytes, to_client_bytes: down.moved_bytes });
+            moved(now);
         }
         match (up_polled, down_polled) {
             (Poll::Ready(Err(end)), _) => Poll::Ready(Err(end.named(Broken::Client, Broken::Upstream))),
@@ -54,6 +57,14 @@ pub(crate) async fn relay(
         }
     })
     .await
+}
+
+fn moved_by(up: &Direction, down: &Direction) -> Moved {
+    Moved {
+        to_upstream_bytes: up.moved_bytes,
+        to_client_bytes: down.moved_bytes,
+        half_closed: up.state != State::Open || down.state != State::Open,
+    }
 }
 
 /// Bytes that were read before the relay began.
@@ -273,7 +284,7 @@ mod tests {
         };
         let (relayed, ()) = tokio::join!(relaying, peers);
         assert!(relayed.is_ok());
-        assert_eq!(moved, Moved { to_upstream_bytes: 5, to_client_bytes: 5 });
+        assert_eq!(moved, Moved { to_upstream_bytes: 5, to_client_bytes: 5, half_closed: true });
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -20,12 +20,13 @@ pub(crate) struct Trial {
     begun: Now,
     probe: Option<Probe>,
     is_told: bool,
+    is_half_closed: bool,
 }
 
 impl Trial {
     pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> Trial {
         upstream.vitals.load.begin();
-        Trial { upstream: upstream.clone(), begun, probe, is_told: false }
+        Trial { upstream: upstream.clone(), begun, probe, is_told: false, is_half_closed: false }
     }
 
     /// The head of the endpoint's answer is there.
@@ -115,9 +116,19 @@ impl Trial {
         self.log(change);
     }
 
+    /// One side of a tunnel has said its last.
+    pub(crate) fn half_closed(&mut self) {
+        if !std::mem::replace(&mut self.is_half_closed, true) {
+            self.upstream.vitals.load.half_close();
+        }
+    }
+
     /// Nothing is asked of the endpoint any more.
     pub(crate) fn end(&mut self, mesh: &Mesh) {
-        self.upstream.vitals.load.end();
+        match self.is_half_closed {
+            true => self.upstream.vitals.load.end_half_closed(),
+            false => self.upstream.vitals.load.end(),
+        }
         if let Some(probe) = self.probe.take() {
             let port = &self.upstream.port.vitals;
             self.upstream.vitals.ejector.probe_abandoned(probe, port, clock::now(), mesh.draw());

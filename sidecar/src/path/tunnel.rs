@@ -63,6 +63,9 @@ pub(crate) async fn carry(
         let note = |moved: Moved| {
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
+            if moved.half_closed {
+                account.half_closed();
+            }
         };
         let relaying = pin!(relay(&mut client.stream, &upstream.socket, already, &pulse, note));
         keep(relaying, &pulse, idle, upstream.line(), mesh).await

@@ -1,5 +1,6 @@
 //! Which endpoint gets a request, or a connection, by the policy of its Service.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -27,3 +28,33 @@ fn requests_go_to_who_answers_sooner_where_nothing_is_asked_for() {
     assert!(asked < 16, "{asked} of 60 were sent to the slow one");
     assert_eq!(fast.take_requests().len(), 60 - asked);
 }
+
+#[test]
+fn a_half_closed_connection_hardly_counts_for_lc() {
+    let (heard, ends) = mpsc::channel();
+    let backends = ["a", "b"].map(|name| {
+        let heard = heard.clone();
+        Backend::start(move |talk| {
+            talk.wire.send(name);
+            talk.wire.rest();
+            heard.send(name).expect("the test waits for it");
+            thread::park(); // its own side stays open
+        })
+    });
+    let addresses = backends.each_ref().map(Backend::address);
+    let world = World::asking("svcmesh.dev/load-balancer: lc", "tcp", &addresses, &[]);
+    let connect = || {
+        let mut client = world.client();
+        let name = client.text(1).expect("the backend speaks first");
+        (client, name)
+    };
+    let first_of_list = connect();
+    let mut other = connect();
+    assert_ne!(first_of_list.1, other.1);
+    other.0.finish();
+    assert_eq!(ends.recv_timeout(PATIENCE), Ok(&*other.1));
+    assert_eq!(connect().1, other.1, "two of equal load, the first of the list would have been next");
+}
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
