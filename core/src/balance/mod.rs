@@ -18,6 +18,7 @@ mod tried;
 mod buckets;
 mod destination_hash;
 mod least_connection;
+mod maglev;
 mod never_queue;
 mod random;
 mod round_robin;
@@ -33,6 +34,7 @@ pub use tried::Tried;
 
 use buckets::Buckets;
 use choose::Care;
+use maglev::Maglev;
 use round_robin::RoundRobin;
 use two_choices::TwoChoices;
 use weighted_round_robin::WeightedRoundRobin;
@@ -50,6 +52,7 @@ pub struct Balancer {
 enum State {
     DestinationHash(Buckets),
     LeastConnection,
+    Maglev(Maglev),
     NeverQueue,
     Random,
     RoundRobin(RoundRobin),
@@ -65,6 +68,7 @@ impl Balancer {
         let state = match policy {
             Policy::DestinationHash => State::DestinationHash(Buckets::default()),
             Policy::LeastConnection => State::LeastConnection,
+            Policy::Maglev => State::Maglev(Maglev::default()),
             Policy::NeverQueue => State::NeverQueue,
             Policy::Random => State::Random,
             Policy::RoundRobin => State::RoundRobin(RoundRobin::default()),
@@ -81,6 +85,7 @@ impl Balancer {
         match self.state {
             State::DestinationHash(_) => Policy::DestinationHash,
             State::LeastConnection => Policy::LeastConnection,
+            State::Maglev(_) => Policy::Maglev,
             State::NeverQueue => Policy::NeverQueue,
             State::Random => Policy::Random,
             State::RoundRobin(_) => Policy::RoundRobin,
@@ -103,6 +108,7 @@ impl Balancer {
             | State::ShortestDelay => return,
             _ if seen.clone().eq(self.prepared_for.iter().copied()) => return,
             State::DestinationHash(buckets) => *buckets = destination_hash::deal(members),
+            State::Maglev(table) => *table = Maglev::deal(members),
             State::SourceHash(buckets) => *buckets = source_hash::deal(members),
             State::TwoChoices(choices) => *choices = TwoChoices::prepare(members),
             State::WeightedRoundRobin(rounds) => rounds.meet(members),
@@ -134,6 +140,7 @@ impl Balancer {
         match &mut self.state {
             State::DestinationHash(buckets) => destination_hash::pick(buckets, members, ask, eligible),
             State::LeastConnection => least_connection::pick(members, eligible),
+            State::Maglev(table) => table.pick(members, ask, eligible),
             State::NeverQueue => never_queue::pick(members, eligible),
             State::Random => random::pick(members, eligible, draw),
             State::RoundRobin(round) => round.pick(members, eligible, draw),

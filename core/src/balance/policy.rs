@@ -9,6 +9,8 @@ pub enum Policy {
     DestinationHash,
     /// `lc`: who has the fewest connections.
     LeastConnection,
+    /// `maglev`: by the client's address, so that few clients move when endpoints come and go.
+    Maglev,
     /// `nq`: who has nothing to do, else as `sed`.
     NeverQueue,
     /// `random`: each time any of them.
@@ -27,9 +29,10 @@ pub enum Policy {
 
 impl Policy {
     /// All there are, in the order of their names, as messages of the API list what is supported.
-    pub const ALL: [Policy; 9] = [
+    pub const ALL: [Policy; 10] = [
         Policy::DestinationHash,
         Policy::LeastConnection,
+        Policy::Maglev,
         Policy::NeverQueue,
         Policy::TwoChoices,
         Policy::Random,
@@ -49,7 +52,7 @@ impl Policy {
 
     /// Whether it gives the same client the same endpoint each time.
     pub(super) fn hashes(self) -> bool {
-        matches!(self, Policy::DestinationHash | Policy::SourceHash)
+        matches!(self, Policy::DestinationHash | Policy::Maglev | Policy::SourceHash)
     }
 
     /// The policy of that name.
@@ -62,6 +65,7 @@ impl Policy {
         match self {
             Policy::DestinationHash => "dh",
             Policy::LeastConnection => "lc",
+            Policy::Maglev => "maglev",
             Policy::NeverQueue => "nq",
             Policy::Random => "random",
             Policy::RoundRobin => "rr",

@@ -77,3 +77,60 @@ fn all_that_goes_to_one_address_goes_to_one_endpoint_with_destination_hash() {
         .collect();
     assert!(of_clients.iter().all(|picked| picked.is_some() && *picked == of_clients[0]));
 }
+
+/// Who each of 10,000 clients goes to.
+fn maglev_of(members: &[Member], tried: &Tried) -> Vec<Option<u64>> {
+    let mut balancer = Balancer::new(Policy::Maglev);
+    (0..10_000).map(|client| pick_of_client(&mut balancer, members, client, tried)).collect()
+}
+
+#[test]
+fn maglev_gives_shares_by_weight() {
+    let weights = [1, 2, 3, 4, 0];
+    let members: Vec<Member> = (1..).zip(weights).map(|(octet, weight)| member(octet, weight)).collect();
+    let picked = maglev_of(&members, &Tried::NONE);
+    for (id, weight) in (1..).zip(weights) {
+        let count = picked.iter().filter(|picked| **picked == Some(id)).count();
+        let expected = 1_000 * usize::from(weight);
+        assert!(count.abs_diff(expected) <= 150, "{count} of 10,000 for weight {weight}");
+    }
+}
+
+#[test]
+fn maglev_moves_few_clients_but_those_of_the_one_who_goes() {
+    for members in [10, 40, 150] {
+        let before = maglev_of(&group(1..=members), &Tried::NONE);
+        for gone in [1, members / 2, members] {
+            let after = maglev_of(&group((1..=members).filter(|octet| *octet != gone)), &Tried::NONE);
+            let others = before.iter().zip(&after).filter(|(before, _)| **before != Some(u64::from(gone)));
+            let moved = others.filter(|(before, after)| before != after).count();
+            assert!(moved < 300, "{moved} of 10,000 without {gone} of {members}");
+        }
+    }
+}
+
+#[test]
+fn the_clients_of_one_who_fails_are_spread_over_the_others_and_nobody_else_moves() {
+    let mut tried = Tried::NONE;
+    tried.insert(EndpointId(1));
+    let (before, after) = (maglev_of(&group(1..=5), &Tried::NONE), maglev_of(&group(1..=5), &tried));
+    let mut fled = BTreeMap::<u64, u32>::new();
+    for (before, after) in before.iter().zip(&after) {
+        match before {
+            Some(1) => *fled.entry(after.expect("four are left")).or_default() += 1,
+            _ => assert_eq!(before, after),
+        }
+    }
+    assert!(fled.len() == 4 && fled.values().all(|count| (350..600).contains(count)), "{fled:?}");
+}
+
+/// Change this, and the clients of a rolling update meet other endpoints.
+#[test]
+fn maglev_deals_the_same_table_in_every_version() {
+    let mut balancer = Balancer::new(Policy::Maglev);
+    let members = [member(1, 1), member(2, 2), member(3, 1), member(4, 1)];
+    let picked: Vec<u64> = (0..16)
+        .map(|client| pick_of_client(&mut balancer, &members, client, &Tried::NONE).unwrap())
+        .collect();
+    assert_eq!(picked, [4, 1, 3, 1, 1, 3, 2, 1, 2, 3, 2, 1, 3, 3, 3, 3]);
+}

@@ -3,11 +3,13 @@
 use super::*;
 
 mod ipvs;
+mod maglev;
 mod two_choices;
 
 pub(super) use two_choices::Average;
 
 use ipvs::{Hash, Least, NeverQueue, RoundRobin, WeightedRoundRobin, is_sooner, overhead};
+use maglev::Maglev;
 use two_choices::TwoChoices;
 
 /// What a model sees of a member, in the order of the list.
@@ -45,6 +47,7 @@ pub(super) fn model(policy: Policy) -> Box<dyn Model> {
     match policy {
         Policy::DestinationHash => Box::new(Hash { of: |caller| caller.destination, buckets_of: |_| 1 }),
         Policy::LeastConnection => Box::new(Least(|a, b| overhead(a) < overhead(b))),
+        Policy::Maglev => Box::new(Maglev::default()),
         Policy::NeverQueue => Box::new(NeverQueue),
         Policy::Random => Box::new(Random),
         Policy::RoundRobin => Box::new(RoundRobin { last: None }),
