@@ -17,8 +17,6 @@ pub struct Choice {
 /// Whom the policy may choose, beside what [`Ask::admits`] says.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Care {
-    /// There is nothing to take care of.
-    None,
     /// Whoever has less to do than that.
     Full { active_max: u32 },
     /// Those of them that are not out.
@@ -32,7 +30,6 @@ impl Care {
         let vitals = &member.vitals;
         let has_room = |active_max| vitals.load.active() < active_max;
         match self {
-            Care::None => true,
             Care::Full { active_max } => has_room(active_max),
             Care::Out { active_max } => has_room(active_max) && !vitals.is_out(),
             Care::Share { active_max, now, draw } => {
@@ -67,7 +64,7 @@ impl Balancer {
         port.settle(now);
         let hashes = self.policy().hashes();
         let active_max = port.active_max();
-        let mut pick = |care| self.pick_with(care, members, ask, now, draw);
+        let mut pick = |care| self.pick_with(care, members, ask, draw);
         let index = match hashes {
             true => None,
             false => pick(Care::Share { active_max, now, draw }),
