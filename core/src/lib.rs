@@ -23,6 +23,7 @@ pub mod inventory;
 pub mod table;
 pub mod topology;
 
+pub mod affinity;
 pub mod balance;
 pub mod drain;
 pub mod forwarding;
