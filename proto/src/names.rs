@@ -154,6 +154,8 @@ pub mod metric {
     pub const RETRIES: &str = "retries";
     /// Counter.
     pub const RETRY_BUDGET_EXHAUSTED: &str = "retry_budget_exhausted";
+    /// Gauge: clients pinned to an endpoint.
+    pub const AFFINITY_ENTRIES: &str = "affinity_entries";
     /// Gauge by `service` and `state`.
     pub const ENDPOINTS: &str = "endpoints";
     /// Counter by `service` and `reason`.

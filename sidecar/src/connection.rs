@@ -144,7 +144,8 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
             let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
             let origin = Origin::new(client.addr, aim, None, mesh);
             let route = origin.route_to_address(destination, mesh)?;
-            Box::pin(carry_bytes(client, detected.read, &route, origin.caller(&route), mesh)).await;
+            let caller = caller(client.addr, aim, &route);
+            Box::pin(carry_bytes(client, detected.read, &route, caller, mesh)).await;
             Ok(())
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went

@@ -95,6 +95,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
                 rounds += 1;
                 if rounds.is_multiple_of(UPSTREAMS_EVERY) {
                     mesh.reap_upstreams();
+                    mesh.shared.sweep_pins(clock::now());
                 }
             }
             Ok(()) = job.published.changed() => {
@@ -125,7 +126,7 @@ fn seed(index: usize) -> u64 {
 /// The precision of deadlines: idle, header, drain.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Idle upstream connections are looked at once a second.
+/// Idle upstream connections are looked at once a second, and so are some of the pins.
 const UPSTREAMS_EVERY: u64 = 4;
 
 #[cfg(test)]

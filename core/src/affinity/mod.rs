@@ -63,31 +63,31 @@ impl Pins {
     /// Where `client` goes: to the endpoint that it is pinned to, else to the one that `choose` names, to which it is pinned from now on.
     /// `None` when `choose` finds none.
     ///
-    /// `usable` finds the member that is an endpoint, unless it is not for this client now; a member is named by its index.
+    /// `usable` finds an endpoint, unless it is not for this client now. What either says of the endpoint is handed through.
     /// When the table is full, a pin that was not used for long goes.
-    pub fn pick(
+    pub fn pick<T>(
         &mut self,
         client: IpAddr,
         timeout: Duration,
-        usable: impl Fn(EndpointId) -> Option<usize>,
-        choose: impl FnOnce() -> Option<(usize, EndpointId)>,
+        usable: impl Fn(EndpointId) -> Option<T>,
+        choose: impl FnOnce() -> Option<(T, EndpointId)>,
         now: Now,
-    ) -> Option<(usize, Pin)> {
+    ) -> Option<(T, Pin)> {
         let client = in_ipv6_clothes(client);
         let known = self.place_of(client);
         if let Some(place) = known {
             let pin = self.pin(place);
-            if let Some(member) = usable(pin.endpoint())
+            if let Some(found) = usable(pin.endpoint())
                 && pin.hold(timeout, now)
             {
-                return Some((member, pin));
+                return Some((found, pin));
             }
         }
-        let (member, endpoint) = choose()?;
+        let (chosen, endpoint) = choose()?;
         let place = known.unwrap_or_else(|| self.add(client, timeout, now));
         self.slots[place].endpoint = endpoint;
         self.stamp(place).begin(now);
-        Some((member, self.pin(place)))
+        Some((chosen, self.pin(place)))
     }
 
     /// Unpins the clients of the endpoints that are `gone`: should one of these come back, it does not get them back.
@@ -166,7 +166,7 @@ impl Pins {
     fn indexed(&mut self, place: usize) -> OccupiedEntry<'_, u32> {
         let hash = self.hash(self.slots[place].client);
         let found = self.index.find_entry(hash, |&other| other as usize == place);
-        found.ok().expect("who has a place is in the index")
+        found.expect("who has a place is in the index")
     }
 
     fn place_of(&self, client: Ipv6Addr) -> Option<usize> {

@@ -127,9 +127,10 @@ fn a_client_whose_endpoint_is_not_for_it_is_pinned_to_the_next_for_good() {
 fn while_there_is_nobody_to_choose_the_pin_stays() {
     let mut world = World::new(100);
     assert_eq!(world.visit(1, 1), 1);
-    assert!(world.pins.pick(client(1), TIMEOUT, |_| None, || None, world.now).is_none());
+    let nobody = |_| None::<()>;
+    assert!(world.pins.pick(client(1), TIMEOUT, nobody, || None, world.now).is_none());
     assert_eq!(world.visit(1, 2), 1);
-    assert!(world.pins.pick(client(2), TIMEOUT, |_| None, || None, world.now).is_none());
+    assert!(world.pins.pick(client(2), TIMEOUT, nobody, || None, world.now).is_none());
     assert_eq!(world.pins.len(), 1);
 }
 

@@ -74,6 +74,23 @@ impl Balancer {
     }
 }
 
+impl Ask<'_> {
+    /// The member at `index` once more, for a client that is pinned to it; `None` when it may not be picked, has all that it may have at
+    /// once, or is out while another is not. Where all that are not out have been tried, or all are out, a client stays where it is. It
+    /// leaves a member that is in only because too many are out: somebody has to find that one of those is well again.
+    pub fn stay(&self, members: &[Member], index: usize, port: &PortVitals) -> Option<Choice> {
+        let may_try = !self.tried.is_full();
+        let admits = |member: &Member| may_try && self.admits(member) && !port.is_full(&member.vitals);
+        let is_in = |member: &Member| admits(member) && !member.vitals.is_out();
+        let member = &members[index];
+        let stays = match member.vitals.is_out() {
+            true => admits(member) && !members.iter().any(is_in),
+            false => admits(member) && !member.vitals.ejector.is_failing(port),
+        };
+        stays.then(|| Choice::of(index))
+    }
+}
+
 impl Choice {
     fn of(index: usize) -> Choice {
         Choice { index, probe: None }
@@ -110,6 +127,7 @@ mod tests {
     use super::super::tests::{CALLER, even_draws, group};
     use super::super::{Policy, Tried};
     use super::*;
+    use crate::endpoints::EndpointId;
     use crate::service::Handling;
 
     /// Four members, two of which have failed at the very beginning.
@@ -159,6 +177,51 @@ mod tests {
             assert!(matches!(choice, Some((0 | 1, false))), "{policy:?} {choice:?}");
             assert_eq!(choose(&mut balancer, &world, &[0, 1, 2, 3], (0, 7)), None, "{policy:?}");
         }
+    }
+
+    #[test]
+    fn a_client_leaves_who_is_out_only_for_who_is_well() {
+        let (port, mut members) = half_out();
+        members[3].weight = 0;
+        let stays = |tried: &[usize], index: usize| {
+            let mut failed = Tried::NONE;
+            tried.iter().for_each(|index| failed.insert(members[*index].id));
+            let ask = Ask { caller: CALLER, tried: &failed, replayable: true };
+            ask.stay(&members, index, &port).is_some()
+        };
+        assert_eq!([0, 1, 2, 3].map(|index| stays(&[], index)), [false, false, true, false]);
+        assert_eq!([0, 1, 2, 3].map(|index| stays(&[2], index)), [true, true, false, false]);
+        assert_eq!([0, 1, 2, 3].map(|index| stays(&[0, 2], index)), [false, true, false, false]);
+        let mut full = Tried::NONE;
+        (100..200).for_each(|id| full.insert(EndpointId(id)));
+        assert_eq!(Ask { caller: CALLER, tried: &full, replayable: true }.stay(&members, 2, &port), None);
+    }
+
+    #[test]
+    fn a_client_leaves_who_has_all_that_it_may_have() {
+        let (port, members) = (PortVitals::default(), group([1, 2]));
+        let limited = Handling { max_connections: Some(1), ..Handling::default() };
+        port.follow(&limited, members.iter().map(|member| &*member.vitals), Now::default());
+        let ask = Ask { caller: CALLER, tried: &Tried::NONE, replayable: true };
+        assert!(ask.stay(&members, 0, &port).is_some());
+        members[0].vitals.load.begin();
+        assert_eq!(ask.stay(&members, 0, &port), None);
+    }
+
+    #[test]
+    fn a_client_leaves_who_fails_though_half_are_out_already() {
+        let (port, members) = half_out();
+        let ask = Ask { caller: CALLER, tried: &Tried::NONE, replayable: true };
+        let fail = || {
+            let _ = members[2].vitals.ejector.failed(Now::default(), &port, Now::default(), 0);
+        };
+        (0..4).for_each(|_| fail());
+        assert!(ask.stay(&members, 2, &port).is_some());
+        fail();
+        assert!(!members[2].vitals.is_out(), "there is no room");
+        assert_eq!(ask.stay(&members, 2, &port), None);
+        members[2].vitals.ejector.succeeded(&port, Now::default());
+        assert!(ask.stay(&members, 2, &port).is_some());
     }
 
     #[test]

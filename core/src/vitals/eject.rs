@@ -257,6 +257,12 @@ impl Ejector {
         Standing::from(self.standing.load(Ordering::Acquire)).is_ejected()
     }
 
+    /// Whether it has failed so often in a row that it is left out, or would be if there were room among the ejected.
+    pub(crate) fn is_failing(&self, port: &PortVitals) -> bool {
+        let in_a_row = self.failures_in_a_row.load(Ordering::Relaxed);
+        in_a_row > 0 && port.policy().is_some_and(|policy| in_a_row >= policy.consecutive)
+    }
+
     /// When it is next due for a probe, in ms; `u64::MAX` when it is not ejected.
     pub(crate) fn due_ms(&self) -> u64 {
         let standing = Standing::from(self.standing.load(Ordering::Acquire));

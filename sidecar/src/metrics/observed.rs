@@ -32,6 +32,10 @@ impl Collector for Observed {
         encoder
             .encode_descriptor(metric::CLIENT_CONNECTIONS_OPEN, help, None, MetricType::Gauge)?
             .encode_gauge(&(self.shared.connections.load(Relaxed) as i64))?;
+        let help = "Clients that session affinity has pinned to an endpoint, over all Service ports";
+        encoder
+            .encode_descriptor(metric::AFFINITY_ENTRIES, help, None, MetricType::Gauge)?
+            .encode_gauge(&(self.shared.pinned() as i64))?;
         encode_endpoints(&mut encoder, &self.table.load_full(), &self.shared.out())?;
         encode_ejections(&mut encoder, &self.shared)
     }

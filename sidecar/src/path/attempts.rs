@@ -10,6 +10,7 @@ use svc_core::retry::{self, Again, Attempt, RetryPolicy};
 use svc_core::time::Now;
 
 use super::account::Account;
+use super::affinity::Memory;
 use super::mesh::Mesh;
 use super::request::Outgoing;
 use super::route::{Route, Turn};
@@ -22,6 +23,7 @@ pub(crate) struct Attempts<'a> {
     route: Rc<Route>,
     policy: RetryPolicy,
     caller: Caller,
+    memory: &'a Memory,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
     mesh: &'a Mesh,
@@ -34,12 +36,19 @@ pub(crate) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     /// None yet, of a request that began at `begun`.
-    pub(crate) fn new(route: &Rc<Route>, caller: Caller, begun: Now, mesh: &'a Mesh) -> Attempts<'a> {
+    pub(crate) fn new(
+        route: &Rc<Route>,
+        caller: Caller,
+        memory: &'a Memory,
+        begun: Now,
+        mesh: &'a Mesh,
+    ) -> Attempts<'a> {
         route.port.shared.budget.offered(begun);
         Attempts {
             route: route.clone(),
             policy: route.target.service.handling.retry,
             caller,
+            memory,
             now: begun,
             mesh,
             tried: Tried::NONE,
@@ -67,7 +76,7 @@ impl<'a> Attempts<'a> {
         // Who has failed once is not sent where it may fail again.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
-        self.route.pick(Unit::Request, &ask, self.last, self.mesh, self.now)
+        self.route.pick(Unit::Request, &ask, Some(self.memory), self.last, self.mesh, self.now)
     }
 
     /// Whether an answer with this head may be worth another attempt.

@@ -69,7 +69,8 @@ pub(crate) async fn exchange(
 }
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
-struct Prepared {
+struct Prepared<'o> {
+    origin: &'o Origin,
     /// How much of its time is gone.
     waited: Duration,
     route: Rc<Route>,
@@ -79,32 +80,33 @@ struct Prepared {
     outgoing: Outgoing,
 }
 
-impl Prepared {
+impl<'o> Prepared<'o> {
     fn new(
         request: Request<Incoming>,
         routed: Routed,
         dialect: Dialect,
-        origin: &Origin,
+        origin: &'o Origin,
         mesh: &Mesh,
         account: &mut Account,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<Prepared<'o>, Failure> {
         let Routed { route, authority, waited } = routed;
         account.serves(&route.port.label);
         let version = endpoint_version(&route, request.version(), dialect);
         let mut limits = Limits::of(&route, mesh);
         let client_waits = limits.heed_client(dialect, request.headers());
+        let caller = origin.caller(&route, request.headers(), mesh);
         let mut outgoing = Outgoing::new(request, authority, origin)?;
         outgoing.grpc = dialect == Dialect::Grpc;
         outgoing.deadline = limits.deadline(account.begun);
         outgoing.tells_deadline = client_waits;
-        Ok(Prepared { waited, caller: origin.caller(&route), route, version, limits, outgoing })
+        Ok(Prepared { origin, waited, route, caller, version, limits, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
-async fn carry(prepared: &Prepared, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
-    let Prepared { waited: _, route, caller, version, limits, outgoing } = prepared;
-    let mut attempts = Attempts::new(route, *caller, account.begun, mesh);
+async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
+    let Prepared { origin, waited: _, route, caller, version, limits, outgoing } = prepared;
+    let mut attempts = Attempts::new(route, *caller, &origin.memory, account.begun, mesh);
     let mut upstream = attempts.begin(outgoing, account)?;
     loop {
         let answered = {

@@ -15,6 +15,7 @@ pub(crate) mod io;
 
 pub(crate) mod http;
 
+pub(crate) mod affinity;
 pub(crate) mod attempts;
 pub(crate) mod forward;
 pub(crate) mod limits;

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Request;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderValue};
 use svc_core::address::{ClientAddr, Transport};
 use svc_core::authority::Authority;
 use svc_core::balance::Caller;
-use svc_core::forwarding::is_trusted;
+use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
 use svc_core::table::{Table, Target, Unasked};
+use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 
+use super::affinity::Memory;
 use super::mesh::Mesh;
 use super::request;
 use super::roster::Pulse;
@@ -36,6 +38,7 @@ pub(crate) struct Origin {
     pub(crate) forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
+    pub(crate) memory: Memory,
     /// The last route of this connection: as long as the table has the same target, nothing needs to be looked up.
     route: RefCell<Option<Rc<Route>>>,
 }
@@ -59,6 +62,7 @@ impl Origin {
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
             pulse,
+            memory: Memory::default(),
             route: RefCell::default(),
         }
     }
@@ -81,9 +85,19 @@ impl Origin {
         Ok(self.cached(target, mesh))
     }
 
-    /// Who wants to go where, to the balancer of `route`.
-    pub(crate) fn caller(&self, route: &Route) -> Caller {
-        caller(self.client, self.aim, route)
+    /// Who wants to go where by a request with these headers, to the balancer of `route`.
+    pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, mesh: &Mesh) -> Caller {
+        let mut caller = caller(self.client, self.aim, route);
+        if self.trusted {
+            let values = |name| {
+                let values = headers.get_all(name).into_iter();
+                values.map(|value: &HeaderValue| value.to_str().unwrap_or(UNREADABLE))
+            };
+            let (listed, elements) = (values(X_FORWARDED_FOR), values(FORWARDED));
+            caller.client =
+                client_behind(caller.client, &mesh.config.limits.trusted_proxies, listed, elements);
+        }
+        caller
     }
 
     fn cached(&self, target: &Arc<Target>, mesh: &Mesh) -> Rc<Route> {
@@ -204,3 +218,6 @@ const WAIT_MAX: Duration = PATIENCE.saturating_add(Duration::from_secs(1));
 
 /// One for the name, one where its addresses go again before they are used, and some.
 const ROUNDS_MAX: usize = 4;
+
+/// Stands for a value that is no text: an address that is not told.
+const UNREADABLE: &str = "unknown";

@@ -13,6 +13,7 @@ use svc_core::table::Target;
 use svc_core::time::Now;
 use svc_core::vitals::Probe;
 
+use super::affinity::{Affinity, Memory};
 use super::mesh::Mesh;
 use super::shared::SharedPort;
 use super::upstream::Upstream;
@@ -26,6 +27,8 @@ pub(crate) struct Route {
     members: Box<[Member]>,
     /// Beside each member, what this worker keeps of it; found when it is first picked.
     upstreams: Box<[OnceCell<Rc<Upstream>>]>,
+    /// Asked before whoever's turn it is, where the Service wants its clients to come back.
+    affinity: Option<Affinity>,
     /// Tells it from the same port's routes in other snapshots.
     version: u64,
 }
@@ -100,7 +103,8 @@ impl Route {
         port.follow(&target.service);
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
-        Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, version })
+        let affinity = Affinity::of(&target, &members, &port.shared);
+        Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, affinity, version })
     }
 
     /// Whether there is an endpoint that has not been tried.
@@ -108,16 +112,24 @@ impl Route {
         self.members.iter().any(|member| !tried.contains(member.id))
     }
 
-    /// The endpoint to try next; the failure of the last attempt when there is none left.
+    /// The endpoint to try next; the failure of the last attempt when there is none left. `memory` is that of the client's connection,
+    /// where it may ask again.
     pub(crate) fn pick(
         &self,
         unit: Unit,
         ask: &Ask<'_>,
+        memory: Option<&Memory>,
         last: Option<Failure>,
         mesh: &Mesh,
         now: Now,
     ) -> Result<Turn<'_>, Failure> {
-        let choice = self.port.turns(unit).choose(self, ask, now, mesh.draw());
+        let choose = || self.port.turns(unit).choose(self, ask, now, mesh.draw());
+        let choice = match &self.affinity {
+            None => choose(),
+            Some(affinity) => {
+                affinity.choose(&self.members, &self.port.shared.vitals, ask, memory, choose, now)
+            }
+        };
         let Choice { index, probe } = choice.ok_or_else(|| last.unwrap_or(self.lack()))?;
         let member = &self.members[index];
         let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));

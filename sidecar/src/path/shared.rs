@@ -14,6 +14,7 @@ use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason, Vitals};
 
+use super::affinity::Pinned;
 use crate::listen::Claims;
 use crate::wanted::Wanted;
 
@@ -28,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) vips: Claims,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.
     pub(crate) wanted: Arc<Wanted>,
-    /// Locked only where a worker meets a port for the first time, and where a port goes.
+    /// Locked only where a worker meets a port for the first time, where a port goes, and once a second.
     ports: Mutex<HashMap<PortKey, Arc<SharedPort>>>,
 }
 
@@ -48,6 +49,8 @@ pub(crate) struct SharedPort {
     roll: Mutex<Roll>,
     /// How many of its requests may be sent again.
     pub(crate) budget: Budget,
+    /// Where the Service has affinity. Locked only where a worker meets another snapshot of the port.
+    pinned: Mutex<Option<Arc<Pinned>>>,
 }
 
 /// The endpoints of a port, by what is known of each.
@@ -82,6 +85,20 @@ impl Shared {
         lock(&self.ports).iter().for_each(|(key, port)| each(&key.0, port.vitals.ejections()));
     }
 
+    /// How many clients are pinned, to endpoints of all ports.
+    pub(crate) fn pinned(&self) -> usize {
+        self.all_pinned().iter().map(|pinned| pinned.len()).sum()
+    }
+
+    /// Lets go of some of the pins that are over.
+    pub(crate) fn sweep_pins(&self, now: Now) {
+        self.all_pinned().iter().for_each(|pinned| pinned.sweep(now));
+    }
+
+    fn all_pinned(&self) -> Vec<Arc<Pinned>> {
+        lock(&self.ports).values().filter_map(|port| lock(&port.pinned).clone()).collect()
+    }
+
     /// Lets go of what belongs to ports and endpoints that the snapshot no longer has. Who uses it still keeps it.
     pub(crate) fn prune(&self, table: &Table, now: Now) {
         lock(&self.ports).retain(|key, port| {
@@ -102,8 +119,22 @@ impl SharedPort {
         members(target.endpoints.usable(), |id| roll.vitals.entry(id).or_default().clone())
     }
 
+    /// The pins of the clients of `target`, which asks for affinity.
+    pub(crate) fn pinned(&self, target: &Arc<Target>) -> Arc<Pinned> {
+        lock(&self.pinned).get_or_insert_with(|| Pinned::new(target)).clone()
+    }
+
     fn follow(&self, target: &Arc<Target>, now: Now) {
         lock(&self.roll).follow(target, &self.vitals, now);
+        let mut pinned = lock(&self.pinned);
+        match (&*pinned, target.service.affinity) {
+            (Some(pinned), Some(_)) => pinned.follow(target),
+            (Some(left), None) => {
+                left.clear(); // routes of the snapshot before may hold it for a while
+                *pinned = None;
+            }
+            (None, _) => {}
+        }
     }
 
     fn out(&self) -> Vec<EndpointId> {

@@ -15,6 +15,7 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::account::Account;
+use super::affinity::Memory;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::forward::take_apart;
@@ -140,6 +141,7 @@ struct Handshake<'a> {
     protocol: &'a HeaderValue,
     route: Rc<Route>,
     caller: Caller,
+    memory: &'a Memory,
     limits: Limits,
 }
 
@@ -148,15 +150,15 @@ impl<'a> Handshake<'a> {
         request: Request<Incoming>,
         routed: Routed,
         protocol: &'a HeaderValue,
-        origin: &Origin,
+        origin: &'a Origin,
         mesh: &Mesh,
         account: &mut Account,
     ) -> Result<Handshake<'a>, Failure> {
         let Routed { route, authority, waited: _ } = routed;
         account.serves(&route.port.label);
+        let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
         let outgoing = Outgoing::new(request, authority, origin)?;
-        let (caller, limits) = (origin.caller(&route), Limits::of(&route, mesh));
-        Ok(Handshake { outgoing, protocol, route, caller, limits })
+        Ok(Handshake { outgoing, protocol, route, caller, memory: &origin.memory, limits })
     }
 }
 
@@ -164,8 +166,8 @@ type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
 async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
-    let Handshake { outgoing, protocol, route, caller, limits } = handshake;
-    let mut attempts = Attempts::new(&route, caller, account.begun, mesh);
+    let Handshake { outgoing, protocol, route, caller, memory, limits } = handshake;
+    let mut attempts = Attempts::new(&route, caller, memory, account.begun, mesh);
     let mut upstream = attempts.begin(&outgoing, account)?;
     loop {
         let answered = {
@@ -209,7 +211,8 @@ pub(crate) async fn connect(
     let opened = async {
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
         let (route, _waited) = route_to_authority(authority, mesh).await?;
-        tunnel::dial(&route, origin.caller(&route), mesh, &mut account).await
+        let caller = origin.caller(&route, request.headers(), mesh);
+        tunnel::dial(&route, caller, mesh, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),

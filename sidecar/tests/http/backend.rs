@@ -31,7 +31,12 @@ pub(crate) struct Talk {
 impl Backend {
     /// Holds `talk` on each connection.
     pub(crate) fn start(talk: impl Fn(&mut Talk) + Send + Sync + 'static) -> Backend {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        Backend::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), talk)
+    }
+
+    /// The same where one was before.
+    pub(crate) fn start_at(address: SocketAddr, talk: impl Fn(&mut Talk) + Send + Sync + 'static) -> Backend {
+        let listener = TcpListener::bind(address).expect("the port is free");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared::default());
         thread::spawn({

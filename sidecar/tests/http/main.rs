@@ -9,6 +9,7 @@ mod http2;
 mod wire;
 mod world;
 
+mod affinity;
 mod attempts;
 mod balance;
 mod budget;

@@ -1,7 +1,9 @@
 //! The sidecar under test in front of one Service, `web`, at addresses that no other test uses.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use super::backend::Backend;
 use super::support::{Manifests, Sidecar, get, service, until};
@@ -74,6 +76,15 @@ impl World {
     /// A connection to the Service.
     pub(crate) fn client(&self) -> Wire {
         Wire::new(self.stream(PORT))
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) fn client_at(&self, source: IpAddr) -> Wire {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("all of 127.0.0.0/8 is ours");
+        let address: SocketAddr = format!("{}:{PORT}", self.ip).parse().expect("an address of ours");
+        socket.connect(&address.into()).expect("the sidecar listens");
+        Wire::new(socket.into())
     }
 
     /// A connection to the forward proxy.
