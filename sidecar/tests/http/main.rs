@@ -24,6 +24,7 @@ mod races;
 mod replay;
 mod responses;
 mod silence;
+mod slow;
 mod topology;
 mod upgrades;
 mod versions;
