@@ -75,9 +75,8 @@ fn in_flight(method: &str) -> [u16; 2] {
 
 /// `web`, whose endpoints take turns, however they are.
 fn in_turns(app_protocol: &str, endpoints: u8) -> Manifests {
-    let asks = "annotations: { svcmesh.dev/load-balancer: rr, svcmesh.dev/eject: \"off\" }";
-    let documents = documents(app_protocol, 1..=endpoints);
-    Manifests::of(&[documents.replace("{ name: web }", &format!("{{ name: web, {asks} }}"))])
+    let asks = "annotations: { svcmesh.dev/eject: \"off\",";
+    Manifests::of(&[documents(app_protocol, 1..=endpoints).replacen("annotations: {", asks, 1)])
 }
 
 /// Sends a request on a connection of its own: the status, and how long it took.

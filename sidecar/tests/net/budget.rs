@@ -13,9 +13,8 @@ fn endpoints_that_all_fail_get_a_fifth_more_and_ten_a_second() {
             let address = format!("{}:80", Pod::backend_v4(number));
             pod.node.enter(|| Nginx::serving(name, &address, "location / { return 503; }"))
         });
-        let asks = "annotations: { svcmesh.dev/retry: gateway-error, svcmesh.dev/eject: \"off\" }";
-        let documents =
-            documents("http", 1..=3).replace("{ name: web }", &format!("{{ name: web, {asks} }}"));
+        let asks = "annotations: { svcmesh.dev/retry: gateway-error, svcmesh.dev/eject: \"off\",";
+        let documents = documents("http", 1..=3).replacen("annotations: {", asks, 1);
         let sidecar = Sidecar::start(Manifests::of(&[documents]), &[VIP, &["--workers", "2"]].concat());
         let begun = now();
         let load = wrk("http://127.66.0.1/", 32, Duration::from_secs(2));

@@ -15,7 +15,7 @@ pub(crate) fn web(app_protocol: &str, endpoints: u8) -> Manifests {
     Manifests::of(&[documents(app_protocol, 1..=endpoints)])
 }
 
-/// The Service `web` and its endpoints, by their numbers.
+/// The Service `web`, which is served in turn, and its endpoints, by their numbers.
 pub(crate) fn documents(app_protocol: &str, endpoints: impl IntoIterator<Item = u8>) -> String {
     let addresses: Vec<String> = endpoints.into_iter().map(Pod::backend_v4).collect();
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
