@@ -6,6 +6,7 @@ mod support;
 mod peers;
 mod web;
 
+mod affinity;
 mod blackhole;
 mod budget;
 mod capture;

@@ -110,9 +110,19 @@ impl Process {
 
     /// Its resident memory in KiB, the most it ever was.
     pub(crate) fn peak_rss_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// Its resident memory in KiB, as it is.
+    pub(crate) fn rss_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// A line of its status, see proc(5).
+    fn memory_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM, see proc(5)");
-        line.trim().trim_end_matches(" kB").parse().expect("VmHWM is a number of kB")
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("proc(5) has it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
     }
 
     fn read(&self, name: &str) -> String {
