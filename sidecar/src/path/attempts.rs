@@ -80,8 +80,8 @@ impl<'a> Attempts<'a> {
     }
 
     /// Whether an answer with this head may be worth another attempt.
-    pub(crate) fn minds(&self, status: u16, grpc_status: Option<&[u8]>) -> bool {
-        self.policy.gateway_error && retry::is_gateway_error(status, grpc_status)
+    pub(crate) fn minds<'h>(&self, status: u16, grpc_status: impl FnOnce() -> Option<&'h [u8]>) -> bool {
+        self.policy.gateway_error && retry::is_gateway_error(status, grpc_status())
     }
 
     /// Takes note of a failure at `upstream`: the endpoint to try next; the failure when there is to be no further attempt.

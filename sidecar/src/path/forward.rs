@@ -25,6 +25,7 @@ use super::request_body::RequestBody;
 use super::resolve::{Origin, Routed};
 use super::respond::{self, Dialect};
 use super::route::Route;
+use super::trial::GRPC_STATUS;
 use super::upgrade;
 use super::upstream::{Slot, Upstream};
 use super::websocket;
@@ -139,9 +140,11 @@ struct Answer {
 
 impl Answer {
     fn is_minded(&self, attempts: &Attempts<'_>) -> bool {
-        let alone = self.source.is_end_stream();
-        let grpc_status = self.head.headers.get("grpc-status").filter(|_| alone);
-        attempts.minds(self.head.status.as_u16(), grpc_status.map(HeaderValue::as_bytes))
+        // Few Services ask for it: the others need no look at the headers.
+        attempts.minds(self.head.status.as_u16(), || {
+            let alone = self.source.is_end_stream();
+            self.head.headers.get(GRPC_STATUS).filter(|_| alone).map(HeaderValue::as_bytes)
+        })
     }
 
     /// Lets go of an answer that another attempt replaces.

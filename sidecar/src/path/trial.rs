@@ -157,7 +157,7 @@ fn is_good(head: &Parts, is_grpc: bool) -> bool {
         && grpc_status.is_none_or(|status| Health::of_grpc_status(status.as_bytes()) == Health::Well)
 }
 
-const GRPC_STATUS: &str = "grpc-status";
+pub(super) const GRPC_STATUS: &str = "grpc-status";
 
 /// When a server wants to have the call again (gRFC A6, "Pushback").
 const GRPC_PUSHBACK: &str = "grpc-retry-pushback-ms";

@@ -35,15 +35,16 @@ use super::upstream::{Http1, Upstream, UpstreamIo};
 /// RFC 9113 §3.1 has withdrawn `h2c`, and a tunnel of HTTP would carry requests that nobody here looks at. A request that does not
 /// apply is as good without (RFC 9110 §7.8).
 pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+    if request.version() != Version::HTTP_11 || request.method() != Method::GET {
+        return None;
+    }
     let headers = request.headers();
     let protocol = headers.get(header::UPGRADE)?;
     let named = |value: &HeaderValue| {
         let tokens = value.to_str().unwrap_or_default().split(',');
         tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("upgrade"))
     };
-    let applies = request.version() == Version::HTTP_11
-        && request.method() == Method::GET
-        && request.body().is_end_stream()
+    let applies = request.body().is_end_stream()
         && headers.get_all(header::CONNECTION).iter().any(named)
         && headers.get_all(header::UPGRADE).iter().count() == 1
         && !may_be_http(protocol.as_bytes());
@@ -175,7 +176,7 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
             within(limits.per_try, attempt).await
         };
         let failure = match &answered {
-            Ok((_, response)) if attempts.minds(response.status().as_u16(), None) => Failure::GatewayError,
+            Ok((_, response)) if attempts.minds(response.status().as_u16(), || None) => Failure::GatewayError,
             Ok(_) => break answered,
             Err(failure) => *failure,
         };
