@@ -30,11 +30,9 @@ pub enum Again {
     FromBudget,
 }
 
-/// What a Service lets be sent again (`svcmesh.dev/retry`).
+/// What a Service lets be sent again (`svcmesh.dev/retry`), beside what always is: a request whose connection could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// A request whose connection could not be opened.
-    pub connect: bool,
     /// An idempotent request whose connection was lost, or whose try took too long, before the head of an answer.
     pub reset: bool,
     /// An idempotent request that was answered 502, 503 or 504; a gRPC call that was answered UNAVAILABLE and nothing else.
@@ -44,9 +42,9 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Failed connects and resets, [`ATTEMPTS_MAX`] in all.
+    /// Resets, [`ATTEMPTS_MAX`] in all.
     fn default() -> RetryPolicy {
-        RetryPolicy { connect: true, reset: true, gateway_error: false, attempts: ATTEMPTS_MAX as u8 }
+        RetryPolicy { reset: true, gateway_error: false, attempts: ATTEMPTS_MAX as u8 }
     }
 }
 
@@ -64,11 +62,11 @@ pub fn again(failure: Failure, attempt: Attempt, policy: RetryPolicy) -> Again {
     let wanted = if failure == Failure::GatewayError { policy.gateway_error } else { policy.reset };
     let again = match failure.verdict().retry {
         Retry::Always if failure == Failure::Unprocessed => unlooked_at(unprocessed),
-        Retry::Always if policy.connect => Again::Free,
+        Retry::Always => Again::Free,
         Retry::WhenIdempotent if wanted && idempotent && sent < u32::from(policy.attempts) => {
             Again::FromBudget
         }
-        Retry::Always | Retry::WhenIdempotent | Retry::Never => Again::No,
+        Retry::WhenIdempotent | Retry::Never => Again::No,
     };
     if body_whole { again } else { Again::No }
 }
@@ -146,9 +144,8 @@ mod tests {
 
     #[test]
     fn a_service_says_what_is_sent_again_and_how_often() {
-        let nothing = RetryPolicy { connect: false, reset: false, gateway_error: false, attempts: 5 };
+        let nothing = RetryPolicy { reset: false, gateway_error: false, attempts: 5 };
         for (failure, policy) in [
-            (Failure::ConnectRefused, RetryPolicy { connect: true, ..nothing }),
             (Failure::Reset, RetryPolicy { reset: true, ..nothing }),
             (Failure::ResponseTimeout, RetryPolicy { reset: true, ..nothing }),
             (Failure::GatewayError, RetryPolicy { gateway_error: true, ..nothing }),
@@ -161,6 +158,7 @@ mod tests {
         assert_eq!(again(Failure::Reset, Attempt { sent: 2, ..GET }, twice), Again::No);
         let stale = Attempt { sent: 0, unprocessed: 1, ..POST };
         assert_eq!(again(Failure::Unprocessed, stale, nothing), Again::Free, "no endpoint looked at it");
+        assert_eq!(again(Failure::ConnectRefused, POST, nothing), Again::Free, "it was no request yet");
     }
 
     #[test]

@@ -42,10 +42,10 @@ pub(super) fn retry(text: &str) -> Result<RetryPolicy, Problems<'_>> {
 }
 
 fn conditions<'a>(setting: &Setting<'a>, policy: &mut RetryPolicy) -> Result<(), Problem<'a>> {
-    (policy.connect, policy.reset, policy.gateway_error) = (false, false, false);
+    (policy.reset, policy.gateway_error) = (false, false);
     for condition in setting.text.split('|') {
         match condition.trim() {
-            "connect" => policy.connect = true,
+            "connect" => {} // always
             "reset" => policy.reset = true,
             "gateway-error" => policy.gateway_error = true,
             _ => {

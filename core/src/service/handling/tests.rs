@@ -58,7 +58,7 @@ fn without_annotations_there_are_the_defaults() {
     assert_eq!(read(&[]), Ok(Handling::default()));
     let handling = Handling::default();
     assert_eq!(handling.eject, Some(EjectPolicy { consecutive: 5, base: seconds(1), max: seconds(60) }));
-    let retry = RetryPolicy { connect: true, reset: true, gateway_error: false, attempts: 3 };
+    let retry = RetryPolicy { reset: true, gateway_error: false, attempts: 3 };
     assert_eq!(handling.retry, retry);
 }
 
@@ -92,13 +92,13 @@ fn connections_are_counted_from_one() {
 #[test]
 fn retry_conditions_that_are_named_are_all_there_are() {
     check("retry", "connect|reset|gateway-error,attempts=2", |handling| {
-        handling.retry = RetryPolicy { connect: true, reset: true, gateway_error: true, attempts: 2 };
+        handling.retry = RetryPolicy { reset: true, gateway_error: true, attempts: 2 };
     });
     check("retry", "gateway-error", |handling| {
-        handling.retry = RetryPolicy { connect: false, reset: false, gateway_error: true, attempts: 3 };
+        handling.retry = RetryPolicy { reset: false, gateway_error: true, attempts: 3 };
     });
     check("retry", "attempts=10, connect", |handling| {
-        handling.retry = RetryPolicy { connect: true, reset: false, gateway_error: false, attempts: 10 };
+        handling.retry = RetryPolicy { reset: false, gateway_error: false, attempts: 10 };
     });
     check("retry", "attempts=1", |handling| handling.retry.attempts = 1);
     let wrong = [
