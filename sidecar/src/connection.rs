@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use svc_core::address::{ClientAddr, OriginalDst, Transport};
+use svc_core::address::{OriginalDst, Transport};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
@@ -15,14 +15,16 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use crate::metrics::Protocol;
+use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
+use crate::path::arrival::Arrival;
 use crate::path::detect::detect;
 use crate::path::io::ClientIo;
 use crate::path::mesh::{Admission, Mesh};
 use crate::path::resolve::{Aim, Origin, caller};
 use crate::path::roster::{Deadlines, Pulse};
 use crate::path::route::Route;
+use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::upstream::UpstreamIo;
 use crate::path::{connect, http, original_dst, tunnel};
@@ -40,32 +42,33 @@ pub(crate) enum Door {
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last. Each way it may go is another task,
 /// so that a connection holds what its way needs, not what the largest would.
-pub(crate) fn begin(stream: TcpStream, addr: ClientAddr, door: Door, mesh: &Rc<Mesh>) {
+pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(admission) = mesh.admit() else {
         return mesh.metrics.failed(Failure::TooManyConnections);
     };
     connect::prepare(&stream);
     let (way, mesh) = (whither(&stream, door, mesh), mesh.clone());
-    let client = Client { stream, addr, admission, idle: idle(&way) };
+    let arrival = Arrival::of(peer, Direction::Outbound);
+    let client = Client { stream: stream.into(), arrival, admission, idle: idle(&way) };
     match way {
         Ok(Way::Speak(aim, hint, _)) => {
             spawn_local(async move { speak(client, aim, hint, &mesh).await });
         }
         Ok(Way::Bytes(route, aim)) => {
-            let caller = caller(addr, aim, &route);
+            let caller = caller(arrival.client, aim, &route);
             spawn_local(async move { carry_bytes(client, Bytes::new(), &route, caller, &mesh).await });
         }
         Ok(Way::Through(destination)) => {
             spawn_local(async move { pass_through(client, destination, &mesh).await });
         }
-        Err(failure) => Account::open(&mesh, addr.0, Protocol::Tcp).fail(failure),
+        Err(failure) => Account::open(&mesh, arrival, Protocol::Tcp).fail(failure),
     }
 }
 
 /// Who connected, and the connection.
 struct Client {
-    stream: TcpStream,
-    addr: ClientAddr,
+    stream: Stream,
+    arrival: Arrival,
     admission: Admission,
     /// What the Service at the address says of connections on which nothing happens.
     idle: Option<Duration>,
@@ -115,9 +118,9 @@ fn idle(way: &Result<Way, Failure>) -> Option<Duration> {
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
 async fn speak(client: Client, aim: Aim, hint: Hint, mesh: &Rc<Mesh>) {
-    let addr = client.addr;
+    let arrival = client.arrival;
     if let Err(failure) = detect_and_serve(client, aim, hint, mesh).await {
-        Account::open(mesh, addr.0, Protocol::Tcp).fail(failure);
+        Account::open(mesh, arrival, Protocol::Tcp).fail(failure);
     }
 }
 
@@ -132,7 +135,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
     match (detected.protocol, hint) {
         (Sniffed::Http2, _) => {
             pulse.busy(); // streams have no head of the connection's own to wait for
-            let origin = Origin::new(client.addr, aim, None, mesh);
+            let origin = Origin::new(client.arrival, aim, None, mesh);
             let io = client.into_io(detected.read, pulse);
             Box::pin(http::serve_http2(io, origin, mesh, &membership)).await
         }
@@ -142,15 +145,15 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
                 mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
             }
             let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
-            let origin = Origin::new(client.addr, aim, None, mesh);
+            let origin = Origin::new(client.arrival, aim, None, mesh);
             let route = origin.route_to_address(destination, mesh)?;
-            let caller = caller(client.addr, aim, &route);
+            let caller = caller(client.arrival.client, aim, &route);
             Box::pin(carry_bytes(client, detected.read, &route, caller, mesh)).await;
             Ok(())
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
         (Sniffed::Http1 | Sniffed::Opaque | Sniffed::More, _) => {
-            let origin = Origin::new(client.addr, aim, Some(pulse.clone()), mesh);
+            let origin = Origin::new(client.arrival, aim, Some(pulse.clone()), mesh);
             http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
         }
     }
@@ -158,7 +161,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
 
 /// Carries bytes to an endpoint of `route`.
 async fn carry_bytes(client: Client, read: Bytes, route: &Rc<Route>, caller: Caller, mesh: &Rc<Mesh>) {
-    let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
+    let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     match tunnel::dial(route, caller, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
@@ -168,7 +171,7 @@ async fn carry_bytes(client: Client, read: Bytes, route: &Rc<Route>, caller: Cal
 /// Carries bytes to a destination that is no Service of ours, untouched.
 async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) {
     mesh.metrics.passed_through.fetch_add(1, Relaxed);
-    let mut account = Account::open(mesh, client.addr.0, Protocol::Tcp);
+    let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     let stranger = mesh.stranger(destination);
     account.tries(&stranger, None, account.begun);
     match stranger.open(mesh).await {

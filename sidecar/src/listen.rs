@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use svc_core::address::{ClientAddr, Transport};
+use svc_core::address::Transport;
 use svc_core::table::Table;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -54,7 +54,7 @@ const BACKLOG: i32 = 4096;
 pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
     loop {
         match listener.accept().await {
-            Ok((stream, client)) => begin(stream, ClientAddr(client), door, &mesh),
+            Ok((stream, peer)) => begin(stream, peer, door, &mesh),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");

@@ -255,6 +255,7 @@ impl LookedUp {
 impl Direction {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Direction::Inbound => "inbound",
             Direction::Outbound => "outbound",
         }
     }

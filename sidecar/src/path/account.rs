@@ -1,6 +1,5 @@
 //! One record per connection and per request, whatever happens: its `Drop` is also an answer.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,18 +11,19 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 use svc_core::vitals::{Probe, is_held_against};
 
+use super::arrival::Arrival;
 use super::mesh::Mesh;
 use super::trial::Trial;
 use super::upstream::Upstream;
 use crate::access_log::{Kind, Record};
 use crate::clock;
-use crate::metrics::{Direction, Protocol, SeriesKey};
+use crate::metrics::{Protocol, SeriesKey};
 
 /// The account of one request, or of one opaque connection.
 #[must_use = "an account that is dropped at once says that the client went away"]
 pub(crate) struct Account {
     mesh: Rc<Mesh>,
-    client: SocketAddr,
+    arrival: Arrival,
     protocol: Protocol,
     pub(crate) begun: Now,
     /// `namespace/name`, once it is known.
@@ -54,10 +54,10 @@ enum Outcome {
 }
 
 impl Account {
-    pub(crate) fn open(mesh: &Rc<Mesh>, client: SocketAddr, protocol: Protocol) -> Account {
+    pub(crate) fn open(mesh: &Rc<Mesh>, arrival: Arrival, protocol: Protocol) -> Account {
         Account {
             mesh: mesh.clone(),
-            client,
+            arrival,
             protocol,
             begun: clock::now(),
             service: None,
@@ -182,7 +182,7 @@ impl Account {
         match &self.trial {
             Some(trial) => add(&trial.upstream.series),
             None => add(&self.mesh.metrics.series(SeriesKey {
-                direction: Direction::Outbound,
+                direction: self.arrival.direction,
                 service: self.service.clone().unwrap_or_default(),
                 endpoint: Arc::default(),
             })),
@@ -199,7 +199,7 @@ impl Account {
         log.write(Record {
             time: clock::wall(),
             kind: if self.protocol == Protocol::Tcp { Kind::Connection } else { Kind::Request },
-            client: self.client,
+            client: self.arrival.client.0,
             service: self.service.clone().filter(|service| !service.is_empty()),
             endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
             protocol: self.protocol.as_str(),

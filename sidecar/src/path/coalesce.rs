@@ -67,7 +67,7 @@ impl<I: AsyncWrite + Unpin> Gathered<I> {
             self.unsent.advance(sent);
         }
         self.unsent = BytesMut::new(); // an idle connection holds no buffer
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

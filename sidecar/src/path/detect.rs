@@ -10,9 +10,9 @@ use bytes::{Bytes, BytesMut};
 use svc_core::outcome::Failure;
 use svc_core::sniff::{Sniffed, sniff};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 
 use super::roster::{Graceful, Membership, Pulse, supervise};
+use super::stream::Stream;
 
 /// What was found out, and the bytes that it took.
 pub(crate) struct Detected {
@@ -29,7 +29,7 @@ pub(crate) struct Detected {
 /// # Errors
 /// The connection broke, or is overdue.
 pub(crate) async fn detect(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     pulse: &Pulse,
     limit: Option<Duration>,
     membership: &Membership<'_>,
@@ -51,9 +51,11 @@ pub(crate) async fn detect(
     Ok(Detected { protocol, read: read.freeze(), timed_out })
 }
 
-async fn read_until_known(stream: &mut TcpStream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {
+async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {
     loop {
-        stream.readable().await?; // hold no buffer for a client that is silent
+        if let Some(socket) = stream.plain() {
+            socket.readable().await?; // hold no buffer for a client that is silent
+        }
         read.reserve(FIRST_READ_BYTES);
         if stream.read_buf(read).await? == 0 {
             return Ok(Sniffed::Opaque);

@@ -39,7 +39,7 @@ pub(crate) async fn exchange(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (origin, mesh) = (&*origin, &mesh);
     let dialect = Dialect::of(request.version(), request.headers());
-    let mut account = Account::open(mesh, origin.client.0, protocol(&request, dialect));
+    let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
     account.set_details(|| Details::of(&request));
     if websocket::is_wanted(&request) {
         return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);

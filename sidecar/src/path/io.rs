@@ -1,4 +1,4 @@
-//! A client's socket as hyper reads it: first the bytes that detection has seen, then the rest.
+//! A client's connection as hyper reads it: first the bytes that detection has seen, then the rest.
 
 use std::io;
 use std::pin::Pin;
@@ -12,16 +12,17 @@ use tokio::net::TcpStream;
 
 use super::mesh::Admission;
 use super::roster::Pulse;
+use super::stream::Stream;
 
-/// A client's socket. Every byte that moves is a beat of its [`Pulse`].
+/// A client's connection. Every byte that moves is a beat of its [`Pulse`].
 pub(crate) struct ClientIo {
-    pub(crate) stream: TcpStream,
-    /// Read from the socket already, not yet handed on.
+    pub(crate) stream: Stream,
+    /// Read from it already, not yet handed on.
     pub(crate) prefix: Bytes,
     pub(crate) pulse: Arc<Pulse>,
     /// How long nothing may happen on it, where its Service says so; zero is for ever.
     pub(crate) idle: Option<Duration>,
-    /// Kept as long as the socket, also when hyper hands it out for a tunnel: a drain waits for that too.
+    /// Kept as long as the stream, also when hyper hands it out for a tunnel: a drain waits for that too.
     pub(crate) _admission: Admission,
 }
 
@@ -62,7 +63,7 @@ impl AsyncWrite for ClientIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.pulse.wrote();
-        poll_write_gathered(&mut self.stream, cx, bufs)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

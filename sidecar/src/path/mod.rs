@@ -7,11 +7,13 @@ pub(crate) mod shared;
 pub(crate) mod spawn;
 pub(crate) mod trial;
 
+pub(crate) mod arrival;
 pub(crate) mod original_dst;
 
 pub(crate) mod coalesce;
 pub(crate) mod detect;
 pub(crate) mod io;
+pub(crate) mod stream;
 
 pub(crate) mod http;
 

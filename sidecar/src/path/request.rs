@@ -278,7 +278,7 @@ fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Ori
     append(headers, X_FORWARDED_FOR, &origin.client_value);
     append(headers, FORWARDED, &forwarded(authority, origin)?);
     if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
-        entry.insert(HeaderValue::from_static("http"));
+        entry.insert(HeaderValue::from_static(origin.arrival.scheme.as_str()));
     }
     if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_HOST) {
         entry.insert(authority.clone());
@@ -329,7 +329,7 @@ fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Fa
     let host = authority.to_str().map_err(|_| Failure::BadRequest)?;
     let host = (!host.is_empty()).then_some(host); // HTTP/1.0 need not say
     host.map(svc_core::authority::Authority::parse).transpose().map_err(|_| Failure::BadRequest)?;
-    let element = forwarded_element(origin.client.0.ip(), host, "http");
+    let element = forwarded_element(origin.arrival.client.0.ip(), host, origin.arrival.scheme.as_str());
     let element = HeaderValue::from_str(&element).expect("made of header values");
     Ok(cached.insert((authority.clone(), element)).1.clone())
 }

@@ -19,6 +19,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 
 use super::affinity::Memory;
+use super::arrival::Arrival;
 use super::mesh::Mesh;
 use super::request;
 use super::roster::Pulse;
@@ -28,9 +29,9 @@ use crate::wanted::{PATIENCE, Want};
 
 /// Where a client's connection came from and where it was going.
 pub(crate) struct Origin {
-    pub(crate) client: ClientAddr,
+    pub(crate) arrival: Arrival,
     pub(crate) aim: Aim,
-    /// The forwarding headers of this client are believed.
+    /// What the peer says of clients behind it is believed.
     pub(crate) trusted: bool,
     /// The client's address, as `X-Forwarded-For` has it.
     pub(crate) client_value: HeaderValue,
@@ -53,12 +54,12 @@ pub(crate) enum Aim {
 }
 
 impl Origin {
-    pub(crate) fn new(client: ClientAddr, aim: Aim, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
-        let ip = client.0.ip().to_canonical();
+    pub(crate) fn new(arrival: Arrival, aim: Aim, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+        let ip = arrival.client.0.ip().to_canonical();
         Origin {
-            client,
+            arrival,
             aim,
-            trusted: is_trusted(ip, &mesh.config.limits.trusted_proxies),
+            trusted: is_trusted(arrival.peer.ip(), &mesh.config.limits.trusted_proxies),
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
             pulse,
@@ -87,7 +88,7 @@ impl Origin {
 
     /// Who wants to go where by a request with these headers, to the balancer of `route`.
     pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, mesh: &Mesh) -> Caller {
-        let mut caller = caller(self.client, self.aim, route);
+        let mut caller = caller(self.arrival.client, self.aim, route);
         if self.trusted {
             let values = |name| {
                 let values = headers.get_all(name).into_iter();

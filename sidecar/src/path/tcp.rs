@@ -1,8 +1,8 @@
-//! Bytes both ways between two sockets, each half closed on its own (S-07's retry and affinity happen before).
+//! Bytes both ways between two connections, each half closed on its own (S-07's retry and affinity happen before).
 //!
 //! One future drives both directions. A read goes through the worker's one scratch buffer, so that an idle connection holds
 //! none; what the other side does not take at once is kept until it does. A direction that has moved [`SPLICE_AFTER_BYTES`] is
-//! bulk, and goes on through a pipe inside the kernel.
+//! bulk, and goes on through a pipe inside the kernel, unless one of the connections is encrypted.
 
 use std::cell::RefCell;
 use std::io;
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::roster::Pulse;
+use super::stream::Stream;
 
 /// What has moved so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub(crate) struct Moved {
 /// # Errors
 /// The side that failed, and how.
 pub(crate) async fn relay(
-    client: &mut TcpStream,
-    upstream: &RefCell<TcpStream>,
+    client: &mut Stream,
+    upstream: &RefCell<Stream>,
     already: Already,
     pulse: &Pulse,
     mut moved: impl FnMut(Moved),
@@ -117,30 +118,32 @@ impl Direction {
         Direction { rest, moved_bytes: 0, pipe: None, state: State::Open }
     }
 
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
-    ) -> Poll<Result<(), End>> {
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<Result<(), End>> {
         loop {
             ready!(self.poll_rest(cx, to)).map_err(End::Writing)?;
-            match self.state {
-                State::Open if self.moved_bytes < SPLICE_AFTER_BYTES => {
+            match (self.state, self.pipe_between(from, to)) {
+                (State::Open, Some((from, to))) => ready!(self.poll_splice(cx, from, to))?,
+                (State::Open, None) => {
                     ready!(SCRATCH.with_borrow_mut(|scratch| self.poll_copy(cx, from, to, scratch)))?;
                 }
-                State::Open => ready!(self.poll_splice(cx, from, to))?,
-                State::Closing => {
+                (State::Closing, _) => {
                     // The peer may be gone already, which ends this direction just as well.
                     let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
                     self.state = State::Done;
                 }
-                State::Done => return Poll::Ready(Ok(())),
+                (State::Done, _) => return Poll::Ready(Ok(())),
             }
         }
     }
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<io::Result<()>> {
+    /// The sockets, where a pipe inside the kernel pays.
+    fn pipe_between<'s>(&self, from: &'s Stream, to: &'s Stream) -> Option<(&'s TcpStream, &'s TcpStream)> {
+        let is_bulk = self.moved_bytes >= SPLICE_AFTER_BYTES;
+        if is_bulk { from.plain().zip(to.plain()) } else { None }
+    }
+
+    /// Sends what was read before, and what `to` may hold back of what it has taken.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
             let taken = ready!(Pin::new(&mut *to).poll_write(cx, &self.rest))?;
             self.moved_bytes += taken as u64;
@@ -149,14 +152,14 @@ impl Direction {
                 false => drop(self.rest.drain(..taken)),
             }
         }
-        Poll::Ready(Ok(()))
+        Pin::new(to).poll_flush(cx)
     }
 
     fn poll_copy(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &mut Stream,
+        to: &mut Stream,
         scratch: &mut [u8],
     ) -> Poll<Result<(), End>> {
         let mut buf = ReadBuf::new(scratch);
@@ -255,16 +258,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    async fn pair() -> (TcpStream, TcpStream) {
+    async fn pair() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (near, listener.accept().await.unwrap().0)
+        (near, listener.accept().await.unwrap().0.into())
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_half_closed_client_still_hears_the_rest() {
         let (mut client, mut client_side) = pair().await;
-        let (upstream_side, mut upstream) = pair().await;
+        let (mut upstream, upstream_side) = pair().await;
         let upstream_side = RefCell::new(upstream_side);
         let mut moved = Moved::default();
         let already = Already { from_client: b"he".to_vec(), ..Already::default() };
@@ -291,7 +294,7 @@ mod tests {
     async fn bulk_arrives_whole_through_copy_and_splice_at_a_slow_reader() {
         const BYTES: usize = 16 << 20;
         let (mut client, mut client_side) = pair().await;
-        let (upstream_side, mut upstream) = pair().await;
+        let (mut upstream, upstream_side) = pair().await;
         let upstream_side = RefCell::new(upstream_side);
         let mut moved = Moved::default();
         let pulse = Pulse::new();

@@ -67,7 +67,7 @@ pub(crate) async fn carry(
                 account.half_closed();
             }
         };
-        let relaying = pin!(relay(&mut client.stream, &upstream.socket, already, &pulse, note));
+        let relaying = pin!(relay(&mut client.stream, &upstream.stream, already, &pulse, note));
         keep(relaying, &pulse, idle, upstream.line(), mesh).await
     };
     match ended {

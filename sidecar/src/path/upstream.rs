@@ -22,12 +22,11 @@ use svc_core::service::Service;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::connect;
-use super::io::poll_write_gathered;
 use super::mesh::Mesh;
 use super::shared::{PortKey, SharedPort};
+use super::stream::Stream;
 use crate::metrics::{Closed, Series};
 
 pub(crate) use http1::{Http1, poll_unwoken};
@@ -95,16 +94,16 @@ impl Upstream {
 
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
     pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
-        let stream = connect::open(self.addr, mesh).await?;
+        let stream = Stream::from(connect::open(self.addr, mesh).await?);
         if self.gone.get() {
             return Err(Failure::Left);
         }
         self.opened.set(true);
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
-        let socket = Rc::new(RefCell::new(stream));
-        let entry = self.live.enter(&socket);
-        Ok(UpstreamIo { socket, entry, series: self.series.clone(), closed: Closed::Done })
+        let stream = Rc::new(RefCell::new(stream));
+        let entry = self.live.enter(&stream);
+        Ok(UpstreamIo { stream, entry, series: self.series.clone(), closed: Closed::Done })
     }
 
     /// The idle connection used last, whose buffers and congestion window are warmest, if one is still open.
@@ -211,10 +210,10 @@ impl Upstream {
     }
 }
 
-/// A socket to an endpoint, which counts itself.
+/// A connection to an endpoint, which counts itself.
 pub(crate) struct UpstreamIo {
     /// Shared with its line, and borrowed only while it is polled.
-    pub(crate) socket: Rc<RefCell<TcpStream>>,
+    pub(crate) stream: Rc<RefCell<Stream>>,
     entry: Entry,
     series: Arc<Series>,
     pub(crate) closed: Closed,
@@ -236,7 +235,7 @@ impl Drop for UpstreamIo {
 impl AsyncRead for UpstreamIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut *self.socket.borrow_mut()).poll_read(cx, buf);
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf);
         let heard_bytes = buf.filled().len() - before;
         self.line().heard(heard_bytes);
         if heard_bytes == 0 && polled.is_ready() && self.line().is_cut() {
@@ -250,7 +249,7 @@ impl AsyncRead for UpstreamIo {
 impl AsyncWrite for UpstreamIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.line().sent();
-        Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -259,7 +258,7 @@ impl AsyncWrite for UpstreamIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.line().sent();
-        poll_write_gathered(&mut self.socket.borrow_mut(), cx, bufs)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -267,10 +266,10 @@ impl AsyncWrite for UpstreamIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

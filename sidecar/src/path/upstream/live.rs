@@ -19,10 +19,10 @@ use std::time::Duration;
 use socket2::SockRef;
 use svc_core::outcome::Failure;
 use svc_core::silence::{self, Verdict};
-use tokio::net::TcpStream;
 
 use super::tcp_info;
 use crate::clock;
+use crate::path::stream::Stream;
 
 /// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
 #[derive(Default)]
@@ -34,7 +34,7 @@ pub(crate) struct Register {
 pub(crate) struct Line {
     index: Cell<usize>,
     /// Borrowed only while somebody polls it, and here.
-    socket: Weak<RefCell<TcpStream>>,
+    stream: Weak<RefCell<Stream>>,
     heard_bytes: Cell<u64>,
     /// Since when the endpoint may owe an acknowledgement ([`clock::coarse_ms`]); 0 when it owes none.
     owes_since_ms: Cell<u32>,
@@ -49,11 +49,11 @@ pub(super) struct Entry {
 }
 
 impl Register {
-    pub(super) fn enter(self: &Rc<Self>, socket: &Rc<RefCell<TcpStream>>) -> Entry {
+    pub(super) fn enter(self: &Rc<Self>, stream: &Rc<RefCell<Stream>>) -> Entry {
         let mut lines = self.lines.borrow_mut();
         let line = Rc::new(Line {
             index: Cell::new(lines.len()),
-            socket: Rc::downgrade(socket),
+            stream: Rc::downgrade(stream),
             heard_bytes: Cell::new(0),
             owes_since_ms: Cell::new(0),
             cut: Cell::new(None),
@@ -95,9 +95,9 @@ impl Line {
             return;
         }
         self.cut.set(Some(because));
-        if let Some(socket) = self.socket.upgrade() {
+        if let Some(stream) = self.stream.upgrade() {
             // One that has ended meanwhile cannot be shut down, and need not be.
-            let _ = SockRef::from(&*socket.borrow()).shutdown(Shutdown::Both);
+            let _ = SockRef::from(stream.borrow().tcp()).shutdown(Shutdown::Both);
         }
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -151,7 +151,7 @@ impl Line {
         if settled || self.is_cut() {
             return false;
         }
-        let sight = self.socket.upgrade().and_then(|socket| tcp_info::look(&socket.borrow()).ok());
+        let sight = self.stream.upgrade().and_then(|stream| tcp_info::look(stream.borrow().tcp()).ok());
         let verdict = sight.map_or(Verdict::Settled, |sight| silence::judge(sight, silence_max));
         self.owes_since_ms.set(match verdict {
             Verdict::Settled => 0,
@@ -188,21 +188,21 @@ impl Drop for Entry {
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
-    type Socket = Rc<RefCell<TcpStream>>;
+    type Shared = Rc<RefCell<Stream>>;
 
-    async fn connected() -> (Socket, TcpStream) {
+    async fn connected() -> (Shared, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Rc::new(RefCell::new(near)), listener.accept().await.unwrap().0)
+        (Rc::new(RefCell::new(near.into())), listener.accept().await.unwrap().0)
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn lines_that_end_leave_the_places_of_the_others_right() {
         let register = Rc::<Register>::default();
-        let (socket, _far) = connected().await;
-        let [first, second, third] = [(); 3].map(|()| register.enter(&socket));
+        let (stream, _far) = connected().await;
+        let [first, second, third] = [(); 3].map(|()| register.enter(&stream));
         drop(first);
         drop(third);
         assert!(!register.is_empty());
@@ -213,8 +213,8 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_cut_ends_the_connection_at_both_ends_and_its_first_reason_is_told() {
         let register = Rc::<Register>::default();
-        let (socket, mut far) = connected().await;
-        let entry = register.enter(&socket);
+        let (stream, mut far) = connected().await;
+        let entry = register.enter(&stream);
         let line = entry.line().clone();
         assert_eq!(line.explain(Failure::Reset), Failure::Reset);
         let cut = std::future::poll_fn(|cx| line.poll_cut(cx));
@@ -229,17 +229,17 @@ mod tests {
         assert_eq!(because, Failure::Ended);
         assert_eq!(line.explain(Failure::Reset), Failure::Ended);
         assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
-        let mut near = Rc::into_inner(socket).unwrap().into_inner();
+        let mut near = Rc::into_inner(stream).unwrap().into_inner();
         assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_line_that_is_held_does_not_keep_its_socket_open() {
         let register = Rc::<Register>::default();
-        let (socket, mut far) = connected().await;
-        let entry = register.enter(&socket);
+        let (stream, mut far) = connected().await;
+        let entry = register.enter(&stream);
         let line = entry.line().clone();
-        drop((entry, socket));
+        drop((entry, stream));
         assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
         line.cut(Failure::Ended);
         assert!(line.is_cut());
