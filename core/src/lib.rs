@@ -29,6 +29,7 @@ pub mod drain;
 pub mod forwarding;
 pub mod grpc_timeout;
 pub mod http_date;
+pub mod inbound;
 pub mod outcome;
 pub mod retry;
 pub mod silence;

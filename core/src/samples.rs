@@ -1,31 +1,14 @@
 //! Facts that tests begin with.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::address::{ServiceName, Transport};
-use crate::service::{Handling, Kind, Port, Service, Slice, SliceEndpoint, SlicePort, TargetPort};
+use crate::service::{Port, Service, Slice, SliceEndpoint, SlicePort, TargetPort};
 
 /// A ClusterIP Service without an address, with the one unnamed TCP port 80.
 pub(crate) fn service(namespace: &str, name: &str) -> Service {
-    Service {
-        name: ServiceName::new(namespace, name),
-        kind: Kind::ClusterIp,
-        cluster_ips: Vec::new(),
-        headless: false,
-        external_ips: Vec::new(),
-        ingress: Vec::new(),
-        external_name: None,
-        affinity: None,
-        internal_traffic_local: false,
-        traffic_distribution: None,
-        publish_not_ready: false,
-        annotations: BTreeMap::new(),
-        handling: Handling::default(),
-        ports: [port("", 80)].into(),
-    }
+    Service::plain(ServiceName::new(namespace, name), [port("", 80)].into())
 }
 
 /// A TCP port whose target is itself.

@@ -17,6 +17,7 @@ use tokio::task::spawn_local;
 
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
+use crate::path::application::Doorway;
 use crate::path::arrival::Arrival;
 use crate::path::detect::detect;
 use crate::path::io::ClientIo;
@@ -38,6 +39,30 @@ pub(crate) enum Door {
     LoopbackVip(SocketAddr),
     /// It was opened to us: each request says where it goes.
     ForwardProxy,
+    /// It was redirected to us on its way to the application.
+    Inbound,
+    /// It was opened to a port of ours that stands for one of the application's, which listens here.
+    Mapped(SocketAddr),
+}
+
+impl Door {
+    /// The flag that says where it is.
+    pub(crate) fn flag(self) -> Option<&'static str> {
+        match self {
+            Door::Captured => Some("outbound"),
+            Door::LoopbackVip(_) => None, // the snapshot does
+            Door::ForwardProxy => Some("forward-proxy"),
+            Door::Inbound => Some("inbound"),
+            Door::Mapped(_) => Some("inbound-map"),
+        }
+    }
+
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => Direction::Outbound,
+            Door::Inbound | Door::Mapped(_) => Direction::Inbound,
+        }
+    }
 }
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last. Each way it may go is another task,
@@ -48,7 +73,7 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
     };
     connect::prepare(&stream);
     let (way, mesh) = (whither(&stream, door, mesh), mesh.clone());
-    let arrival = Arrival::of(peer, Direction::Outbound);
+    let arrival = Arrival::of(canonical(peer), door.direction());
     let client = Client { stream: stream.into(), arrival, admission, idle: idle(&way) };
     match way {
         Ok(Way::Speak(aim, hint, _)) => {
@@ -91,6 +116,7 @@ enum Way {
 }
 
 fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
+    let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
     let destination = match door {
         Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
         Door::LoopbackVip(vip) => vip,
@@ -98,6 +124,13 @@ fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> 
             Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
             Some(_) | None => return Err(Failure::Loop),
         },
+        Door::Inbound => match original_dst::of(stream) {
+            Some(OriginalDst(destination)) if destination != own()? => {
+                return Ok(inward(Doorway::captured(destination), mesh));
+            }
+            Some(_) | None => return Err(Failure::Loop), // it was opened to us
+        },
+        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()? }, mesh)),
     };
     let table = mesh.table.load();
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
@@ -105,6 +138,20 @@ fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> 
         Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
         Some(route) => Way::Speak(Aim::Address(destination), route.hint, Some(route)),
     })
+}
+
+/// To the application.
+fn inward(doorway: Doorway, mesh: &Mesh) -> Way {
+    let (route, aim) = (mesh.application(doorway), Aim::Application(doorway));
+    match route.hint {
+        Hint::Opaque => Way::Bytes(route, aim),
+        Hint::Http1 | Hint::Http | Hint::Http2 | Hint::Unknown => Way::Speak(aim, route.hint, Some(route)),
+    }
+}
+
+/// An IPv4 address in IPv6 clothes, which a listener of both families sees, is that IPv4 address.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 fn idle(way: &Result<Way, Failure>) -> Option<Duration> {
@@ -144,9 +191,8 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
             if detected.timed_out {
                 mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
             }
-            let Aim::Address(destination) = aim else { return Err(Failure::BadRequest) };
             let origin = Origin::new(client.arrival, aim, None, mesh);
-            let route = origin.route_to_address(destination, mesh)?;
+            let route = origin.route_unread(mesh)?;
             let caller = caller(client.arrival.client, aim, &route);
             Box::pin(carry_bytes(client, detected.read, &route, caller, mesh)).await;
             Ok(())

@@ -12,11 +12,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use svc_core::address::Transport;
 use svc_core::table::Table;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Door, begin};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
+use crate::worker::Stage;
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.
 ///
@@ -50,10 +52,22 @@ fn bind(addr: SocketAddr, share: bool) -> io::Result<Socket> {
 /// Connections that the kernel completes before we accept them; it caps this at `net.core.somaxconn` (4096).
 const BACKLOG: i32 = 4096;
 
-/// Accepts until the task is dropped; the connections go on without it.
-pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
+/// Accepts until the task is dropped, or, with `closing`, until a drain begins; the connections go on without it.
+///
+/// What the kernel has completed by then is still taken in: to close the socket would reset it.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    door: Door,
+    mesh: Rc<Mesh>,
+    mut closing: Option<watch::Receiver<Stage>>,
+) {
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = begins_to_drain(&mut closing) => return,
+        };
+        match accepted {
             Ok((stream, peer)) => begin(stream, peer, door, &mesh),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
@@ -61,6 +75,13 @@ pub(crate) async fn accept(listener: TcpListener, door: Door, mesh: Rc<Mesh>) {
                 tokio::time::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
             }
         }
+    }
+}
+
+async fn begins_to_drain(stage: &mut Option<watch::Receiver<Stage>>) {
+    match stage {
+        Some(stage) => drop(stage.wait_for(|stage| *stage >= Stage::Draining).await),
+        None => std::future::pending().await,
     }
 }
 
@@ -94,7 +115,7 @@ impl VipListeners {
             }
             match Claim::listen(addr, &mesh.shared) {
                 Ok((listener, claim)) => {
-                    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone());
+                    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone(), None);
                     let task = async move {
                         let _claim = claim; // let go after the socket, which `accepting` holds
                         accepting.await;

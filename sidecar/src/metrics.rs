@@ -56,7 +56,6 @@ pub(crate) struct SeriesKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Direction {
     /// To us, from elsewhere.
-    #[expect(dead_code, reason = "the inbound listener, which comes next, is the first to say it")]
     Inbound,
     /// From us, to elsewhere.
     Outbound,

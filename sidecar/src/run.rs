@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -230,10 +230,18 @@ struct Bound {
 fn bind(config: &Config) -> Result<Bound, RunError> {
     let listeners = &config.listeners;
     let mut doors = Vec::new();
-    for (addrs, door) in
-        [(&listeners.outbound, Door::Captured), (&listeners.forward_proxy, Door::ForwardProxy)]
-    {
+    let listed = [
+        (&listeners.outbound, Door::Captured),
+        (&listeners.inbound, Door::Inbound),
+        (&listeners.forward_proxy, Door::ForwardProxy),
+    ];
+    for (addrs, door) in listed {
         doors.extend(each(addrs, listen::probe)?.into_iter().map(|addr| (addr, door)));
+    }
+    for mapping in &listeners.inbound_map {
+        let everywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), mapping.port);
+        let bound = each(&[everywhere], listen::probe)?;
+        doors.extend(bound.into_iter().map(|addr| (addr, Door::Mapped(mapping.application))));
     }
     let admin = each(&listeners.admin, |addr| listen::probe(addr).and_then(listen::listen))?;
     let bound = Bound { doors, admin };
@@ -243,11 +251,15 @@ fn bind(config: &Config) -> Result<Bound, RunError> {
     Ok(bound)
 }
 
-/// Binds each address. IPv6 is left out, with a warning, where the system has none.
+/// Binds each address. Where the system has no IPv6, all addresses are those of IPv4, and others of IPv6 are left out, with a warning.
 fn each<T>(addrs: &[SocketAddr], bind: impl Fn(SocketAddr) -> io::Result<T>) -> Result<Vec<T>, RunError> {
     let mut bound = Vec::new();
     for &addr in addrs {
-        match bind(addr) {
+        let mut listening = bind(addr);
+        if addr.is_ipv6() && addr.ip().is_unspecified() && listening.as_ref().is_err_and(lacks_ipv6) {
+            listening = bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), addr.port()));
+        }
+        match listening {
             Ok(listener) => bound.push(listener),
             Err(error) if addr.is_ipv6() && lacks_ipv6(&error) => {
                 warn!(%addr, %error, "no IPv6 here, not listening");
@@ -263,17 +275,18 @@ fn lacks_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
+const FLAGS: [&str; 5] = ["admin", "forward-proxy", "inbound", "inbound-map", "outbound"];
+
 impl Bound {
     fn by_flag(&self) -> BTreeMap<&'static str, Vec<SocketAddr>> {
-        let through = |door| {
-            let matching = self.doors.iter().filter(move |(_, other)| *other == door);
-            matching.map(|(addr, _)| *addr).collect()
-        };
-        BTreeMap::from([
-            ("outbound", through(Door::Captured)),
-            ("forward-proxy", through(Door::ForwardProxy)),
-            ("admin", self.admin.iter().filter_map(|listener| listener.local_addr().ok()).collect()),
-        ])
+        let mut by_flag = BTreeMap::from(FLAGS.map(|flag| (flag, Vec::new())));
+        let admin = self.admin.iter().filter_map(|listener| Some(("admin", listener.local_addr().ok()?)));
+        for (flag, addr) in
+            self.doors.iter().filter_map(|(addr, door)| Some((door.flag()?, *addr))).chain(admin)
+        {
+            by_flag.entry(flag).or_default().push(addr);
+        }
+        by_flag
     }
 
     fn all(&self) -> Vec<SocketAddr> {

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::connection::Door;
 use crate::listen::{VipListeners, accept, listen};
-use crate::metrics::Metrics;
+use crate::metrics::{Direction, Metrics};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
 
@@ -74,7 +74,10 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
     let mesh = Mesh::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
     for (addr, door) in job.doors {
         match listen(addr) {
-            Ok(listener) => drop(tokio::task::spawn_local(accept(listener, door, mesh.clone()))),
+            Ok(listener) => {
+                let closing = (door.direction() == Direction::Inbound).then(|| job.stage.clone());
+                tokio::task::spawn_local(accept(listener, door, mesh.clone(), closing));
+            }
             Err(error) => return drop(listening.send(Err(error))),
         }
     }

@@ -107,6 +107,28 @@ pub struct Service {
     pub ports: Vec<Port>,
 }
 
+impl Service {
+    /// A ClusterIP Service of which nothing but its ports is known.
+    pub(crate) fn plain(name: ServiceName, ports: Vec<Port>) -> Service {
+        Service {
+            name,
+            kind: Kind::ClusterIp,
+            cluster_ips: Vec::new(),
+            headless: false,
+            external_ips: Vec::new(),
+            ingress: Vec::new(),
+            external_name: None,
+            affinity: None,
+            internal_traffic_local: false,
+            traffic_distribution: None,
+            publish_not_ready: false,
+            annotations: BTreeMap::new(),
+            handling: Handling::default(),
+            ports,
+        }
+    }
+}
+
 /// `spec.type` (S-15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {

@@ -17,6 +17,10 @@ use super::values::{label, list, listeners, optional, path, port};
 pub struct Listeners {
     /// Captured outbound connections.
     pub outbound: Vec<SocketAddr>,
+    /// Captured inbound connections.
+    pub inbound: Vec<SocketAddr>,
+    /// Ports that stand for ports of the application; each once.
+    pub inbound_map: Vec<Mapping>,
     /// The explicit HTTP proxy.
     pub forward_proxy: Vec<SocketAddr>,
     /// A loopback address per Service; fixed ones are all different and in 127.66.0.0/16.
@@ -29,10 +33,21 @@ pub struct Listeners {
     pub admin_token_file: Option<PathBuf>,
 }
 
+/// A port of ours that stands for one of the application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where we listen, at all addresses of the pod.
+    pub port: u16,
+    /// Where the application does.
+    pub application: SocketAddr,
+}
+
 impl Listeners {
     pub(super) fn read(settings: &mut Settings<'_>) -> Listeners {
         Listeners {
             outbound: settings.read(&OUTBOUND),
+            inbound: settings.read(&INBOUND),
+            inbound_map: settings.read(&INBOUND_MAP),
             forward_proxy: settings.read(&FORWARD_PROXY),
             loopback_vips: settings.read(&LOOPBACK_VIPS),
             app_ports: settings.read(&APP_PORTS),
@@ -42,10 +57,12 @@ impl Listeners {
     }
 }
 
-pub(super) fn args() -> [Arg; 6] {
+pub(super) fn args() -> [Arg; 8] {
     const HEADING: &str = "Listeners";
     [
         OUTBOUND.arg(HEADING),
+        INBOUND.arg(HEADING),
+        INBOUND_MAP.arg(HEADING),
         FORWARD_PROXY.arg(HEADING),
         LOOPBACK_VIPS.arg(HEADING),
         APP_PORTS.arg(HEADING),
@@ -60,6 +77,22 @@ const OUTBOUND: Flag<Vec<SocketAddr>> = Flag {
     default: "127.0.0.1:15001,[::1]:15001",
     help: "Takes the connections that nftables REDIRECT captured, and carries them to where they were going",
     parse: listeners,
+};
+
+const INBOUND: Flag<Vec<SocketAddr>> = Flag {
+    name: "inbound",
+    value: "ADDRESSES|off",
+    default: "[::]:15006",
+    help: "Takes the connections to this pod that nftables REDIRECT captured, and carries them to the application",
+    parse: listeners,
+};
+
+const INBOUND_MAP: Flag<Vec<Mapping>> = Flag {
+    name: "inbound-map",
+    value: "MAP",
+    default: "",
+    help: "Ports to listen on for the application, and where it listens, for pods without capture: `8443=127.0.0.1:8080,…`",
+    parse: |raw| Ok(optional(raw, inbound_map)?.unwrap_or_default()),
 };
 
 const FORWARD_PROXY: Flag<Vec<SocketAddr>> = Flag {
@@ -134,6 +167,21 @@ fn vip(raw: &str) -> Result<(ServiceName, Ipv4Addr), Expected> {
     }
 }
 
+fn inbound_map(raw: &str) -> Result<Vec<Mapping>, Expected> {
+    let map = list(raw, mapping)?;
+    let ports: std::collections::BTreeSet<u16> = map.iter().map(|mapping| mapping.port).collect();
+    if ports.len() == map.len() { Ok(map) } else { Err("each port once".into()) }
+}
+
+/// `8443=127.0.0.1:8080`
+fn mapping(raw: &str) -> Result<Mapping, Expected> {
+    const EXPECTED: Expected = Expected::Borrowed("a list such as `8443=127.0.0.1:8080`");
+    let (listens, application) = raw.split_once('=').ok_or(EXPECTED)?;
+    let application: SocketAddr = application.parse().map_err(|_| EXPECTED)?;
+    let port = port(listens).map_err(|_| EXPECTED)?;
+    if application.port() == 0 { Err(EXPECTED) } else { Ok(Mapping { port, application }) }
+}
+
 fn app_ports(raw: &str) -> Result<Vec<u16>, Expected> {
     const EXPECTED: &str = "a list of ports from 1 to 65535, such as `8080,9090`";
     let mut ports = optional(raw, |raw| list(raw, port)).map_err(|_| EXPECTED)?.unwrap_or_default();
@@ -172,6 +220,25 @@ mod tests {
             ["", "true", "a=127.66.0.1", "a.b=127.0.0.1", "a.b.c=127.66.0.1", "A.b=127.66.0.1", "a.b=::1"]
         {
             assert!(loopback_vips(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_port_is_mapped_once_and_to_an_address() {
+        let map = inbound_map("8443=127.0.0.1:8080, 9000=[::1]:9001").unwrap();
+        assert_eq!(map.iter().map(|mapping| mapping.port).collect::<Vec<_>>(), [8443, 9000]);
+        assert_eq!(map[1].application, "[::1]:9001".parse().unwrap());
+        assert_eq!(inbound_map("80=127.0.0.1:8080,80=127.0.0.1:8081").unwrap_err(), "each port once");
+        for raw in [
+            "80",
+            "80=8080",
+            "80=127.0.0.1",
+            "80=localhost:80",
+            "0=127.0.0.1:80",
+            "80=127.0.0.1:0",
+            "80=[::1]:1,",
+        ] {
+            assert!(inbound_map(raw).is_err(), "{raw}");
         }
     }
 

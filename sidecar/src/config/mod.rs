@@ -27,7 +27,7 @@ pub use dns::Dns;
 pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
 pub use limits::Limits;
-pub use listeners::Listeners;
+pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};
 

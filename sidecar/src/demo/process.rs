@@ -27,7 +27,7 @@ impl Sidecar {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg("--manifests").arg(folder.manifests());
         command.args(["--discovery=manifests", "--namespace=demo", "--allow-loopback-endpoints"]);
-        command.args(["--outbound=off", "--loopback-vips=on", "--access-log=common"]);
+        command.args(["--outbound=off", "--inbound=off", "--loopback-vips=on", "--access-log=common"]);
         command.arg(format!("--forward-proxy=127.0.0.1:{}", ports.forward_proxy));
         command.arg(format!("--admin=127.0.0.1:{}", ports.pages));
         command.env_clear().stdin(Stdio::null());

@@ -29,6 +29,28 @@ pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Fai
     }
 }
 
+/// Opens a connection to the application beside us: at the pod's address `addr`, or at `or_else` where nobody listens there.
+///
+/// # Errors
+/// [`Failure::UnknownDestination`] where `addr` is not of this pod: what was sent here for somebody else is not passed on. Else those
+/// of [`open`].
+pub(crate) async fn open_application(
+    addr: SocketAddr,
+    or_else: Option<SocketAddr>,
+    mesh: &Mesh,
+) -> Result<TcpStream, Failure> {
+    match (open(addr, mesh).await, or_else) {
+        (Err(Failure::ConnectRefused), Some(within)) => open(within, mesh).await,
+        (Ok(stream), Some(_)) if !is_within_pod(&stream, addr) => Err(Failure::UnknownDestination),
+        (opened, _) => opened,
+    }
+}
+
+/// A connection to an address of one's own comes from that address.
+fn is_within_pod(stream: &TcpStream, addr: SocketAddr) -> bool {
+    stream.local_addr().is_ok_and(|own| own.ip() == addr.ip())
+}
+
 /// Whether a connection has come back to this pod, at a port where we listen on all of its addresses: a name may lead to any of
 /// them, and nobody tells us which they are.
 fn is_home(stream: &TcpStream, addr: SocketAddr, mesh: &Mesh) -> bool {

@@ -14,15 +14,16 @@ use svc_core::balance::Member;
 use svc_core::silence;
 use svc_core::table::{Table, Target};
 
+use super::application::{Applications, Doorway};
 use super::roster::Roster;
 use super::route::{PortState, Route};
 use super::shared::{PortKey, Shared, port_key};
-use super::upstream::Upstream;
+use super::upstream::{Reach, Upstream};
 use super::upstreams::{Upstreams, target};
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
-use crate::metrics::{Direction, Metrics, Series, SeriesKey};
+use crate::metrics::{Direction, Metrics, SeriesKey};
 
 /// What every connection of a worker needs. Nothing in it is shared with another thread but `shared`, `table` and `metrics`.
 pub(crate) struct Mesh {
@@ -35,6 +36,7 @@ pub(crate) struct Mesh {
     routes: RefCell<HashMap<PortKey, Rc<Route>>>,
     versions: Cell<u64>,
     upstreams: Upstreams,
+    applications: Applications,
     draw: Cell<u64>,
     ended: Cell<bool>,
 }
@@ -58,6 +60,7 @@ impl Mesh {
             routes: RefCell::default(),
             versions: Cell::new(0),
             upstreams: Upstreams::default(),
+            applications: Applications::default(),
             draw: Cell::new(seed | 1),
             ended: Cell::new(false),
         })
@@ -70,20 +73,30 @@ impl Mesh {
         match routes.get_mut(&key) {
             Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
             Some(route) => {
-                *route = Route::new(target.clone(), route.port.clone(), self.next_version(), clock::now());
+                let (port, version) = (route.port.clone(), self.next_version());
+                *route = Rc::new(Route::new(target.clone(), port, version, clock::now()));
                 route.clone()
             }
             None => {
                 let port = PortState::new(&target.service, self.shared.port(&key));
                 let route = Route::new(target.clone(), port, self.next_version(), clock::now());
-                routes.entry(key).insert_entry(route).get().clone()
+                routes.entry(key).insert_entry(Rc::new(route)).get().clone()
             }
         }
     }
 
+    /// The route to the application beside us.
+    pub(crate) fn application(&self, doorway: Doorway) -> Rc<Route> {
+        let new = |target| Rc::new(Route::inbound(doorway, target, clock::now()));
+        self.applications.route(doorway, &self.table.load(), new)
+    }
+
     /// The route to the same port by the snapshot in force: what is tried again goes where new requests go. `None` when the port
     /// is gone.
-    pub(crate) fn renewed(&self, route: &Route) -> Option<Rc<Route>> {
+    pub(crate) fn renewed(&self, route: &Rc<Route>) -> Option<Rc<Route>> {
+        if route.inbound.is_some() {
+            return Some(route.clone());
+        }
         let table = self.table.load();
         target(&port_key(&route.target), &table).map(|target| self.route(target))
     }
@@ -95,28 +108,32 @@ impl Mesh {
 
     /// What this worker keeps of an endpoint.
     pub(crate) fn upstream(&self, member: &Member, route: &Route) -> Rc<Upstream> {
-        self.upstreams.of(member.id, || {
-            let (target, service) = (&route.target, route.port.label.clone());
-            // Whoever chooses a name chooses its addresses: they are no labels either.
-            let endpoint = if service.is_empty() { Arc::default() } else { member.addr.to_string().into() };
-            let series = self.series(service, endpoint);
-            let (key, port) = (port_key(target), route.port.shared.clone());
-            let upstream = Upstream::new(key, member.addr.0, series, port, member.vitals.clone());
-            upstream.observe(true, Some(&target.service), clock::now());
-            Rc::new(upstream)
-        })
+        match route.inbound {
+            None => self.upstreams.of(member.id, || Rc::new(self.new_upstream(member, route))),
+            Some(_) => Rc::new(self.new_upstream(member, route)), // the route keeps it
+        }
+    }
+
+    fn new_upstream(&self, member: &Member, route: &Route) -> Upstream {
+        let (target, service) = (&route.target, route.port.label.clone());
+        // Whoever chooses a name chooses its addresses: they are no labels either. Nor are the ports that a scan tries.
+        let endpoint = if service.is_empty() { Arc::default() } else { member.addr.to_string().into() };
+        let direction = if route.inbound.is_some() { Direction::Inbound } else { Direction::Outbound };
+        let series = self.metrics.series(SeriesKey { direction, service, endpoint });
+        let (key, port) = (port_key(target), route.port.shared.clone());
+        let upstream = Upstream::new(key, member.addr.0, series, port, member.vitals.clone());
+        upstream.observe(true, Some(&target.service), clock::now());
+        upstream.reached(Reach::of(route.inbound))
     }
 
     /// A destination that belongs to no Service. Its address is no label: clients choose it.
     pub(crate) fn stranger(&self, addr: SocketAddr) -> Rc<Upstream> {
         let nobody = ServiceName::new("", "");
-        let series = self.series(Arc::default(), Arc::default());
+        let direction = Direction::Outbound;
+        let key = SeriesKey { direction, service: Arc::default(), endpoint: Arc::default() };
+        let series = self.metrics.series(key);
         let key = (nobody, addr.port(), Transport::Tcp);
         Rc::new(Upstream::new(key, addr, series, Arc::default(), Arc::default()))
-    }
-
-    fn series(&self, service: Arc<str>, endpoint: Arc<str>) -> Arc<Series> {
-        self.metrics.series(SeriesKey { direction: Direction::Outbound, service, endpoint })
     }
 
     /// Follows the snapshot in force: lets go of what belongs to ports that it no longer has, takes leave of endpoints that it
@@ -126,6 +143,7 @@ impl Mesh {
         self.routes.borrow_mut().retain(|key, _| target(key, &table).is_some());
         self.shared.prune(&table, clock::now());
         self.upstreams.follow(&table, clock::now());
+        self.applications.follow();
     }
 
     /// Cuts connections to endpoints that have left for too long.
@@ -135,11 +153,14 @@ impl Mesh {
 
     /// Cuts the connections to endpoints that acknowledge nothing any more.
     pub(crate) fn cut_silent(&self, tick: Duration) {
-        self.upstreams.cut_silent(silence::silence_max(self.config.deadlines.connect, tick));
+        let silence_max = silence::silence_max(self.config.deadlines.connect, tick);
+        self.upstreams.cut_silent(silence_max);
+        self.applications.cut_silent(silence_max);
     }
 
     /// Closes idle connections to endpoints that have been idle for too long, and tells which names have any.
     pub(crate) fn reap_upstreams(&self) {
+        self.applications.reap();
         let table = self.table.load();
         let upstreams = self.upstreams.members();
         let in_use = upstreams.values().filter(|upstream| {

@@ -18,6 +18,7 @@ pub(crate) mod stream;
 pub(crate) mod http;
 
 pub(crate) mod affinity;
+pub(crate) mod application;
 pub(crate) mod attempts;
 pub(crate) mod forward;
 pub(crate) mod limits;

@@ -19,6 +19,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 
 use super::affinity::Memory;
+use super::application::Doorway;
 use super::arrival::Arrival;
 use super::mesh::Mesh;
 use super::request;
@@ -49,6 +50,8 @@ pub(crate) struct Origin {
 pub(crate) enum Aim {
     /// The address it was opened to: captured on its way there, or one of our own loopback VIPs.
     Address(SocketAddr),
+    /// The application beside us.
+    Application(Doorway),
     /// Each request says so itself: this is a forward proxy.
     Request,
 }
@@ -73,14 +76,19 @@ impl Origin {
         let authority = request::authority(request)?;
         let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
         let (route, waited) = match self.aim {
-            Aim::Address(addr) => (self.route_to_address(addr, mesh)?, Duration::ZERO),
+            Aim::Address(_) | Aim::Application(_) => (self.route_unread(mesh)?, Duration::ZERO),
             Aim::Request => route_to_authority(text, mesh).await?,
         };
         Ok(Routed { route, authority, waited })
     }
 
-    /// The route of everything that goes to `addr`.
-    pub(crate) fn route_to_address(&self, addr: SocketAddr, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
+    /// The route of everything on this connection, whatever it says.
+    pub(crate) fn route_unread(&self, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
+        let addr = match self.aim {
+            Aim::Address(addr) => addr,
+            Aim::Application(doorway) => return Ok(mesh.application(doorway)),
+            Aim::Request => return Err(Failure::BadRequest),
+        };
         let table = mesh.table.load();
         let target = table.by_destination(Transport::Tcp, addr).ok_or(Failure::UnknownDestination)?;
         Ok(self.cached(target, mesh))
@@ -114,6 +122,7 @@ impl Origin {
 pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
     let destination = match aim {
         Aim::Address(addr) => addr.ip().to_canonical(),
+        Aim::Application(doorway) => doorway.known_as.ip(),
         Aim::Request => {
             let first = route.target.service.cluster_ips.first();
             first.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))

@@ -14,6 +14,7 @@ use svc_core::time::Now;
 use svc_core::vitals::Probe;
 
 use super::affinity::{Affinity, Memory};
+use super::application::Doorway;
 use super::mesh::Mesh;
 use super::shared::SharedPort;
 use super::upstream::Upstream;
@@ -31,6 +32,8 @@ pub(crate) struct Route {
     affinity: Option<Affinity>,
     /// Tells it from the same port's routes in other snapshots.
     version: u64,
+    /// It leads to the application beside us, whatever the snapshot.
+    pub(crate) inbound: Option<Doorway>,
 }
 
 /// What a worker keeps of a Service port across snapshots.
@@ -99,12 +102,24 @@ impl Turns {
 
 impl Route {
     /// `version` is never 0, and no other route of the port has it.
-    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64, now: Now) -> Rc<Route> {
+    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64, now: Now) -> Route {
         port.follow(&target.service);
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
         let affinity = Affinity::of(&target, &members, &port.shared);
-        Rc::new(Route { hint: hint(&target.port), target, port, members, upstreams, affinity, version })
+        let hint = hint(&target.port);
+        Route { target, port, hint, members, upstreams, affinity, version, inbound: None }
+    }
+
+    /// The route to the application behind `doorway`, which is the one endpoint of `target`.
+    pub(crate) fn inbound(doorway: Doorway, target: Arc<Target>, now: Now) -> Route {
+        let port = PortState::new(&target.service, Arc::default());
+        Route { inbound: Some(doorway), ..Route::new(target, port, 1, now) }
+    }
+
+    /// Calls `each` with those that have been picked so far.
+    pub(crate) fn each_upstream(&self, each: impl FnMut(&Rc<Upstream>)) {
+        self.upstreams.iter().filter_map(OnceCell::get).for_each(each);
     }
 
     /// Whether there is an endpoint that has not been tried.

@@ -23,6 +23,7 @@ use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::application::Doorway;
 use super::connect;
 use super::mesh::Mesh;
 use super::shared::{PortKey, SharedPort};
@@ -41,6 +42,7 @@ pub(crate) struct Upstream {
     /// The Service port it serves.
     pub(crate) of: PortKey,
     pub(crate) addr: SocketAddr,
+    reach: Reach,
     pub(crate) series: Arc<Series>,
     /// What all workers know of that port.
     pub(crate) port: Arc<SharedPort>,
@@ -57,6 +59,24 @@ pub(crate) struct Upstream {
     /// A connection was opened since somebody asked.
     opened: Cell<bool>,
     departure: Cell<Departure>,
+}
+
+/// How an endpoint is connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// At its address.
+    Endpoint,
+    /// It is the application beside us, which may listen for its own pod only.
+    Application { or_else: Option<SocketAddr> },
+}
+
+impl Reach {
+    pub(crate) fn of(inbound: Option<Doorway>) -> Reach {
+        match inbound {
+            None => Reach::Endpoint,
+            Some(doorway) => Reach::Application { or_else: doorway.within_pod() },
+        }
+    }
 }
 
 /// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
@@ -79,6 +99,7 @@ impl Upstream {
         Upstream {
             of,
             addr,
+            reach: Reach::Endpoint,
             series,
             port,
             vitals,
@@ -92,9 +113,18 @@ impl Upstream {
         }
     }
 
+    /// The same, connected to in that way.
+    pub(crate) fn reached(self, reach: Reach) -> Upstream {
+        Upstream { reach, ..self }
+    }
+
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
     pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
-        let stream = Stream::from(connect::open(self.addr, mesh).await?);
+        let stream = match self.reach {
+            Reach::Endpoint => connect::open(self.addr, mesh).await,
+            Reach::Application { or_else } => connect::open_application(self.addr, or_else, mesh).await,
+        };
+        let stream = Stream::from(stream?);
         if self.gone.get() {
             return Err(Failure::Left);
         }

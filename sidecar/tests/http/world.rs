@@ -53,7 +53,15 @@ impl World {
         let ip = format!("127.66.{}.{}", port >> 8, port & 0xff);
         let (admin, proxy) = (format!("{ip}:{ADMIN_PORT}"), format!("{ip}:{PROXY_PORT}"));
         let vips = format!("web.default={ip}");
-        let mut all = vec!["--allow-loopback-endpoints=true", "--outbound", "off", "--forward-proxy", &proxy];
+        let mut all = vec![
+            "--allow-loopback-endpoints=true",
+            "--outbound",
+            "off",
+            "--inbound",
+            "off",
+            "--forward-proxy",
+            &proxy,
+        ];
         all.extend(["--loopback-vips", &vips]);
         all.extend(arguments);
         let sidecar = Sidecar::start_at(&admin, Manifests::of(documents), &all);

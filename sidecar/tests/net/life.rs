@@ -51,8 +51,18 @@ fn a_second_sidecar_does_not_share_the_loopback_vips_of_the_first() {
         let pod = Pod::here();
         let _backends = three_nginx(&pod);
         let sidecar = Sidecar::start(web("http", 1), &[VIP, &["--workers", "2"]].concat());
-        let elsewhere =
-            ["--outbound", "off", "--forward-proxy", "off", "--admin", "127.0.0.1:16020", "--workers", "2"];
+        let elsewhere = [
+            "--outbound",
+            "off",
+            "--inbound",
+            "off",
+            "--forward-proxy",
+            "off",
+            "--admin",
+            "127.0.0.1:16020",
+            "--workers",
+            "2",
+        ];
         let second = Sidecar::start_second(sidecar.manifests().path(), &[VIP, &elsewhere].concat());
         assert!(second.log().contains("cannot listen on a loopback VIP"), "{}", second.log());
         curl(&["-H", "Connection: close", "http://127.66.0.1/[1-30]"]);
@@ -74,7 +84,16 @@ fn config_tells_which_ports_were_free() {
     isolated(|| {
         let pod = Pod::here();
         let _backends = three_nginx(&pod);
-        let any = ["--outbound", "127.0.0.1:0,[::1]:0", "--forward-proxy", "127.0.0.1:0", "--workers", "2"];
+        let any = [
+            "--outbound",
+            "127.0.0.1:0,[::1]:0",
+            "--inbound",
+            "off",
+            "--forward-proxy",
+            "127.0.0.1:0",
+            "--workers",
+            "2",
+        ];
         let sidecar = Sidecar::start(web("http", 1), &any);
         let config: serde_json::Value =
             serde_json::from_str(&sidecar.admin("/config")).expect("/config is JSON");

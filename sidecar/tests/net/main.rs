@@ -17,6 +17,7 @@ mod failover;
 mod framing;
 mod grpc;
 mod http;
+mod inbound;
 mod life;
 mod rolling;
 mod tcp;

@@ -20,7 +20,7 @@ mod redis;
 mod sidecar;
 mod time;
 
-pub(crate) use capture::{SIDECAR_USER, capture_output};
+pub(crate) use capture::{SIDECAR_USER, capture_input, capture_output};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use dns::{Answering, Dnsmasq, Played};

@@ -92,6 +92,9 @@ impl Pod {
         Pod { node }
     }
 
+    /// The pod's own address of each family.
+    pub(crate) const OWN: [&str; 2] = ["10.1.0.2", "fd00:10:1::2"];
+
     /// An address of the node, 1 to [`Pod::BACKENDS`].
     pub(crate) fn backend_v4(number: u8) -> String {
         format!("10.1.1.{number}")

@@ -100,7 +100,7 @@ fn sidecar(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
     let manifests = manifests.display().to_string();
     let vips = vips.join(",");
     let arguments = ["run", "--discovery", "manifests", "--manifests", &manifests, "--loopback-vips", &vips];
-    let quiet = ["--outbound", "off", "--forward-proxy", "off", "--log", "warn"];
+    let quiet = ["--outbound", "off", "--inbound", "off", "--forward-proxy", "off", "--log", "warn"];
     let arguments = arguments.into_iter().chain(quiet).map(str::to_owned).collect();
     Ok((place::target().join("release/sidecar"), arguments))
 }

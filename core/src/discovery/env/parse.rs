@@ -14,7 +14,7 @@ use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
 use super::variable::{Fact, kubernetes_name, readings, url_variable};
 use crate::address::ServiceName;
-use crate::service::{Handling, Kind, Service};
+use crate::service::Service;
 
 /// What the environment tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,22 +143,8 @@ fn service(
         return None;
     }
     let namespace = if found.name == MASTER { MASTER_NAMESPACE.into() } else { namespace.clone() };
-    Some(Service {
-        name: ServiceName::new(namespace, found.name),
-        kind: Kind::ClusterIp,
-        cluster_ips: vec![found.address],
-        headless: false,
-        external_ips: Vec::new(),
-        ingress: Vec::new(),
-        external_name: None,
-        affinity: None,
-        internal_traffic_local: false,
-        traffic_distribution: None,
-        publish_not_ready: false,
-        annotations: BTreeMap::new(),
-        handling: Handling::default(),
-        ports,
-    })
+    let name = ServiceName::new(namespace, found.name);
+    Some(Service { cluster_ips: vec![found.address], ..Service::plain(name, ports) })
 }
 
 fn warning(variable: &str, value: &str, expected: &'static str) -> Warning {

@@ -80,7 +80,18 @@ impl Sidecar {
         let (path, admin) = (manifests.path().display().to_string(), format!("{network}.3:15020"));
         let vips = format!("load.default={network}.1,moving.default={network}.2");
         let arguments = ["run", "--discovery", "manifests", "--manifests", &path, "--loopback-vips", &vips];
-        let only = ["--admin", &admin, "--outbound", "off", "--forward-proxy", "off", "--log", "warn"];
+        let only = [
+            "--admin",
+            &admin,
+            "--outbound",
+            "off",
+            "--inbound",
+            "off",
+            "--forward-proxy",
+            "off",
+            "--log",
+            "warn",
+        ];
         let arguments = [&arguments[..], &only].concat();
         let program = place::target().join("release/sidecar");
         let process = Process::start(PROXY_CORE, &program, &arguments, folder, &admin)?;

@@ -1,0 +1,120 @@
+//! The application beside us, as connections from elsewhere reach it: each of its ports is a route to one endpoint.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use svc_core::address::EndpointAddr;
+use svc_core::inbound::{application, serving};
+use svc_core::table::{Table, Target};
+
+use super::route::Route;
+
+/// Where a connection to this pod goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Doorway {
+    /// Where the application listens.
+    pub(crate) at: SocketAddr,
+    /// The address of this pod that the connection was opened to, which may be an endpoint of a Service.
+    pub(crate) known_as: SocketAddr,
+}
+
+impl Doorway {
+    /// Of a connection that was captured on its way to `destination`, an address of this pod.
+    pub(crate) fn captured(destination: SocketAddr) -> Doorway {
+        Doorway { at: destination, known_as: destination }
+    }
+
+    /// Where an application listens that is not there for others: behind a mapped port that is said already.
+    pub(crate) fn within_pod(self) -> Option<SocketAddr> {
+        let loopback: IpAddr = match self.at {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        (self.at == self.known_as).then_some(SocketAddr::new(loopback, self.at.port()))
+    }
+}
+
+/// The ports of the application that a worker has met.
+#[derive(Default)]
+pub(crate) struct Applications {
+    met: RefCell<HashMap<Doorway, Application>>,
+}
+
+struct Application {
+    route: Rc<Route>,
+    /// The Service port that it serves, in the table that was looked at last.
+    serving: Option<Arc<Target>>,
+    /// The table has been another one since.
+    outdated: bool,
+}
+
+/// Whoever connects chooses the port. 1024 of them × 1 KiB is what a scan of all ports can cost; an application has a few.
+const MET_MAX: usize = 1024;
+
+impl Applications {
+    /// The route to the application behind `doorway`; `new` when it has not been met, or serves another Service than before.
+    pub(crate) fn route(
+        &self,
+        doorway: Doorway,
+        table: &Table,
+        new: impl FnOnce(Arc<Target>) -> Rc<Route>,
+    ) -> Rc<Route> {
+        let mut met = self.met.borrow_mut();
+        let known = met.get_mut(&doorway);
+        if let Some(known) = known.as_ref().filter(|known| !known.outdated) {
+            return known.route.clone();
+        }
+        let before = known.as_ref().and_then(|known| known.serving.as_ref());
+        let serves = serving(table, EndpointAddr(doorway.known_as), before).cloned();
+        let target = application(EndpointAddr(doorway.at), serves.as_deref());
+        match known {
+            Some(known) if *known.route.target == target => {
+                (known.serving, known.outdated) = (serves, false);
+                known.route.clone()
+            }
+            Some(_) | None => {
+                if met.len() >= MET_MAX {
+                    met.retain(|_, known| known.is_in_use());
+                }
+                let route = new(Arc::new(target));
+                let application = Application { route: route.clone(), serving: serves, outdated: false };
+                if let Some(before) = met.insert(doorway, application) {
+                    before.leave();
+                }
+                route
+            }
+        }
+    }
+
+    /// There is another table: what each serves is looked up again, when it is next asked for.
+    pub(crate) fn follow(&self) {
+        self.met.borrow_mut().values_mut().for_each(|known| known.outdated = true);
+    }
+
+    /// Closes connections to the application that have been idle for too long.
+    pub(crate) fn reap(&self) {
+        self.met.borrow().values().for_each(|known| known.route.each_upstream(|upstream| upstream.reap()));
+    }
+
+    /// Cuts the connections on which it has been silent for too long.
+    pub(crate) fn cut_silent(&self, silence_max: Duration) {
+        let cut =
+            |known: &Application| known.route.each_upstream(|upstream| upstream.cut_silent(silence_max));
+        self.met.borrow().values().for_each(cut);
+    }
+}
+
+impl Application {
+    fn is_in_use(&self) -> bool {
+        Rc::strong_count(&self.route) > 1
+    }
+
+    /// What is under way goes on; nothing is kept.
+    fn leave(&self) {
+        self.route.each_upstream(|upstream| upstream.leave());
+    }
+}
