@@ -9,6 +9,7 @@ pub mod log;
 
 pub use run::{RunError, run};
 
+mod certificates;
 mod clock;
 mod metrics;
 mod run;

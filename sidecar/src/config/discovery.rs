@@ -109,7 +109,7 @@ const MANIFESTS: Flag<Option<PathBuf>> = Flag {
     name: "manifests",
     value: "PATH",
     default: "",
-    help: "File or folder of Service, Endpoints and EndpointSlice objects in YAML or JSON, reloaded on change",
+    help: "File or folder of Service, Endpoints, EndpointSlice and Secret objects in YAML or JSON, reloaded on change",
     parse: |raw| optional(raw, path),
 };
 

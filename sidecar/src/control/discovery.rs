@@ -16,8 +16,10 @@ use super::dns::{Book, Cluster, Dns, Hickory};
 use super::manifests::{Manifests, OpenError, Touched, Watch};
 use super::publish::Publisher;
 use crate::admin::Ready;
+use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::metrics::{Learned, Metrics};
+use crate::path::shared::Shared;
 use crate::wanted::Wanted;
 
 /// The sources of this process.
@@ -28,6 +30,7 @@ pub(crate) struct Discovery {
     dns: Option<Dns<Hickory>>,
     resolv_conf: PathBuf,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
+    certificates: Arc<Certificates>,
     metrics: Arc<Metrics>,
 }
 
@@ -41,7 +44,7 @@ impl Discovery {
         publisher: Publisher,
         ready: Arc<Ready>,
         metrics: Arc<Metrics>,
-        wanted: &Arc<Wanted>,
+        shared: &Shared,
     ) -> Result<Discovery, OpenError> {
         let path = config.discovery.manifests.as_ref();
         let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose()?;
@@ -56,13 +59,14 @@ impl Discovery {
             dns: None,
             resolv_conf: config.dns.resolv_conf.clone(),
             rejections: Arc::default(),
+            certificates: shared.certificates.clone(),
             metrics,
         };
         for source in &config.discovery.sources {
             match source {
                 Source::Environment => discovery.read_environment(config),
                 Source::Manifests => discovery.read_manifests(&Touched::All),
-                Source::Dns => discovery.begin_dns(config, wanted),
+                Source::Dns => discovery.begin_dns(config, &shared.wanted),
             }
         }
         Ok(discovery)
@@ -125,7 +129,8 @@ impl Discovery {
     }
 
     fn learn(&mut self, source: Source, changes: Vec<Change>) {
-        let changed = self.publisher.apply(source, changes);
+        let secrets = self.publish_secrets(); // first: what else changed may name them
+        let changed = self.publisher.apply(source, changes) || secrets;
         self.ready.source_answered(source);
         let learned = match (self.note_rejections(), changed) {
             (0, true) => Learned::Applied,
@@ -133,6 +138,11 @@ impl Discovery {
             (_, true | false) => Learned::Refused,
         };
         self.metrics.updated(source, learned);
+    }
+
+    fn publish_secrets(&mut self) -> bool {
+        let changed = self.manifests.as_mut().and_then(|(manifests, _)| manifests.changed_secrets());
+        changed.map(|secrets| self.certificates.publish(secrets)).is_some()
     }
 
     /// Shows what does not serve, and warns of what did not do so before: tells how many objects these are.

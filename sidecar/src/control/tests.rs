@@ -13,6 +13,7 @@ use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::config::{self, Config, Surroundings};
 use crate::metrics::{Metrics, Observed};
+use crate::path::shared::Shared;
 
 /// Discovery over a folder of manifests, and what the data path sees of it.
 struct World {
@@ -31,7 +32,7 @@ fn world(folder: &Path) -> World {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, mut published) = (publisher.table(), publisher.published());
     let ready = Arc::new(Ready::new([Source::Manifests]));
-    let discovery = Discovery::start(&config, publisher, ready, metrics.clone(), &Arc::default()).unwrap();
+    let discovery = Discovery::start(&config, publisher, ready, metrics.clone(), &Shared::default()).unwrap();
     published.mark_unchanged();
     World { discovery, table, published, metrics }
 }

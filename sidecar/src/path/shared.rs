@@ -15,6 +15,7 @@ use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason, Vitals};
 
 use super::affinity::Pinned;
+use crate::certificates::Certificates;
 use crate::listen::Claims;
 use crate::wanted::Wanted;
 
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) vips: Claims,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.
     pub(crate) wanted: Arc<Wanted>,
+    /// What handshakes need of Secrets.
+    pub(crate) certificates: Arc<Certificates>,
     /// Locked only where a worker meets a port for the first time, where a port goes, and once a second.
     ports: Mutex<HashMap<PortKey, Arc<SharedPort>>>,
 }

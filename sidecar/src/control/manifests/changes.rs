@@ -25,6 +25,7 @@ pub(super) fn between(key: &Key, before: Option<Facts>, after: Option<&Facts>) -
             let changed = parts.filter(|part| before.get(*part) != after.get(*part));
             changed.map(|part| Change::Slice(slice_key(key, part), after.get(part).cloned())).collect()
         }
+        Kind::Secret => Vec::new(), // the inventory needs none: they are [`Manifests::secrets`]
     }
 }
 
@@ -40,13 +41,13 @@ fn slice_key(key: &Key, part: usize) -> SliceKey {
 fn service(facts: &Facts) -> Option<&Arc<Service>> {
     match facts {
         Facts::Service(service) => Some(service),
-        Facts::Slices(_) => None,
+        Facts::Slices(_) | Facts::Secret(_) => None,
     }
 }
 
 fn slices(facts: Option<&Facts>) -> &[Arc<Slice>] {
     match facts {
         Some(Facts::Slices(slices)) => slices,
-        Some(Facts::Service(_)) | None => &[],
+        Some(Facts::Service(_) | Facts::Secret(_)) | None => &[],
     }
 }

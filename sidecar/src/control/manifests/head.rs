@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Service,
     Endpoints,
     EndpointSlice,
+    Secret,
 }
 
 impl Kind {
@@ -31,6 +32,7 @@ impl Kind {
             Kind::Service => "Service",
             Kind::Endpoints => "Endpoints",
             Kind::EndpointSlice => "EndpointSlice",
+            Kind::Secret => "Secret",
         }
     }
 }
@@ -53,9 +55,11 @@ impl Head<'_> {
             ("", _) => return Err("Object 'apiVersion' is missing"),
             ("v1", "Service") => Sort::One(Kind::Service),
             ("v1", "Endpoints") => Sort::One(Kind::Endpoints),
+            ("v1", "Secret") => Sort::One(Kind::Secret),
             ("v1", "List") => Sort::List(None),
             ("v1", "ServiceList") => Sort::List(Some(Kind::Service)),
             ("v1", "EndpointsList") => Sort::List(Some(Kind::Endpoints)),
+            ("v1", "SecretList") => Sort::List(Some(Kind::Secret)),
             ("discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1", "EndpointSlice") => {
                 Sort::One(Kind::EndpointSlice)
             }

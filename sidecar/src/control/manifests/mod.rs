@@ -1,4 +1,4 @@
-//! Files of Services, Endpoints and EndpointSlices: YAML and JSON, as people write them and as `kubectl get` prints them.
+//! Files of Services, Endpoints, EndpointSlices and Secrets: YAML and JSON, as people write them and as `kubectl get` prints them.
 //!
 //! What an API server would refuse is refused here, in its words, and the rest serves:
 //! - a file that is not YAML keeps all objects it had when it was;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
+use svc_core::address::SecretName;
 use svc_core::inventory::{Change, Rejection};
 use svc_core::service::{Interner, Rules};
 
@@ -24,6 +25,7 @@ mod folder;
 mod head;
 mod locate;
 mod objects;
+mod secret;
 mod watch;
 
 #[cfg(test)]
@@ -31,8 +33,10 @@ mod tests;
 
 pub use watch::{Touched, Watch};
 
+use crate::certificates::Secrets;
 use claims::Claims;
 use folder::{Folder, Stamp};
+use head::Kind;
 use objects::{Contents, Facts, Key, Object};
 
 /// The objects of a folder, or of one file.
@@ -45,6 +49,8 @@ pub struct Manifests {
     interner_full: usize,
     files: BTreeMap<Arc<str>, File>,
     claims: Claims,
+    secrets: Secrets,
+    secrets_changed: bool,
     /// What is wrong, by file.
     troubles: BTreeMap<Arc<str>, Vec<Rejection>>,
 }
@@ -78,6 +84,8 @@ impl Manifests {
             interner_full: MIN_INTERNED,
             files: BTreeMap::new(),
             claims: Claims::default(),
+            secrets: Secrets::default(),
+            secrets_changed: false,
             troubles: BTreeMap::new(),
         })
     }
@@ -108,6 +116,11 @@ impl Manifests {
             reason: format!("already in {}, the first file by name wins", self.files[owner].held[key].place),
         });
         self.troubles.values().flatten().cloned().chain(doubles).collect()
+    }
+
+    /// What the Secrets hold, where that is another thing than when it was last asked.
+    pub(crate) fn changed_secrets(&mut self) -> Option<Secrets> {
+        std::mem::take(&mut self.secrets_changed).then(|| self.secrets.clone())
     }
 
     fn rescan(&mut self, is_known: impl Fn(Stamp, Option<Stamp>) -> bool) -> Vec<Change> {
@@ -145,10 +158,31 @@ impl Manifests {
             self.interner.sweep();
             self.interner_full = MIN_INTERNED.max(2 * self.interner.len());
         }
+        before.keys().for_each(|key| self.note_secret(key));
         before
             .into_iter()
             .flat_map(|(key, before)| changes::between(&key, before, self.facts(&key)))
             .collect()
+    }
+
+    /// Follows what `key` says, if it is a Secret's. One that says the same stays the same `Arc`: see [`crate::certificates`].
+    fn note_secret(&mut self, key: &Key) {
+        if key.kind != Kind::Secret {
+            return;
+        }
+        let material = match self.facts(key) {
+            Some(Facts::Secret(material)) => Some(material.clone()),
+            Some(Facts::Service(_) | Facts::Slices(_)) | None => None,
+        };
+        let name = SecretName::new(key.namespace.clone(), key.name.clone());
+        if self.secrets.get(&name) == material.as_ref() {
+            return;
+        }
+        match material {
+            Some(material) => self.secrets.insert(name, material),
+            None => self.secrets.remove(&name),
+        };
+        self.secrets_changed = true;
     }
 
     /// Puts in place what a file says now. `before` learns what the objects were that this touches.

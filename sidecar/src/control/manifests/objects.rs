@@ -14,7 +14,9 @@ use svc_core::service::{read_endpoint_slice, read_endpoints, read_service};
 use super::documents::{self, Document};
 use super::head::{Head, Kind, Sort};
 use super::locate;
+use super::secret;
 use super::yaml::{self, Malformed};
+use crate::certificates::Material;
 
 /// What one file says.
 #[derive(Debug, Default)]
@@ -55,6 +57,7 @@ impl fmt::Display for Key {
 pub(super) enum Facts {
     Service(Arc<Service>),
     Slices(Vec<Arc<Slice>>),
+    Secret(Arc<Material>),
 }
 
 /// Reads all documents of `text`. `Err`: some document is not YAML, so that nothing in the file can be relied on.
@@ -142,6 +145,7 @@ impl Reader<'_> {
             Kind::EndpointSlice => {
                 typed(found.json, head, kind, |object| read_endpoint_slice(object, rules, interner), slices)
             }
+            Kind::Secret => typed(found.json, head, kind, secret::read, material),
         };
         let (facts, warnings, field) = match read {
             Ok(valid) => (Ok(valid.fact), valid.warnings, None),
@@ -230,6 +234,10 @@ fn service(service: Service) -> Facts {
 
 fn slices(slices: Vec<Slice>) -> Facts {
     Facts::Slices(slices.into_iter().map(Arc::new).collect())
+}
+
+fn material(material: Material) -> Facts {
+    Facts::Secret(Arc::new(material))
 }
 
 /// The values of a document that is JSON; `None` when it is not, which may still be YAML.

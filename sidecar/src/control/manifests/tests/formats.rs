@@ -92,7 +92,7 @@ fn items_of_a_typed_list_need_not_say_what_they_are() {
 fn kinds_that_mean_nothing_here_are_passed_over() {
     let text = "apiVersion: apps/v1\nkind: Deployment\nspec: {ports: no, type: [1]}\n---\n\
                 apiVersion: serving.knative.dev/v1\nkind: Service\nspec: {template: {}}\n---\n\
-                apiVersion: v1\nkind: Secret\nmetadata: {name: 3}\n";
+                apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 3}\n";
     check("x.yaml", text, &[]);
 }
 

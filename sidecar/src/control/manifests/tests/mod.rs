@@ -7,10 +7,12 @@ use svc_core::address::ServiceName;
 use tempfile::TempDir;
 
 use super::*;
+use crate::certificates::Material;
 
 mod folders;
 mod formats;
 mod mistakes;
+mod secrets;
 mod watching;
 
 fn open(folder: &Path) -> Manifests {

@@ -1,0 +1,59 @@
+//! What one Secret is good for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+
+use super::pem::{self, Identity, Unusable};
+
+/// What one Secret is good for: a certificate to show, authorities to believe, both, or nothing that concerns us.
+#[derive(Default)]
+pub(crate) struct Material {
+    pub(super) identity: Option<Arc<Identity>>,
+    pub(super) authorities: Option<Arc<RootCertStore>>,
+    /// What it was made of, to tell whether it changed.
+    source: Source,
+}
+
+/// The PEM of `tls.crt` with that of `tls.key`, and that of `ca.crt`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) pair: Option<(Vec<u8>, Vec<u8>)>,
+    pub(crate) authorities: Option<Vec<u8>>,
+}
+
+impl Material {
+    /// # Errors
+    /// All that cannot be used.
+    pub(crate) fn read(source: Source) -> Result<Material, Vec<Unusable>> {
+        let pair = source.pair.as_ref();
+        let identity = pair.map(|(certificate, key)| pem::identity(certificate, key)).transpose();
+        let authorities = source.authorities.as_deref().map(pem::authorities).transpose();
+        match (identity, authorities) {
+            (Ok(identity), Ok(authorities)) => Ok(Material {
+                identity: identity.map(Arc::new),
+                authorities: authorities.map(Arc::new),
+                source,
+            }),
+            (identity, authorities) => Err(identity.err().into_iter().chain(authorities.err()).collect()),
+        }
+    }
+}
+
+impl PartialEq for Material {
+    fn eq(&self, other: &Material) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Material {}
+
+/// A log must not learn a key.
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let identity = self.identity.as_ref().map(|identity| &identity.names);
+        let authorities = self.authorities.as_ref().map(|authorities| authorities.len());
+        f.debug_struct("Material").field("identity", &identity).field("authorities", &authorities).finish()
+    }
+}

@@ -1,0 +1,49 @@
+//! Certificates, keys and authorities: the control thread publishes what Secrets hold, handshakes load it.
+//!
+//! What is loaded is what holds now: a change serves the next handshake, and whoever shook hands before keeps what was agreed then.
+//! Until a Secret changes, the same `Arc`s are handed out for it. So who makes something dear of one (a `ClientConfig` of its
+//! authorities) keeps that beside the `Arc`, and makes it anew where [`Arc::ptr_eq`] says that it is another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::RootCertStore;
+use svc_core::address::SecretName;
+
+mod material;
+mod pem;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use material::{Material, Source};
+pub(crate) use pem::{Identity, Part, Unusable};
+
+/// What Secrets hold, as it was last read. A Secret that is not valid any more stays what it was when it was.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates {
+    secrets: ArcSwap<Secrets>,
+}
+
+/// Each Secret that was read, by name.
+pub(crate) type Secrets = BTreeMap<SecretName, Arc<Material>>;
+
+impl Certificates {
+    /// Puts `secrets` in force.
+    pub(crate) fn publish(&self, secrets: Secrets) {
+        self.secrets.store(Arc::new(secrets));
+    }
+
+    /// The certificate of a Secret, with its chain and its key (`tls.crt`, `tls.key`): `None` where there is no such Secret, or none in it.
+    #[expect(dead_code, reason = "who ends TLS, which comes next, is the first to show one")]
+    pub(crate) fn identity(&self, secret: &SecretName) -> Option<Arc<Identity>> {
+        self.secrets.load().get(secret)?.identity.clone()
+    }
+
+    /// Whose certificates are believed (`ca.crt`): `None` where there is no such Secret, or none in it.
+    #[expect(dead_code, reason = "who ends or begins TLS, which comes next, is the first to believe one")]
+    pub(crate) fn authorities(&self, secret: &SecretName) -> Option<Arc<RootCertStore>> {
+        self.secrets.load().get(secret)?.authorities.clone()
+    }
+}
