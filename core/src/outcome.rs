@@ -35,6 +35,8 @@ pub enum Failure {
     TooManyConnections,
     /// The destination is one of our own listeners.
     Loop,
+    /// The request has come through proxies of this kind too often to be going anywhere.
+    TooManyPasses,
     /// The proxy ended while it was under way: the drain's time was over, or nobody wanted to wait for it.
     Ended,
     /// An `Upgrade` or `CONNECT` that cannot be carried.
@@ -128,6 +130,7 @@ impl Failure {
             Failure::NameProhibited => (Mesh, 502, Never, "MR", "destination_ip_prohibited"),
             Failure::TooManyConnections => (Mesh, 503, Never, "ML", "connection_limit_reached"),
             Failure::Loop => (Mesh, 502, Never, "MO", "proxy_loop_detected"),
+            Failure::TooManyPasses => (Mesh, 502, Never, "MV", "proxy_loop_detected"),
             Failure::Ended => (Mesh, 503, Never, "ME", "connection_terminated"),
             Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
             Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
@@ -153,7 +156,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 30] = [
+    pub const ALL: [Failure; 31] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -170,6 +173,7 @@ impl Failure {
         Failure::NameProhibited,
         Failure::TooManyConnections,
         Failure::Loop,
+        Failure::TooManyPasses,
         Failure::Ended,
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
@@ -206,6 +210,7 @@ impl fmt::Display for Failure {
             Failure::NameProhibited => "the name leads to an address that names must not lead to",
             Failure::TooManyConnections => "too many connections are open",
             Failure::Loop => "the destination is this proxy itself",
+            Failure::TooManyPasses => "the request goes in a circle",
             Failure::Ended => "this proxy ended before it was done",
             Failure::ConnectRefused => "the endpoint refused the connection",
             Failure::ConnectTimeout => "the endpoint did not accept the connection in time",

@@ -96,7 +96,7 @@ impl<'o> Prepared<'o> {
         let mut limits = Limits::of(&route, mesh);
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
-        let mut outgoing = Outgoing::new(request, authority, origin)?;
+        let mut outgoing = Outgoing::new(request, authority, caller.client, origin)?;
         outgoing.grpc = dialect == Dialect::Grpc;
         outgoing.deadline = limits.deadline(account.begun);
         outgoing.tells_deadline = client_waits;

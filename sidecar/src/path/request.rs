@@ -1,23 +1,24 @@
 //! A client's request, made ready for an endpoint: read in one way only, without what belonged to the client's hop, and with the
 //! truth about where it came from.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri, Version};
-use svc_core::forwarding::{forwarded_element, is_forwarding, is_hop_by_hop, nominated};
+use svc_core::forwarding::{is_forwarding, is_hop_by_hop, nominated};
 use svc_core::grpc_timeout;
 use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_core::time::Now;
-use svc_proto::names;
 
 use super::gate::Gate;
 use super::limits::GRPC_TIMEOUT;
+use super::provenance;
 use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
 use crate::clock;
@@ -76,13 +77,14 @@ fn has_legal_target<B>(request: &Request<B>) -> bool {
 }
 
 impl Outgoing {
-    /// Makes `request` ready. Header edits are done once, whatever the number of attempts.
+    /// Makes the `request` of `client`, as far as that is known, ready. Header edits are done once, whatever the number of attempts.
     ///
     /// # Errors
-    /// [`Failure::BadRequest`] when its host or its body could be read in two ways.
+    /// [`Failure::BadRequest`] when its host or its body could be read in two ways; [`Failure::TooManyPasses`] when it goes in a circle.
     pub(crate) fn new(
         request: Request<Incoming>,
         authority: HeaderValue,
+        client: IpAddr,
         origin: &Origin,
     ) -> Result<Outgoing, Failure> {
         let (mut parts, incoming) = request.into_parts();
@@ -93,13 +95,13 @@ impl Outgoing {
         let names = Names::of(&parts.headers);
         let trailers = names.te && says_trailers(&parts.headers);
         let gate = (names.expect && takes_expectation(&mut parts)).then(Gate::new);
-        strip(&mut parts.headers, |name| is_hop_by_hop(name) || (!origin.trusted && is_forwarding(name)));
-        parts.headers.reserve(ADDED);
+        strip(&mut parts.headers, |name| is_hop_by_hop(name) || provenance::is_dropped(name, origin));
+        parts.headers.reserve(provenance::ADDED + HOST);
         if parts.uri.authority().is_some() || !names.host {
             // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
             parts.headers.insert(header::HOST, authority.clone());
         }
-        set_forwarding(&mut parts.headers, &authority, origin)?;
+        provenance::tell(&mut parts.headers, parts.version, &authority, client, origin)?;
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
         Ok(Outgoing {
@@ -192,6 +194,9 @@ impl Outgoing {
     }
 }
 
+/// `Host`, where there was none.
+const HOST: usize = 1;
+
 /// Which headers a head has, of those that few have: one walk over its names costs less than to look for each.
 #[derive(Default)]
 struct Names {
@@ -267,71 +272,10 @@ fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str) -> bool) {
 }
 
 fn strip_nominated(headers: &mut HeaderMap) {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(header::CONNECTION).iter().map(HeaderValue::as_bytes);
     for name in nominated(values) {
         headers.remove(&*name);
     }
-}
-
-/// Says where the request came from: after what a trusted client says. What any other says is gone already.
-fn set_forwarding(headers: &mut HeaderMap, authority: &HeaderValue, origin: &Origin) -> Result<(), Failure> {
-    append(headers, X_FORWARDED_FOR, &origin.client_value);
-    append(headers, FORWARDED, &forwarded(authority, origin)?);
-    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
-        entry.insert(HeaderValue::from_static(origin.arrival.scheme.as_str()));
-    }
-    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_HOST) {
-        entry.insert(authority.clone());
-    }
-    Ok(())
-}
-
-/// The four that say where a request came from, and `Host` where there was none: room for all at once.
-const ADDED: usize = 5;
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_FOR);
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_PROTO);
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_HOST);
-const FORWARDED: HeaderName = HeaderName::from_static(names::header::FORWARDED);
-
-/// Adds an element to a list header, in one line: not every reader joins several (RFC 9110 §5.3).
-fn append(headers: &mut HeaderMap, name: HeaderName, element: &HeaderValue) {
-    match headers.entry(name) {
-        Entry::Vacant(entry) => {
-            entry.insert(element.clone());
-        }
-        Entry::Occupied(mut entry) => {
-            let joined = joined(entry.iter(), element);
-            entry.insert(joined);
-        }
-    }
-}
-
-fn joined<'a>(values: impl Iterator<Item = &'a HeaderValue>, last: &HeaderValue) -> HeaderValue {
-    let mut joined = Vec::new();
-    for value in values {
-        joined.extend_from_slice(value.as_bytes());
-        joined.extend_from_slice(b", ");
-    }
-    joined.extend_from_slice(last.as_bytes());
-    HeaderValue::from_bytes(&joined).expect("header values joined by a comma are a header value")
-}
-
-/// The `Forwarded` element for this client and host, made once as long as the host stays the same: which is also when the host is
-/// seen to be one.
-fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Failure> {
-    let mut cached = origin.forwarded.borrow_mut();
-    if let Some((host, element)) = &*cached
-        && host == authority
-    {
-        return Ok(element.clone());
-    }
-    let host = authority.to_str().map_err(|_| Failure::BadRequest)?;
-    let host = (!host.is_empty()).then_some(host); // HTTP/1.0 need not say
-    host.map(svc_core::authority::Authority::parse).transpose().map_err(|_| Failure::BadRequest)?;
-    let element = forwarded_element(origin.arrival.client.0.ip(), host, origin.arrival.scheme.as_str());
-    let element = HeaderValue::from_str(&element).expect("made of header values");
-    Ok(cached.insert((authority.clone(), element)).1.clone())
 }
 
 /// HTTP/2 may split a cookie into several headers, HTTP/1 may not (RFC 9113 §8.2.3).

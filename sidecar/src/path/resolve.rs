@@ -32,7 +32,8 @@ use crate::wanted::{PATIENCE, Want};
 pub(crate) struct Origin {
     pub(crate) arrival: Arrival,
     pub(crate) aim: Aim,
-    /// What the peer says of clients behind it is believed.
+    /// What the client says of others behind it is believed. Where a peer speaks for it (PROXY) both must be trusted: the headers may be
+    /// the client's own, for a balancer of bytes passes on what it is sent.
     pub(crate) trusted: bool,
     /// The client's address, as `X-Forwarded-For` has it.
     pub(crate) client_value: HeaderValue,
@@ -59,10 +60,11 @@ pub(crate) enum Aim {
 impl Origin {
     pub(crate) fn new(arrival: Arrival, aim: Aim, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
         let ip = arrival.client.0.ip().to_canonical();
+        let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &mesh.config.limits.trusted_proxies));
         Origin {
             arrival,
             aim,
-            trusted: is_trusted(arrival.peer.ip(), &mesh.config.limits.trusted_proxies),
+            trusted: trusted == [true; 2],
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
             pulse,
@@ -98,10 +100,7 @@ impl Origin {
     pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, mesh: &Mesh) -> Caller {
         let mut caller = caller(self.arrival.client, self.aim, route);
         if self.trusted {
-            let values = |name| {
-                let values = headers.get_all(name).into_iter();
-                values.map(|value: &HeaderValue| value.to_str().unwrap_or(UNREADABLE))
-            };
+            let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
             let (listed, elements) = (values(X_FORWARDED_FOR), values(FORWARDED));
             caller.client =
                 client_behind(caller.client, &mesh.config.limits.trusted_proxies, listed, elements);
@@ -228,6 +227,3 @@ const WAIT_MAX: Duration = PATIENCE.saturating_add(Duration::from_secs(1));
 
 /// One for the name, one where its addresses go again before they are used, and some.
 const ROUNDS_MAX: usize = 4;
-
-/// Stands for a value that is no text: an address that is not told.
-const UNREADABLE: &str = "unknown";

@@ -158,7 +158,7 @@ impl<'a> Handshake<'a> {
         let Routed { route, authority, waited: _ } = routed;
         account.serves(&route.port.label);
         let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
-        let outgoing = Outgoing::new(request, authority, origin)?;
+        let outgoing = Outgoing::new(request, authority, caller.client, origin)?;
         Ok(Handshake { outgoing, protocol, route, caller, memory: &origin.memory, limits })
     }
 }

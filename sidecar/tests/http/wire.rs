@@ -257,4 +257,5 @@ impl fmt::Display for Message {
 }
 
 /// What the sidecar adds to each request; [`crate::forwarding`] looks at these.
-pub(crate) const ADDED: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+pub(crate) const ADDED: [&str; 6] =
+    ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "via"];
