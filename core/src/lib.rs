@@ -23,6 +23,8 @@ pub mod inventory;
 pub mod table;
 pub mod topology;
 
+pub mod capture;
+
 pub mod affinity;
 pub mod balance;
 pub mod drain;

@@ -42,7 +42,7 @@ pub fn prohibition(address: IpAddr, permit: Permit) -> Option<&'static str> {
 }
 
 /// Where clouds hand out credentials: AWS, Azure, GCP and others; AWS over IPv6; Alibaba; Azure's wire server; Oracle.
-const METADATA: [IpAddr; 5] = [
+pub const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),

@@ -1,0 +1,51 @@
+//! Facts that do not go together.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Facts;
+
+/// Why there can be no rules for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// Neither direction is to be captured.
+    NothingToCapture,
+    /// Both directions go to one port.
+    OnePortForBoth,
+    /// The port of `--outbound` is one that the sidecar has for something else.
+    OutboundTaken,
+    /// The port of `--inbound` is one that the sidecar has for something else.
+    InboundTaken,
+    /// Nothing tells the sidecar's connections from the application's.
+    OwnUnknown,
+    /// The sidecar would be told by the user that most applications run as.
+    OwnIsRoot,
+}
+
+impl fmt::Display for Mistake {
+    /// What should have been there instead.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mistake::NothingToCapture => "one direction to capture at least",
+            Mistake::OnePortForBoth => "another port than that of the other direction",
+            Mistake::OutboundTaken | Mistake::InboundTaken => "a port that the sidecar has for nothing else",
+            Mistake::OwnUnknown => {
+                "the user that the sidecar runs as, for its own connections must not be captured"
+            }
+            Mistake::OwnIsRoot => "a user of the sidecar's own: whatever runs as root would not be captured",
+        })
+    }
+}
+
+pub(super) fn all(facts: &Facts) -> Vec<Mistake> {
+    let taken = |port: Option<u16>| port.is_some_and(|port| facts.sidecar_ports.contains(&port));
+    let found = [
+        (facts.outbound.is_none() && facts.inbound.is_none(), Mistake::NothingToCapture),
+        (facts.outbound.is_some() && facts.outbound == facts.inbound, Mistake::OnePortForBoth),
+        (taken(facts.outbound), Mistake::OutboundTaken),
+        (taken(facts.inbound), Mistake::InboundTaken),
+        (facts.outbound.is_some() && facts.own.user.is_none(), Mistake::OwnUnknown),
+        (facts.own.user == Some(0), Mistake::OwnIsRoot),
+    ];
+    found.into_iter().filter_map(|(is_so, mistake)| is_so.then_some(mistake)).collect()
+}
