@@ -5,6 +5,7 @@ pub mod admin;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod init;
 pub mod log;
 
 pub use run::{RunError, run};

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sidecar::config::{self, Config, Surroundings};
-use sidecar::{RunError, demo, log};
+use sidecar::config::{self, Config, Init, Surroundings};
+use sidecar::{RunError, demo, init, log};
 
 fn main() -> ExitCode {
     let cli = Command::new("sidecar")
@@ -13,9 +13,11 @@ fn main() -> ExitCode {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(config::command())
+        .subcommand(config::init_command())
         .subcommand(demo_command());
     match cli.try_get_matches().as_ref().map(ArgMatches::subcommand) {
         Ok(Some(("run", flags))) => run(flags),
+        Ok(Some(("init", flags))) => prepare(flags),
         Ok(Some(("demo", flags))) => show(demo::run(flags.get_flag(ONCE))),
         Ok(_) => unreachable!("clap knows no other verb and demands one"),
         Err(refusal) => answer(refusal),
@@ -25,14 +27,10 @@ fn main() -> ExitCode {
 fn run(flags: &ArgMatches) -> ExitCode {
     let config = match Config::read(flags, &Surroundings::of_process()) {
         Ok(config) => config,
-        Err(mistakes) => {
-            eprint!("{mistakes}");
-            return ExitCode::from(config::EXIT_MISTAKES);
-        }
+        Err(mistakes) => return refuse(&mistakes),
     };
     if flags.get_flag(config::CHECK) {
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), config.effective.to_string().as_bytes());
-        return ExitCode::SUCCESS;
+        return print(&config.effective.to_string());
     }
     log::start(&config.logs);
     for name in &config.unknown_variables {
@@ -45,6 +43,38 @@ fn run(flags: &ArgMatches) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The verb `init`.
+fn prepare(flags: &ArgMatches) -> ExitCode {
+    let config = match Init::read(flags, &Surroundings::of_process()) {
+        Ok(config) => config,
+        Err(mistakes) => return refuse(&mistakes),
+    };
+    for name in &config.unknown_variables {
+        eprintln!("sidecar init: unknown variable {name}, ignored");
+    }
+    let task = match flags.get_flag(config::CLEAN) {
+        true => init::Task::clean(),
+        false => init::Task::capture(&config.capture),
+    };
+    if flags.get_flag(config::DRY_RUN) {
+        return print(&task.script());
+    }
+    match task.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail("init", &error),
+    }
+}
+
+fn refuse(mistakes: &config::Mistakes) -> ExitCode {
+    eprint!("{mistakes}");
+    ExitCode::from(config::EXIT_MISTAKES)
+}
+
+fn print(answer: &str) -> ExitCode {
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), answer.as_bytes()); // nobody is left to tell
+    ExitCode::SUCCESS
 }
 
 fn demo_command() -> Command {
@@ -60,14 +90,15 @@ fn show(held: Result<bool, RunError>) -> ExitCode {
     match held {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let causes =
-                std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-            let chain: Vec<String> = causes.map(ToString::to_string).collect();
-            eprintln!("sidecar demo: {}", chain.join(": "));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail("demo", &error),
     }
+}
+
+fn fail(verb: &str, error: &RunError) -> ExitCode {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let chain: Vec<String> = causes.map(ToString::to_string).collect();
+    eprintln!("sidecar {verb}: {}", chain.join(": "));
+    ExitCode::FAILURE
 }
 
 /// What clap has to say: help and the version are answers, the rest are mistakes.

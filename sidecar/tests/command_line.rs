@@ -43,3 +43,17 @@ fn what_is_no_unicode_hurts_nobody_unless_it_is_a_setting() {
     check(&sidecar(&["run", "--check"], &[("ODD", odd)]), 0, "--zone", "");
     check(&sidecar(&["run", "--check"], &[("SIDECAR_ZONE", odd)]), 64, "", "SIDECAR_ZONE");
 }
+
+#[test]
+fn init_shows_what_it_would_do_and_tells_what_is_wrong() {
+    check(&sidecar(&["init", "--dry-run"], &[]), 0, "redirect to :15001", "");
+    check(&sidecar(&["init", "--dry-run", "--clean"], &[]), 0, "delete table inet svcmesh", "");
+    check(&sidecar(&["init", "--user=root"], &[]), 64, "", "`sidecar init --help` explains every setting");
+}
+
+#[test]
+fn init_without_nft_says_what_it_lacks() {
+    let nowhere = [("PATH", OsStr::new("/nowhere"))];
+    check(&sidecar(&["init"], &nowhere), 1, "", "cannot write the rules: there is no program `nft`\nhint: ");
+    check(&sidecar(&["init", "--clean"], &nowhere), 1, "", "cannot remove the rules: ");
+}

@@ -1,4 +1,4 @@
-//! The configuration of `sidecar run`: a flag, else a `SIDECAR_*` variable, else the default.
+//! The configuration of `sidecar run` and `sidecar init`: a flag, else a `SIDECAR_*` variable, else the default.
 //!
 //! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own
 //! and the values they become; [`Config::read`] goes through all of them and reports every mistake at once.
@@ -8,6 +8,7 @@ mod discovery;
 mod dns;
 mod drain;
 mod effective;
+mod init;
 mod limits;
 mod listeners;
 mod logs;
@@ -26,6 +27,7 @@ pub use discovery::Discovery;
 pub use dns::Dns;
 pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
+pub use init::{CLEAN, DRY_RUN, Init, init_command};
 pub use limits::Limits;
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
@@ -62,7 +64,7 @@ impl Config {
     /// # Errors
     /// Every mistake there is, in the order of `--help`.
     pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Config, Mistakes> {
-        let mut settings = Settings::new(flags, surroundings);
+        let mut settings = Settings::new(RUN, flags, surroundings);
         let discovery = Discovery::read(&mut settings);
         let dns = Dns::read(&mut settings);
         let listeners = Listeners::read(&mut settings);
@@ -97,7 +99,7 @@ impl Config {
 
 /// The verb `run` with its flags; its `--help` is the manual.
 pub fn command() -> Command {
-    Command::new("run")
+    Command::new(RUN)
         .about("Carry the pod's traffic to the Services it is meant for")
         .long_about(MANUAL)
         .bin_name("sidecar run")
@@ -116,6 +118,8 @@ pub fn command() -> Command {
                 .help("Print the effective configuration, or every mistake in it, and exit"),
         )
 }
+
+const RUN: &str = "run";
 
 /// The flag that asks for the effective configuration only.
 pub const CHECK: &str = "check";

@@ -32,8 +32,8 @@ impl Surroundings {
         let variables: BTreeMap<String, String> = envy::prefixed(PREFIX)
             .from_iter(variables)
             .expect("a map of strings takes every name and every value");
-        let variables = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Surroundings { variables, namespace }
+        let meant = |(name, value): &(String, String)| !value.is_empty() && !is_service_port(name, value);
+        Surroundings { variables: variables.into_iter().filter(meant).collect(), namespace }
     }
 }
 
@@ -48,6 +48,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 
 /// Reads settings one by one.
 pub(super) struct Settings<'a> {
+    verb: &'static str,
     flags: &'a ArgMatches,
     surroundings: &'a Surroundings,
     effective: Vec<Setting>,
@@ -55,8 +56,12 @@ pub(super) struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn new(flags: &'a ArgMatches, surroundings: &'a Surroundings) -> Settings<'a> {
-        Settings { flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
+    pub(super) fn new(
+        verb: &'static str,
+        flags: &'a ArgMatches,
+        surroundings: &'a Surroundings,
+    ) -> Settings<'a> {
+        Settings { verb, flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
     }
 
     /// The value of `flag`. After a mistake it is the default, so that all other settings are looked at too;
@@ -98,15 +103,19 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// The account, and the variables that no setting asked for.
+    /// The account, and the variables that no setting of any verb asks for: the containers of a pod often share theirs.
     pub(super) fn finish(self) -> Result<(Effective, Vec<String>), Mistakes> {
-        let known = |name: &str| self.effective.iter().any(|setting| setting.name.replace('-', "_") == name);
+        let verbs = [super::command(), super::init_command()];
+        let known = |name: &str| {
+            let mut flags = verbs.iter().flat_map(clap::Command::get_arguments);
+            flags.any(|flag| flag.get_id().as_str().replace('-', "_") == name)
+        };
         let strangers =
             self.surroundings.variables.keys().filter(|name| !known(name) && !is_service_variable(name));
         let strangers = strangers.map(|name| variable(name)).collect();
         match self.mistakes.is_empty() {
             true => Ok((Effective(self.effective), strangers)),
-            false => Err(Mistakes(self.mistakes)),
+            false => Err(Mistakes { verb: self.verb, mistakes: self.mistakes }),
         }
     }
 
@@ -119,6 +128,11 @@ impl<'a> Settings<'a> {
             None => (Origin::Default, flag.default.to_owned()),
         }
     }
+}
+
+/// `tcp://10.0.0.1:80`: a Service named `sidecar-outbound` must not be taken for the setting `--outbound-port`.
+fn is_service_port(name: &str, value: &str) -> bool {
+    name.ends_with("_port") && value.contains("://")
 }
 
 /// Whether the kubelet would inject this for a Service whose name starts with `sidecar`. (S-12)
@@ -145,16 +159,20 @@ impl fmt::Display for Mistake {
 
 /// All mistakes of one configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(Vec<Mistake>);
+pub struct Mistakes {
+    verb: &'static str,
+    mistakes: Vec<Mistake>,
+}
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0.len() == 1 { "" } else { "s" };
-        writeln!(f, "the configuration has {} mistake{plural}:", self.0.len())?;
-        for mistake in &self.0 {
+        let Mistakes { verb, mistakes } = self;
+        let plural = if mistakes.len() == 1 { "" } else { "s" };
+        writeln!(f, "the configuration has {} mistake{plural}:", mistakes.len())?;
+        for mistake in mistakes {
             writeln!(f, "  {mistake}")?;
         }
-        writeln!(f, "hint: `sidecar run --help` explains every setting")
+        writeln!(f, "hint: `sidecar {verb} --help` explains every setting")
     }
 }
 

@@ -18,6 +18,7 @@ mod framing;
 mod grpc;
 mod http;
 mod inbound;
+mod init;
 mod life;
 mod rolling;
 mod tcp;

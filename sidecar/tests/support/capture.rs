@@ -1,47 +1,49 @@
-//! What `sidecar init` will write: the rules that bring a pod's outbound connections to its sidecar.
+//! `sidecar init`, as an init container of the pod runs it.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The user that the sidecar runs as, whose own connections are not captured.
 pub(crate) const SIDECAR_USER: &str = "2102";
 
-/// Redirects every TCP connection that leaves the namespace of the caller to the sidecar's `--outbound` port, over both
-/// families, except the sidecar's own. Connections within the pod (to loopback addresses) stay as they are.
+/// Captures what leaves the namespace of the caller.
 pub(crate) fn capture_output() {
-    apply(&format!(
-        "table inet svcmesh {{
-           chain output {{
-             type nat hook output priority -100;
-             meta skuid {SIDECAR_USER} return
-             ip daddr 127.0.0.0/8 return
-             ip6 daddr ::1 return
-             meta l4proto tcp redirect to :15001
-           }}
-         }}"
-    ));
+    init(&["--inbound-port=off"]).succeeds();
 }
 
-/// Redirects every TCP connection that comes to the namespace of the caller from elsewhere to the sidecar's `--inbound` port, except
-/// those to its own listeners.
+/// Captures what comes to the namespace of the caller from elsewhere.
 pub(crate) fn capture_input() {
-    apply(
-        "table inet svcmesh {
-           chain prerouting {
-             type nat hook prerouting priority -100;
-             iif lo return
-             tcp dport { 15006, 15020 } return
-             meta l4proto tcp redirect to :15006
-           }
-         }",
-    );
+    init(&["--outbound-port=off"]).succeeds();
 }
 
-fn apply(rules: &str) {
-    let mut nft =
-        Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().expect("nftables is installed");
-    let mut input = nft.stdin.take().expect("it was piped");
-    input.write_all(rules.as_bytes()).expect("nft reads its rules");
-    drop(input);
-    assert!(nft.wait().expect("nft is our child").success(), "nft refused the rules");
+/// Runs `sidecar init` in the namespace of the caller.
+pub(crate) fn init(arguments: &[&str]) -> Ended {
+    ended(Command::new(env!("CARGO_BIN_EXE_sidecar")).arg("init").args(arguments))
+}
+
+/// The same, by a user without any capability.
+pub(crate) fn init_as(user: &str, arguments: &[&str]) -> Ended {
+    let mut command = super::process::peer_as(Some(user), env!("CARGO_BIN_EXE_sidecar"));
+    ended(command.arg("init").args(arguments))
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let output = command.output().expect("the binary is built");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it writes text");
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// It did what it was asked to, without a word.
+    #[track_caller]
+    pub(crate) fn succeeds(&self) {
+        assert!(self.code == Some(0) && self.stdout.is_empty() && self.stderr.is_empty(), "{self:?}");
+    }
 }

@@ -7,6 +7,7 @@
 mod capture;
 mod clients;
 mod conversation;
+mod destination;
 mod dns;
 mod load;
 mod manifests;
@@ -20,9 +21,10 @@ mod redis;
 mod sidecar;
 mod time;
 
-pub(crate) use capture::{SIDECAR_USER, capture_input, capture_output};
+pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
+pub(crate) use destination::{Told, ask_where};
 pub(crate) use dns::{Answering, Dnsmasq, Played};
 pub(crate) use load::{Load, h2load, wrk, wrk_with};
 pub(crate) use manifests::{IN_TURN, Manifests, service, slice};

@@ -107,6 +107,12 @@ impl Pod {
 }
 
 impl Pod {
+    /// Gives the node one more address, which the pod reaches as it does any other.
+    pub(crate) fn node_also_is(&self, address: &str) {
+        let prefix = if address.contains(':') { 128 } else { 32 };
+        self.node.enter(|| addresses("lo", &[&format!("{address}/{prefix}")]));
+    }
+
     /// From here on what is sent to that address of the node is lost without a word, on open connections too.
     pub(crate) fn blackhole(&self, number: u8) {
         let address = format!("{}/32", Pod::backend_v4(number));
