@@ -28,6 +28,7 @@ pub mod capture;
 pub mod affinity;
 pub mod balance;
 pub mod drain;
+pub mod flows;
 pub mod forwarding;
 pub mod grpc_timeout;
 pub mod http_date;
