@@ -156,6 +156,14 @@ pub mod metric {
     pub const RETRY_BUDGET_EXHAUSTED: &str = "retry_budget_exhausted";
     /// Gauge: clients pinned to an endpoint.
     pub const AFFINITY_ENTRIES: &str = "affinity_entries";
+    /// Gauge.
+    pub const UDP_FLOWS: &str = "udp_flows";
+    /// Counter by `direction` and `flow`.
+    pub const UDP_DATAGRAMS_RECEIVED: &str = "udp_datagrams_received";
+    /// Counter by `direction` and `flow`.
+    pub const UDP_DATAGRAMS_FORWARDED: &str = "udp_datagrams_forwarded";
+    /// Counter by `direction`, `flow` and `reason`.
+    pub const UDP_DATAGRAMS_DROPPED: &str = "udp_datagrams_dropped";
     /// Gauge by `service` and `state`.
     pub const ENDPOINTS: &str = "endpoints";
     /// Counter by `service` and `reason`.

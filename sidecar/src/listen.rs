@@ -1,7 +1,7 @@
 //! Listening sockets: one of each per worker, the kernel spreads the connections (`SO_REUSEPORT`).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{Door, begin};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
+use crate::path::udp::{self, Relay};
 use crate::worker::Stage;
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.
@@ -95,64 +96,86 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A worker's listeners on the loopback VIPs of the snapshot's Services.
 #[derive(Default)]
 pub(crate) struct VipListeners {
-    tasks: BTreeMap<SocketAddr, JoinHandle<()>>,
+    tasks: BTreeMap<Vip, JoinHandle<()>>,
 }
+
+/// A port of a loopback VIP.
+type Vip = (Transport, SocketAddr);
 
 impl VipListeners {
     /// Listens where the snapshot says, and nowhere else. An address that cannot be had is tried again with the next snapshot.
-    pub(crate) fn follow(&mut self, table: &Table, mesh: &Rc<Mesh>) {
-        let wanted = addresses(table);
-        self.tasks.retain(|addr, task| {
-            let stays = wanted.contains(addr);
+    pub(crate) fn follow(&mut self, table: &Table, mesh: &Rc<Mesh>, relay: &Rc<Relay>) {
+        let wanted = vips(table);
+        self.tasks.retain(|vip, task| {
+            let stays = wanted.contains(vip);
             if !stays {
                 task.abort();
             }
             stays
         });
-        for addr in wanted {
-            if self.tasks.contains_key(&addr) {
+        for vip in wanted {
+            if self.tasks.contains_key(&vip) {
                 continue;
             }
-            match Claim::listen(addr, &mesh.shared) {
-                Ok((listener, claim)) => {
-                    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone(), None);
-                    let task = async move {
-                        let _claim = claim; // let go after the socket, which `accepting` holds
-                        accepting.await;
-                    };
-                    self.tasks.insert(addr, tokio::task::spawn_local(task));
+            match serve(vip, mesh, relay) {
+                Ok(task) => drop(self.tasks.insert(vip, task)),
+                Err(error) => {
+                    let (transport, addr) = (vip.0.as_str(), vip.1);
+                    tracing::warn!(transport, %addr, %error, "cannot listen on a loopback VIP");
                 }
-                Err(error) => tracing::warn!(%addr, %error, "cannot listen on a loopback VIP"),
             }
         }
     }
 }
 
+/// Listens, and carries what comes until the task is aborted. It lets go of its claim after the socket.
+fn serve(vip: Vip, mesh: &Rc<Mesh>, relay: &Rc<Relay>) -> io::Result<JoinHandle<()>> {
+    let (transport, addr) = vip;
+    if transport == Transport::Udp {
+        let (socket, claim) = Claim::take(vip, &mesh.shared, udp::probe, udp::listen)?;
+        let serving = relay.clone().serve(socket, addr);
+        return Ok(tokio::task::spawn_local(holding(claim, serving)));
+    }
+    let (listener, claim) = Claim::take(vip, &mesh.shared, |addr| probe(addr).map(drop), listen)?;
+    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone(), None);
+    Ok(tokio::task::spawn_local(holding(claim, accepting)))
+}
+
+async fn holding(claim: Claim, serving: impl Future<Output = ()>) {
+    let _claim = claim;
+    serving.await;
+}
+
 /// How many sockets this process has at each loopback VIP.
-pub(crate) type Claims = Mutex<BTreeMap<SocketAddr, usize>>;
+pub(crate) type Claims = Mutex<BTreeMap<Vip, usize>>;
 
 /// One of them. The first at an address probes it, as every listener does; the other workers' then share it.
 struct Claim {
-    addr: SocketAddr,
+    vip: Vip,
     shared: Arc<Shared>,
 }
 
 impl Claim {
-    fn listen(addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<(TcpListener, Claim)> {
+    fn take<S>(
+        vip: Vip,
+        shared: &Arc<Shared>,
+        probe: impl FnOnce(SocketAddr) -> io::Result<()>,
+        listen: impl FnOnce(SocketAddr) -> io::Result<S>,
+    ) -> io::Result<(S, Claim)> {
         let mut claims = lock(&shared.vips);
-        if !claims.contains_key(&addr) {
-            probe(addr)?;
+        if !claims.contains_key(&vip) {
+            probe(vip.1)?;
         }
-        let listener = listen(addr)?;
-        *claims.entry(addr).or_default() += 1;
-        Ok((listener, Claim { addr, shared: shared.clone() }))
+        let socket = listen(vip.1)?;
+        *claims.entry(vip).or_default() += 1;
+        Ok((socket, Claim { vip, shared: shared.clone() }))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut claims = lock(&self.shared.vips);
-        if let Entry::Occupied(mut sockets) = claims.entry(self.addr) {
+        if let Entry::Occupied(mut sockets) = claims.entry(self.vip) {
             *sockets.get_mut() -= 1;
             if *sockets.get() == 0 {
                 sockets.remove();
@@ -161,23 +184,20 @@ impl Drop for Claim {
     }
 }
 
-fn lock(claims: &Claims) -> MutexGuard<'_, BTreeMap<SocketAddr, usize>> {
+fn lock(claims: &Claims) -> MutexGuard<'_, BTreeMap<Vip, usize>> {
     claims.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
 }
 
-/// Every TCP port of every loopback VIP, but those that the application uses itself.
-fn addresses(table: &Table) -> std::collections::BTreeSet<SocketAddr> {
+/// Every TCP and UDP port of every loopback VIP, but those that the application uses itself.
+fn vips(table: &Table) -> BTreeSet<Vip> {
     let of_entry = |entry: &Arc<svc_core::table::Entry>| {
         let vip = entry.loopback_vip?;
-        let ports = entry.targets.iter().map(|target| &target.port);
-        let ports = ports.filter(|port| port.transport == Transport::Tcp).map(|port| port.port);
-        let skipped = entry.skipped_ports.clone();
-        Some(
-            ports
-                .filter(move |port| !skipped.contains(port))
-                .map(move |port| SocketAddr::new(vip, port))
-                .collect::<Vec<_>>(),
-        )
+        let ports = entry.targets.iter().map(|target| (target.port.transport, target.port.port));
+        let carried = |(transport, port): &(Transport, u16)| {
+            *transport != Transport::Sctp && !entry.skipped_ports.contains(port)
+        };
+        let vips = ports.filter(carried).map(|(transport, port)| (transport, SocketAddr::new(vip, port)));
+        Some(vips.collect::<Vec<_>>())
     };
     table.entries().filter_map(of_entry).flatten().collect()
 }

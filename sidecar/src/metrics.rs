@@ -3,6 +3,7 @@
 //! A [`Series`] belongs to one (direction, service, endpoint); the data path looks it up once, when it first meets the endpoint,
 //! and holds on to it. Labels are closed sets: nothing that a client chooses becomes one.
 
+mod datagrams;
 mod encode;
 mod observed;
 
@@ -19,6 +20,7 @@ use svc_core::outcome::Failure;
 use svc_core::table::Source;
 use svc_proto::names::metric;
 
+pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
 pub(crate) use observed::Observed;
 
@@ -33,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) retry_budget_exhausted: AtomicU64,
     pub(crate) detect_timeouts: AtomicU64,
     pub(crate) passed_through: AtomicU64,
+    pub(crate) datagrams: Datagrams,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
     dns_lookups: [AtomicU64; LookedUp::ALL.len()],
@@ -65,6 +68,7 @@ pub(crate) enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Tcp,
+    Udp,
     Http1,
     Http2,
     Grpc,
@@ -158,6 +162,7 @@ impl Metrics {
             retry_budget_exhausted: AtomicU64::new(0),
             detect_timeouts: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
+            datagrams: Datagrams::default(),
             access_log_dropped: Arc::default(),
             dns_lookups: Default::default(),
             dns_stale_answers: AtomicU64::new(0),
@@ -224,7 +229,7 @@ impl Series {
             Protocol::Http1 => &self.requests[0],
             Protocol::Http2 => &self.requests[1],
             Protocol::Grpc => &self.requests[2],
-            Protocol::Tcp => return,
+            Protocol::Tcp | Protocol::Udp => return,
         };
         requests.get_or_init(Requests::new).add(status, took);
     }
@@ -232,6 +237,11 @@ impl Series {
     pub(crate) fn closed(&self, how: Closed) {
         self.open.fetch_sub(1, Relaxed);
         self.closed[how as usize].fetch_add(1, Relaxed);
+        self.used();
+    }
+
+    /// It is shown for a while from now on, whatever becomes of its endpoint.
+    pub(crate) fn used(&self) {
         self.used_ms.store(now_ms(), Relaxed);
     }
 }

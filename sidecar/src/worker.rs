@@ -20,6 +20,7 @@ use crate::listen::{VipListeners, accept, listen};
 use crate::metrics::{Direction, Metrics};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
+use crate::path::udp::Relay;
 
 /// What a worker is given.
 #[derive(Clone)]
@@ -81,8 +82,12 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
             Err(error) => return drop(listening.send(Err(error))),
         }
     }
+    let relay = match Relay::start(&mesh, seed) {
+        Ok(relay) => relay,
+        Err(error) => return drop(listening.send(Err(error))),
+    };
     let mut vips = VipListeners::default();
-    vips.follow(&mesh.table.load(), &mesh);
+    vips.follow(&mesh.table.load(), &mesh, &relay);
     let _ = listening.send(Ok(()));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -98,17 +103,21 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
                 rounds += 1;
                 if rounds.is_multiple_of(UPSTREAMS_EVERY) {
                     mesh.reap_upstreams();
+                    relay.expire(clock::now());
                     mesh.shared.sweep_pins(clock::now());
                 }
             }
             Ok(()) = job.published.changed() => {
-                vips.follow(&mesh.table.load(), &mesh);
+                vips.follow(&mesh.table.load(), &mesh, &relay);
                 mesh.follow();
             }
             Ok(()) = job.stage.changed() => match *job.stage.borrow_and_update() {
                 Stage::Running => {}
                 Stage::Draining => mesh.roster.drain(),
-                Stage::Ended => return mesh.end(),
+                Stage::Ended => {
+                    relay.end();
+                    return mesh.end();
+                }
             },
             else => return,
         }

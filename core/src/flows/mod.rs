@@ -114,7 +114,7 @@ impl<V> Flows<V> {
     pub fn moved(&mut self, id: FlowId, now: Now) {
         if self.get_mut(id).is_some() {
             self.slots[id.place as usize].moved = now;
-            self.order.to_end(&mut self.slots, id.place);
+            self.order.move_to_end(&mut self.slots, id.place);
         }
     }
 

@@ -59,7 +59,7 @@ impl Order {
         }
     }
 
-    pub(super) fn to_end<V>(&mut self, slots: &mut [Slot<V>], place: u32) {
+    pub(super) fn move_to_end<V>(&mut self, slots: &mut [Slot<V>], place: u32) {
         if self.last != place {
             self.take(slots, place);
             self.push(slots, place);

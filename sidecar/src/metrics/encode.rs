@@ -62,6 +62,7 @@ impl Metrics {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
         }
+        self.datagrams.encode(&mut encoder)?;
         encode_updates(&mut encoder, &self.updates)?;
         encode_lookups(&mut encoder, &self.dns_lookups)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
@@ -265,6 +266,7 @@ impl Protocol {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
             Protocol::Http1 => "http/1.1",
             Protocol::Http2 => "h2",
             Protocol::Grpc => "grpc",

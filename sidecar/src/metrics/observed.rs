@@ -32,6 +32,10 @@ impl Collector for Observed {
         encoder
             .encode_descriptor(metric::CLIENT_CONNECTIONS_OPEN, help, None, MetricType::Gauge)?
             .encode_gauge(&(self.shared.connections.load(Relaxed) as i64))?;
+        let help = "Flows of datagrams: clients with an endpoint, or on their way to one";
+        encoder
+            .encode_descriptor(metric::UDP_FLOWS, help, None, MetricType::Gauge)?
+            .encode_gauge(&(self.shared.udp_flows.load(Relaxed) as i64))?;
         let help = "Clients that session affinity has pinned to an endpoint, over all Service ports";
         encoder
             .encode_descriptor(metric::AFFINITY_ENTRIES, help, None, MetricType::Gauge)?

@@ -19,7 +19,7 @@ use crate::access_log::{Kind, Record};
 use crate::clock;
 use crate::metrics::{Protocol, SeriesKey};
 
-/// The account of one request, or of one opaque connection.
+/// The account of one request, of one opaque connection, or of one flow of datagrams.
 #[must_use = "an account that is dropped at once says that the client went away"]
 pub(crate) struct Account {
     mesh: Rc<Mesh>,
@@ -35,6 +35,8 @@ pub(crate) struct Account {
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
     retries: u32,
+    /// When it ended, where that is found out later.
+    until: Option<Now>,
     /// What only the access log wants; absent when there is none, so that nobody pays for it.
     details: Option<Box<Details>>,
 }
@@ -67,6 +69,7 @@ impl Account {
             to_upstream_bytes: 0,
             to_client_bytes: 0,
             retries: 0,
+            until: None,
             details: None,
         }
     }
@@ -139,6 +142,47 @@ impl Account {
         self.mesh.metrics.retried(because);
     }
 
+    /// Datagrams went to the endpoint. Another may get the next ones, so each one's bytes are counted as they go.
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.to_upstream_bytes += bytes;
+        if let Some(trial) = &self.trial {
+            trial.upstream.series.to_upstream_bytes.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    /// Datagrams came from the endpoint.
+    pub(crate) fn heard(&mut self, bytes: u64, now: Now) {
+        self.to_client_bytes += bytes;
+        if let Some(trial) = &mut self.trial {
+            trial.upstream.series.to_client_bytes.fetch_add(bytes, Relaxed);
+            trial.succeeded(now);
+        }
+    }
+
+    /// The endpoint did not take what it was sent at `asked`, whatever it took before.
+    pub(crate) fn refused(&mut self, failure: Failure, asked: Now) {
+        if let Some(trial) = &mut self.trial {
+            trial.ask_again(asked);
+        }
+        if is_held_against(failure) {
+            self.blame();
+        }
+    }
+
+    /// Whether it is to find out if an ejected endpoint is well again, and has not yet.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::is_probe)
+    }
+
+    /// A flow of datagrams ended at `until`.
+    pub(crate) fn ended(&mut self, failure: Option<Failure>, until: Now) {
+        match failure {
+            Some(failure) => self.failed(failure),
+            None => self.done(),
+        }
+        self.until = Some(until);
+    }
+
     /// The head of the answer is on its way.
     pub(crate) fn answered(&mut self, status: u16) {
         self.status = status;
@@ -175,8 +219,13 @@ impl Account {
             status => status,
         };
         let add = |series: &crate::metrics::Series| {
-            series.to_upstream_bytes.fetch_add(self.to_upstream_bytes, Relaxed);
-            series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
+            match self.protocol {
+                Protocol::Udp => series.used(), // its bytes are counted
+                Protocol::Tcp | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
+                    series.to_upstream_bytes.fetch_add(self.to_upstream_bytes, Relaxed);
+                    series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
+                }
+            }
             series.answered(self.protocol, status, took);
         };
         match &self.trial {
@@ -198,7 +247,10 @@ impl Account {
         };
         log.write(Record {
             time: clock::wall(),
-            kind: if self.protocol == Protocol::Tcp { Kind::Connection } else { Kind::Request },
+            kind: match self.protocol {
+                Protocol::Tcp | Protocol::Udp => Kind::Connection,
+                Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => Kind::Request,
+            },
             client: self.arrival.client.0,
             service: self.service.clone().filter(|service| !service.is_empty()),
             endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
@@ -225,7 +277,7 @@ impl Drop for Account {
             Outcome::Failed(failure) => Some(failure),
         };
         let now = clock::now();
-        let took = now.since(self.begun);
+        let took = self.until.unwrap_or(now).since(self.begun);
         if let (None, Some(trial)) = (failure, &mut self.trial) {
             trial.succeeded(now);
         }

@@ -65,7 +65,7 @@ impl<'a> Attempts<'a> {
         outgoing: &Outgoing,
         account: &mut Account,
     ) -> Result<Rc<Upstream>, Failure> {
-        let Turn { id, upstream, probe } = self.pick(outgoing)?;
+        let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
         account.tries(upstream, probe, self.now);
         let upstream = upstream.clone();
         self.current = Some(id);

@@ -187,6 +187,12 @@ impl Mesh {
         self.shared.is_own(addr)
     }
 
+    /// Whether `addr` is one of our loopback VIPs for datagrams, and would send them to us again.
+    pub(crate) fn is_own_for_datagrams(&self, addr: SocketAddr) -> bool {
+        addr.ip().to_canonical().is_loopback()
+            && self.table.load().by_destination(Transport::Udp, addr).is_some()
+    }
+
     /// The next draw of chance: xorshift64*, seeded once per worker from the system's own. It spreads load; it keeps no secret.
     pub(crate) fn draw(&self) -> u64 {
         let mut draw = self.draw.get();

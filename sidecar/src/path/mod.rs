@@ -38,5 +38,6 @@ pub(crate) mod respond;
 
 pub(crate) mod tcp;
 pub(crate) mod tunnel;
+pub(crate) mod udp;
 pub(crate) mod upgrade;
 pub(crate) mod websocket;

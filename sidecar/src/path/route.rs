@@ -25,13 +25,13 @@ pub(crate) struct Route {
     pub(crate) port: Rc<PortState>,
     pub(crate) hint: Hint,
     /// Those that may be used.
-    members: Box<[Member]>,
+    pub(crate) members: Box<[Member]>,
     /// Beside each member, what this worker keeps of it; found when it is first picked.
     upstreams: Box<[OnceCell<Rc<Upstream>>]>,
     /// Asked before whoever's turn it is, where the Service wants its clients to come back.
     affinity: Option<Affinity>,
     /// Tells it from the same port's routes in other snapshots.
-    version: u64,
+    pub(crate) version: u64,
     /// It leads to the application beside us, whatever the snapshot.
     pub(crate) inbound: Option<Doorway>,
 }
@@ -148,7 +148,7 @@ impl Route {
         let Choice { index, probe } = choice.ok_or_else(|| last.unwrap_or(self.lack()))?;
         let member = &self.members[index];
         let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
-        Ok(Turn { id: member.id, upstream, probe })
+        Ok(Turn { id: member.id, place: index, upstream, probe })
     }
 
     /// Why nobody can be picked.
@@ -164,6 +164,8 @@ impl Route {
 /// Whose turn it is.
 pub(crate) struct Turn<'r> {
     pub(crate) id: EndpointId,
+    /// Among the members.
+    pub(crate) place: usize,
     pub(crate) upstream: &'r Rc<Upstream>,
     pub(crate) probe: Option<Probe>,
 }

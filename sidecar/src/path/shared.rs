@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) bound: ArcSwap<Vec<SocketAddr>>,
     /// Open client connections.
     pub(crate) connections: AtomicU64,
+    /// Flows of datagrams.
+    pub(crate) udp_flows: AtomicU64,
     /// Locked only where a change of the snapshot moves a loopback VIP.
     pub(crate) vips: Claims,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.

@@ -116,6 +116,16 @@ impl Trial {
         self.log(change);
     }
 
+    /// Something more is asked of the endpoint, at `begun`: what comes of that is told anew.
+    pub(crate) fn ask_again(&mut self, begun: Now) {
+        (self.begun, self.is_told) = (begun, false);
+    }
+
+    /// Whether it finds out if an ejected endpoint is well again, and does not know yet.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
     /// One side of a tunnel has said its last.
     pub(crate) fn half_closed(&mut self) {
         if !std::mem::replace(&mut self.is_half_closed, true) {

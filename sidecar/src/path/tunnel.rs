@@ -33,7 +33,7 @@ pub(crate) async fn dial(
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
-        let Turn { id, upstream, probe } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
+        let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
         account.tries(upstream, probe, now);
         match upstream.open(mesh).await {
             Ok(io) => {

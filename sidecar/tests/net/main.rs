@@ -22,4 +22,5 @@ mod init;
 mod life;
 mod rolling;
 mod tcp;
+mod udp;
 mod workers;

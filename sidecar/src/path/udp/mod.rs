@@ -1,0 +1,303 @@
+//! Datagrams (S-29): a worker's flows, from the address that clients send to, to endpoints, and back.
+//!
+//! Each flow has a socket that is connected to its endpoint, so that the kernel passes on nobody else's answers, and tells when nobody
+//! is there. All of them are looked at through one epoll of their own: a task for each would be woken for each answer, where this
+//! takes the answers of 32 flows with one wake-up, and sends them with one call.
+
+mod batch;
+mod flow;
+mod listener;
+mod socket;
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use svc_core::address::{ClientAddr, OriginalDst};
+use svc_core::flows::{FlowId, FlowKey, Flows};
+use svc_core::outcome::Failure;
+use svc_core::time::Now;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::{spawn_local, yield_now};
+
+use super::mesh::Mesh;
+use super::route::Route;
+use crate::clock;
+use crate::metrics::{Lost, Towards};
+
+use batch::{Batch, DATAGRAMS_MAX};
+use flow::{Flow, Place, Trouble};
+use listener::Listener;
+
+pub(crate) use socket::{listen, probe};
+
+/// A worker's side of it all.
+pub(crate) struct Relay {
+    mesh: Rc<Mesh>,
+    /// The sockets of the flows; the word that comes with an event is a [`FlowId`]'s.
+    epoll: AsyncFd<OwnedFd>,
+    state: RefCell<State>,
+}
+
+/// Borrowed while something is done, and never while something is waited for.
+struct State {
+    flows: Flows<Flow>,
+    batch: Batch,
+    /// Whom the datagrams of the batch are for, where they are answers.
+    answers: Vec<(SocketAddr, Rc<Listener>)>,
+    events: Vec<Event>,
+}
+
+/// Flows of all workers together. Each is a descriptor, and a port out of the 28,232 (`net.ipv4.ip_local_port_range`) that the pod's own clients
+/// draw from as well; with 3 KiB in the kernel and 1 KiB here, 8192 are 32 MiB of the 256 MiB that the injector requests. With 60 s each, that
+/// is 136 new clients a second for good; beyond it the idlest make room.
+const FLOWS_MAX: usize = 8192;
+
+impl Relay {
+    /// Starts to carry answers. `seed` must be one that clients do not know.
+    pub(crate) fn start(mesh: &Rc<Mesh>, seed: u64) -> io::Result<Rc<Relay>> {
+        let flows_max = FLOWS_MAX / mesh.config.limits.workers.max(1); // the kernel spreads clients evenly over them
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let relay = Rc::new(Relay {
+            mesh: mesh.clone(),
+            epoll: watch(epoll)?,
+            state: RefCell::new(State {
+                flows: Flows::new(flows_max, seed),
+                batch: Batch::new(),
+                answers: Vec::with_capacity(DATAGRAMS_MAX),
+                events: Vec::with_capacity(DATAGRAMS_MAX),
+            }),
+        });
+        spawn_local(relay.clone().carry_answers());
+        Ok(relay)
+    }
+
+    /// Carries what clients send to `destination` by `socket`. When it is dropped, its flows end.
+    pub(crate) async fn serve(self: Rc<Relay>, socket: UdpSocket, destination: SocketAddr) {
+        let socket = match tokio::net::UdpSocket::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::warn!(%destination, %error, "cannot listen for datagrams"),
+        };
+        let serving = Serving { relay: self, listener: Listener::new(socket, destination) };
+        let Serving { relay, listener } = &serving;
+        loop {
+            let receive = || relay.receive(listener);
+            if let Err(error) = listener.socket.async_io(Interest::READABLE, receive).await {
+                tracing::warn!(%destination, %error, "cannot receive datagrams");
+                tokio::time::sleep(RECEIVE_PAUSE).await;
+            }
+            yield_now().await; // there may be more, but others wait as well
+        }
+    }
+
+    /// Takes what has come, and sends it on. `WouldBlock` once that was all: the wait for more need not ask the kernel again.
+    fn receive(&self, listener: &Rc<Listener>) -> io::Result<()> {
+        let State { flows, batch, .. } = &mut *self.state.borrow_mut();
+        let count = batch.receive(&listener.socket)?;
+        let datagrams = &self.mesh.metrics.datagrams;
+        datagrams.received(Towards::Upstream, count);
+        match listener.route(&self.mesh) {
+            None => {
+                self.mesh.metrics.failed(Failure::UnknownDestination);
+                datagrams.dropped(Towards::Upstream, Lost::NoService, count);
+            }
+            Some(route) => self.carry(0..count, listener, &route, flows, batch),
+        }
+        if count == DATAGRAMS_MAX { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Sends datagrams on, those that follow each other from one client together.
+    fn carry(
+        &self,
+        mut places: Range<usize>,
+        listener: &Rc<Listener>,
+        route: &Route,
+        flows: &mut Flows<Flow>,
+        batch: &mut Batch,
+    ) {
+        let now = clock::now();
+        while !places.is_empty() {
+            let client = batch.sender(places.start);
+            let others = places.clone().find(|place| batch.sender(*place) != client);
+            let mut run = places.start..others.unwrap_or(places.end);
+            places.start = run.end;
+            if let Err(failure) = self.carry_run(&mut run, client, listener, route, flows, batch, now) {
+                self.mesh.metrics.datagrams.dropped(Towards::Upstream, Lost::by(failure), run.len());
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of the worker's state, borrowed one by one")]
+    fn carry_run(
+        &self,
+        run: &mut Range<usize>,
+        client: SocketAddr,
+        listener: &Rc<Listener>,
+        route: &Route,
+        flows: &mut Flows<Flow>,
+        batch: &mut Batch,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let key = FlowKey { client: ClientAddr(client), destination: OriginalDst(listener.destination) };
+        let id = match flows.find(&key) {
+            Some(id) => id,
+            None => self.begin(key, listener, route, flows, now)?,
+        };
+        flows.moved(id, now);
+        let Some(flow) = flows.get_mut(id) else { return Ok(()) };
+        let place = Place { mesh: &self.mesh, epoll: self.epoll.as_fd() };
+        let carried = flow.carry(run, batch, route, place, now);
+        if let Err(failure) = carried
+            && let Some(flow) = flows.remove(id)
+        {
+            if flow.is_short {
+                flows.give_way(now).into_iter().for_each(gave_way); // for who comes next
+            }
+            flow.end(Some(failure));
+        }
+        carried
+    }
+
+    /// Begins a flow. Where that cannot be there is no record, or a flood of datagrams to nobody would be one of lines in the log.
+    fn begin(
+        &self,
+        key: FlowKey,
+        listener: &Rc<Listener>,
+        route: &Route,
+        flows: &mut Flows<Flow>,
+        now: Now,
+    ) -> Result<FlowId, Failure> {
+        if route.members.is_empty() {
+            self.mesh.metrics.failed(Failure::NoEndpoints);
+            return Err(Failure::NoEndpoints);
+        }
+        match flows.make_room(now) {
+            Ok(gone) => gone.into_iter().for_each(gave_way),
+            Err(_full) => {
+                self.mesh.metrics.failed(Failure::TooManyConnections);
+                return Err(Failure::TooManyConnections);
+            }
+        }
+        Ok(flows.insert(key, now, |id| Flow::new(id, key.client.0, listener, &self.mesh, now)))
+    }
+
+    async fn carry_answers(self: Rc<Relay>) {
+        loop {
+            let Ok(mut ready) = self.epoll.readable().await else { return }; // only where the runtime has ended
+            match self.answer() {
+                Ok(0) => ready.clear_ready(),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot wait for answers");
+                    tokio::time::sleep(RECEIVE_PAUSE).await;
+                }
+            }
+            drop(ready);
+            yield_now().await;
+        }
+    }
+
+    /// Takes what some endpoints have answered, and sends it to their clients. How many endpoints had something to say.
+    fn answer(&self) -> io::Result<usize> {
+        let State { flows, batch, answers, events } = &mut *self.state.borrow_mut();
+        events.clear();
+        events.resize(DATAGRAMS_MAX, NOTHING);
+        let count = epoll::wait(&self.epoll, &mut events[..], Some(&AT_ONCE))?;
+        answers.clear();
+        let now = clock::now();
+        for event in &events[..count] {
+            let id = FlowId::from_word(event.data.u64());
+            let Some(flow) = flows.get_mut(id) else { continue };
+            let first = answers.len();
+            let places = first..DATAGRAMS_MAX.min(first + ANSWERS_MAX);
+            if places.is_empty() {
+                break; // the kernel tells again of those that had no turn, before it tells of these
+            }
+            let heard = flow.answers(places, batch, now);
+            answers.extend((0..heard).map(|_| (flow.client, flow.listener.clone())));
+            if heard > 0 {
+                flows.moved(id, now);
+            }
+        }
+        self.send_answers(answers, batch);
+        answers.clear(); // listeners that have gone need not be kept
+        Ok(count)
+    }
+
+    /// Sends the datagrams of the batch back, those that go by the same listener together.
+    fn send_answers(&self, answers: &[(SocketAddr, Rc<Listener>)], batch: &mut Batch) {
+        let datagrams = &self.mesh.metrics.datagrams;
+        datagrams.received(Towards::Client, answers.len());
+        let mut first = 0;
+        while let Some((_, listener)) = answers.get(first) {
+            let same = answers[first..].iter().take_while(|(_, other)| Rc::ptr_eq(listener, other)).count();
+            let places = first..first + same;
+            match batch.send(places, |place| Some(answers[place].0), &listener.socket) {
+                Ok(count) => {
+                    datagrams.forwarded(Towards::Client, count);
+                    first += count;
+                }
+                Err(error) => {
+                    let (lost, count) = match Trouble::of(&error) {
+                        Trouble::Lost(lost, count) => (lost, count.min(same)),
+                        Trouble::Failed(failure) => (Lost::by(failure), 1),
+                    };
+                    datagrams.dropped(Towards::Client, lost, count);
+                    first += count;
+                }
+            }
+        }
+    }
+
+    /// Ends the flows that have been idle for too long.
+    pub(crate) fn expire(&self, now: Now) {
+        self.state.borrow_mut().flows.expire(now, Flow::idle, |flow| flow.end(None));
+    }
+
+    /// Ends all flows: that the process ends breaks no promise, for each datagram was carried.
+    pub(crate) fn end(&self) {
+        self.state.borrow_mut().flows.end_where(|_| true, |flow| flow.end(None));
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "it trusts a type to keep its descriptor, which an OwnedFd does; what replaces it is unsafe"
+)]
+fn watch(epoll: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(epoll, Interest::READABLE)
+}
+
+/// A client that still counts on its flow finds out what became of it.
+fn gave_way(flow: Flow) {
+    flow.end(Some(Failure::TooManyConnections));
+}
+
+/// A listener that is served.
+struct Serving {
+    relay: Rc<Relay>,
+    listener: Rc<Listener>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let own = |flow: &Flow| Rc::ptr_eq(&flow.listener, &self.listener);
+        self.relay.state.borrow_mut().flows.end_where(own, |flow| flow.end(None));
+    }
+}
+
+/// What one flow may bring to a batch of answers, so that one endpoint that streams leaves room for others.
+const ANSWERS_MAX: usize = 8;
+
+const RECEIVE_PAUSE: Duration = Duration::from_millis(50);
+
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+const NOTHING: Event = Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };

@@ -1,0 +1,45 @@
+//! The sockets that datagrams come and go by.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Finds out whether an address can be had, as [`listen::probe`](crate::listen::probe) does.
+pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
+    new(addr)?.bind(&addr.into())
+}
+
+/// Listens on an address that this process has probed. Each worker does; the kernel hashes the addresses of a datagram to one of them,
+/// so that a flow stays with its worker.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = new(addr)?;
+    socket.set_reuse_port(true)?; // and never SO_REUSEADDR: a second sidecar could take the datagrams of the first
+    socket.set_recv_buffer_size(LISTENER_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(LISTENER_BUFFER_BYTES)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// A socket that sends to one endpoint, and receives from no one else.
+pub(super) fn connect(endpoint: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = new(endpoint)?;
+    socket.set_recv_buffer_size(FLOW_BUFFER_BYTES)?;
+    socket.connect(&endpoint.into())?;
+    Ok(socket.into())
+}
+
+fn new(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// What waits while the worker is busy elsewhere, for all clients of a port together. The kernel counts some 768 bytes for a datagram of
+/// DNS's size: 4 MiB, which it doubles, are 10,000 of them, a second's worth at 10,000 a second. It gives at most
+/// `net.core.rmem_max`, which is 208 KiB where nobody raised it: 550 datagrams.
+const LISTENER_BUFFER_BYTES: usize = 4 << 20;
+
+/// What one endpoint answers at once, for one client: eight datagrams of the largest size, at the two bytes that the kernel counts for each. It is
+/// a limit, not an allocation, and `net.ipv4.udp_mem` bounds all of them together.
+const FLOW_BUFFER_BYTES: usize = 1 << 20;
