@@ -11,6 +11,8 @@ pub enum Failure {
     HeaderTimeout,
     /// Nothing moved for `--idle-timeout`.
     IdleTimeout,
+    /// The client floods us: it opens streams only to reset them, or sends what no message needs.
+    Flooded,
     /// The client went away before it had its answer.
     ClientGone,
     /// No Service has that name or address.
@@ -117,6 +119,7 @@ impl Failure {
             Failure::BadRequest => (Client, 400, Never, "CR", "http_request_error"),
             Failure::HeaderTimeout => (Client, 408, Never, "CH", "http_request_error"),
             Failure::IdleTimeout => (Client, 408, Never, "CI", "http_request_error"),
+            Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
             Failure::UpgradeRefused => (Client, 501, Never, "CU", "http_upgrade_failed"),
             Failure::UnknownDestination => (Mesh, 502, Never, "MD", "destination_not_found"),
@@ -156,10 +159,11 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 31] = [
+    pub const ALL: [Failure; 32] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
+        Failure::Flooded,
         Failure::ClientGone,
         Failure::UpgradeRefused,
         Failure::UnknownDestination,
@@ -197,6 +201,7 @@ impl fmt::Display for Failure {
             Failure::BadRequest => "the request is malformed or ambiguous",
             Failure::HeaderTimeout => "the client did not send a request head in time",
             Failure::IdleTimeout => "the connection was idle for too long",
+            Failure::Flooded => "the client sends what nobody can want an answer to",
             Failure::ClientGone => "the client went away",
             Failure::UpgradeRefused => "this upgrade cannot be carried",
             Failure::UnknownDestination => "no Service has that name or address",

@@ -176,6 +176,8 @@ pub mod metric {
     pub const DNS_STALE_ANSWERS: &str = "dns_stale_answers";
     /// Gauge.
     pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
+    /// Counter by `kind`.
+    pub const FLOODS: &str = "floods";
     /// Counter.
     pub const DETECT_TIMEOUTS: &str = "detect_timeouts";
     /// Counter.

@@ -20,6 +20,7 @@ use crate::path::account::Account;
 use crate::path::application::Doorway;
 use crate::path::arrival::Arrival;
 use crate::path::detect::detect;
+use crate::path::flood::Flood;
 use crate::path::io::ClientIo;
 use crate::path::mesh::{Admission, Mesh};
 use crate::path::resolve::{Aim, Origin, caller};
@@ -69,6 +70,7 @@ impl Door {
 /// so that a connection holds what its way needs, not what the largest would.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(admission) = mesh.admit() else {
+        mesh.metrics.flooded(Flood::Connections);
         return mesh.metrics.failed(Failure::TooManyConnections);
     };
     connect::prepare(&stream);

@@ -12,6 +12,7 @@ pub use run::{RunError, run};
 
 mod certificates;
 mod clock;
+mod memory;
 mod metrics;
 mod run;
 

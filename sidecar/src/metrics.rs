@@ -25,6 +25,7 @@ use encode::Shared;
 pub(crate) use observed::Observed;
 
 use crate::clock;
+use crate::path::flood::Flood;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) datagrams: Datagrams,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
+    floods: [AtomicU64; Flood::ALL.len()],
     dns_lookups: [AtomicU64; LookedUp::ALL.len()],
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
@@ -164,6 +166,7 @@ impl Metrics {
             passed_through: AtomicU64::new(0),
             datagrams: Datagrams::default(),
             access_log_dropped: Arc::default(),
+            floods: Default::default(),
             dns_lookups: Default::default(),
             dns_stale_answers: AtomicU64::new(0),
             updates: Default::default(),
@@ -197,6 +200,11 @@ impl Metrics {
 
     pub(crate) fn retried(&self, because: Failure) {
         self.retries[because as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A client was stopped from flooding us.
+    pub(crate) fn flooded(&self, flood: Flood) {
+        self.floods[flood as usize].fetch_add(1, Relaxed);
     }
 
     /// A source has told something.

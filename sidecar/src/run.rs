@@ -23,6 +23,7 @@ use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
 use crate::listen;
+use crate::memory;
 use crate::metrics::{Metrics, Observed};
 use crate::path::shared::Shared;
 use crate::worker::{self, Job, Stage};
@@ -93,6 +94,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let workers = start_workers(job, config.limits.workers)?;
     ready.listeners_bound();
 
+    tokio::spawn(memory::give_back(shared.clone()));
     let checks = tokio::spawn(checks::run(table.clone(), published, shared.clone()));
     let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {

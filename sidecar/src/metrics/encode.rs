@@ -15,6 +15,7 @@ use super::{
     BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
     now_ms,
 };
+use crate::path::flood::Flood;
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]
@@ -65,6 +66,7 @@ impl Metrics {
         self.datagrams.encode(&mut encoder)?;
         encode_updates(&mut encoder, &self.updates)?;
         encode_lookups(&mut encoder, &self.dns_lookups)?;
+        encode_floods(&mut encoder, &self.floods)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
         encoder
             .encode_descriptor(
@@ -235,6 +237,16 @@ fn encode_lookups(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
     let mut metric = encoder.encode_descriptor(metric::DNS_LOOKUPS, help, None, MetricType::Counter)?;
     for (result, count) in LookedUp::ALL.into_iter().zip(counts) {
         let labels = [("result", result.as_str())];
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+    }
+    Ok(())
+}
+
+fn encode_floods(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
+    let help = "Connections of clients that were stopped from flooding us";
+    let mut metric = encoder.encode_descriptor(metric::FLOODS, help, None, MetricType::Counter)?;
+    for (flood, count) in Flood::ALL.into_iter().zip(counts) {
+        let labels = [("kind", flood.as_str())];
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
     }
     Ok(())

@@ -14,6 +14,7 @@ use svc_core::outcome::Failure;
 
 use super::body::ResponseBody;
 use super::coalesce::coalesce;
+use super::flood::{Flood, Streams};
 use super::forward::exchange;
 use super::io::ClientIo;
 use super::mesh::Mesh;
@@ -50,7 +51,7 @@ pub(crate) async fn serve_http1(
         .max_header_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges(origin, mesh))
         .with_upgrades();
-    settle(supervise(pin!(connection), membership, |_| {}).await)
+    settle(supervise(pin!(connection), membership, |_| {}).await, mesh)
 }
 
 /// Serves HTTP/2 likewise; each stream is a task of this worker.
@@ -71,8 +72,8 @@ pub(crate) async fn serve_http2(
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .serve_connection(TokioIo::new(io), exchanges(origin, mesh));
-    settle(supervise(pin!(connection), membership, |cx| flusher.flush(cx)).await)
+        .serve_connection(TokioIo::new(io), streams(origin, mesh, membership));
+    settle(supervise(pin!(connection), membership, |cx| flusher.flush(cx)).await, mesh)
 }
 
 /// What hyper calls for each request.
@@ -89,10 +90,28 @@ fn exchanges(
     })
 }
 
+/// The same for each stream, where the client can take back what it asked for.
+fn streams(
+    origin: Origin,
+    mesh: &Rc<Mesh>,
+    membership: &Membership<'_>,
+) -> impl Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + use<> {
+    let (origin, mesh, streams) = (Rc::new(origin), mesh.clone(), Streams::of(membership.remote()));
+    service_fn(move |request| streams.clone().follow(exchange(request, origin.clone(), mesh.clone())))
+}
+
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
-fn settle(ended: Result<Result<(), hyper::Error>, Failure>) -> Result<(), Failure> {
+fn settle(ended: Result<Result<(), hyper::Error>, Failure>, mesh: &Mesh) -> Result<(), Failure> {
+    let flood = match &ended {
+        Ok(Err(error)) => Flood::behind(error),
+        Err(Failure::HeaderTimeout) => Some(Flood::SlowHead),
+        Err(Failure::Flooded) => Some(Flood::Resets),
+        Ok(Ok(())) | Err(_) => None,
+    };
+    flood.into_iter().for_each(|flood| mesh.metrics.flooded(flood));
     match ended {
         Ok(Err(error)) if error.is_parse() => Err(Failure::BadRequest),
+        Ok(Err(_)) if flood.is_some() => Err(Failure::Flooded),
         Ok(Ok(()) | Err(_)) => Ok(()),
         Err(overdue) => Err(overdue),
     }

@@ -15,6 +15,7 @@ pub(crate) mod detect;
 pub(crate) mod io;
 pub(crate) mod stream;
 
+pub(crate) mod flood;
 pub(crate) mod http;
 
 pub(crate) mod affinity;

@@ -162,7 +162,20 @@ impl Member {
     }
 }
 
+/// Ends a connection from within what it carries.
+pub(crate) struct Remote(Rc<Member>);
+
+impl Remote {
+    pub(crate) fn end(&self, failure: Failure) {
+        self.0.end(failure);
+    }
+}
+
 impl Membership<'_> {
+    pub(crate) fn remote(&self) -> Remote {
+        Remote(self.member.clone())
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.roster.is_draining()
     }

@@ -14,6 +14,7 @@ mod dns;
 mod drain;
 mod endpoints;
 mod failover;
+mod floods;
 mod framing;
 mod grpc;
 mod http;

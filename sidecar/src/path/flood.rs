@@ -1,0 +1,106 @@
+//! Clients that do what nobody does who wants an answer. What they hold is bounded wherever they do it; here it gets its name, so
+//! that somebody notices.
+
+use std::cell::Cell;
+use std::error::Error as _;
+use std::future::Future;
+use std::rc::Rc;
+
+use svc_core::outcome::Failure;
+
+use super::roster::Remote;
+use crate::clock;
+
+/// A kind of flood, as `svcmesh_floods_total` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// More connections than `--max-connections`.
+    Connections,
+    /// A request head that does not end in time.
+    SlowHead,
+    /// A request head that is longer than any may be.
+    LongHead,
+    /// Streams that are opened to be reset.
+    Resets,
+    /// Frames of HTTP/2 that no message needs: a head or a body in ever smaller pieces, streams that are reset before we have seen them.
+    Frames,
+}
+
+impl Flood {
+    pub(crate) const ALL: [Flood; 5] =
+        [Flood::Connections, Flood::SlowHead, Flood::LongHead, Flood::Resets, Flood::Frames];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Flood::Connections => "connections",
+            Flood::SlowHead => "slow-head",
+            Flood::LongHead => "long-head",
+            Flood::Resets => "resets",
+            Flood::Frames => "frames",
+        }
+    }
+
+    /// What ended a client's connection, if that was a flood. Which of its limits was exceeded h2 tells the client, not us.
+    pub(crate) fn behind(error: &hyper::Error) -> Option<Flood> {
+        if error.is_parse_too_large() {
+            return Some(Flood::LongHead);
+        }
+        let cause = error.source()?.downcast_ref::<h2::Error>()?;
+        let calm = cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+        calm.then_some(Flood::Frames)
+    }
+}
+
+/// What a client of HTTP/2 makes of its streams. h2 bounds those that are reset before we have looked at them; each of the others has
+/// cost an endpoint a request (CVE-2023-44487).
+pub(crate) struct Streams {
+    answered: Cell<u32>,
+    /// Given up within [`PREMATURE_MS`] of their beginning.
+    cancelled: Cell<u32>,
+    connection: Remote,
+}
+
+/// A client that has waited for longer has given up; who cancels sooner never wanted an answer. Envoy's bound as well.
+const PREMATURE_MS: u128 = 1000;
+
+/// So many that it is no mishap: twice the streams that are open at once when a client goes away.
+const CANCELLED_MAX: u32 = 256;
+
+impl Streams {
+    pub(crate) fn of(connection: Remote) -> Rc<Streams> {
+        Rc::new(Streams { answered: Cell::new(0), cancelled: Cell::new(0), connection })
+    }
+
+    /// Carries out one exchange, and sees whether anybody waits for its end.
+    pub(crate) async fn follow<F: Future>(self: Rc<Self>, exchange: F) -> F::Output {
+        let mut stream = Stream { streams: self, begun_ms: clock::coarse_ms(), answered: false };
+        let output = exchange.await;
+        stream.answered = true;
+        output
+    }
+
+    /// Ends the connection of a client that cancels quickly most of what it asks for.
+    fn cancel(&self) {
+        self.cancelled.set(self.cancelled.get().saturating_add(1));
+        if self.cancelled.get() > CANCELLED_MAX.max(self.answered.get()) {
+            self.connection.end(Failure::Flooded);
+        }
+    }
+}
+
+struct Stream {
+    streams: Rc<Streams>,
+    begun_ms: u32,
+    answered: bool,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let streams = &self.streams;
+        if self.answered {
+            streams.answered.set(streams.answered.get().saturating_add(1));
+        } else if u128::from(clock::coarse_since(self.begun_ms)) < PREMATURE_MS {
+            streams.cancel();
+        }
+    }
+}
