@@ -36,6 +36,7 @@ pub mod inbound;
 pub mod max_forwards;
 pub mod outcome;
 pub mod retry;
+pub mod rewrite;
 pub mod silence;
 pub mod vitals;
 

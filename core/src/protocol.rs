@@ -32,6 +32,14 @@ pub fn may_be_http(port: &Port) -> bool {
     port.transport == Transport::Tcp && hint(port) != Hint::Opaque
 }
 
+/// Whether a port says that what comes by it is HTTP in TLS.
+pub(crate) fn is_told_https(port: &Port) -> bool {
+    match port.app_protocol.as_deref() {
+        Some(declared) => matches!(declared, "https" | "kubernetes.io/wss"),
+        None => matches!(first_word(&port.name), "https" | "tls"),
+    }
+}
+
 fn by_app_protocol(declared: &str) -> Hint {
     match declared {
         "http" | "kubernetes.io/ws" => Hint::Http1,
@@ -41,12 +49,16 @@ fn by_app_protocol(declared: &str) -> Hint {
 }
 
 fn by_port_name(name: &str) -> Hint {
-    match name.split('-').next().unwrap_or_default() {
+    match first_word(name) {
         "http" => Hint::Http,
         "http2" | "h2c" | "grpc" => Hint::Http2,
         "https" | "tls" | "tcp" | "redis" | "mysql" | "mongo" | "postgres" | "postgresql" => Hint::Opaque,
         _ => Hint::Unknown,
     }
+}
+
+fn first_word(name: &str) -> &str {
+    name.split('-').next().unwrap_or_default()
 }
 
 #[cfg(test)]

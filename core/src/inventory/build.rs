@@ -6,22 +6,23 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use svc_proto::names::annotation;
-
 use super::addresses::Addresses;
 use super::names::{Names, Way};
-use super::{Decision, Rejections, Settings};
-use crate::address::EndpointAddr;
+use super::{Decision, Facts, Rejections, Settings, decide};
+use crate::address::{EndpointAddr, ServiceName};
 use crate::discovery::answer::Record;
 use crate::discovery::local::{Permit, prohibition};
+use crate::discovery::names::{full_name, service_of};
 use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::outcome::Failure;
-use crate::service::{Port, Service};
+use crate::rewrite::Manner;
+use crate::service::{Kind, Port, Service};
 use crate::table::{Entry, Source, Target};
 
 /// What an entry is made of, besides the Service itself.
 pub(super) struct Builder<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) sources: &'a [(Source, Facts)],
     pub(super) addresses: &'a Addresses,
     pub(super) names: &'a Names,
     pub(super) ids: &'a mut EndpointIds,
@@ -32,8 +33,8 @@ pub(super) struct Builder<'a> {
 pub(super) enum Endings<'a> {
     /// There.
     Of(&'a Way),
-    /// With another Service; `None` where that was refused its address.
-    Same(Option<&'a Arc<Entry>>),
+    /// With another Service, of that name; `None` where that was refused its address.
+    Same(&'a ServiceName, Option<&'a Arc<Entry>>),
 }
 
 impl Builder<'_> {
@@ -57,7 +58,7 @@ impl Builder<'_> {
             loopback_vip: self.addresses.loopback_vip(name),
             skipped_ports: self.skipped_ports(&service),
             targets: match endings {
-                Endings::Same(original) => self.targets_of_alias(&service, *original, previous),
+                Endings::Same(of, original) => self.targets_of_alias(&service, of, *original, previous),
                 Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
                 Endings::Of(Way::Nowhere(failure)) => self.targets_of_nobody(&service, *failure, previous),
                 Endings::Of(Way::Own | Way::Alias(_)) => match decision.source {
@@ -120,6 +121,7 @@ impl Builder<'_> {
         let admitted: Vec<&Record> =
             own.filter(|record| self.admits(service, name, record.address)).collect();
         let failure = (admitted.is_empty() && !records.is_empty()).then_some(Failure::NameProhibited);
+        let (external, ports) = (other_name(service, name), self.ports_at(service, name));
         let target = |port: &Port| {
             let known = known_target(previous, port);
             let nobody = EndpointSet::default();
@@ -128,18 +130,27 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(addr, weight)| plain_endpoint(addr, weight, self.ids.of(addr, known_endpoints)));
             let endpoints = EndpointSet::new(endpoints);
-            let name = Some(Arc::clone(name));
-            let target = Target { name, failure, ..Target::plain(service, port.clone(), endpoints) };
+            let (name, manner) = (Some(Arc::clone(name)), Manner::of(service, port, external));
+            let target = Target { name, failure, manner, ..Target::plain(service, port.clone(), endpoints) };
             reuse(Arc::new(target), known)
         };
-        service.ports.iter().map(target).collect()
+        ports.iter().map(target).collect()
+    }
+
+    /// The ports of a Service that is reached by a name: an ExternalName without any has those that clients have asked DNS for.
+    fn ports_at(&self, service: &Service, name: &str) -> Vec<Port> {
+        if other_name(service, name).is_none() || !service.ports.is_empty() {
+            return service.ports.clone();
+        }
+        let asked = service_of(name, &self.settings.cluster_domain);
+        let asked = asked.unwrap_or_else(|| ServiceName::new("", name));
+        decide(self.sources, &asked).map(|decision| decision.service.ports.clone()).unwrap_or_default()
     }
 
     fn admits(&mut self, service: &Service, name: &str, address: IpAddr) -> bool {
-        let allowed = service.annotations.get(annotation::ALLOW_LOCAL_EXTERNAL_NAME);
         let permit = Permit {
             loopback: self.settings.allow_loopback_endpoints,
-            local: allowed.is_some_and(|value| **value == *"true"),
+            local: service.handling.allow_local_external_name,
         };
         let prohibited = prohibition(address, permit);
         if let Some(what) = prohibited {
@@ -152,9 +163,13 @@ impl Builder<'_> {
     fn targets_of_alias(
         &mut self,
         service: &Arc<Service>,
+        of: &ServiceName,
         original: Option<&Arc<Entry>>,
         previous: Option<&Arc<Entry>>,
     ) -> Vec<Arc<Target>> {
+        let external = full_name(of, &self.settings.cluster_domain);
+        let all = original.into_iter().flat_map(|entry| &entry.targets).map(|target| target.port.clone());
+        let ports = if service.ports.is_empty() { all.collect() } else { service.ports.clone() };
         let target = |port: &Port| {
             let known = known_target(previous, port);
             let nobody = EndpointSet::default();
@@ -163,9 +178,11 @@ impl Builder<'_> {
             let endpoints =
                 original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known_endpoints)));
             let endpoints = endpoints.unwrap_or_default();
-            reuse(Arc::new(Target::plain(service, port.clone(), endpoints)), known)
+            let manner = Manner::of(service, port, Some(&external));
+            let target = Target { manner, ..Target::plain(service, port.clone(), endpoints) };
+            reuse(Arc::new(target), known)
         };
-        service.ports.iter().map(target).collect()
+        ports.iter().map(target).collect()
     }
 
     fn targets_of_nobody(
@@ -217,6 +234,12 @@ impl Builder<'_> {
             None => Vec::new(),
         }
     }
+}
+
+/// The name that the endpoints of an ExternalName go by. A host that only DNS knows goes by what its clients call it.
+fn other_name<'a>(service: &Service, name: &'a str) -> Option<&'a str> {
+    let is_other = service.kind == Kind::ExternalName && !service.name.namespace.is_empty();
+    is_other.then_some(name)
 }
 
 fn with_cluster_ips(service: &Arc<Service>, cluster_ips: &[IpAddr]) -> Arc<Service> {

@@ -136,6 +136,7 @@ impl Inventory {
     fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
         let mut builder = Builder {
             settings: &self.settings,
+            sources: &self.sources,
             addresses: &self.addresses,
             names: &self.names,
             ids: &mut self.ids,
@@ -164,8 +165,9 @@ impl Inventory {
                 Ok(index) => updates[index].after.as_ref(),
                 Err(_) => self.table.by_name(&of),
             };
-            let after = decide(&self.sources, &name)
-                .and_then(|decision| builder.build(&decision, &Endings::Same(original), before.as_ref()));
+            let after = decide(&self.sources, &name).and_then(|decision| {
+                builder.build(&decision, &Endings::Same(&of, original), before.as_ref())
+            });
             updates.push(Update { name, before, after });
         }
         updates.sort_by(|a, b| a.name.cmp(&b.name));

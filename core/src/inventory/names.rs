@@ -1,6 +1,7 @@
 //! Services that are reached by a name: what DNS has said of names, and whom that concerns.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -91,7 +92,10 @@ impl Names {
         }
         let mut new: Vec<ServiceName> = touched.iter().cloned().collect();
         while let Some(service) = new.pop() {
-            let name = full_name(&service, cluster_domain);
+            let name = match service.namespace.is_empty() {
+                true => service.name.to_string(), // a host that only DNS knows
+                false => full_name(&service, cluster_domain),
+            };
             let users = self.users.get(&*name).into_iter().flatten();
             new.extend(users.filter(|user| touched.insert((*user).clone())).cloned());
         }

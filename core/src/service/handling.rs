@@ -1,5 +1,6 @@
 //! What a Service's annotations ask for, typed: ours (`svcmesh.dev/…`), and those of AWS that mean something to a data plane (S-22, S-23).
 
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use svc_proto::names::annotation;
@@ -11,6 +12,7 @@ use crate::vitals::EjectPolicy;
 
 mod annotations;
 mod aws;
+mod encryption;
 mod policies;
 mod values;
 
@@ -40,6 +42,23 @@ pub struct Handling {
     pub health_check: Option<HealthCheck>,
     /// How long connections to an endpoint that leaves are kept (S-22); `None`: until they end.
     pub drain: Option<Duration>,
+    /// `tls`; `None`: what a port says of itself decides.
+    pub tls: Option<Tls>,
+    /// `tls-ca`: the Secret, in the Service's namespace, with those who may sign what endpoints prove their name by.
+    pub tls_authorities: Option<Arc<str>>,
+    /// `rewrite-location`: answers are turned back to the name that the client used.
+    pub rewrite_location: bool,
+    /// `allow-local-external-name`: the external name may lead to this pod or its node.
+    pub allow_local_external_name: bool,
+}
+
+/// What a Service says of encrypting the way to its endpoints (S-19, S-26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// It is left as it comes.
+    Off,
+    /// What does not come in TLS goes on in TLS.
+    Originate,
 }
 
 impl Default for Handling {
@@ -56,6 +75,10 @@ impl Default for Handling {
             slow_start: Duration::ZERO,
             health_check: None,
             drain: None,
+            tls: None,
+            tls_authorities: None,
+            rewrite_location: false,
+            allow_local_external_name: false,
         }
     }
 }
@@ -81,6 +104,14 @@ impl Handling {
                 .read(annotation::HEALTH_CHECK, health_check::parse)
                 .or(aws_health_check),
             drain: aws::drain(annotations),
+            tls: annotations.read(annotation::TLS, encryption::tls),
+            tls_authorities: annotations.read(annotation::TLS_CA, encryption::authorities),
+            rewrite_location: annotations
+                .read(annotation::REWRITE_LOCATION, values::truth)
+                .unwrap_or(unasked.rewrite_location),
+            allow_local_external_name: annotations
+                .read(annotation::ALLOW_LOCAL_EXTERNAL_NAME, values::truth)
+                .unwrap_or(unasked.allow_local_external_name),
         }
     }
 }

@@ -35,7 +35,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use handling::Handling;
+pub use handling::{Handling, Tls};
 pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
 pub use invalid::{Invalid, Mistake};

@@ -15,6 +15,7 @@ use super::metadata::{self, ANNOTATIONS, METADATA};
 use super::object::{self, LoadBalancerIngress, ServiceSpec};
 use super::{Handling, Ingress, Kind, Rules, Service, Valid, cluster_ips, grammar, health_check, ports};
 use crate::address::ServiceName;
+use crate::discovery::names::is_address;
 
 /// Reads a Service as the API server would admit it, defaults filled in (S-01 to S-03, S-10, S-11, S-15, S-26, S-27).
 ///
@@ -174,7 +175,7 @@ fn ingress_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut Mistakes
 
 fn warnings(service: &Service, metadata: &object::Metadata) -> Vec<String> {
     let ServiceName { name, .. } = &service.name;
-    let look_alike = service.external_name.as_ref().filter(|name| name.parse::<IpAddr>().is_ok());
+    let look_alike = service.external_name.as_ref().filter(|name| is_address(name));
     let look_alike = look_alike.map(|name| {
         format!("spec.externalName: {name:?} is a name, not an address: no DNS server answers it, and traffic to it is refused")
     });

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::EndpointSet;
 use crate::outcome::Failure;
+use crate::rewrite::Manner;
 use crate::service::{Port, Service};
 
 mod hosts;
@@ -92,6 +93,8 @@ pub struct Target {
     pub name: Option<Arc<str>>,
     /// Why it has no endpoint, where more is known of that than that there is none.
     pub failure: Option<Failure>,
+    /// How its endpoints are spoken to, where that is not how clients speak.
+    pub manner: Option<Arc<Manner>>,
 }
 
 impl Target {
@@ -101,9 +104,10 @@ impl Target {
         plain || !self.endpoints.usable().is_empty()
     }
 
-    /// A port whose endpoints, or their absence, need no explanation.
+    /// A port whose endpoints, or their absence, need no explanation, of a Service that is no other name.
     pub(crate) fn plain(service: &Arc<Service>, port: Port, endpoints: EndpointSet) -> Target {
-        Target { service: Arc::clone(service), port, endpoints, name: None, failure: None }
+        let manner = Manner::of(service, &port, None);
+        Target { service: Arc::clone(service), port, endpoints, name: None, failure: None, manner }
     }
 }
 

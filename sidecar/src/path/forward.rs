@@ -24,6 +24,7 @@ use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::request_body::RequestBody;
 use super::resolve::{Origin, Routed};
 use super::respond::{self, Dialect};
+use super::rewrite::Asked;
 use super::route::Route;
 use super::trial::GRPC_STATUS;
 use super::upgrade;
@@ -128,7 +129,14 @@ async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) 
         }
         upstream = next;
     }
-    .inspect(|_| outgoing.settle())
+    .map(|mut answer| {
+        outgoing.settle();
+        if let Some(speech) = &upstream.speech {
+            let asked = Asked { scheme: origin.arrival.scheme, authority: outgoing.authority() };
+            speech.turn_back(&mut answer.head.headers, asked);
+        }
+        answer
+    })
 }
 
 /// An endpoint's answer, so far its head.
@@ -182,7 +190,7 @@ async fn forward(
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
-        let (head, incoming) = take_apart(connection.send(outgoing.http1()?).await?)?;
+        let (head, incoming) = take_apart(connection.send(upstream.put(outgoing.http1()?)?).await?)?;
         let connection = match incoming.is_end_stream() {
             false => Some(connection),
             true => {
@@ -206,7 +214,7 @@ async fn stream(
 ) -> Result<(Slot, Response<Incoming>), Failure> {
     for _ in 0..CONNECTIONS_MAX {
         let mut slot = Box::pin(upstream.stream(mesh)).await?;
-        if let Some(response) = slot.send(outgoing.http2()?).await? {
+        if let Some(response) = slot.send(upstream.put(outgoing.http2()?)?).await? {
             return Ok((slot, response));
         }
     }

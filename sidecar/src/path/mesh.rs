@@ -109,7 +109,11 @@ impl Mesh {
     /// What this worker keeps of an endpoint.
     pub(crate) fn upstream(&self, member: &Member, route: &Route) -> Rc<Upstream> {
         match route.inbound {
-            None => self.upstreams.of(member.id, || Rc::new(self.new_upstream(member, route))),
+            None => {
+                let manner = route.target.manner.as_ref();
+                let new = || Rc::new(self.new_upstream(member, route).spoken_to(manner));
+                self.upstreams.of(member.id, manner, new)
+            }
             Some(_) => Rc::new(self.new_upstream(member, route)), // the route keeps it
         }
     }

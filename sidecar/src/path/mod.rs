@@ -26,6 +26,7 @@ pub(crate) mod limits;
 pub(crate) mod provenance;
 pub(crate) mod request;
 pub(crate) mod resolve;
+pub(crate) mod rewrite;
 pub(crate) mod route;
 
 pub(crate) mod connect;

@@ -117,6 +117,11 @@ impl Outgoing {
         })
     }
 
+    /// Who the client asked for.
+    pub(crate) fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
     /// An endpoint has answered: no attempt follows.
     pub(crate) fn settle(&self) {
         if let Some(body) = &self.body {

@@ -25,6 +25,7 @@ use super::mesh::Mesh;
 use super::request::Outgoing;
 use super::resolve::{Aim, Origin, Routed, route_to_authority};
 use super::respond::{self, Dialect};
+use super::rewrite::Asked;
 use super::route::Route;
 use super::tcp::Already;
 use super::tunnel;
@@ -128,11 +129,16 @@ pub(crate) async fn ask(
     let (waited, handshake) =
         (routed.waited, Handshake::new(request, routed, protocol, origin, mesh, account)?);
     let (limits, deadline) = (handshake.limits, handshake.limits.deadline(account.begun));
+    let authority = handshake.outgoing.authority().clone();
     let carrying = pin!(carry(handshake, mesh, account));
     let left = limits.whole.map(|whole| whole.saturating_sub(waited));
     let (connection, upstream, response) = within(left, carrying).await?;
     let agreed = response.headers().get(header::UPGRADE).cloned();
-    let (head, incoming) = take_apart(response)?;
+    let (mut head, incoming) = take_apart(response)?;
+    if let Some(speech) = &upstream.speech {
+        let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
+        speech.turn_back(&mut head.headers, asked);
+    }
     Ok(Answer { head, connection, agreed, incoming, upstream, deadline })
 }
 
@@ -193,7 +199,7 @@ async fn attempt(
     mesh: &Mesh,
 ) -> Result<(Box<Http1>, Response<Incoming>), Failure> {
     let mut connection = upstream.open_http1(mesh).await?;
-    let response = connection.send(outgoing.http1_upgrade(protocol)?).await?;
+    let response = connection.send(upstream.put(outgoing.http1_upgrade(protocol)?)?).await?;
     Ok((connection, response))
 }
 

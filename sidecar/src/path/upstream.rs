@@ -16,8 +16,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use hyper::Request;
 use svc_core::drain::Departure;
 use svc_core::outcome::Failure;
+use svc_core::rewrite::Manner;
 use svc_core::service::Service;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
@@ -26,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::application::Doorway;
 use super::connect;
 use super::mesh::Mesh;
+use super::rewrite::Speech;
 use super::shared::{PortKey, SharedPort};
 use super::stream::Stream;
 use crate::metrics::{Closed, Series};
@@ -59,6 +62,8 @@ pub(crate) struct Upstream {
     /// A connection was opened since somebody asked.
     opened: Cell<bool>,
     departure: Cell<Departure>,
+    /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
+    pub(crate) speech: Option<Box<Speech>>,
 }
 
 /// How an endpoint is connected to.
@@ -110,12 +115,23 @@ impl Upstream {
             gone: Cell::new(false),
             opened: Cell::new(false),
             departure: Cell::default(),
+            speech: None,
         }
     }
 
     /// The same, connected to in that way.
     pub(crate) fn reached(self, reach: Reach) -> Upstream {
         Upstream { reach, ..self }
+    }
+
+    /// The same, spoken to so.
+    pub(crate) fn spoken_to(self, manner: Option<&Arc<Manner>>) -> Upstream {
+        Upstream { speech: manner.map(|manner| Box::new(Speech::new(manner))), ..self }
+    }
+
+    /// Whether it is spoken to so.
+    pub(crate) fn is_spoken_to(&self, manner: Option<&Arc<Manner>>) -> bool {
+        self.speech.as_ref().map(|speech| &speech.manner) == manner
     }
 
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
@@ -183,6 +199,14 @@ impl Upstream {
         let mut shared = self.shared.borrow_mut();
         shared.retain(Http2::is_open);
         shared.iter().find(|connection| connection.has_room()).map(Http2::slot)
+    }
+
+    /// A request in the words that the endpoint knows: nearly always the client's.
+    pub(crate) fn put<B>(&self, mut request: Request<B>) -> Result<Request<B>, Failure> {
+        match &self.speech {
+            None => Ok(request),
+            Some(speech) => speech.put(&mut request).map(|()| request),
+        }
     }
 
     /// Takes note of what the snapshot says of the endpoint.

@@ -2,12 +2,14 @@
 
 use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::address::EndpointAddr;
 use svc_core::endpoints::EndpointId;
+use svc_core::rewrite::Manner;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 
@@ -23,9 +25,23 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    /// What is kept of an endpoint that the snapshot in force has; `new` when that is nothing yet.
-    pub(crate) fn of(&self, id: EndpointId, new: impl FnOnce() -> Rc<Upstream>) -> Rc<Upstream> {
-        self.members.borrow_mut().entry(id).or_insert_with(new).clone()
+    /// What is kept of an endpoint that the snapshot in force has, and that is spoken to so; `new` when that is nothing yet.
+    pub(crate) fn of(
+        &self,
+        id: EndpointId,
+        manner: Option<&Arc<Manner>>,
+        new: impl FnOnce() -> Rc<Upstream>,
+    ) -> Rc<Upstream> {
+        match self.members.borrow_mut().entry(id) {
+            Entry::Vacant(vacant) => vacant.insert(new()).clone(),
+            Entry::Occupied(known) if known.get().is_spoken_to(manner) => known.get().clone(),
+            Entry::Occupied(mut known) => {
+                let old = known.insert(new());
+                old.leave();
+                self.left.borrow_mut().push((id, old));
+                known.get().clone()
+            }
+        }
     }
 
     /// Takes leave of endpoints that may not be used any more, and takes back those that may again.
@@ -69,13 +85,14 @@ impl Upstreams {
     }
 }
 
-/// Whether the snapshot lets this endpoint be used, which its departure is told. Another one at the same address ends its
+/// Whether the snapshot lets this endpoint be used as it was met, which its departure is told. Another one at the same address ends its
 /// departure too: who still answers there has not gone. But it is another one.
 fn is_member(id: EndpointId, upstream: &Upstream, table: &Table, now: Now) -> bool {
     let target = target(&upstream.of, table);
     let usable = target.and_then(|target| target.endpoints.usable_at(EndpointAddr(upstream.addr)));
     upstream.observe(usable.is_some(), target.map(|target| &*target.service), now);
-    usable.is_some_and(|endpoint| endpoint.id == id)
+    let is_spoken_to = target.is_some_and(|target| upstream.is_spoken_to(target.manner.as_ref()));
+    is_spoken_to && usable.is_some_and(|endpoint| endpoint.id == id)
 }
 
 /// The port of that name in a snapshot.

@@ -15,6 +15,7 @@ mod balance;
 mod budget;
 mod deadlines;
 mod draining;
+mod external;
 mod forwarding;
 mod framing;
 mod gateway;

@@ -1,5 +1,7 @@
 //! Services that are reached by a name.
 
+use alloc::string::ToString;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -141,7 +143,7 @@ fn an_external_name_that_looks_like_an_address_leads_nowhere() {
 fn addresses_of_this_pod_and_node_are_left_out_unless_the_service_wants_them() {
     let mut world = world();
     let mut trusting = external("b", "x.example.com");
-    trusting.annotations.insert(text("svcmesh.dev/allow-local-external-name"), text("true"));
+    trusting.handling.allow_local_external_name = true;
     world.manifests([says(external("a", "x.example.com")), says(trusting)]);
     world.dns([resolves("x.example.com", &["127.0.0.1", "192.0.2.1"])]);
     world.check("a", &["192.0.2.1:80"]);
@@ -254,10 +256,68 @@ fn an_external_name_without_ports_stands_for_all_of_them() {
         says(service("shop", "web")),
     ]);
     world.check_unasked("a:5432", Ok(("x.example.com", true, 5432)));
-    assert_eq!(world.target("c").unwrap().service.name, ServiceName::new("shop", "web"));
+    assert_eq!(world.target("c").unwrap().service.name, ServiceName::new("default", "c"));
     world.check_unasked("c:81", Err(Failure::NoSuchPort));
     world.manifests([says(portless("b", "a.default.svc.cluster.local"))]);
     world.check_unasked("a:5432", Err(Failure::NameLoop));
+}
+
+#[test]
+fn an_external_name_without_ports_is_a_service_of_its_own_at_those_that_were_asked_for() {
+    let mut world = world();
+    let mut a = portless("a", "x.example.com");
+    a.handling.allow_local_external_name = true;
+    world.manifests([says(a), says(portless("b", "web.shop.svc.cluster.local"))]);
+    let host = Service {
+        name: ServiceName::new("", "x.example.com"),
+        ports: [port("", 80), port("", 443)].into(),
+        ..portless("", "x.example.com")
+    };
+    world.dns([says(host), resolves("x.example.com", &["127.0.0.1"])]);
+    world.check("a:443", &["127.0.0.1:443"]);
+    assert_eq!(world.target("a").unwrap().service.name, ServiceName::new("default", "a"));
+    assert_eq!(world.target("x.example.com").unwrap().failure, Some(Failure::NameProhibited));
+
+    world.dns([says(Service { headless: true, ports: [port("", 5432)].into(), ..service("shop", "web") })]);
+    world.dns([resolves("web.shop.svc.cluster.local", &["10.0.0.1"])]);
+    world.check("b:5432", &["10.0.0.1:5432"]);
+    world.dns([gone("", "x.example.com")]);
+    world.check_unasked("a:443", Ok(("x.example.com", true, 443)));
+}
+
+/// What requests name at the endpoints of `host`.
+fn authority(world: &World, host: &str) -> Option<String> {
+    world.target(host).unwrap().manner.as_ref()?.authority.as_deref().map(ToString::to_string)
+}
+
+#[test]
+fn who_is_reached_by_another_name_is_asked_by_the_last_one_of_the_chain() {
+    let mut world = world();
+    world.manifests([
+        says(external("a", "x.example.com")),
+        says(external("b", "a.default.svc.cluster.local")),
+        says(external("c", "web.shop.svc.cluster.local")),
+        says(portless("d", "web.shop.svc.cluster.local")),
+        says(service("shop", "web")),
+    ]);
+    world.dns([resolves("x.example.com", &["192.0.2.1"])]);
+    for (host, expected) in [
+        ("a", Some("x.example.com")),
+        ("b", Some("x.example.com")),
+        ("b:5432", Some("x.example.com:5432")),
+        ("c", Some("web.shop.svc.cluster.local")),
+        ("d", Some("web.shop.svc.cluster.local")),
+        ("web.shop", None),
+    ] {
+        assert_eq!(authority(&world, host).as_deref(), expected, "{host}");
+    }
+    let host = Service {
+        name: ServiceName::new("", "db"),
+        ports: [port("", 80)].into(),
+        ..portless("", "db.example.com")
+    };
+    world.dns([says(host), resolves("db.example.com", &["192.0.2.1"])]);
+    assert_eq!(authority(&world, "db"), None, "clients say what it is called");
 }
 
 #[test]

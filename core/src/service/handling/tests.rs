@@ -287,3 +287,20 @@ fn every_mistake_is_told_at_once() {
     ];
     assert_eq!(read(&annotations).unwrap_err().len(), 6);
 }
+
+#[test]
+fn the_way_to_endpoints_is_encrypted_and_answers_are_rewritten_when_asked() {
+    check("tls", "off", |handling| handling.tls = Some(Tls::Off));
+    check("tls", "originate", |handling| handling.tls = Some(Tls::Originate));
+    check_refused("tls", &["", "on", "Originate", "true"]);
+    check("tls-ca", "secret/internal.ca", |handling| handling.tls_authorities = Some("internal.ca".into()));
+    check_refused("tls-ca", &["", "internal-ca", "secret/", "secret/a/b", "secret/A", "configmap/a"]);
+    for (name, field) in [
+        ("rewrite-location", (|handling| &mut handling.rewrite_location) as fn(&mut Handling) -> &mut bool),
+        ("allow-local-external-name", |handling| &mut handling.allow_local_external_name),
+    ] {
+        check(name, "true", |handling| *field(handling) = true);
+        check(name, "false", |_| {});
+        check_refused(name, &["", "yes", "True", "1"]);
+    }
+}

@@ -15,6 +15,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, Problems<'_>> {
     duration::parse(text).ok_or_else(|| vec![Problem::Invalid(text, EXPECTED.into())])
 }
 
+/// A string that is a boolean: annotations have no other.
+pub(super) fn truth(text: &str) -> Result<bool, Problems<'_>> {
+    text.parse().map_err(|_| vec![Problem::Unsupported(text, vec!["false", "true"])])
+}
+
 /// Whole seconds without a unit, as AWS writes them.
 pub(in crate::service) fn seconds<'a>(
     text: &'a str,
