@@ -35,9 +35,12 @@ pub(super) const NEEDS_ROOT: &str = "network namespaces need root";
 /// The peers and the programs that drive them.
 pub(crate) const PROGRAMS: &[Program] = &[
     Program { name: "curl", package: "curl" },
+    Program { name: "dnsmasq", package: "dnsmasq-base" },
+    Program { name: "dnsperf", package: "dnsperf" },
     Program { name: "h2load", package: "nghttp2-client" },
     Program { name: "initdb", package: "postgresql" },
     Program { name: "ip", package: "iproute2" },
+    Program { name: "kdig", package: "knot-dnsutils" },
     Program { name: "nft", package: "nftables" },
     Program { name: "nginx", package: "nginx-light" },
     Program { name: "psql", package: "postgresql-client" },

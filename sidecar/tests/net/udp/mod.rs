@@ -2,6 +2,9 @@
 
 mod endpoints;
 mod flows;
+mod limits;
+mod servers;
+mod sockets;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
