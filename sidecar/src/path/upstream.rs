@@ -4,6 +4,7 @@ mod http1;
 mod http2;
 mod keep_alive;
 mod live;
+mod pool;
 mod tcp_info;
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Request;
@@ -38,9 +39,9 @@ pub(crate) use http2::{Http2, Slot};
 pub(crate) use live::{Line, Register};
 
 use live::Entry;
+use pool::{IDLE_FOR, IDLE_MAX, Pool};
 
 /// One endpoint, to one worker.
-#[expect(clippy::vec_box, reason = "a connection is moved for each request: a pointer, not its 700 bytes")]
 pub(crate) struct Upstream {
     /// The Service port it serves.
     pub(crate) of: PortKey,
@@ -51,12 +52,9 @@ pub(crate) struct Upstream {
     pub(crate) port: Arc<SharedPort>,
     /// What all workers know of it.
     pub(crate) vitals: Arc<Vitals>,
-    idle: RefCell<Vec<Box<Http1>>>,
-    shared: RefCell<Vec<Http2>>,
+    pool: Pool,
     /// Every connection that is open, in use or not.
     pub(crate) live: Rc<Register>,
-    /// Held while an HTTP/2 connection is being opened, so that a burst of streams opens one and not one each.
-    opening: tokio::sync::Mutex<()>,
     /// The endpoint has left: nothing new is opened to it, and connections are not kept.
     gone: Cell<bool>,
     /// A connection was opened since somebody asked.
@@ -84,15 +82,6 @@ impl Reach {
     }
 }
 
-/// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
-/// fluctuates, not as it is high. 32 × ~25 KiB (hyper's two buffers and its channel, 8 KiB each) = 0.8 MiB for an endpoint that was
-/// that busy within the last [`IDLE_FOR`].
-const IDLE_MAX: usize = 32;
-
-/// How long an idle connection is kept. Below the 60 s and 75 s after which common servers close theirs; those that close
-/// sooner are noticed when they do.
-const IDLE_FOR: Duration = Duration::from_secs(50);
-
 impl Upstream {
     pub(crate) fn new(
         of: PortKey,
@@ -108,10 +97,8 @@ impl Upstream {
             series,
             port,
             vitals,
-            idle: RefCell::default(),
-            shared: RefCell::default(),
+            pool: Pool::new(IDLE_MAX),
             live: Rc::default(),
-            opening: tokio::sync::Mutex::new(()),
             gone: Cell::new(false),
             opened: Cell::new(false),
             departure: Cell::default(),
@@ -152,24 +139,15 @@ impl Upstream {
         Ok(UpstreamIo { stream, entry, series: self.series.clone(), closed: Closed::Done })
     }
 
-    /// The idle connection used last, whose buffers and congestion window are warmest, if one is still open.
+    /// The idle connection used last, if one is still open.
     pub(crate) fn take_idle(&self, cx: &mut Context<'_>) -> Option<Box<Http1>> {
-        loop {
-            let mut connection = self.idle.borrow_mut().pop()?;
-            if connection.is_fresh() && connection.is_open(cx) {
-                return Some(connection);
-            }
-        }
+        self.pool.take_idle(cx)
     }
 
     /// Keeps a connection for the next request, unless it cannot serve one.
-    pub(crate) fn give_back(&self, mut connection: Box<Http1>, cx: &mut Context<'_>) {
-        if self.gone.get() || !connection.settle(cx) {
-            return;
-        }
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
+    pub(crate) fn give_back(&self, connection: Box<Http1>, cx: &mut Context<'_>) {
+        if !self.gone.get() {
+            self.pool.give_back(connection, cx);
         }
     }
 
@@ -180,25 +158,19 @@ impl Upstream {
 
     /// A place for one stream on a shared HTTP/2 connection: on one that is open and below the peer's limit, else on a new one.
     pub(crate) async fn stream(&self, mesh: &Mesh) -> Result<Slot, Failure> {
-        if let Some(slot) = self.free_slot() {
+        if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
         }
-        let _opening = self.opening.lock().await;
-        if let Some(slot) = self.free_slot() {
+        let _opening = self.pool.opening.lock().await;
+        if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
         }
         let connection = Http2::handshake(self.open(mesh).await?).await?;
         let slot = connection.slot();
         if !self.gone.get() {
-            self.shared.borrow_mut().push(connection);
+            self.pool.share(connection);
         }
         Ok(slot)
-    }
-
-    fn free_slot(&self) -> Option<Slot> {
-        let mut shared = self.shared.borrow_mut();
-        shared.retain(Http2::is_open);
-        shared.iter().find(|connection| connection.has_room()).map(Http2::slot)
     }
 
     /// A request in the words that the endpoint knows: nearly always the client's.
@@ -237,8 +209,7 @@ impl Upstream {
 
     /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
     pub(crate) fn forget_idle(&self) {
-        self.idle.take();
-        self.shared.take();
+        self.pool.forget();
     }
 
     /// Cuts the connections on which the endpoint has been silent for too long. The idle ones go with them: they lead to the same place.
@@ -251,16 +222,13 @@ impl Upstream {
 
     /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
     pub(crate) fn reap(&self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.idle.borrow_mut().retain_mut(|connection| connection.is_fresh() && connection.is_open(&mut cx));
-        self.shared.borrow_mut().retain(Http2::is_open);
+        self.pool.reap();
     }
 
     /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
     pub(crate) fn was_used(&self) -> bool {
         let opened = self.opened.replace(false);
-        let kept = !self.idle.borrow().is_empty() || !self.shared.borrow().is_empty();
-        opened || kept || self.vitals.load.active() + self.vitals.load.inactive() > 0
+        opened || !self.pool.is_empty() || self.vitals.load.active() + self.vitals.load.inactive() > 0
     }
 }
 
