@@ -33,6 +33,7 @@ pub mod forwarding;
 pub mod grpc_timeout;
 pub mod http_date;
 pub mod inbound;
+pub mod introduction;
 pub mod max_forwards;
 pub mod outcome;
 pub mod retry;

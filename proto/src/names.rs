@@ -57,7 +57,7 @@ pub mod annotation {
         ALLOW_LOCAL_EXTERNAL_NAME,
     ];
 
-    /// Those of AWS that mean something to a data plane (S-22, S-23). Numbers are written as strings; an empty one counts as absent.
+    /// Those of AWS that mean something to a data plane (S-20, S-22, S-23). Numbers are written as strings; an empty one counts as absent.
     pub mod aws {
         /// Whether an endpoint that leaves keeps its connections for a limited time.
         pub const DRAINING_ENABLED: &str =
@@ -83,9 +83,11 @@ pub mod annotation {
         pub const CHECK_PORT: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port";
         /// What is asked for by HTTP.
         pub const CHECK_PATH: &str = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-path";
+        /// `*`: on every port, the pods expect what a load balancer says of its clients (S-20).
+        pub const PROXY_PROTOCOL: &str = "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol";
 
         /// All of these.
-        pub const ON_SERVICES: [&str; 10] = [
+        pub const ON_SERVICES: [&str; 11] = [
             DRAINING_ENABLED,
             DRAINING_TIMEOUT,
             IDLE_TIMEOUT,
@@ -96,6 +98,7 @@ pub mod annotation {
             CHECK_PROTOCOL,
             CHECK_PORT,
             CHECK_PATH,
+            PROXY_PROTOCOL,
         ];
     }
 }

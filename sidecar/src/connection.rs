@@ -21,6 +21,7 @@ use crate::path::application::Doorway;
 use crate::path::arrival::Arrival;
 use crate::path::detect::detect;
 use crate::path::flood::Flood;
+use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
 use crate::path::mesh::{Admission, Mesh};
 use crate::path::resolve::{Aim, Origin, caller};
@@ -83,7 +84,7 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
         }
         Ok(Way::Bytes(route, aim)) => {
             let caller = caller(arrival.client, aim, &route);
-            spawn_local(async move { carry_bytes(client, Bytes::new(), &route, caller, &mesh).await });
+            spawn_local(async move { carry_bytes(client, Bytes::new(), aim, &route, caller, &mesh).await });
         }
         Ok(Way::Through(destination)) => {
             spawn_local(async move { pass_through(client, destination, &mesh).await });
@@ -196,7 +197,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
             let origin = Origin::new(client.arrival, aim, None, mesh);
             let route = origin.route_unread(mesh)?;
             let caller = caller(client.arrival.client, aim, &route);
-            Box::pin(carry_bytes(client, detected.read, &route, caller, mesh)).await;
+            Box::pin(carry_bytes(client, detected.read, aim, &route, caller, mesh)).await;
             Ok(())
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
@@ -208,9 +209,17 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
 }
 
 /// Carries bytes to an endpoint of `route`.
-async fn carry_bytes(client: Client, read: Bytes, route: &Rc<Route>, caller: Caller, mesh: &Rc<Mesh>) {
+async fn carry_bytes(
+    client: Client,
+    read: Bytes,
+    aim: Aim,
+    route: &Rc<Route>,
+    caller: Caller,
+    mesh: &Rc<Mesh>,
+) {
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
-    match tunnel::dial(route, caller, mesh, &mut account).await {
+    let guest = Guest { arrival: client.arrival, aim };
+    match tunnel::dial(route, caller, guest, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }

@@ -1,9 +1,10 @@
-//! What a Service's annotations ask for, typed: ours (`svcmesh.dev/…`), and those of AWS that mean something to a data plane (S-22, S-23).
+//! What a Service's annotations ask for, typed: ours (`svcmesh.dev/…`), and those of AWS that mean something to a data plane (S-20, S-22, S-23).
 
 use alloc::sync::Arc;
 use core::time::Duration;
 
 use svc_proto::names::annotation;
+use svc_proto::proxy_header::Version;
 
 use super::health_check::{self, HealthCheck};
 use crate::balance::Policy;
@@ -42,6 +43,8 @@ pub struct Handling {
     pub health_check: Option<HealthCheck>,
     /// How long connections to an endpoint that leaves are kept (S-22); `None`: until they end.
     pub drain: Option<Duration>,
+    /// `proxy-protocol`, else AWS's: the PROXY header that connections to its endpoints begin with, of all its ports.
+    pub proxy_protocol: Option<Version>,
     /// `tls`; `None`: what a port says of itself decides.
     pub tls: Option<Tls>,
     /// `tls-ca`: the Secret, in the Service's namespace, with those who may sign what endpoints prove their name by.
@@ -75,6 +78,7 @@ impl Default for Handling {
             slow_start: Duration::ZERO,
             health_check: None,
             drain: None,
+            proxy_protocol: None,
             tls: None,
             tls_authorities: None,
             rewrite_location: false,
@@ -89,6 +93,7 @@ impl Handling {
         let unasked = Handling::default();
         let aws_idle_timeout = aws::idle_timeout(annotations);
         let aws_health_check = health_check::of_aws(annotations);
+        let aws_proxy_protocol = aws::proxy_protocol(annotations);
         Handling {
             policy: annotations.read(annotation::LOAD_BALANCER, policies::balancing),
             timeout: annotations.read(annotation::TIMEOUT, values::duration),
@@ -104,6 +109,9 @@ impl Handling {
                 .read(annotation::HEALTH_CHECK, health_check::parse)
                 .or(aws_health_check),
             drain: aws::drain(annotations),
+            proxy_protocol: annotations
+                .read(annotation::PROXY_PROTOCOL, policies::proxy_protocol)
+                .or(aws_proxy_protocol),
             tls: annotations.read(annotation::TLS, encryption::tls),
             tls_authorities: annotations.read(annotation::TLS_CA, encryption::authorities),
             rewrite_location: annotations

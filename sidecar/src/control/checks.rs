@@ -19,6 +19,7 @@ use svc_core::endpoints::EndpointId;
 use svc_core::service::HealthCheck;
 use svc_core::table::{Table, Target};
 use svc_core::vitals::{Checkup, Vitals};
+use svc_proto::proxy_header::Version;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -54,6 +55,7 @@ struct Checks {
 /// The checks of one endpoint; dropped, they end.
 struct Running {
     check: HealthCheck,
+    header: Option<Version>,
     task: JoinHandle<()>,
 }
 
@@ -78,15 +80,21 @@ impl Checks {
 
     fn follow(&mut self, table: &Table) {
         let wanted = self.wanted(table);
-        self.running.retain(|id, running| wanted.get(id).is_some_and(|it| it.check == running.check));
+        self.running.retain(|id, running| {
+            wanted.get(id).is_some_and(|it| it.check == running.check && it.header == running.header)
+        });
         self.warn(wanted.len());
         for (id, subject) in wanted {
             let is_full = self.running.len() == ENDPOINTS_MAX;
             if let Entry::Vacant(vacant) = self.running.entry(id)
                 && !is_full
             {
-                let check = subject.check.clone();
-                vacant.insert(Running { check, task: tokio::spawn(subject.watch(self.seats.clone())) });
+                let (check, header) = (subject.check.clone(), subject.header);
+                vacant.insert(Running {
+                    check,
+                    header,
+                    task: tokio::spawn(subject.watch(self.seats.clone())),
+                });
             }
         }
     }
@@ -122,6 +130,7 @@ impl Checks {
                 endpoint: member.addr.0,
                 addr,
                 check: check.clone(),
+                header: target.service.handling.proxy_protocol.filter(|_| check.port.is_none()),
                 vitals: member.vitals.clone(),
                 port: port.clone(),
             };
@@ -139,6 +148,8 @@ struct Subject {
     /// Where it is asked.
     addr: SocketAddr,
     check: HealthCheck,
+    /// What the check begins with, at a port that wants to be told whom connections are for; another one has its own ways.
+    header: Option<Version>,
     vitals: Arc<Vitals>,
     port: Arc<SharedPort>,
 }
@@ -173,7 +184,7 @@ impl Subject {
 
     async fn ask(&self, seats: &Semaphore) -> Result<(), ask::Ailment> {
         let _seat = seats.acquire().await.expect("nobody closes it");
-        let asked = timeout(self.check.timeout, ask::ask(self.addr, &self.check.probe)).await;
+        let asked = timeout(self.check.timeout, ask::ask(self.addr, self.header, &self.check.probe)).await;
         asked.unwrap_or(Err(ask::Ailment::Late))
     }
 

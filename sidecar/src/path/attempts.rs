@@ -10,9 +10,10 @@ use svc_core::retry::{self, Again, Attempt, RetryPolicy};
 use svc_core::time::Now;
 
 use super::account::Account;
-use super::affinity::Memory;
+use super::introduction::Introduction;
 use super::mesh::Mesh;
 use super::request::Outgoing;
+use super::resolve::Origin;
 use super::route::{Route, Turn};
 use super::upstream::Upstream;
 use crate::clock;
@@ -23,7 +24,7 @@ pub(crate) struct Attempts<'a> {
     route: Rc<Route>,
     policy: RetryPolicy,
     caller: Caller,
-    memory: &'a Memory,
+    origin: &'a Origin,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
     mesh: &'a Mesh,
@@ -39,7 +40,7 @@ impl<'a> Attempts<'a> {
     pub(crate) fn new(
         route: &Rc<Route>,
         caller: Caller,
-        memory: &'a Memory,
+        origin: &'a Origin,
         begun: Now,
         mesh: &'a Mesh,
     ) -> Attempts<'a> {
@@ -48,7 +49,7 @@ impl<'a> Attempts<'a> {
             route: route.clone(),
             policy: route.target.service.handling.retry,
             caller,
-            memory,
+            origin,
             now: begun,
             mesh,
             tried: Tried::NONE,
@@ -67,7 +68,10 @@ impl<'a> Attempts<'a> {
     ) -> Result<Rc<Upstream>, Failure> {
         let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
         account.tries(upstream, probe, self.now);
-        let upstream = upstream.clone();
+        let upstream = match Introduction::of(self.origin.guest(), &self.route) {
+            None => upstream.clone(),
+            Some(introduction) => self.origin.own.upstream(upstream, introduction),
+        };
         self.current = Some(id);
         Ok(upstream)
     }
@@ -76,7 +80,7 @@ impl<'a> Attempts<'a> {
         // Who has failed once is not sent where it may fail again.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
-        self.route.pick(Unit::Request, &ask, Some(self.memory), self.last, self.mesh, self.now)
+        self.route.pick(Unit::Request, &ask, Some(&self.origin.memory), self.last, self.mesh, self.now)
     }
 
     /// Whether an answer with this head may be worth another attempt.

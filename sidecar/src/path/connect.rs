@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use svc_core::outcome::Failure;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use super::introduction::Introduction;
 use super::mesh::Mesh;
 
 /// Opens a connection within `--connect-timeout`.
@@ -26,6 +28,23 @@ pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Fai
             prepare(&stream);
             Ok(stream)
         }
+    }
+}
+
+/// Says whom the connection to the endpoint at `addr` is for, at once: its server may be the one to speak first. Nothing else was sent,
+/// so that a failure is one to connect.
+pub(crate) async fn introduce(
+    stream: &mut TcpStream,
+    introduction: &Introduction,
+    addr: SocketAddr,
+    mesh: &Mesh,
+) -> Result<(), Failure> {
+    let near = stream.local_addr().map_err(|error| failure(&error))?;
+    let header = introduction.header(near, addr);
+    let saying = stream.write_all(&header);
+    match tokio::time::timeout(mesh.config.deadlines.connect, saying).await {
+        Err(_elapsed) => Err(Failure::ConnectTimeout),
+        Ok(said) => said.map_err(|error| failure(&error)),
     }
 }
 
@@ -60,9 +79,9 @@ fn is_home(stream: &TcpStream, addr: SocketAddr, mesh: &Mesh) -> bool {
 }
 
 fn failure(error: &io::Error) -> Failure {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut};
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, TimedOut};
     let kind = error.kind();
-    if matches!(kind, ConnectionRefused | ConnectionReset) {
+    if matches!(kind, ConnectionRefused | ConnectionReset | BrokenPipe) {
         Failure::ConnectRefused
     } else if kind == TimedOut {
         Failure::ConnectTimeout

@@ -108,7 +108,7 @@ impl<'o> Prepared<'o> {
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
     let Prepared { origin, waited: _, route, caller, version, limits, outgoing } = prepared;
-    let mut attempts = Attempts::new(route, *caller, &origin.memory, account.begun, mesh);
+    let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
     let mut upstream = attempts.begin(outgoing, account)?;
     loop {
         let answered = {

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::affinity::Memory;
 use super::application::Doorway;
 use super::arrival::Arrival;
+use super::introduction::{Guest, Own};
 use super::mesh::Mesh;
 use super::request;
 use super::roster::Pulse;
@@ -42,6 +43,8 @@ pub(crate) struct Origin {
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
     pub(crate) memory: Memory,
+    /// Connections to endpoints that are told of this client.
+    pub(crate) own: Own,
     /// The last route of this connection: as long as the table has the same target, nothing needs to be looked up.
     route: RefCell<Option<Rc<Route>>>,
 }
@@ -69,8 +72,14 @@ impl Origin {
             forwarded: RefCell::default(),
             pulse,
             memory: Memory::default(),
+            own: Own::default(),
             route: RefCell::default(),
         }
+    }
+
+    /// Who this is, to endpoints that ask.
+    pub(crate) fn guest(&self) -> Guest {
+        Guest { arrival: self.arrival, aim: self.aim }
     }
 
     /// The route of a request. Waits where DNS must be asked first.

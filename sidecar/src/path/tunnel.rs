@@ -11,6 +11,7 @@ use svc_core::balance::{Ask, Caller, Tried, Unit};
 use svc_core::outcome::Failure;
 
 use super::account::Account;
+use super::introduction::{Guest, Introduction};
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
@@ -20,10 +21,11 @@ use super::upstream::{Line, UpstreamIo};
 use crate::clock;
 use crate::metrics::Closed;
 
-/// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07).
+/// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
 pub(crate) async fn dial(
     route: &Rc<Route>,
     caller: Caller,
+    guest: Guest,
     mesh: &Mesh,
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
@@ -35,7 +37,8 @@ pub(crate) async fn dial(
         let now = clock::now();
         let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
         account.tries(upstream, probe, now);
-        match upstream.open(mesh).await {
+        let introduction = Introduction::of(guest, &route);
+        match upstream.open_for(introduction.as_ref(), mesh).await {
             Ok(io) => {
                 account.connected();
                 return Ok(io);

@@ -15,7 +15,6 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::account::Account;
-use super::affinity::Memory;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::forward::take_apart;
@@ -148,7 +147,7 @@ struct Handshake<'a> {
     protocol: &'a HeaderValue,
     route: Rc<Route>,
     caller: Caller,
-    memory: &'a Memory,
+    origin: &'a Origin,
     limits: Limits,
 }
 
@@ -165,7 +164,7 @@ impl<'a> Handshake<'a> {
         account.serves(&route.port.label);
         let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
         let outgoing = Outgoing::new(request, authority, caller.client, origin)?;
-        Ok(Handshake { outgoing, protocol, route, caller, memory: &origin.memory, limits })
+        Ok(Handshake { outgoing, protocol, route, caller, origin, limits })
     }
 }
 
@@ -173,8 +172,8 @@ type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
 async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
-    let Handshake { outgoing, protocol, route, caller, memory, limits } = handshake;
-    let mut attempts = Attempts::new(&route, caller, memory, account.begun, mesh);
+    let Handshake { outgoing, protocol, route, caller, origin, limits } = handshake;
+    let mut attempts = Attempts::new(&route, caller, origin, account.begun, mesh);
     let mut upstream = attempts.begin(&outgoing, account)?;
     loop {
         let answered = {
@@ -219,7 +218,7 @@ pub(crate) async fn connect(
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
         let (route, _waited) = route_to_authority(authority, mesh).await?;
         let caller = origin.caller(&route, request.headers(), mesh);
-        tunnel::dial(&route, caller, mesh, &mut account).await
+        tunnel::dial(&route, caller, origin.guest(), mesh, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),

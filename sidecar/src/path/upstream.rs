@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::application::Doorway;
 use super::connect;
+use super::introduction::Introduction;
 use super::mesh::Mesh;
 use super::rewrite::Speech;
 use super::shared::{PortKey, SharedPort};
@@ -55,13 +56,23 @@ pub(crate) struct Upstream {
     pool: Pool,
     /// Every connection that is open, in use or not.
     pub(crate) live: Rc<Register>,
+    standing: Rc<Standing>,
+    departure: Cell<Departure>,
+    /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
+    pub(crate) speech: Option<Rc<Speech>>,
+    /// What its connections begin with, where they belong to one client.
+    introduction: Option<Introduction>,
+    /// The same endpoint to single clients, as long as they keep it.
+    apart: RefCell<Vec<Weak<Upstream>>>,
+}
+
+/// What holds for all connections to an endpoint, whoever they belong to.
+#[derive(Default)]
+struct Standing {
     /// The endpoint has left: nothing new is opened to it, and connections are not kept.
     gone: Cell<bool>,
     /// A connection was opened since somebody asked.
     opened: Cell<bool>,
-    departure: Cell<Departure>,
-    /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
-    pub(crate) speech: Option<Box<Speech>>,
 }
 
 /// How an endpoint is connected to.
@@ -99,10 +110,11 @@ impl Upstream {
             vitals,
             pool: Pool::new(IDLE_MAX),
             live: Rc::default(),
-            gone: Cell::new(false),
-            opened: Cell::new(false),
+            standing: Rc::default(),
             departure: Cell::default(),
             speech: None,
+            introduction: None,
+            apart: RefCell::default(),
         }
     }
 
@@ -113,7 +125,7 @@ impl Upstream {
 
     /// The same, spoken to so.
     pub(crate) fn spoken_to(self, manner: Option<&Arc<Manner>>) -> Upstream {
-        Upstream { speech: manner.map(|manner| Box::new(Speech::new(manner))), ..self }
+        Upstream { speech: manner.map(|manner| Rc::new(Speech::new(manner))), ..self }
     }
 
     /// Whether it is spoken to so.
@@ -121,21 +133,63 @@ impl Upstream {
         self.speech.as_ref().map(|speech| &speech.manner) == manner
     }
 
+    /// The same endpoint with connections for one client only, each of which begins with `introduction`. They end with the answer.
+    pub(crate) fn apart(&self, introduction: Introduction) -> Rc<Upstream> {
+        let apart = Rc::new(Upstream {
+            of: self.of.clone(),
+            addr: self.addr,
+            reach: self.reach,
+            series: self.series.clone(),
+            port: self.port.clone(),
+            vitals: self.vitals.clone(),
+            pool: Pool::new(1),
+            live: self.live.clone(),
+            standing: self.standing.clone(),
+            departure: Cell::default(),
+            speech: self.speech.clone(),
+            introduction: Some(introduction),
+            apart: RefCell::default(),
+        });
+        self.apart.borrow_mut().push(Rc::downgrade(&apart));
+        apart
+    }
+
+    /// Whether this is `upstream` to one client.
+    pub(crate) fn is_apart_of(&self, upstream: &Upstream) -> bool {
+        Rc::ptr_eq(&self.standing, &upstream.standing)
+    }
+
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
     pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
+        self.open_for(self.introduction.as_ref(), mesh).await
+    }
+
+    /// The same for the client that is introduced, if any is.
+    pub(crate) async fn open_for(
+        &self,
+        introduction: Option<&Introduction>,
+        mesh: &Mesh,
+    ) -> Result<UpstreamIo, Failure> {
         let stream = match self.reach {
             Reach::Endpoint => connect::open(self.addr, mesh).await,
             Reach::Application { or_else } => connect::open_application(self.addr, or_else, mesh).await,
         };
-        let stream = Stream::from(stream?);
-        if self.gone.get() {
+        let mut stream = stream?;
+        if let Some(introduction) = introduction {
+            Box::pin(connect::introduce(&mut stream, introduction, self.addr, mesh)).await?; // few Services ask for it
+        }
+        let stream = Stream::from(stream);
+        if self.standing.gone.get() {
             return Err(Failure::Left);
         }
-        self.opened.set(true);
+        self.standing.opened.set(true);
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
         let stream = Rc::new(RefCell::new(stream));
         let entry = self.live.enter(&stream);
+        if introduction.is_some() {
+            entry.line().sent();
+        }
         Ok(UpstreamIo { stream, entry, series: self.series.clone(), closed: Closed::Done })
     }
 
@@ -146,7 +200,7 @@ impl Upstream {
 
     /// Keeps a connection for the next request, unless it cannot serve one.
     pub(crate) fn give_back(&self, connection: Box<Http1>, cx: &mut Context<'_>) {
-        if !self.gone.get() {
+        if !self.standing.gone.get() {
             self.pool.give_back(connection, cx);
         }
     }
@@ -167,7 +221,7 @@ impl Upstream {
         }
         let connection = Http2::handshake(self.open(mesh).await?).await?;
         let slot = connection.slot();
-        if !self.gone.get() {
+        if !self.standing.gone.get() {
             self.pool.share(connection);
         }
         Ok(slot)
@@ -190,13 +244,13 @@ impl Upstream {
 
     /// Lets go of every connection that no request is using; those that one is using are not kept afterwards.
     pub(crate) fn leave(&self) {
-        self.gone.set(true);
+        self.standing.gone.set(true);
         self.forget_idle();
     }
 
     /// May be used again.
     pub(crate) fn come_back(&self) {
-        self.gone.set(false);
+        self.standing.gone.set(false);
     }
 
     /// Cuts what is under way, if it is time; true while there is any.
@@ -210,6 +264,7 @@ impl Upstream {
     /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
     pub(crate) fn forget_idle(&self) {
         self.pool.forget();
+        self.each_apart(Upstream::forget_idle);
     }
 
     /// Cuts the connections on which the endpoint has been silent for too long. The idle ones go with them: they lead to the same place.
@@ -223,12 +278,23 @@ impl Upstream {
     /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
     pub(crate) fn reap(&self) {
         self.pool.reap();
+        self.apart.borrow_mut().retain(|apart| apart.strong_count() > 0);
+        self.each_apart(Upstream::reap);
+    }
+
+    fn each_apart(&self, act: impl Fn(&Upstream)) {
+        self.apart.borrow().iter().filter_map(Weak::upgrade).for_each(|apart| act(&apart));
+    }
+
+    fn keeps_any(&self) -> bool {
+        let apart = self.apart.borrow();
+        !self.pool.is_empty() || apart.iter().filter_map(Weak::upgrade).any(|apart| apart.keeps_any())
     }
 
     /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
     pub(crate) fn was_used(&self) -> bool {
-        let opened = self.opened.replace(false);
-        opened || !self.pool.is_empty() || self.vitals.load.active() + self.vitals.load.inactive() > 0
+        let opened = self.standing.opened.replace(false);
+        opened || self.keeps_any() || self.vitals.load.active() + self.vitals.load.inactive() > 0
     }
 }
 

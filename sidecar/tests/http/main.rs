@@ -20,6 +20,7 @@ mod forwarding;
 mod framing;
 mod gateway;
 mod health;
+mod introduction;
 mod limits;
 mod races;
 mod replay;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A raw connection, of a client or of a backend.
@@ -60,6 +60,11 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");
     }
 
+    /// Our own address.
+    pub(crate) fn near(&self) -> SocketAddr {
+        self.stream.local_addr().expect("the connection is open")
+    }
+
     /// The socket, for a runtime that reads it instead.
     pub(crate) fn socket(&self) -> TcpStream {
         let socket = self.stream.try_clone().expect("file descriptors are to be had");
@@ -111,6 +116,14 @@ impl Wire {
             self.more()?;
         }
         Ok(self.read.drain(..count).collect())
+    }
+
+    /// The same, and what follows is left for a runtime that reads it.
+    pub(crate) fn take(&mut self, count: usize) -> Result<Vec<u8>, Broken> {
+        assert!(self.read.is_empty(), "it has been read already");
+        let mut bytes = vec![0; count];
+        let taken = self.stream.read_exact(&mut bytes);
+        taken.map(|()| bytes).map_err(|error| Broken::Truncated(error.to_string()))
     }
 
     /// Exactly `count` bytes, as text.

@@ -1,10 +1,11 @@
-//! Annotations of AWS's load balancers (S-22, S-23). An empty one never gets here: it counts as absent.
+//! Annotations of AWS's load balancers (S-20, S-22, S-23). An empty one never gets here: it counts as absent.
 
 use alloc::vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use svc_proto::names::annotation::aws;
+use svc_proto::proxy_header::Version;
 
 use super::annotations::{Annotations, Problem, Problems};
 use super::values::seconds;
@@ -20,6 +21,14 @@ pub(super) fn drain(annotations: &mut Annotations<'_>) -> Option<Duration> {
     let timeout = annotations
         .read(aws::DRAINING_TIMEOUT, |text| seconds(text, DRAINING_SECONDS).map_err(|problem| vec![problem]));
     enabled.then(|| timeout.unwrap_or(DRAINING_DEFAULT))
+}
+
+/// `proxy-protocol`: the only ports that can be asked for are all of them, and version 1 is what a classic load balancer sends.
+pub(super) fn proxy_protocol(annotations: &mut Annotations<'_>) -> Option<Version> {
+    annotations.read(aws::PROXY_PROTOCOL, |text| match text {
+        "*" => Ok(Version::V1),
+        _ => Err(vec![Problem::Unsupported(text, vec!["*"])]),
+    })
 }
 
 /// What Go's `strconv.ParseBool` takes, as AWS's controller reads it.

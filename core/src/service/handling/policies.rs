@@ -4,6 +4,8 @@ use alloc::vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use svc_proto::proxy_header::Version;
+
 use super::annotations::{Problem, Problems};
 use super::values::{Setting, number, settings};
 use crate::balance::Policy;
@@ -19,6 +21,15 @@ pub(super) fn balancing(text: &str) -> Result<Policy, Problems<'_>> {
 /// `max-connections`.
 pub(super) fn max_connections(text: &str) -> Result<u32, Problems<'_>> {
     number(text, CONNECTIONS).map_err(|problem| vec![problem])
+}
+
+/// `proxy-protocol`.
+pub(super) fn proxy_protocol(text: &str) -> Result<Version, Problems<'_>> {
+    match text {
+        "v1" => Ok(Version::V1),
+        "v2" => Ok(Version::V2),
+        _ => Err(vec![Problem::Unsupported(text, vec!["v1", "v2"])]),
+    }
 }
 
 /// `retry`: `connect|reset|gateway-error,attempts=N`, any of it. Conditions that are named are all there are.

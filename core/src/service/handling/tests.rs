@@ -90,6 +90,22 @@ fn connections_are_counted_from_one() {
 }
 
 #[test]
+fn a_proxy_header_is_of_a_version_and_aws_means_the_first_on_all_ports() {
+    check("proxy-protocol", "v1", |handling| handling.proxy_protocol = Some(Version::V1));
+    check("proxy-protocol", "v2", |handling| handling.proxy_protocol = Some(Version::V2));
+    check_refused("proxy-protocol", &["", "*", "1", "V2", "v1,v2", "off"]);
+    assert_eq!(aws(&[("proxy-protocol", "*")]).unwrap().proxy_protocol, Some(Version::V1));
+    let expected = "metadata.annotations[service.beta.kubernetes.io/aws-load-balancer-proxy-protocol]: \
+                    Unsupported value: \"80\": supported values: \"*\"";
+    assert_eq!(aws(&[("proxy-protocol", "80")]), Err([expected.to_string()].into()));
+    let both = [
+        ("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol", "*"),
+        ("svcmesh.dev/proxy-protocol", "v2"),
+    ];
+    assert_eq!(read(&both).unwrap().proxy_protocol, Some(Version::V2));
+}
+
+#[test]
 fn retry_conditions_that_are_named_are_all_there_are() {
     check("retry", "connect|reset|gateway-error,attempts=2", |handling| {
         handling.retry = RetryPolicy { reset: true, gateway_error: true, attempts: 2 };
