@@ -12,6 +12,7 @@ pub use run::{RunError, run};
 
 mod certificates;
 mod clock;
+mod descriptors;
 mod memory;
 mod metrics;
 mod run;

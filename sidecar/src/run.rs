@@ -22,6 +22,7 @@ use crate::connection::Door;
 use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
+use crate::descriptors;
 use crate::listen;
 use crate::memory;
 use crate::metrics::{Metrics, Observed};
@@ -77,6 +78,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone(), &shared);
     let mut discovery = discovery.map_err(RunError::because("cannot read the manifests"))?;
 
+    descriptors::raise_limit(config.limits.connections_max);
     let bound = bind(&config)?;
     shared.bound.store(Arc::new(bound.all()));
     let (access_log, log_writer) = access_log(&config, &metrics)?.unzip();

@@ -18,6 +18,7 @@ mod floods;
 mod framing;
 mod grpc;
 mod http;
+mod idle;
 mod inbound;
 mod init;
 mod life;
