@@ -169,9 +169,9 @@ impl Account {
         }
     }
 
-    /// Whether it is to find out if an ejected endpoint is well again, and has not yet.
-    pub(crate) fn is_probe(&self) -> bool {
-        self.trial.as_ref().is_some_and(Trial::is_probe)
+    /// Since when it is to find out if an ejected endpoint is well again, while it has not yet.
+    pub(crate) fn probe_begun(&self) -> Option<Now> {
+        self.trial.as_ref().and_then(Trial::probe_begun)
     }
 
     /// A flow of datagrams ended at `until`.

@@ -121,9 +121,9 @@ impl Trial {
         (self.begun, self.is_told) = (begun, false);
     }
 
-    /// Whether it finds out if an ejected endpoint is well again, and does not know yet.
-    pub(crate) fn is_probe(&self) -> bool {
-        self.probe.is_some()
+    /// When it began to find out if an ejected endpoint is well again, while it does not know yet.
+    pub(crate) fn probe_begun(&self) -> Option<Now> {
+        self.probe.as_ref().map(|_| self.begun)
     }
 
     /// One side of a tunnel has said its last.

@@ -151,10 +151,10 @@ impl Flow {
             false => route.members.iter().position(|member| member.id == line.to),
         };
         (line.at, line.version) = (at.unwrap_or(line.at), route.version);
-        if at.is_some() && self.account.is_probe() {
+        if let (Some(_), Some(begun)) = (at, self.account.probe_begun()) {
             // It goes to an endpoint that is out, to find out whether it still is. Who does not even say that nobody is there is well:
             // there are protocols that do not answer.
-            if now.since(self.sent) >= REFUSED_WITHIN {
+            if now.since(begun) >= REFUSED_WITHIN {
                 self.account.heard(0, now);
             }
             return true;

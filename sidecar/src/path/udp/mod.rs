@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::process::{Resource, getrlimit};
 use svc_core::address::{ClientAddr, OriginalDst};
 use svc_core::flows::{FlowId, FlowKey, Flows};
 use svc_core::outcome::Failure;
@@ -60,10 +61,16 @@ struct State {
 /// is 136 new clients a second for good; beyond it the idlest make room.
 const FLOWS_MAX: usize = 8192;
 
+/// Where there are few descriptors, the others are for connections, and for whoever wants to see what is going on.
+fn flows_max() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    FLOWS_MAX.min((descriptors / 4) as usize)
+}
+
 impl Relay {
     /// Starts to carry answers. `seed` must be one that clients do not know.
     pub(crate) fn start(mesh: &Rc<Mesh>, seed: u64) -> io::Result<Rc<Relay>> {
-        let flows_max = FLOWS_MAX / mesh.config.limits.workers.max(1); // the kernel spreads clients evenly over them
+        let flows_max = flows_max() / mesh.config.limits.workers.max(1); // the kernel spreads clients evenly over them
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let relay = Rc::new(Relay {
             mesh: mesh.clone(),

@@ -25,6 +25,7 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<UdpSocket> {
 pub(super) fn connect(endpoint: SocketAddr) -> io::Result<UdpSocket> {
     let socket = new(endpoint)?;
     socket.set_recv_buffer_size(FLOW_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(FLOW_BUFFER_BYTES)?;
     socket.connect(&endpoint.into())?;
     Ok(socket.into())
 }
@@ -40,6 +41,6 @@ fn new(addr: SocketAddr) -> io::Result<Socket> {
 /// `net.core.rmem_max`, which is 208 KiB where nobody raised it: 550 datagrams.
 const LISTENER_BUFFER_BYTES: usize = 4 << 20;
 
-/// What one endpoint answers at once, for one client: eight datagrams of the largest size, at the two bytes that the kernel counts for each. It is
-/// a limit, not an allocation, and `net.ipv4.udp_mem` bounds all of them together.
+/// What one client sends at once, and what its endpoint answers: a batch, or eight, of datagrams of the largest size, for which the kernel
+/// counts twice their size or less. It is a limit, not an allocation, and `net.ipv4.udp_mem` bounds all of them together.
 const FLOW_BUFFER_BYTES: usize = 1 << 20;

@@ -95,6 +95,30 @@ fn an_endpoint_that_refuses_loses_its_flows_and_is_ejected() {
 }
 
 #[test]
+fn an_ejected_endpoint_that_takes_datagrams_and_answers_none_is_used_again() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _other = Echo::start(&pod, 1);
+        let sidecar = Sidecar::start(Manifests::of(&[documents([1, 2])]), VIP);
+        let ejected =
+            || sidecar.measured("svcmesh_endpoints{service=\"default/echo\",state=\"ejected\"}") == [1];
+        until("nobody listens there", || {
+            Client::new().try_ask_for(Duration::from_millis(20));
+            ejected().then_some(())
+        });
+        let deaf = pod.node.enter(|| UdpSocket::bind((Pod::backend_v4(2).as_str(), 7))).expect("it is free");
+        let mut clients = Vec::new();
+        until("a new client has found out", || {
+            clients.push(Client::new());
+            clients.iter().for_each(|client| client.send(b"log this"));
+            (!ejected()).then_some(())
+        });
+        let (length, _from) = deaf.recv_from(&mut [0; 8]).expect("datagrams have come");
+        assert_eq!(length, 8);
+    });
+}
+
+#[test]
 fn the_only_endpoint_may_refuse_and_come_back() {
     isolated(|| {
         let pod = Pod::here();

@@ -135,6 +135,12 @@ impl Client {
         Ok(datagram[0])
     }
 
+    /// Asks once, and does not mind whether somebody answers within `patience`.
+    fn try_ask_for(&self, patience: Duration) {
+        self.0.set_read_timeout(Some(patience)).expect("a timeout above zero is legal");
+        let _answer = self.try_ask();
+    }
+
     fn addr(&self) -> SocketAddr {
         self.0.local_addr().expect("it is bound")
     }
