@@ -113,7 +113,7 @@ async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) 
     loop {
         let answered = {
             let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
-            within(limits.per_try, forwarding).await
+            within(limits.per_try, forwarding).await.map_err(|failure| outgoing.blame(failure))
         };
         let failure = match &answered {
             Ok(answer) if answer.is_minded(&attempts) => {

@@ -129,6 +129,11 @@ impl Outgoing {
         }
     }
 
+    /// Whose failure it is that an attempt failed: the client's, if its body broke off.
+    pub(crate) fn blame(&self, failure: Failure) -> Failure {
+        self.body.as_ref().and_then(|body| body.broken()).unwrap_or(failure)
+    }
+
     pub(crate) fn body_is_whole(&self) -> bool {
         self.body.as_ref().is_none_or(|body| body.is_whole())
     }

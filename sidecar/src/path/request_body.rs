@@ -1,6 +1,8 @@
 //! A client's request body on its way to an endpoint, and to the next one if the first does not take it.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error as _;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use svc_core::outcome::Failure;
 
 use super::gate::Gate;
 use super::request::strip_trailers;
@@ -21,6 +24,8 @@ pub(crate) struct RequestBody {
     /// The number of the attempt that takes from it.
     attempt: Cell<u32>,
     sent_bytes: Cell<u64>,
+    /// Why it has no end.
+    broken: Cell<Option<Failure>>,
     gate: Option<Arc<Gate>>,
 }
 
@@ -31,6 +36,7 @@ impl RequestBody {
             kept: RefCell::new(Kept::NOTHING),
             attempt: Cell::new(0),
             sent_bytes: Cell::new(0),
+            broken: Cell::new(None),
             gate,
         })
     }
@@ -53,6 +59,11 @@ impl RequestBody {
         self.kept.borrow().whole
     }
 
+    /// Why the client's body broke off, if it did: it is then no endpoint that has failed.
+    pub(crate) fn broken(&self) -> Option<Failure> {
+        self.broken.get()
+    }
+
     /// No further attempt follows: what is still to come passes through.
     pub(crate) fn settle(&self) {
         self.kept.borrow_mut().let_go();
@@ -72,9 +83,22 @@ impl RequestBody {
                 kept.push(frame);
             }
             Poll::Ready(None) => kept.ended = true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Err(error))) => {
+                self.broken.set(Some(blame(error)));
+                kept.let_go(); // a beginning must not be sent as if it were all
+            }
+            Poll::Pending => {}
         }
         polled
+    }
+}
+
+/// Why a client's body has no end: it is malformed, or its client has gone.
+fn blame(error: &hyper::Error) -> Failure {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Failure::BadRequest,
+        Some(_) | None => Failure::ClientGone,
     }
 }
 

@@ -109,3 +109,26 @@ async fn a_stream_that_was_refused_is_sent_again_with_its_body() {
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// On a connection that was used before, a failure may mean that it was old; the beginning of a body must not pass for all of it then.
+#[test]
+fn a_body_that_breaks_off_is_not_sent_again_as_if_it_were_whole() {
+    for method in ["POST", "PUT"] {
+        for (rest, code) in [("", "CA"), ("x\r\n", "CR")] {
+            let backend = Backend::answering(OK);
+            let world = World::of(&[&backend], &[]);
+            let mut client = world.client();
+            client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
+            assert_eq!(client.response("GET").map(|response| response.status()), Ok(200));
+            client.send(format!(
+                "{method} / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+            ));
+            client.send(rest);
+            client.finish();
+            client.rest();
+            world.records(&["-", code]);
+            let seen: Vec<String> = backend.take_requests().iter().map(Message::to_string).collect();
+            assert_eq!(seen, ["GET /"], "{method} {rest:?}");
+        }
+    }
+}
