@@ -39,6 +39,8 @@ pub enum Failure {
     Loop,
     /// The request has come through proxies of this kind too often to be going anywhere.
     TooManyPasses,
+    /// A TRACE that may go no further than to us.
+    TraceRefused,
     /// The proxy ended while it was under way: the drain's time was over, or nobody wanted to wait for it.
     Ended,
     /// An `Upgrade` or `CONNECT` that cannot be carried.
@@ -122,6 +124,7 @@ impl Failure {
             Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
             Failure::UpgradeRefused => (Client, 501, Never, "CU", "http_upgrade_failed"),
+            Failure::TraceRefused => (Client, 405, Never, "CT", "http_request_denied"),
             Failure::UnknownDestination => (Mesh, 502, Never, "MD", "destination_not_found"),
             Failure::NoEndpoints => (Mesh, 503, Never, "MN", "destination_unavailable"),
             Failure::NoSuchPort => (Mesh, 502, Never, "MP", "destination_not_found"),
@@ -159,13 +162,14 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 32] = [
+    pub const ALL: [Failure; 33] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
         Failure::Flooded,
         Failure::ClientGone,
         Failure::UpgradeRefused,
+        Failure::TraceRefused,
         Failure::UnknownDestination,
         Failure::NoEndpoints,
         Failure::NoSuchPort,
@@ -204,6 +208,7 @@ impl fmt::Display for Failure {
             Failure::Flooded => "the client sends what nobody can want an answer to",
             Failure::ClientGone => "the client went away",
             Failure::UpgradeRefused => "this upgrade cannot be carried",
+            Failure::TraceRefused => "the way ends here, and nobody here answers TRACE",
             Failure::UnknownDestination => "no Service has that name or address",
             Failure::NoEndpoints => "the Service has no usable endpoint",
             Failure::NoSuchPort => "the Service has no such TCP port",

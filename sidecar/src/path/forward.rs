@@ -1,6 +1,7 @@
 //! One exchange: a client's request to an endpoint, and its response back.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -18,11 +19,13 @@ use svc_core::time::Now;
 use super::account::{Account, Details};
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
+use super::hops;
 use super::limits::{Limits, within};
 use super::mesh::Mesh;
+use super::provenance;
 use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
 use super::request_body::RequestBody;
-use super::resolve::{Origin, Routed};
+use super::resolve::{Aim, Origin, Routed};
 use super::respond::{self, Dialect};
 use super::rewrite::Asked;
 use super::route::Route;
@@ -34,7 +37,7 @@ use crate::metrics::Protocol;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
 pub(crate) async fn exchange(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
 ) -> Result<Response<ResponseBody>, Infallible> {
@@ -42,6 +45,12 @@ pub(crate) async fn exchange(
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
     account.set_details(|| Details::of(&request));
+    if let ControlFlow::Break(ended) = hops::spend(&mut request) {
+        return Ok(match ended {
+            Ok(()) => respond::here(account, origin.pulse.clone()),
+            Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+        });
+    }
     if websocket::is_wanted(&request) {
         return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
     }
@@ -161,13 +170,14 @@ impl Answer {
     }
 
     fn into_response(
-        self,
+        mut self,
         origin: &Origin,
         mut account: Account,
         deadline: Option<Now>,
     ) -> Response<ResponseBody> {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
+        turn(&mut self.head, origin);
         let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone(), deadline);
         Response::from_parts(self.head, body)
     }
@@ -234,9 +244,17 @@ pub(crate) fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incomin
     if incoming.size_hint().exact().is_none() {
         head.headers.remove(header::CONTENT_LENGTH); // overridden by the chunks that it came with (RFC 9112 §6.3)
     }
-    head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
     strip_hop(&mut head.headers);
     Ok((head, incoming))
+}
+
+/// Turns a head to the client: who asked a proxy is told that it came through one (RFC 9110 §7.6.3); who asked a Service did not ask us,
+/// and need not be.
+pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
+    if origin.aim == Aim::Request {
+        provenance::pass_back(&mut head.headers, head.version);
+    }
+    head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
 }
 
 /// The version that endpoints of this route are spoken to in: what the port declares, else the client's own.

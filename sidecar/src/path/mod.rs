@@ -22,6 +22,7 @@ pub(crate) mod affinity;
 pub(crate) mod application;
 pub(crate) mod attempts;
 pub(crate) mod forward;
+pub(crate) mod hops;
 pub(crate) mod introduction;
 pub(crate) mod limits;
 pub(crate) mod provenance;

@@ -124,6 +124,11 @@ fn pass(headers: &mut HeaderMap, version: Version) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says in `Via` that a response came through here.
+pub(super) fn pass_back(headers: &mut HeaderMap, version: Version) {
+    append(headers, header::VIA, &via(version));
+}
+
 /// A name that all of ours have: whose pod it is concerns nobody. HTTP/2 has no minor version, which counts as 0 (§2.5).
 fn via(version: Version) -> HeaderValue {
     HeaderValue::from_static(match version {

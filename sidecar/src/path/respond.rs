@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode, Version};
 use svc_core::outcome::Failure;
 use svc_proto::names::{PROXY_NAME, header};
@@ -55,6 +55,9 @@ pub(crate) fn failure(
     let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
     headers
         .insert(header::PROXY_STATUS, HeaderValue::from_str(&proxy_status).expect("failures are plain text"));
+    if failure == Failure::TraceRefused {
+        headers.insert(ALLOW, HeaderValue::from_static("OPTIONS")); // RFC 9110 §15.5.6
+    }
     match dialect {
         Dialect::Http => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -69,6 +72,20 @@ pub(crate) fn failure(
     }
     response
 }
+
+/// The answer to a client that asked about the proxy itself (OPTIONS with `Max-Forwards: 0`): that it is here. What may be asked of the
+/// Services behind it they say themselves.
+pub(crate) fn here(mut account: Account, pulse: Option<Arc<Pulse>>) -> Response<ResponseBody> {
+    account.answered(StatusCode::NO_CONTENT.as_u16());
+    account.done();
+    let mut response = Response::new(ResponseBody::local("", account, pulse));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::PROXY_STATUS, HeaderValue::from_static(HERE));
+    response
+}
+
+/// Begins with [`PROXY_NAME`].
+const HERE: &str = "svcmesh; details=\"Max-Forwards is spent\"";
 
 /// gRPC's code for a failure: what its own clients report for the HTTP status, but for the deadline.
 fn grpc_status(failure: Failure) -> &'static str {

@@ -17,7 +17,7 @@ use svc_core::time::Now;
 use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
-use super::forward::take_apart;
+use super::forward::{take_apart, turn};
 use super::io::ClientIo;
 use super::limits::{Limits, within};
 use super::mesh::Mesh;
@@ -77,6 +77,7 @@ pub(crate) async fn exchange(
     let Answer { mut head, connection, agreed, .. } = answer;
     account.connected();
     account.answered(head.status.as_u16());
+    turn(&mut head, origin);
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
     let mesh = mesh.clone();
@@ -109,6 +110,7 @@ impl Answer {
     pub(crate) fn into_response(mut self, mut account: Account, origin: &Origin) -> Response<ResponseBody> {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
+        turn(&mut self.head, origin);
         self.connection.refuse_reuse();
         let Answer { head, connection, incoming, upstream, deadline, .. } = self;
         let source = Source::Http1 { incoming, connection: Some(connection), upstream };
@@ -209,7 +211,15 @@ pub(crate) async fn connect(
     mesh: &Rc<Mesh>,
     mut account: Account,
 ) -> Response<ResponseBody> {
-    let refuse = |failure, account| respond::failure(failure, Dialect::Http, account, origin.pulse.clone());
+    let over_http1 = request.version() != Version::HTTP_2;
+    let refuse = |failure, account| {
+        let mut refusal = respond::failure(failure, Dialect::Http, account, origin.pulse.clone());
+        if over_http1 {
+            // What follows may be meant for the tunnel, and must not be taken for requests (RFC 9931).
+            refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        refusal
+    };
     if origin.aim != Aim::Request || request.version() == Version::HTTP_2 {
         return refuse(Failure::UpgradeRefused, account);
     }

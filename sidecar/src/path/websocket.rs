@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 
 use super::account::Account;
 use super::body::ResponseBody;
+use super::forward::turn;
 use super::mesh::Mesh;
 use super::resolve::Origin;
 use super::respond::{self, Dialect};
@@ -56,6 +57,7 @@ pub(crate) async fn exchange(
     }
     let Answer { mut head, connection, .. } = answer;
     head.status = StatusCode::OK;
+    turn(&mut head, origin);
     // Neither means anything in HTTP/2 (RFC 8441 §5), and with a length there would be no tunnel (RFC 9110 §9.3.6).
     for name in [header::SEC_WEBSOCKET_ACCEPT, header::CONTENT_LENGTH] {
         head.headers.remove(name);

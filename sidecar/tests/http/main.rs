@@ -6,6 +6,7 @@ mod support;
 
 mod backend;
 mod http2;
+mod table;
 mod wire;
 mod world;
 
@@ -20,6 +21,7 @@ mod forwarding;
 mod framing;
 mod gateway;
 mod health;
+mod hops;
 mod introduction;
 mod limits;
 mod races;
@@ -27,6 +29,7 @@ mod replay;
 mod responses;
 mod silence;
 mod slow;
+mod targets;
 mod topology;
 mod upgrades;
 mod versions;
