@@ -191,5 +191,20 @@ pub mod metric {
     pub const BUILD_INFO: &str = "build_info";
 }
 
+/// Marks of packets (`SO_MARK`) in the namespace of a pod that lets the sidecar set them. They do not leave it.
+pub mod mark {
+    /// From the sidecar, to elsewhere.
+    pub const OWN: u32 = 0x7376_0001;
+    /// From the sidecar, to a client whose connection to the pod it has taken in.
+    pub const CLIENT: u32 = 0x7376_0002;
+    /// From the sidecar, to the application, from the address of a client.
+    pub const APPLICATION: u32 = 0x7376_0003;
+    /// From the application to that client: they go to the sidecar instead.
+    pub const HOMEWARD: u32 = 0x7376_0004;
+}
+
+/// The number of the routing table for packets that go to the sidecar whatever their destination, and the priority of its rule.
+pub const ROUTE_TABLE: u32 = 7376;
+
 /// The value prefix of everything that names this proxy (`Via`, `Proxy-Status`).
 pub const PROXY_NAME: &str = "svcmesh";

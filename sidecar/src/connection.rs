@@ -30,7 +30,7 @@ use crate::path::route::Route;
 use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::upstream::UpstreamIo;
-use crate::path::{connect, http, original_dst, tunnel};
+use crate::path::{connect, http, original_dst, transparent, tunnel};
 
 /// Which listener a connection came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub(crate) enum Door {
     ForwardProxy,
     /// It was redirected to us on its way to the application.
     Inbound,
+    /// The same, but it came as it was opened.
+    TakenOver,
     /// It was opened to a port of ours that stands for one of the application's, which listens here.
     Mapped(SocketAddr),
 }
@@ -54,7 +56,7 @@ impl Door {
             Door::Captured => Some("outbound"),
             Door::LoopbackVip(_) => None, // the snapshot does
             Door::ForwardProxy => Some("forward-proxy"),
-            Door::Inbound => Some("inbound"),
+            Door::Inbound | Door::TakenOver => Some("inbound"),
             Door::Mapped(_) => Some("inbound-map"),
         }
     }
@@ -62,7 +64,7 @@ impl Door {
     pub(crate) fn direction(self) -> Direction {
         match self {
             Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => Direction::Outbound,
-            Door::Inbound | Door::Mapped(_) => Direction::Inbound,
+            Door::Inbound | Door::TakenOver | Door::Mapped(_) => Direction::Inbound,
         }
     }
 }
@@ -75,8 +77,9 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
         return mesh.metrics.failed(Failure::TooManyConnections);
     };
     connect::prepare(&stream);
-    let (way, mesh) = (whither(&stream, door, mesh), mesh.clone());
-    let arrival = Arrival::of(canonical(peer), door.direction());
+    let peer = canonical(peer);
+    let (way, mesh) = (whither(&stream, peer, door, mesh), mesh.clone());
+    let arrival = Arrival::of(peer, door.direction());
     let client = Client { stream: stream.into(), arrival, admission, idle: idle(&way) };
     match way {
         Ok(Way::Speak(aim, hint, _)) => {
@@ -118,7 +121,7 @@ enum Way {
     Through(SocketAddr),
 }
 
-fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
+fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
     let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
     let destination = match door {
         Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
@@ -127,13 +130,17 @@ fn whither(stream: &TcpStream, door: Door, mesh: &Mesh) -> Result<Way, Failure> 
             Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
             Some(_) | None => return Err(Failure::Loop),
         },
+        Door::TakenOver if mesh.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
+        Door::TakenOver => {
+            return Ok(inward(Doorway::taken_over(own()?, transparent::usable(peer.ip())), mesh));
+        }
         Door::Inbound => match original_dst::of(stream) {
             Some(OriginalDst(destination)) if destination != own()? => {
                 return Ok(inward(Doorway::captured(destination), mesh));
             }
             Some(_) | None => return Err(Failure::Loop), // it was opened to us
         },
-        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()? }, mesh)),
+        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()?, client: None }, mesh)),
     };
     let table = mesh.table.load();
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {

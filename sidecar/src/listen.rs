@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use svc_core::address::Transport;
 use svc_core::table::Table;
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{Door, begin};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
+use crate::path::transparent;
 use crate::path::udp::{self, Relay};
 use crate::worker::Stage;
 
@@ -25,19 +26,34 @@ use crate::worker::Stage;
 ///
 /// Bound without `SO_REUSEPORT`: a second sidecar on the same address must fail, not take half of the connections in silence.
 pub(crate) fn probe(addr: SocketAddr) -> io::Result<SocketAddr> {
-    let socket = bind(addr, false)?;
+    let socket = socket(addr, false)?;
+    socket.bind(&addr.into())?;
     socket.listen(1)?;
     Ok(socket.local_addr()?.as_socket().expect("a TCP socket has an IP address"))
 }
 
 /// Listens on an address that this process has probed.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = bind(addr, true)?;
+    listen_with(addr, |_| Ok(()))
+}
+
+/// The same for connections to any address, which keep the address that they were opened to.
+pub(crate) fn listen_transparently(addr: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(addr, transparent::take_over)
+}
+
+fn listen_with(
+    addr: SocketAddr,
+    prepare: impl FnOnce(SockRef<'_>) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    let socket = socket(addr, true)?;
+    prepare(SockRef::from(&socket))?;
+    socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
-fn bind(addr: SocketAddr, share: bool) -> io::Result<Socket> {
+fn socket(addr: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
@@ -46,7 +62,6 @@ fn bind(addr: SocketAddr, share: bool) -> io::Result<Socket> {
         // `[::]` takes IPv4 too, whatever the system's default.
         socket.set_only_v6(!addr.ip().is_unspecified())?;
     }
-    socket.bind(&addr.into())?;
     Ok(socket)
 }
 

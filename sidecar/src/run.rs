@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use svc_core::capture::Privileges;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use crate::listen;
 use crate::memory;
 use crate::metrics::{Metrics, Observed};
 use crate::path::shared::Shared;
+use crate::path::transparent;
 use crate::worker::{self, Job, Stage};
 
 /// Runs until the process is told to end.
@@ -79,6 +81,8 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let mut discovery = discovery.map_err(RunError::because("cannot read the manifests"))?;
 
     descriptors::raise_limit(config.limits.connections_max);
+    let lacks = "cannot be transparent without the capability NET_ADMIN";
+    transparent::check(config.privileges).map_err(RunError::because(lacks))?;
     let bound = bind(&config)?;
     shared.bound.store(Arc::new(bound.all()));
     let (access_log, log_writer) = access_log(&config, &metrics)?.unzip();
@@ -97,7 +101,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     ready.listeners_bound();
 
     tokio::spawn(memory::give_back(shared.clone()));
-    let checks = tokio::spawn(checks::run(table.clone(), published, shared.clone()));
+    let checks = tokio::spawn(checks::run(table.clone(), published, shared.clone(), config.privileges));
     let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {
         ready: ready.clone(),
@@ -236,7 +240,7 @@ fn bind(config: &Config) -> Result<Bound, RunError> {
     let mut doors = Vec::new();
     let listed = [
         (&listeners.outbound, Door::Captured),
-        (&listeners.inbound, Door::Inbound),
+        (&listeners.inbound, inbound(config.privileges)),
         (&listeners.forward_proxy, Door::ForwardProxy),
     ];
     for (addrs, door) in listed {
@@ -253,6 +257,14 @@ fn bind(config: &Config) -> Result<Bound, RunError> {
         info!(flag, ?addrs, "listening");
     }
     Ok(bound)
+}
+
+/// How captured connections to the pod come.
+fn inbound(privileges: Privileges) -> Door {
+    match privileges {
+        Privileges::None => Door::Inbound,
+        Privileges::Transparent => Door::TakenOver,
+    }
 }
 
 /// Binds each address. Where the system has no IPv6, all addresses are those of IPv4, and others of IPv6 are left out, with a warning.

@@ -16,7 +16,7 @@ use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
 use crate::connection::Door;
-use crate::listen::{VipListeners, accept, listen};
+use crate::listen::{VipListeners, accept, listen, listen_transparently};
 use crate::metrics::{Direction, Metrics};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
@@ -74,7 +74,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
     let seed = seed(index);
     let mesh = Mesh::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
     for (addr, door) in job.doors {
-        match listen(addr) {
+        match listen_at(addr, door) {
             Ok(listener) => {
                 let closing = (door.direction() == Direction::Inbound).then(|| job.stage.clone());
                 tokio::task::spawn_local(accept(listener, door, mesh.clone(), closing));
@@ -127,6 +127,16 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
 /// Drops the tasks that are left, each of which writes its record.
 fn end(runtime: LocalRuntime) {
     runtime.shutdown_background();
+}
+
+/// Listens where a door is.
+fn listen_at(addr: SocketAddr, door: Door) -> io::Result<tokio::net::TcpListener> {
+    match door {
+        Door::TakenOver => listen_transparently(addr),
+        Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy | Door::Inbound | Door::Mapped(_) => {
+            listen(addr)
+        }
+    }
 }
 
 /// A seed for the choices of one worker, from the system's own source of randomness.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::Facts;
+use super::{Facts, Privileges};
 
 /// Why there can be no rules for a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,16 @@ pub(super) fn all(facts: &Facts) -> Vec<Mistake> {
         (facts.outbound.is_some() && facts.outbound == facts.inbound, Mistake::OnePortForBoth),
         (taken(facts.outbound), Mistake::OutboundTaken),
         (taken(facts.inbound), Mistake::InboundTaken),
-        (facts.outbound.is_some() && facts.own.user.is_none(), Mistake::OwnUnknown),
-        (facts.own.user == Some(0), Mistake::OwnIsRoot),
+        (facts.outbound.is_some() && is_unknown(facts), Mistake::OwnUnknown),
+        (facts.user == Some(0), Mistake::OwnIsRoot),
     ];
     found.into_iter().filter_map(|(is_so, mistake)| is_so.then_some(mistake)).collect()
+}
+
+/// Whether neither user nor mark tells the sidecar's connections from the application's: they would be brought back to it.
+fn is_unknown(facts: &Facts) -> bool {
+    match facts.privileges {
+        Privileges::None => facts.user.is_none(),
+        Privileges::Transparent => false,
+    }
 }

@@ -5,13 +5,17 @@
 
 mod mistake;
 mod redirect;
+mod routes;
+mod sparing;
 mod text;
+mod transparent;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use mistake::Mistake;
+pub use routes::{Call, Family, unrouting};
 
 /// What is known about a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,15 +30,20 @@ pub struct Facts {
     pub skip_outbound: BTreeSet<u16>,
     /// Ports of the pod whose connections go to the application untouched.
     pub skip_inbound: BTreeSet<u16>,
-    /// How the sidecar's own connections are told from the application's.
-    pub own: Own,
+    /// The user that the sidecar, and nobody else, runs as. Where its packets have no mark, they are known by that.
+    pub user: Option<u32>,
+    /// What the sidecar may do.
+    pub privileges: Privileges,
 }
 
-/// What only the sidecar's packets have. With neither, capture would bring the sidecar's connections back to it.
+/// What a sidecar may do beyond what any process may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Own {
-    /// The user that it runs as.
-    pub user: Option<u32>,
+pub enum Privileges {
+    /// Nothing.
+    #[default]
+    None,
+    /// Mark its packets, and use the addresses of its clients towards the application (NET_ADMIN).
+    Transparent,
 }
 
 /// Facts that go together.
@@ -55,8 +64,25 @@ impl Capture {
     pub fn rules(&self) -> String {
         text::table(&[
             self.0.outbound.map(|port| redirect::output(&self.0, port)),
-            self.0.inbound.map(|port| redirect::prerouting(&self.0, port)),
+            self.redirected().map(|port| redirect::prerouting(&self.0, port)),
+            self.taken_over().map(|port| transparent::prerouting(&self.0, port)),
+            self.taken_over().map(|_| transparent::to_clients()),
+            self.taken_over().map(|_| transparent::answers()),
         ])
+    }
+
+    /// The routes that the rules need, each family by itself; none where they redirect.
+    pub fn routing(&self, families: &[Family]) -> Vec<Call> {
+        let families = if self.taken_over().is_some() { families } else { &[] };
+        families.iter().flat_map(|&family| routes::routing(family)).collect()
+    }
+
+    fn redirected(&self) -> Option<u16> {
+        self.0.inbound.filter(|_| self.0.privileges == Privileges::None)
+    }
+
+    fn taken_over(&self) -> Option<u16> {
+        self.0.inbound.filter(|_| self.0.privileges == Privileges::Transparent)
     }
 }
 

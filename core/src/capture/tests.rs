@@ -7,7 +7,7 @@ fn facts() -> Facts {
         outbound: Some(15001),
         inbound: Some(15006),
         sidecar_ports: [15002, 15020].into(),
-        own: Own { user: Some(2102) },
+        user: Some(2102),
         ..Facts::default()
     }
 }
@@ -28,10 +28,27 @@ fn ports_that_are_skipped_stand_before_the_redirection_in_their_direction() {
 }
 
 #[test]
+fn a_sidecar_that_may_takes_inbound_connections_over_as_they_are() {
+    let may = Facts { privileges: Privileges::Transparent, user: None, ..facts() };
+    insta::assert_snapshot!(rules(may));
+}
+
+#[test]
+fn only_what_is_taken_over_needs_routes() {
+    let routing = |privileges, inbound| {
+        let capture = Capture::of(Facts { privileges, inbound, ..facts() }).unwrap();
+        capture.routing(&[Family::V4, Family::V6])
+    };
+    insta::assert_debug_snapshot!(routing(Privileges::Transparent, Some(15006)));
+    assert_eq!(routing(Privileges::Transparent, None), []);
+    assert_eq!(routing(Privileges::None, Some(15006)), []);
+}
+
+#[test]
 fn a_direction_that_is_off_has_no_chain() {
     let outbound = rules(Facts { inbound: None, ..facts() });
     assert!(outbound.contains("hook output") && !outbound.contains("hook prerouting"), "{outbound}");
-    let inbound = rules(Facts { outbound: None, own: Own::default(), ..facts() });
+    let inbound = rules(Facts { outbound: None, user: None, ..facts() });
     assert!(inbound.contains("hook prerouting") && !inbound.contains("hook output"), "{inbound}");
 }
 
@@ -48,7 +65,7 @@ fn no_table_but_ours_is_named() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let wrong = Facts { outbound: Some(15020), inbound: Some(15020), own: Own { user: Some(0) }, ..facts() };
+    let wrong = Facts { outbound: Some(15020), inbound: Some(15020), user: Some(0), ..facts() };
     assert_eq!(
         Capture::of(wrong).unwrap_err(),
         [Mistake::OnePortForBoth, Mistake::OutboundTaken, Mistake::InboundTaken, Mistake::OwnIsRoot]
@@ -61,7 +78,8 @@ fn all_mistakes_are_told_at_once() {
 
 #[test]
 fn a_sidecar_that_nothing_tells_from_the_application_captures_nothing_outbound() {
-    let nobody = Facts { own: Own::default(), ..facts() };
+    let nobody = Facts { user: None, ..facts() };
     assert_eq!(Capture::of(nobody.clone()).unwrap_err(), [Mistake::OwnUnknown]);
-    assert!(Capture::of(Facts { outbound: None, ..nobody }).is_ok());
+    assert!(Capture::of(Facts { outbound: None, ..nobody.clone() }).is_ok());
+    assert!(Capture::of(Facts { privileges: Privileges::Transparent, ..nobody }).is_ok());
 }

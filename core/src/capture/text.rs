@@ -44,3 +44,8 @@ pub(super) fn set<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     format!("{{ {} }}", items.join(", "))
 }
+
+/// As people read marks.
+pub(super) fn mark(mark: u32) -> String {
+    format!("{mark:#010x}")
+}

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use svc_core::capture::{Capture, Facts, Mistake, Own};
+use svc_core::capture::{Capture, Facts, Mistake};
 
 use super::flag::{Expected, Flag};
+use super::privileges::PRIVILEGES;
 use super::settings::{Mistakes, Settings, Surroundings};
 use super::values::{list, number, optional, port};
 
@@ -25,13 +26,15 @@ impl Init {
     /// Every mistake there is, in the order of `--help`, and then what does not go together.
     pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Init, Mistakes> {
         let mut settings = Settings::new(INIT, flags, surroundings);
+        let privileges = settings.read(&PRIVILEGES);
         let facts = Facts {
             outbound: settings.read(&OUTBOUND_PORT),
             inbound: settings.read(&INBOUND_PORT),
             sidecar_ports: settings.read(&OTHER_PORTS),
             skip_outbound: settings.read(&SKIP_OUTBOUND_PORTS),
             skip_inbound: settings.read(&SKIP_INBOUND_PORTS),
-            own: Own { user: settings.read(&USER) },
+            user: settings.read(&USER),
+            privileges,
         };
         let capture = Capture::of(facts);
         for &mistake in capture.as_ref().err().into_iter().flatten() {
@@ -62,6 +65,7 @@ pub fn init_command() -> Command {
         .long_about(MANUAL)
         .bin_name("sidecar init")
         .max_term_width(100)
+        .arg(PRIVILEGES.arg(HEADING))
         .arg(OUTBOUND_PORT.arg(HEADING))
         .arg(INBOUND_PORT.arg(HEADING))
         .arg(OTHER_PORTS.arg(HEADING))
@@ -154,8 +158,8 @@ const UID_MAX: usize = 0xffff_fffe;
 const MANUAL: &str = "\
 Write the rules that bring the pod's connections to its sidecar, or remove them.
 
-Runs once, before the sidecar, with the capability NET_ADMIN, in the pod's network namespace; needs the program `nft` of nftables. All \
-rules are in the table `inet svcmesh`: no other is touched, and writing them twice is writing them once. Never captured are \
+Runs once, before the sidecar, with the capability NET_ADMIN, in the pod's network namespace; needs the program `nft` of nftables, and with \
+--privileges=transparent `ip` of iproute2. All rules are in the table `inet svcmesh`: no other is touched, and writing them twice is writing them once. Never captured are \
 connections within the pod, those of the sidecar, DNS (port 53), link-local addresses and the metadata services of clouds.
 
 Each setting is a flag, else the variable named beside it, else the default. A mistake in any setting ends it with exit code 64 \
@@ -163,6 +167,8 @@ after all of them have been named; rules that cannot be written with 1, and the 
 
 #[cfg(test)]
 mod tests {
+    use svc_core::capture::Privileges;
+
     use super::*;
 
     fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Init, Mistakes> {
@@ -196,15 +202,16 @@ mod tests {
     #[test]
     fn what_the_flags_say_is_what_the_rules_do() {
         let flags = ["--outbound-port=1", "--inbound-port=2", "--skip-inbound-ports=9, 8", "--user=7"];
+        let variables = [("SIDECAR_SKIP_OUTBOUND_PORTS", "443,443"), ("SIDECAR_PRIVILEGES", "transparent")];
         let facts = Facts {
             outbound: Some(1),
             inbound: Some(2),
             sidecar_ports: [15002, 15020].into(),
             skip_outbound: [443].into(),
             skip_inbound: [8, 9].into(),
-            own: Own { user: Some(7) },
+            user: Some(7),
+            privileges: Privileges::Transparent,
         };
-        let variables = [("SIDECAR_SKIP_OUTBOUND_PORTS", "443,443")];
         assert_eq!(Ok(read(&flags, &variables).unwrap().capture), Capture::of(facts));
     }
 

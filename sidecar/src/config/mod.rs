@@ -12,6 +12,7 @@ mod init;
 mod limits;
 mod listeners;
 mod logs;
+mod privileges;
 
 mod flag;
 mod settings;
@@ -21,6 +22,7 @@ mod values;
 mod tests;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use svc_core::capture::Privileges;
 
 pub use deadlines::Deadlines;
 pub use discovery::Discovery;
@@ -33,6 +35,7 @@ pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};
 
+use privileges::PRIVILEGES;
 use settings::Settings;
 
 /// Everything `sidecar run` can be told, parsed.
@@ -44,6 +47,8 @@ pub struct Config {
     pub dns: Dns,
     /// Where the sidecar listens.
     pub listeners: Listeners,
+    /// What the sidecar may do.
+    pub privileges: Privileges,
     /// How long things may take.
     pub deadlines: Deadlines,
     /// How much there may be.
@@ -68,12 +73,24 @@ impl Config {
         let discovery = Discovery::read(&mut settings);
         let dns = Dns::read(&mut settings);
         let listeners = Listeners::read(&mut settings);
+        let privileges = settings.read(&PRIVILEGES);
         let deadlines = Deadlines::read(&mut settings);
         let limits = Limits::read(&mut settings);
         let drain = Drain::read(&mut settings);
         let logs = Logs::read(&mut settings);
         let (effective, unknown_variables) = settings.finish()?;
-        Ok(Config { discovery, dns, listeners, deadlines, limits, drain, logs, effective, unknown_variables })
+        Ok(Config {
+            discovery,
+            dns,
+            listeners,
+            privileges,
+            deadlines,
+            limits,
+            drain,
+            logs,
+            effective,
+            unknown_variables,
+        })
     }
 
     /// What the inventory is told of all this. Node addresses are nobody's to configure: a source of ours may
@@ -107,6 +124,7 @@ pub fn command() -> Command {
         .args(discovery::args())
         .args(dns::args())
         .args(listeners::args())
+        .arg(PRIVILEGES.arg("Listeners"))
         .args(deadlines::args())
         .args(limits::args())
         .args(drain::args())

@@ -15,6 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
+use svc_core::capture::Privileges;
 use svc_core::endpoints::EndpointId;
 use svc_core::service::HealthCheck;
 use svc_core::table::{Table, Target};
@@ -32,8 +33,9 @@ pub(crate) async fn run(
     table: Arc<ArcSwap<Table>>,
     mut published: watch::Receiver<u64>,
     shared: Arc<Shared>,
+    privileges: Privileges,
 ) {
-    let mut checks = Checks::new(shared);
+    let mut checks = Checks::new(shared, privileges);
     loop {
         published.mark_unchanged();
         checks.follow(&table.load_full());
@@ -46,6 +48,7 @@ pub(crate) async fn run(
 /// Those under way.
 struct Checks {
     shared: Arc<Shared>,
+    privileges: Privileges,
     seats: Arc<Semaphore>,
     running: HashMap<EndpointId, Running>,
     /// There were more than are checked, which has been said.
@@ -73,9 +76,9 @@ const AT_ONCE_MAX: usize = 256;
 const ENDPOINTS_MAX: usize = 4096;
 
 impl Checks {
-    fn new(shared: Arc<Shared>) -> Checks {
+    fn new(shared: Arc<Shared>, privileges: Privileges) -> Checks {
         let seats = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        Checks { shared, seats, running: HashMap::new(), is_crowded: false }
+        Checks { shared, privileges, seats, running: HashMap::new(), is_crowded: false }
     }
 
     fn follow(&mut self, table: &Table) {
@@ -133,6 +136,7 @@ impl Checks {
                 header: target.service.handling.proxy_protocol.filter(|_| check.port.is_none()),
                 vitals: member.vitals.clone(),
                 port: port.clone(),
+                privileges: self.privileges,
             };
             (member.id, subject)
         };
@@ -152,6 +156,7 @@ struct Subject {
     header: Option<Version>,
     vitals: Arc<Vitals>,
     port: Arc<SharedPort>,
+    privileges: Privileges,
 }
 
 /// What the checks of an endpoint tell the data path holds until they end.
@@ -184,7 +189,8 @@ impl Subject {
 
     async fn ask(&self, seats: &Semaphore) -> Result<(), ask::Ailment> {
         let _seat = seats.acquire().await.expect("nobody closes it");
-        let asked = timeout(self.check.timeout, ask::ask(self.addr, self.header, &self.check.probe)).await;
+        let asked = ask::ask(self.addr, self.header, &self.check.probe, self.privileges);
+        let asked = timeout(self.check.timeout, asked).await;
         asked.unwrap_or(Err(ask::Ailment::Late))
     }
 
@@ -228,7 +234,7 @@ mod tests {
 
     /// Where `table` wants endpoints to be asked.
     fn wanted(table: &Table, shared: &Arc<Shared>) -> BTreeSet<String> {
-        let checks = Checks::new(shared.clone());
+        let checks = Checks::new(shared.clone(), Privileges::None);
         checks.wanted(table).values().map(|subject| subject.addr.to_string()).collect()
     }
 
@@ -244,7 +250,7 @@ mod tests {
     async fn checks_end_with_their_endpoints_and_take_back_what_they_said() {
         let (shared, mut inventory) = (Arc::new(Shared::default()), inventory());
         let before = table(&mut inventory, MANIFEST);
-        let mut checks = Checks::new(shared.clone());
+        let mut checks = Checks::new(shared.clone(), Privileges::None);
         checks.follow(&before);
         assert_eq!(checks.running.len(), 3);
         tokio::task::yield_now().await; // they begin

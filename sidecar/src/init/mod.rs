@@ -2,7 +2,9 @@
 
 mod step;
 
-use svc_core::capture::{Capture, REMOVAL};
+use std::path::Path;
+
+use svc_core::capture::{Capture, Family, REMOVAL, unrouting};
 
 use crate::RunError;
 use step::Step;
@@ -14,12 +16,19 @@ pub struct Task(Vec<Step>);
 impl Task {
     /// Writes the rules anew.
     pub fn capture(capture: &Capture) -> Task {
-        Task(vec![Step::nft("cannot write the rules", capture.rules())])
+        let families: &[Family] = if has_ipv6() { &FAMILIES } else { &FAMILIES[..1] };
+        let routing =
+            capture.routing(families).into_iter().map(|call| Step::ip("cannot write the routes", call));
+        // The routes first: without them, what the rules mark would leave the pod.
+        Task(routing.chain([Step::nft("cannot write the rules", capture.rules())]).collect())
     }
 
     /// Removes what may be there.
     pub fn clean() -> Task {
-        Task(vec![Step::nft("cannot remove the rules", REMOVAL.to_owned())])
+        let routing = FAMILIES.into_iter().flat_map(unrouting);
+        let routing = routing.map(|call| Step::ip("cannot remove the routes", call));
+        let rules = Step::nft("cannot remove the rules", REMOVAL.to_owned());
+        Task([rules].into_iter().chain(routing).collect())
     }
 
     /// Does it.
@@ -34,6 +43,13 @@ impl Task {
     pub fn script(&self) -> String {
         self.0.iter().map(Step::script).collect()
     }
+}
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+/// Where the kernel has none, there is nothing to route either.
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 #[cfg(test)]

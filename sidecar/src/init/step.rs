@@ -3,44 +3,85 @@
 use std::io::{self, Write as _};
 use std::process::{Command, Output, Stdio};
 
+use svc_core::capture::Call;
+
 use crate::RunError;
 
-/// A program, its arguments, and what it reads.
+/// A program that is run, and when.
 #[derive(Debug)]
 pub(super) struct Step {
     /// What has failed when this fails.
     act: &'static str,
+    run: Run,
+    /// It is run only where this prints something, or nothing.
+    only: Option<(Run, bool)>,
+}
+
+/// A program, its arguments, and what it reads.
+#[derive(Debug)]
+struct Run {
     program: &'static str,
-    arguments: Vec<String>,
-    input: String,
+    /// Separated by spaces.
+    arguments: String,
+    input: Option<String>,
 }
 
 impl Step {
     /// nft reads `rules` in one transaction: all of them hold afterwards, or none.
     pub(super) fn nft(act: &'static str, rules: String) -> Step {
-        Step { act, program: "nft", arguments: vec!["-f".to_owned(), "-".to_owned()], input: rules }
+        let run = Run { program: "nft", arguments: "-f -".to_owned(), input: Some(rules) };
+        Step { act, run, only: None }
+    }
+
+    pub(super) fn ip(act: &'static str, call: Call) -> Step {
+        let ip = |arguments| Run { program: "ip", arguments, input: None };
+        Step { act, run: ip(call.act), only: Some((ip(call.look), call.if_there)) }
     }
 
     pub(super) fn run(&self) -> Result<(), RunError> {
-        let output = self.output().map_err(|error| RunError::because(self.act)(self.cannot_run(&error)))?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(RunError::because(self.act)(self.refusal(&output))),
-        }
+        if self.is_due() { self.run.run().map_err(RunError::because(self.act)) } else { Ok(()) }
     }
 
     pub(super) fn script(&self) -> String {
-        let Step { program, arguments, input, .. } = self;
-        format!("{program} {} <<'END'\n{input}END\n", arguments.join(" "))
+        let run = self.run.script();
+        match &self.only {
+            None => run,
+            Some((look, if_there)) => {
+                let not = if *if_there { "" } else { "! " };
+                format!("if {not}{} 2>/dev/null | grep -q .; then\n  {run}fi\n", look.script().trim_end())
+            }
+        }
+    }
+
+    /// A look that fails has found nothing: the table of routes that it asks for is not there, or the program is not.
+    fn is_due(&self) -> bool {
+        self.only.as_ref().is_none_or(|(look, if_there)| {
+            let seen = look.output().is_ok_and(|output| !output.stdout.is_empty());
+            seen == *if_there
+        })
+    }
+}
+
+impl Run {
+    fn run(&self) -> Result<(), String> {
+        let output = self.output().map_err(|error| self.cannot_run(&error))?;
+        if output.status.success() { Ok(()) } else { Err(self.refusal(&output)) }
+    }
+
+    fn script(&self) -> String {
+        let Run { program, arguments, input } = self;
+        let input = input.as_ref().map(|input| format!(" <<'END'\n{input}END")).unwrap_or_default();
+        format!("{program} {arguments}{input}\n")
     }
 
     fn output(&self) -> io::Result<Output> {
         let mut command = Command::new(self.program);
-        command.args(&self.arguments).env("LC_ALL", "C");
+        command.args(self.arguments.split(' ')).env("LC_ALL", "C");
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().expect("it was piped");
-        let _ = stdin.write_all(self.input.as_bytes()); // a program that reads no more says why on stderr
+        let input = self.input.as_deref().unwrap_or_default();
+        let _ = stdin.write_all(input.as_bytes()); // a program that reads no more says why on stderr
         drop(stdin);
         child.wait_with_output()
     }

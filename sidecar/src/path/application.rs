@@ -1,6 +1,6 @@
 //! The application beside us, as connections from elsewhere reach it: each of its ports is a route to one endpoint.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -20,12 +20,19 @@ pub(crate) struct Doorway {
     pub(crate) at: SocketAddr,
     /// The address of this pod that the connection was opened to, which may be an endpoint of a Service.
     pub(crate) known_as: SocketAddr,
+    /// Whose address the application is to see. What is open to it in one client's name serves no other.
+    pub(crate) client: Option<IpAddr>,
 }
 
 impl Doorway {
     /// Of a connection that was captured on its way to `destination`, an address of this pod.
     pub(crate) fn captured(destination: SocketAddr) -> Doorway {
-        Doorway { at: destination, known_as: destination }
+        Doorway { at: destination, known_as: destination, client: None }
+    }
+
+    /// The same, in the name of `client`.
+    pub(crate) fn taken_over(destination: SocketAddr, client: Option<IpAddr>) -> Doorway {
+        Doorway { client, ..Doorway::captured(destination) }
     }
 
     /// Where an application listens that is not there for others: behind a mapped port that is said already.
@@ -42,6 +49,8 @@ impl Doorway {
 #[derive(Default)]
 pub(crate) struct Applications {
     met: RefCell<HashMap<Doorway, Application>>,
+    /// When there are this many, those that nobody uses go.
+    room: Cell<usize>,
 }
 
 struct Application {
@@ -52,7 +61,8 @@ struct Application {
     outdated: bool,
 }
 
-/// Whoever connects chooses the port. 1024 of them × 1 KiB is what a scan of all ports can cost; an application has a few.
+/// Whoever connects chooses the port. 1024 of them × 1 KiB is what a scan of all ports can cost; an application has a few, times its clients
+/// where it is to see their addresses. More there are only of those in use, and twice that: `--max-connections` bounds them.
 const MET_MAX: usize = 1024;
 
 impl Applications {
@@ -77,9 +87,7 @@ impl Applications {
                 known.route.clone()
             }
             Some(_) | None => {
-                if met.len() >= MET_MAX {
-                    met.retain(|_, known| known.is_in_use());
-                }
+                self.make_room(&mut met);
                 let route = new(Arc::new(target));
                 let application = Application { route: route.clone(), serving: serves, outdated: false };
                 if let Some(before) = met.insert(doorway, application) {
@@ -87,6 +95,15 @@ impl Applications {
                 }
                 route
             }
+        }
+    }
+
+    /// Lets go of those that nobody uses, once there are many. Where all are in use, as with many clients that the application is to see,
+    /// it looks again when there are twice as many: one more costs the same however many there are.
+    fn make_room(&self, met: &mut HashMap<Doorway, Application>) {
+        if met.len() >= self.room.get().max(MET_MAX) {
+            met.retain(|_, known| known.is_in_use());
+            self.room.set(met.len() * 2);
         }
     }
 

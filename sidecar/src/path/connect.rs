@@ -1,7 +1,7 @@
 //! Opening a connection to an endpoint.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::introduction::Introduction;
 use super::mesh::Mesh;
+use super::transparent;
 
 /// Opens a connection within `--connect-timeout`.
 ///
@@ -20,7 +21,15 @@ pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Fai
     if mesh.is_own(addr) {
         return Err(Failure::Loop);
     }
-    match tokio::time::timeout(mesh.config.deadlines.connect, TcpStream::connect(addr)).await {
+    within_deadline(addr, mesh, transparent::connect(addr, mesh.config.privileges)).await
+}
+
+async fn within_deadline(
+    addr: SocketAddr,
+    mesh: &Mesh,
+    connecting: impl Future<Output = io::Result<TcpStream>>,
+) -> Result<TcpStream, Failure> {
+    match tokio::time::timeout(mesh.config.deadlines.connect, connecting).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),
         Ok(Ok(stream)) if is_home(&stream, addr, mesh) => Err(Failure::Loop),
@@ -48,7 +57,8 @@ pub(crate) async fn introduce(
     }
 }
 
-/// Opens a connection to the application beside us: at the pod's address `addr`, or at `or_else` where nobody listens there.
+/// Opens a connection to the application beside us: at the pod's address `addr`, or at `or_else` where nobody listens there. To `addr` it
+/// comes from the address of `client`, if there is one; then only the rules of capture have seen whether `addr` is of this pod.
 ///
 /// # Errors
 /// [`Failure::UnknownDestination`] where `addr` is not of this pod: what was sent here for somebody else is not passed on. Else those
@@ -56,11 +66,20 @@ pub(crate) async fn introduce(
 pub(crate) async fn open_application(
     addr: SocketAddr,
     or_else: Option<SocketAddr>,
+    client: Option<IpAddr>,
     mesh: &Mesh,
 ) -> Result<TcpStream, Failure> {
-    match (open(addr, mesh).await, or_else) {
+    let opened = match client {
+        None => open(addr, mesh).await,
+        Some(client) => {
+            within_deadline(addr, mesh, transparent::connect_as(client, addr, || mesh.draw())).await
+        }
+    };
+    match (opened, or_else) {
         (Err(Failure::ConnectRefused), Some(within)) => open(within, mesh).await,
-        (Ok(stream), Some(_)) if !is_within_pod(&stream, addr) => Err(Failure::UnknownDestination),
+        (Ok(stream), Some(_)) if client.is_none() && !is_within_pod(&stream, addr) => {
+            Err(Failure::UnknownDestination)
+        }
         (opened, _) => opened,
     }
 }

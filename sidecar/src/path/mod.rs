@@ -32,6 +32,7 @@ pub(crate) mod rewrite;
 pub(crate) mod route;
 
 pub(crate) mod connect;
+pub(crate) mod transparent;
 pub(crate) mod upstream;
 pub(crate) mod upstreams;
 

@@ -79,6 +79,14 @@ impl Shared {
         })
     }
 
+    /// Whether a connection to `addr`, an address of this pod, was opened to one of our own listeners.
+    pub(crate) fn is_listener(&self, addr: SocketAddr) -> bool {
+        let is = |own: &SocketAddr| {
+            own.port() == addr.port() && (own.ip().is_unspecified() || own.ip() == addr.ip())
+        };
+        self.bound.load().iter().any(is)
+    }
+
     /// Who is out at the moment.
     pub(crate) fn out(&self) -> BTreeSet<EndpointId> {
         let ports = lock(&self.ports);

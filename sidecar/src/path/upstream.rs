@@ -9,7 +9,7 @@ mod tcp_info;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -81,14 +81,14 @@ pub(crate) enum Reach {
     /// At its address.
     Endpoint,
     /// It is the application beside us, which may listen for its own pod only.
-    Application { or_else: Option<SocketAddr> },
+    Application { or_else: Option<SocketAddr>, client: Option<IpAddr> },
 }
 
 impl Reach {
     pub(crate) fn of(inbound: Option<Doorway>) -> Reach {
         match inbound {
             None => Reach::Endpoint,
-            Some(doorway) => Reach::Application { or_else: doorway.within_pod() },
+            Some(doorway) => Reach::Application { or_else: doorway.within_pod(), client: doorway.client },
         }
     }
 }
@@ -172,7 +172,9 @@ impl Upstream {
     ) -> Result<UpstreamIo, Failure> {
         let stream = match self.reach {
             Reach::Endpoint => connect::open(self.addr, mesh).await,
-            Reach::Application { or_else } => connect::open_application(self.addr, or_else, mesh).await,
+            Reach::Application { or_else, client } => {
+                connect::open_application(self.addr, or_else, client, mesh).await
+            }
         };
         let mut stream = stream?;
         if let Some(introduction) = introduction {

@@ -175,6 +175,34 @@ fn clean_leaves_nothing_of_ours_and_all_of_a_strangers() {
 }
 
 #[test]
+fn transparent_rules_come_with_routes_which_are_written_once_and_removed_with_them() {
+    isolated(|| {
+        let (_pod, before) = (Pod::here(), routing());
+        let transparent = "--privileges=transparent";
+        init(&[transparent]).succeeds();
+        let once = (rules(), routing());
+        for family in ["-4", "-6"] {
+            let rule = output_of("ip", &[family, "rule", "show", "table", "7376"]);
+            assert_eq!(rule, "7376:\tfrom all fwmark 0x73760004 lookup 7376\n");
+            assert!(
+                output_of("ip", &[family, "route", "show", "table", "7376"])
+                    .starts_with("local default dev lo")
+            );
+        }
+        init(&[transparent]).succeeds();
+        assert_eq!((rules(), routing()), once);
+        let clean = init(&["--clean", "--dry-run"]).stdout;
+        init(&["--clean"]).succeeds();
+        assert_eq!((rules(), routing()), (String::new(), before.clone()));
+        let script = init(&[transparent, "--dry-run"]).stdout;
+        for (script, after) in [(&script, &once), (&script, &once), (&clean, &(String::new(), before))] {
+            assert_eq!(output_of("sh", &["-ec", script]), "");
+            assert_eq!((&rules(), &routing()), (&after.0, &after.1));
+        }
+    });
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_prints_a_script_that_does_the_same() {
     isolated(|| {
         let script = init(&["--dry-run", "--skip-inbound-ports=9090"]);
@@ -210,13 +238,18 @@ fn outbound() -> [Told; 2] {
     ["127.0.0.1:15001", "[::1]:15001"].map(|address| Told::at(address, "captured"))
 }
 
-fn at(address: &str, port: u16) -> String {
-    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
-}
-
 /// All rules in the namespace.
 fn rules() -> String {
     output_of("nft", &["list", "ruleset"])
+}
+
+/// All rules and tables of routing in the namespace, of both families.
+fn routing() -> String {
+    let shown = ["-4", "-6"].map(|family| {
+        let routes = output_of("ip", &[family, "route", "show", "table", "all"]);
+        output_of("ip", &[family, "rule", "show"]) + &routes
+    });
+    shown.concat()
 }
 
 const METADATA: [&str; 5] =

@@ -24,5 +24,6 @@ mod init;
 mod life;
 mod rolling;
 mod tcp;
+mod transparent;
 mod udp;
 mod workers;

@@ -53,6 +53,11 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// An address of either family and a port, as URLs have them.
+pub(crate) fn at(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
 /// Connects to `address` and reads what it is told; or the error that it met.
 pub(crate) fn ask_where(address: &str) -> String {
     let address: SocketAddr = address.parse().expect("an address and a port");

@@ -24,7 +24,7 @@ mod time;
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
-pub(crate) use destination::{Told, ask_where};
+pub(crate) use destination::{Told, ask_where, at};
 pub(crate) use dns::{Answering, Dnsmasq, Played};
 pub(crate) use load::{Load, h2load, wrk, wrk_with};
 pub(crate) use manifests::{IN_TURN, Manifests, service, slice};

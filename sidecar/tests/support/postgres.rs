@@ -9,7 +9,7 @@ use super::{Process, output_of};
 
 /// One PostgreSQL server with a cluster of its own.
 pub(crate) struct Postgres {
-    _process: Process,
+    process: Process,
 }
 
 impl Postgres {
@@ -20,14 +20,20 @@ impl Postgres {
         let data = folder.path().join("data");
         initialise(&data);
         let mut command = peer_as(Some(USER), &program("postgres"));
-        command
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-h", host, "-k", ""])
-            .args(["-c", "fsync=off"]);
+        command.arg("-D").arg(&data).args(["-p", &port.to_string(), "-h", host, "-k", ""]).args([
+            "-c",
+            "fsync=off",
+            "-c",
+            "log_connections=on",
+        ]);
         let mut process = Process::start("postgres", folder, command);
         process.ready(|| (Postgres::ask(host, port, "select 1") == "1").then_some(()));
-        Postgres { _process: process }
+        Postgres { process }
+    }
+
+    /// What it logged so far, each connection with its client's address.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     /// What psql prints for `query`, sent to `host`:`port`: values only.

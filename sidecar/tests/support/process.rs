@@ -156,6 +156,14 @@ pub(crate) fn peer_as(user: Option<&str>, program: &str) -> Command {
     command
 }
 
+/// The same, run by root with nothing of root's power but `capability`, as a container gets it.
+pub(crate) fn peer_with_only(capability: &str, program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    let only = format!("-all,+{capability}");
+    command.args(["--pdeathsig=KILL", "--bounding-set", &only, "--inh-caps", &only, program]);
+    command
+}
+
 /// A folder that other users may look into, as a peer that runs as another user must.
 pub(crate) fn folder() -> TempDir {
     let folder =

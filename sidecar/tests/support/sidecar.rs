@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
-use super::process::{folder, peer_as};
+use super::process::{folder, peer, peer_as, peer_with_only};
 use super::{Manifests, Process, get};
 
 /// A running sidecar. Dropped in a test that held so far, it must not have logged an error.
@@ -18,21 +18,26 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Runs `sidecar run` over `manifests` with these further arguments, and waits until it is ready.
     pub(crate) fn start(manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        Sidecar::start_as(None, manifests, arguments)
+        Sidecar::run(peer(BINARY), ADMIN, manifests, arguments)
     }
 
     /// The same as another user, which is how capture tells its connections from the application's.
     pub(crate) fn start_as(user: Option<&str>, manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        Sidecar::run(user, ADMIN, manifests, arguments)
+        Sidecar::run(peer_as(user, BINARY), ADMIN, manifests, arguments)
+    }
+
+    /// The same as root in a container is, with that capability alone.
+    pub(crate) fn start_with_only(capability: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
+        Sidecar::run(peer_with_only(capability, BINARY), ADMIN, manifests, arguments)
     }
 
     /// The same outside of any namespace, with an admin address that is free.
     pub(crate) fn start_at(admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        Sidecar::run(None, admin, manifests, arguments)
+        Sidecar::run(peer(BINARY), admin, manifests, arguments)
     }
 
-    fn run(user: Option<&str>, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        let command = command(user, manifests.path(), &[&["--admin", admin], arguments].concat());
+    fn run(peer: Command, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
+        let command = command(peer, manifests.path(), &[&["--admin", admin], arguments].concat());
         let mut sidecar = Sidecar {
             process: Process::start("sidecar", folder(), command),
             manifests,
@@ -44,13 +49,22 @@ impl Sidecar {
 
     /// Runs `sidecar run` where it cannot work: how it ended, and what it logged.
     pub(crate) fn refusal(manifests: &Path, arguments: &[&str]) -> (ExitStatus, String) {
-        let mut process = Process::start("refused", folder(), command(None, manifests, arguments));
+        Sidecar::refusal_of(peer(BINARY), manifests, arguments)
+    }
+
+    /// The same as another user.
+    pub(crate) fn refusal_as(user: &str, manifests: &Path, arguments: &[&str]) -> (ExitStatus, String) {
+        Sidecar::refusal_of(peer_as(Some(user), BINARY), manifests, arguments)
+    }
+
+    fn refusal_of(peer: Command, manifests: &Path, arguments: &[&str]) -> (ExitStatus, String) {
+        let mut process = Process::start("refused", folder(), command(peer, manifests, arguments));
         (process.wait(Duration::from_secs(5)), process.log())
     }
 
     /// Runs one more beside a running one, with other addresses for what it listens on.
     pub(crate) fn start_second(manifests: &Path, arguments: &[&str]) -> Process {
-        let mut process = Process::start("second", folder(), command(None, manifests, arguments));
+        let mut process = Process::start("second", folder(), command(peer(BINARY), manifests, arguments));
         process.wait_for_log("ready to carry traffic");
         process
     }
@@ -94,8 +108,7 @@ impl Drop for Sidecar {
     }
 }
 
-fn command(user: Option<&str>, manifests: &Path, arguments: &[&str]) -> Command {
-    let mut command = peer_as(user, env!("CARGO_BIN_EXE_sidecar"));
+fn command(mut command: Command, manifests: &Path, arguments: &[&str]) -> Command {
     command.args(["run", "--access-log", "json", "--manifests"]).arg(manifests);
     if !arguments.contains(&"--discovery") {
         command.args(["--discovery", "manifests"]);
@@ -103,6 +116,8 @@ fn command(user: Option<&str>, manifests: &Path, arguments: &[&str]) -> Command 
     command.args(arguments);
     command
 }
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sidecar");
 
 /// Each test has its own namespace, so each sidecar may have the same port.
 const ADMIN: &str = "127.0.0.1:15020";

@@ -11,12 +11,15 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use svc_core::capture::Privileges;
 use svc_core::introduction::header;
 use svc_core::service::Probe;
 use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+
+use crate::path::transparent;
 
 /// Why an endpoint does not pass.
 #[derive(Debug)]
@@ -45,8 +48,13 @@ impl fmt::Display for Ailment {
 
 /// Asks once. A connection that is closed again at once is what TCP checks are; a GET passes with 200 to 399.
 /// Where pods want a PROXY header, it says that nobody is behind this connection: without one they would log an error.
-pub(super) async fn ask(addr: SocketAddr, version: Option<Version>, probe: &Probe) -> Result<(), Ailment> {
-    let mut stream = TcpStream::connect(addr).await.map_err(Ailment::Connect)?;
+pub(super) async fn ask(
+    addr: SocketAddr,
+    version: Option<Version>,
+    probe: &Probe,
+    privileges: Privileges,
+) -> Result<(), Ailment> {
+    let mut stream = transparent::connect(addr, privileges).await.map_err(Ailment::Connect)?;
     if let Some(version) = version {
         let header = header(version, Origin::Local, Tlvs::NONE);
         stream.write_all(&header).await.map_err(Ailment::Connect)?;

@@ -1,0 +1,173 @@
+//! Connections to the pod that are taken over as they are: the application sees the addresses of their clients.
+
+use crate::support::*;
+
+/// Runs the sidecar, and then what `sidecar init` does for it.
+fn taken_over(manifests: Manifests, arguments: &[&str]) -> Sidecar {
+    let sidecar = Sidecar::start_with_only("net_admin", manifests, &[TRANSPARENT, arguments].concat());
+    init(TRANSPARENT).succeeds();
+    sidecar
+}
+
+const TRANSPARENT: &[&str] = &["--privileges", "transparent"];
+
+#[test]
+fn nginx_sees_each_clients_own_address_on_connections_that_are_kept() {
+    isolated(|| {
+        let pod = Pod::here();
+        let sidecar = taken_over(Manifests::of(&[]), &[]);
+        let tell = "location / { return 200 '$remote_addr $http_x_forwarded_for\\n'; }";
+        let _nginx = Pod::OWN.map(|own| Nginx::serving("web", &at(own, 8080), tell));
+        let clients = [
+            (Pod::OWN[0], Pod::backend_v4(1)),
+            (Pod::OWN[0], Pod::backend_v4(2)),
+            (Pod::OWN[1], Pod::backend_v6(1)),
+            (Pod::OWN[1], Pod::backend_v6(2)),
+        ];
+        for (own, client) in clients.iter().chain(&clients) {
+            let url = format!("http://{}/[1-3]", at(own, 8080));
+            let answer = pod.node.enter(|| curl(&["--interface", client, &url]));
+            assert_eq!(answer.body, format!("{client} {client}\n").repeat(3));
+        }
+        let opened = sidecar.measured("svcmesh_connections_opened_total{direction=\"inbound\"");
+        assert_eq!(opened.iter().sum::<u64>(), 4, "one for each client, kept for its second visit");
+    });
+}
+
+#[test]
+fn postgresql_logs_the_clients_own_address() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &["--detect-timeout", "100ms"]);
+        for (own, client) in own_and_node() {
+            let postgres = Postgres::start(own, 5432);
+            let seen = pod.node.enter(|| Postgres::ask(own, 5432, "select host(inet_client_addr())"));
+            assert_eq!(seen, client);
+            assert!(postgres.log().contains(&format!("connection received: host={client} ")));
+        }
+    });
+}
+
+#[test]
+fn redis_lists_the_clients_own_address() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &[]);
+        for (own, client) in own_and_node() {
+            let _redis = Redis::start(own, 6379);
+            let clients = pod.node.enter(|| Redis::ask(own, 6379, &["CLIENT", "LIST"]));
+            let client = if client.contains(':') { format!("[{client}]") } else { client.to_owned() };
+            assert!(clients.contains(&format!(" addr={client}:")), "{clients}");
+            assert!(clients.contains(&format!(" laddr={} ", at(own, 6379))), "{clients}");
+        }
+    });
+}
+
+#[test]
+fn an_application_that_listens_for_its_own_pod_only_sees_the_pod() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &[]);
+        let _redis = Redis::start("127.0.0.1", 6379);
+        let clients = pod.node.enter(|| Redis::ask(Pod::OWN[0], 6379, &["CLIENT", "LIST"]));
+        assert!(clients.contains(" addr=127.0.0.1:"), "{clients}");
+    });
+}
+
+#[test]
+fn bytes_arrive_in_full_and_both_ends_see_the_end() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &[]);
+        for own in Pod::OWN {
+            let folder = tempfile::tempdir().expect("the temporary folder is writable");
+            let bytes: Vec<u8> =
+                (0..5_000_000_u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
+            std::fs::write(folder.path().join("big"), &bytes).expect("the folder is ours");
+            let root = format!("root {};", folder.path().display());
+            let _nginx = Nginx::serving("big", &at(own, 8080), &root);
+            let fetched = folder.path().join("fetched");
+            let [fetched_to, url] = [fetched.display().to_string(), format!("http://{}/big", at(own, 8080))];
+            assert_eq!(pod.node.enter(|| curl(&["-o", &fetched_to, &url])).status, 200);
+            assert!(std::fs::read(&fetched).is_ok_and(|got| got == bytes), "{own}");
+        }
+    });
+}
+
+#[test]
+fn what_is_skipped_and_the_sidecars_own_pages_are_reached_past_it() {
+    isolated(|| {
+        let pod = Pod::here();
+        let sidecar = Sidecar::start_with_only("net_admin", Manifests::of(&[]), TRANSPARENT);
+        init(&[TRANSPARENT, &["--skip-inbound-ports=9090"]].concat()).succeeds();
+        for own in Pod::OWN {
+            let _there = [9090, 15020].map(|port| Told::at(&at(own, port), "direct"));
+            for port in [9090, 15020] {
+                assert_eq!(pod.node.enter(|| ask_where(&at(own, port))), "direct", "{own} {port}");
+            }
+            let to_itself = pod.node.enter(|| ask_where(&at(own, 15006)));
+            assert!(["", "connection reset"].contains(&to_itself.as_str()), "{to_itself}");
+        }
+        let codes: Vec<_> = sidecar.access_log().iter().map(|line| line["failure.code"].clone()).collect();
+        assert_eq!(codes, ["MO", "MO"]);
+    });
+}
+
+#[test]
+fn without_the_sidecar_nobody_reaches_the_application() {
+    isolated(|| {
+        let pod = Pod::here();
+        let mut sidecar = taken_over(Manifests::of(&[]), &[]);
+        for own in Pod::OWN {
+            let _application = Told::at(&at(own, 8080), "application");
+            assert_eq!(pod.node.enter(|| ask_where(&at(own, 8080))), "application");
+        }
+        sidecar.process().kill();
+        for own in Pod::OWN {
+            let _application = Told::at(&at(own, 8080), "application");
+            assert_eq!(pod.node.enter(|| ask_where(&at(own, 8080))), "connection refused");
+            assert_eq!(ask_where(&at(own, 8080)), "application", "within the pod");
+        }
+    });
+}
+
+#[test]
+fn an_application_that_runs_as_the_sidecars_user_is_captured_too() {
+    isolated(|| {
+        let pod = Pod::here();
+        let (v4, v6) = (Pod::backend_v4(1), Pod::backend_v6(1));
+        let _redis = pod.node.enter(|| (Redis::start(&v4, 6379), Redis::start(&v6, 6379)));
+        let sidecar = taken_over(Manifests::of(&[]), &[]);
+        assert_eq!(Redis::ask(&v4, 6379, &["PING"]), "PONG");
+        assert_eq!(Redis::ask(&v6, 6379, &["PING"]), "PONG");
+        assert_eq!(sidecar.measured("svcmesh_passed_through_total"), [2]);
+    });
+}
+
+#[test]
+fn rules_that_redirect_do_not_capture_a_sidecar_that_marks_its_packets() {
+    isolated(|| {
+        let pod = Pod::here();
+        let address = Pod::backend_v4(1);
+        let _redis = pod.node.enter(|| Redis::start(&address, 6379));
+        let sidecar = Sidecar::start_with_only("net_admin", Manifests::of(&[]), TRANSPARENT);
+        init(&[]).succeeds();
+        assert_eq!(Redis::ask(&address, 6379, &["PING"]), "PONG");
+        assert_eq!(sidecar.measured("svcmesh_passed_through_total"), [1]);
+    });
+}
+
+#[test]
+fn without_the_capability_it_does_not_start() {
+    isolated(|| {
+        let manifests = Manifests::of(&[]);
+        let (end, log) = Sidecar::refusal_as(SIDECAR_USER, manifests.path(), TRANSPARENT);
+        assert_eq!(end.code(), Some(1));
+        assert!(log.contains("cannot be transparent without the capability NET_ADMIN"), "{log}");
+    });
+}
+
+/// The pod's own address of each family, and the node's that its connections come from.
+fn own_and_node() -> [(&'static str, &'static str); 2] {
+    [(Pod::OWN[0], "10.1.0.1"), (Pod::OWN[1], "fd00:10:1::1")]
+}
