@@ -15,6 +15,14 @@ pub enum Failure {
     Flooded,
     /// The client went away before it had its answer.
     ClientGone,
+    /// No TLS handshake was complete within `--header-timeout`.
+    HandshakeTimeout,
+    /// The client's TLS is malformed, or shares no version, suite or protocol with ours; or the client did not believe our certificate.
+    HandshakeFailed,
+    /// The client showed no certificate, or one that no authority of `--tls-client-ca` answers for.
+    ClientCertificate,
+    /// The client speaks without TLS where TLS is spoken.
+    NotEncrypted,
     /// No Service has that name or address.
     UnknownDestination,
     /// The Service has no endpoint that may be used.
@@ -41,6 +49,8 @@ pub enum Failure {
     TooManyPasses,
     /// A TRACE that may go no further than to us.
     TraceRefused,
+    /// TLS is spoken there, and no certificate is known to show.
+    NothingToShow,
     /// The proxy ended while it was under way: the drain's time was over, or nobody wanted to wait for it.
     Ended,
     /// An `Upgrade` or `CONNECT` that cannot be carried.
@@ -123,6 +133,10 @@ impl Failure {
             Failure::IdleTimeout => (Client, 408, Never, "CI", "http_request_error"),
             Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
+            Failure::HandshakeTimeout => (Client, 408, Never, "CE", "tls_protocol_error"),
+            Failure::HandshakeFailed => (Client, 400, Never, "CS", "tls_protocol_error"),
+            Failure::ClientCertificate => (Client, 400, Never, "CC", "tls_certificate_error"),
+            Failure::NotEncrypted => (Client, 400, Never, "CP", "http_request_error"),
             Failure::UpgradeRefused => (Client, 501, Never, "CU", "http_upgrade_failed"),
             Failure::TraceRefused => (Client, 405, Never, "CT", "http_request_denied"),
             Failure::UnknownDestination => (Mesh, 502, Never, "MD", "destination_not_found"),
@@ -137,6 +151,7 @@ impl Failure {
             Failure::TooManyConnections => (Mesh, 503, Never, "ML", "connection_limit_reached"),
             Failure::Loop => (Mesh, 502, Never, "MO", "proxy_loop_detected"),
             Failure::TooManyPasses => (Mesh, 502, Never, "MV", "proxy_loop_detected"),
+            Failure::NothingToShow => (Mesh, 503, Never, "MS", "proxy_configuration_error"),
             Failure::Ended => (Mesh, 503, Never, "ME", "connection_terminated"),
             Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
             Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
@@ -162,12 +177,16 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 33] = [
+    pub const ALL: [Failure; 38] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
         Failure::Flooded,
         Failure::ClientGone,
+        Failure::HandshakeTimeout,
+        Failure::HandshakeFailed,
+        Failure::ClientCertificate,
+        Failure::NotEncrypted,
         Failure::UpgradeRefused,
         Failure::TraceRefused,
         Failure::UnknownDestination,
@@ -182,6 +201,7 @@ impl Failure {
         Failure::TooManyConnections,
         Failure::Loop,
         Failure::TooManyPasses,
+        Failure::NothingToShow,
         Failure::Ended,
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
@@ -207,6 +227,10 @@ impl fmt::Display for Failure {
             Failure::IdleTimeout => "the connection was idle for too long",
             Failure::Flooded => "the client sends what nobody can want an answer to",
             Failure::ClientGone => "the client went away",
+            Failure::HandshakeTimeout => "the client did not complete a TLS handshake in time",
+            Failure::HandshakeFailed => "the TLS handshake with the client failed",
+            Failure::ClientCertificate => "the client showed no certificate that is believed here",
+            Failure::NotEncrypted => "plain text was sent to a port where TLS is spoken",
             Failure::UpgradeRefused => "this upgrade cannot be carried",
             Failure::TraceRefused => "the way ends here, and nobody here answers TRACE",
             Failure::UnknownDestination => "no Service has that name or address",
@@ -221,6 +245,7 @@ impl fmt::Display for Failure {
             Failure::TooManyConnections => "too many connections are open",
             Failure::Loop => "the destination is this proxy itself",
             Failure::TooManyPasses => "the request goes in a circle",
+            Failure::NothingToShow => "there is no certificate to show to clients",
             Failure::Ended => "this proxy ended before it was done",
             Failure::ConnectRefused => "the endpoint refused the connection",
             Failure::ConnectTimeout => "the endpoint did not accept the connection in time",

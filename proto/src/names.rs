@@ -173,6 +173,10 @@ pub mod metric {
     pub const EJECTIONS: &str = "ejections";
     /// Counter by `source` and `result`.
     pub const DISCOVERY_UPDATES: &str = "discovery_updates";
+    /// Counter by `direction` and `kind`.
+    pub const TLS_HANDSHAKES: &str = "tls_handshakes";
+    /// Counter by `result`.
+    pub const CERTIFICATE_RELOADS: &str = "certificate_reloads";
     /// Counter by `result`.
     pub const DNS_LOOKUPS: &str = "dns_lookups";
     /// Counter.

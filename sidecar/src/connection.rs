@@ -15,10 +15,11 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
+use crate::config::ShownBy;
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
 use crate::path::application::Doorway;
-use crate::path::arrival::Arrival;
+use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::detect;
 use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
@@ -29,6 +30,7 @@ use crate::path::roster::{Deadlines, Pulse};
 use crate::path::route::Route;
 use crate::path::stream::Stream;
 use crate::path::tcp::Already;
+use crate::path::tls::{self, Secured};
 use crate::path::upstream::UpstreamIo;
 use crate::path::{connect, http, original_dst, transparent, tunnel};
 
@@ -78,21 +80,55 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
     };
     connect::prepare(&stream);
     let peer = canonical(peer);
-    let (way, mesh) = (whither(&stream, peer, door, mesh), mesh.clone());
     let arrival = Arrival::of(peer, door.direction());
-    let client = Client { stream: stream.into(), arrival, admission, idle: idle(&way) };
+    match whither(&stream, peer, door, mesh) {
+        Ok(way) => match way.shown(door, mesh).cloned() {
+            None => carry(Client { stream: stream.into(), arrival, admission, idle: way.idle() }, way, mesh),
+            Some(shown) => {
+                let mesh = mesh.clone();
+                spawn_local(
+                    async move { carry_secured(stream, arrival, admission, way, &shown, &mesh).await },
+                );
+            }
+        },
+        Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
+    }
+}
+
+/// Sends a connection on its way.
+fn carry(client: Client, way: Way, mesh: &Rc<Mesh>) {
+    let mesh = mesh.clone();
     match way {
-        Ok(Way::Speak(aim, hint, _)) => {
+        Way::Speak(aim, hint, _) => {
             spawn_local(async move { speak(client, aim, hint, &mesh).await });
         }
-        Ok(Way::Bytes(route, aim)) => {
-            let caller = caller(arrival.client, aim, &route);
+        Way::Bytes(route, aim) => {
+            let caller = caller(client.arrival.client, aim, &route);
             spawn_local(async move { carry_bytes(client, Bytes::new(), aim, &route, caller, &mesh).await });
         }
-        Ok(Way::Through(destination)) => {
+        Way::Through(destination) => {
             spawn_local(async move { pass_through(client, destination, &mesh).await });
         }
-        Err(failure) => Account::open(&mesh, arrival, Protocol::Tcp).fail(failure),
+    }
+}
+
+/// Ends TLS, and sends what is inside on its way.
+async fn carry_secured(
+    stream: TcpStream,
+    arrival: Arrival,
+    admission: Admission,
+    way: Way,
+    shown: &ShownBy,
+    mesh: &Rc<Mesh>,
+) {
+    match tls::accept(stream, way.hint(), shown, mesh).await {
+        Ok(Some(Secured { stream, is_http })) => {
+            let arrival = Arrival { scheme: Scheme::Https, ..arrival };
+            let way = if is_http { way.of_http() } else { way };
+            carry(Client { stream, arrival, admission, idle: way.idle() }, way, mesh);
+        }
+        Ok(None) => {} // came and went
+        Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
     }
 }
 
@@ -119,6 +155,51 @@ enum Way {
     Bytes(Rc<Route>, Aim),
     /// To where it was going, unread: that is no Service of ours.
     Through(SocketAddr),
+}
+
+impl Way {
+    /// What the client is shown, if it speaks TLS and the application does not.
+    fn shown<'m>(&self, door: Door, mesh: &'m Mesh) -> Option<&'m ShownBy> {
+        let doorway = match self {
+            Way::Speak(Aim::Application(doorway), ..) | Way::Bytes(_, Aim::Application(doorway)) => doorway,
+            Way::Speak(Aim::Address(_) | Aim::Request, ..)
+            | Way::Bytes(_, Aim::Address(_) | Aim::Request)
+            | Way::Through(_) => return None,
+        };
+        let port = doorway.known_as.port();
+        match door {
+            Door::Mapped(_) => mesh.config.listeners.shown_at(port),
+            Door::Inbound | Door::TakenOver => {
+                mesh.config.tls.ports.binary_search(&port).ok().map(|_| &ShownBy::Files)
+            }
+            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => None,
+        }
+    }
+
+    fn hint(&self) -> Hint {
+        match self {
+            Way::Speak(_, hint, _) => *hint,
+            Way::Bytes(..) | Way::Through(_) => Hint::Opaque,
+        }
+    }
+
+    /// The same way, now that the client has said that it speaks HTTP.
+    fn of_http(self) -> Way {
+        match self {
+            Way::Speak(aim, Hint::Unknown, route) => Way::Speak(aim, Hint::Http, route),
+            other @ (Way::Speak(..) | Way::Bytes(..) | Way::Through(_)) => other,
+        }
+    }
+
+    /// What the Service at the address says of connections on which nothing happens.
+    fn idle(&self) -> Option<Duration> {
+        match self {
+            Way::Bytes(route, _) | Way::Speak(_, _, Some(route)) => {
+                route.target.service.handling.idle_timeout
+            }
+            Way::Speak(_, _, None) | Way::Through(_) => None,
+        }
+    }
 }
 
 fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
@@ -162,15 +243,6 @@ fn inward(doorway: Doorway, mesh: &Mesh) -> Way {
 /// An IPv4 address in IPv6 clothes, which a listener of both families sees, is that IPv4 address.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
-}
-
-fn idle(way: &Result<Way, Failure>) -> Option<Duration> {
-    match way {
-        Ok(Way::Bytes(route, _) | Way::Speak(_, _, Some(route))) => {
-            route.target.service.handling.idle_timeout
-        }
-        Ok(Way::Speak(_, _, None) | Way::Through(_)) | Err(_) => None,
-    }
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.

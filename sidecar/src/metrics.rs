@@ -6,6 +6,7 @@
 mod datagrams;
 mod encode;
 mod observed;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use svc_proto::names::metric;
 pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
 pub(crate) use observed::Observed;
+
+pub(crate) use tls::Handshake;
 
 use crate::clock;
 use crate::path::flood::Flood;
@@ -43,6 +46,7 @@ pub(crate) struct Metrics {
     dns_lookups: [AtomicU64; LookedUp::ALL.len()],
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
+    tls: tls::Counts,
     updates: [[AtomicU64; Learned::ALL.len()]; Source::ALL.len()],
     snapshot_ms: AtomicU64,
 }
@@ -169,6 +173,7 @@ impl Metrics {
             floods: Default::default(),
             dns_lookups: Default::default(),
             dns_stale_answers: AtomicU64::new(0),
+            tls: tls::Counts::default(),
             updates: Default::default(),
             snapshot_ms: AtomicU64::new(0),
         })

@@ -77,8 +77,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, published) = (publisher.table(), publisher.published());
     let shared = Arc::new(Shared::default());
-    let discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone(), &shared);
-    let mut discovery = discovery.map_err(RunError::because("cannot read the manifests"))?;
+    let mut discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone(), &shared)?;
 
     descriptors::raise_limit(config.limits.connections_max);
     let lacks = "cannot be transparent without the capability NET_ADMIN";

@@ -13,17 +13,22 @@ use svc_core::address::SecretName;
 
 mod material;
 mod pem;
+mod terms;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use material::{Material, Source};
-pub(crate) use pem::{Identity, Part, Unusable};
+pub(crate) use pem::{Identity, Part, Unusable, authorities, identity};
+pub(crate) use terms::Terms;
 
-/// What Secrets hold, as it was last read. A Secret that is not valid any more stays what it was when it was.
+use crate::config::ShownBy;
+
+/// What Secrets hold, as it was last read, and what handshakes with clients go by. A Secret that is not valid any more stays what it was when it was.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     secrets: ArcSwap<Secrets>,
+    terms: ArcSwap<BTreeMap<ShownBy, Arc<Terms>>>,
 }
 
 /// Each Secret that was read, by name.
@@ -36,7 +41,6 @@ impl Certificates {
     }
 
     /// The certificate of a Secret, with its chain and its key (`tls.crt`, `tls.key`): `None` where there is no such Secret, or none in it.
-    #[expect(dead_code, reason = "who ends TLS, which comes next, is the first to show one")]
     pub(crate) fn identity(&self, secret: &SecretName) -> Option<Arc<Identity>> {
         self.secrets.load().get(secret)?.identity.clone()
     }
@@ -45,5 +49,24 @@ impl Certificates {
     #[expect(dead_code, reason = "who ends or begins TLS, which comes next, is the first to believe one")]
     pub(crate) fn authorities(&self, secret: &SecretName) -> Option<Arc<RootCertStore>> {
         self.secrets.load().get(secret)?.authorities.clone()
+    }
+
+    /// What handshakes go by where `shown` is shown: `None` while there is no certificate.
+    pub(crate) fn terms(&self, shown: &ShownBy) -> Option<Arc<Terms>> {
+        self.terms.load().get(shown).cloned()
+    }
+
+    /// Puts `terms` in force. There is one writer, the control thread.
+    pub(crate) fn agree(&self, shown: ShownBy, terms: Terms) {
+        let mut all = BTreeMap::clone(&self.terms.load());
+        all.insert(shown, Arc::new(terms));
+        self.terms.store(Arc::new(all));
+    }
+
+    /// There is no certificate any more.
+    pub(crate) fn withdraw(&self, shown: &ShownBy) {
+        let mut all = BTreeMap::clone(&self.terms.load());
+        all.remove(shown);
+        self.terms.store(Arc::new(all));
     }
 }

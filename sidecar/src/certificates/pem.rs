@@ -13,10 +13,6 @@ use webpki::EndEntityCert;
 /// A certificate that we can show, for we have its key.
 pub(crate) struct Identity {
     /// With its chain.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "who ends TLS, which comes next, is the first to show one")
-    )]
     pub(crate) certified: Arc<CertifiedKey>,
     /// The DNS names it is for, in lower case: `shop.example`, `*.shop.example`.
     pub(crate) names: Vec<Box<str>>,

@@ -2,7 +2,6 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair};
 
-use super::pem::{authorities, identity};
 use super::*;
 
 /// An authority for tests.

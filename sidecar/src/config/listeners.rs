@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Arg;
-use svc_core::address::ServiceName;
+use svc_core::address::{SecretName, ServiceName};
 use svc_core::inventory::LoopbackVips;
 
 use super::flag::{Expected, Flag};
 use super::settings::Settings;
-use super::values::{label, list, listeners, optional, path, port};
+use super::tls::ShownBy;
+use super::values::{dns_subdomain, label, list, listeners, optional, path, port};
 
 /// Where the sidecar listens. An empty list is a listener that is off; port 0 is any free one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +36,20 @@ pub struct Listeners {
 }
 
 /// A port of ours that stands for one of the application's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Where we listen, at all addresses of the pod.
     pub port: u16,
     /// Where the application does.
     pub application: SocketAddr,
+    /// What clients are shown there, if they speak TLS.
+    pub tls: Option<ShownBy>,
 }
 
 impl Listeners {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Listeners {
-        Listeners {
+    /// Secrets that are named without a namespace are in `namespace`.
+    pub(super) fn read(settings: &mut Settings<'_>, namespace: &Arc<str>) -> Listeners {
+        let mut listeners = Listeners {
             outbound: settings.read(&OUTBOUND),
             inbound: settings.read(&INBOUND),
             inbound_map: settings.read(&INBOUND_MAP),
@@ -53,7 +58,20 @@ impl Listeners {
             app_ports: settings.read(&APP_PORTS),
             admin: settings.read(&ADMIN),
             admin_token_file: settings.read(&ADMIN_TOKEN_FILE),
+        };
+        for shown in listeners.inbound_map.iter_mut().filter_map(|mapping| mapping.tls.as_mut()) {
+            if let ShownBy::Secret(secret) = shown
+                && secret.namespace.is_empty()
+            {
+                secret.namespace = namespace.clone();
+            }
         }
+        listeners
+    }
+
+    /// What clients are shown at a mapped port, if they speak TLS there.
+    pub(crate) fn shown_at(&self, port: u16) -> Option<&ShownBy> {
+        self.inbound_map.iter().find(|mapping| mapping.port == port)?.tls.as_ref()
     }
 }
 
@@ -87,11 +105,12 @@ const INBOUND: Flag<Vec<SocketAddr>> = Flag {
     parse: listeners,
 };
 
-const INBOUND_MAP: Flag<Vec<Mapping>> = Flag {
+pub(super) const INBOUND_MAP: Flag<Vec<Mapping>> = Flag {
     name: "inbound-map",
     value: "MAP",
     default: "",
-    help: "Ports to listen on for the application, and where it listens, for pods without capture: `8443=127.0.0.1:8080,…`",
+    help: "Ports to listen on for the application, and where it listens, for pods without capture: `8080=127.0.0.1:80,…`. With \
+           `,tls` clients speak TLS there and see --tls-cert, with `,tls=SECRET` what that holds: `8443=127.0.0.1:80,tls=shop-cert`",
     parse: |raw| Ok(optional(raw, inbound_map)?.unwrap_or_default()),
 };
 
@@ -168,18 +187,51 @@ fn vip(raw: &str) -> Result<(ServiceName, Ipv4Addr), Expected> {
 }
 
 fn inbound_map(raw: &str) -> Result<Vec<Mapping>, Expected> {
-    let map = list(raw, mapping)?;
+    let mut map: Vec<Mapping> = Vec::new();
+    for item in list(raw, item)? {
+        match (item, map.last_mut()) {
+            (Item::Mapping(mapping), _) => map.push(mapping),
+            (Item::Tls(shown), Some(mapping)) if mapping.tls.is_none() => mapping.tls = Some(shown),
+            (Item::Tls(_), Some(_) | None) => return Err("`tls` once, behind the port that it is for".into()),
+        }
+    }
     let ports: std::collections::BTreeSet<u16> = map.iter().map(|mapping| mapping.port).collect();
     if ports.len() == map.len() { Ok(map) } else { Err("each port once".into()) }
 }
 
+enum Item {
+    Mapping(Mapping),
+    /// Of the mapping before it.
+    Tls(ShownBy),
+}
+
+fn item(raw: &str) -> Result<Item, Expected> {
+    match raw.split_once('=') {
+        None if raw == "tls" => Ok(Item::Tls(ShownBy::Files)),
+        Some(("tls", secret)) => secret_name(secret).map(|name| Item::Tls(ShownBy::Secret(name))),
+        None | Some(_) => mapping(raw).map(Item::Mapping),
+    }
+}
+
+/// `NAME`, or `NAMESPACE/NAME`. Where nobody says, the namespace is empty until [`Listeners::read`] knows the pod's.
+fn secret_name(raw: &str) -> Result<SecretName, Expected> {
+    const EXPECTED: &str = "the name of a Secret behind `tls=`, with its namespace as `NAMESPACE/NAME` if that is another than the pod's";
+    let (namespace, name) = match raw.split_once('/') {
+        Some((namespace, name)) => (label(namespace).map_err(|_| EXPECTED)?, name),
+        None => (String::new(), raw),
+    };
+    let name = dns_subdomain(name).ok().filter(|read| read == name).ok_or(EXPECTED)?;
+    Ok(SecretName::new(namespace, name))
+}
+
 /// `8443=127.0.0.1:8080`
 fn mapping(raw: &str) -> Result<Mapping, Expected> {
-    const EXPECTED: Expected = Expected::Borrowed("a list such as `8443=127.0.0.1:8080`");
+    const EXPECTED: Expected =
+        Expected::Borrowed("a list such as `8080=127.0.0.1:80,8443=127.0.0.1:80,tls=SECRET`");
     let (listens, application) = raw.split_once('=').ok_or(EXPECTED)?;
     let application: SocketAddr = application.parse().map_err(|_| EXPECTED)?;
     let port = port(listens).map_err(|_| EXPECTED)?;
-    if application.port() == 0 { Err(EXPECTED) } else { Ok(Mapping { port, application }) }
+    if application.port() == 0 { Err(EXPECTED) } else { Ok(Mapping { port, application, tls: None }) }
 }
 
 fn app_ports(raw: &str) -> Result<Vec<u16>, Expected> {
@@ -237,6 +289,25 @@ mod tests {
             "0=127.0.0.1:80",
             "80=127.0.0.1:0",
             "80=[::1]:1,",
+        ] {
+            assert!(inbound_map(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn tls_belongs_to_the_port_before_it() {
+        let secret = |namespace: &str, name: &str| Some(ShownBy::Secret(SecretName::new(namespace, name)));
+        let map = inbound_map(
+            "80=127.0.0.1:1, 81=127.0.0.1:1, tls, 82=127.0.0.1:1, tls=a.b, 83=127.0.0.1:1,tls=shop/c",
+        );
+        let shown: Vec<_> = map.unwrap().into_iter().map(|mapping| mapping.tls).collect();
+        assert_eq!(shown, [None, Some(ShownBy::Files), secret("", "a.b"), secret("shop", "c")]);
+        for raw in [
+            "tls",
+            "80=127.0.0.1:1,tls,tls",
+            "80=127.0.0.1:1,tls=",
+            "80=127.0.0.1:1,tls=A",
+            "80=127.0.0.1:1,tls=a/b/c",
         ] {
             assert!(inbound_map(raw).is_err(), "{raw}");
         }

@@ -13,6 +13,7 @@ mod limits;
 mod listeners;
 mod logs;
 mod privileges;
+mod tls;
 
 mod flag;
 mod settings;
@@ -34,6 +35,7 @@ pub use limits::Limits;
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};
+pub use tls::{ShownBy, Tls, TlsPolicy};
 
 use privileges::PRIVILEGES;
 use settings::Settings;
@@ -49,6 +51,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// What the sidecar may do.
     pub privileges: Privileges,
+    /// How TLS from clients is ended.
+    pub tls: Tls,
     /// How long things may take.
     pub deadlines: Deadlines,
     /// How much there may be.
@@ -72,8 +76,10 @@ impl Config {
         let mut settings = Settings::new(RUN, flags, surroundings);
         let discovery = Discovery::read(&mut settings);
         let dns = Dns::read(&mut settings);
-        let listeners = Listeners::read(&mut settings);
+        let listeners = Listeners::read(&mut settings, &discovery.namespace);
         let privileges = settings.read(&PRIVILEGES);
+        let tls = Tls::read(&mut settings);
+        tls.check(&listeners, &mut settings);
         let deadlines = Deadlines::read(&mut settings);
         let limits = Limits::read(&mut settings);
         let drain = Drain::read(&mut settings);
@@ -84,6 +90,7 @@ impl Config {
             dns,
             listeners,
             privileges,
+            tls,
             deadlines,
             limits,
             drain,
@@ -125,6 +132,7 @@ pub fn command() -> Command {
         .args(dns::args())
         .args(listeners::args())
         .arg(PRIVILEGES.arg("Listeners"))
+        .args(tls::args())
         .args(deadlines::args())
         .args(limits::args())
         .args(drain::args())

@@ -31,7 +31,8 @@ fn check_shows_who_set_what() {
 
 #[test]
 fn a_configuration_with_every_flag_wrong_tells_all_of_it() {
-    let any_string_will_do = [CHECK, "manifests", "admin-token-file", "resolv-conf"];
+    let any_string_will_do =
+        [CHECK, "manifests", "admin-token-file", "resolv-conf", "tls-cert", "tls-key", "tls-client-ca"];
     let names = command().get_arguments().map(|arg| arg.get_id().to_string()).collect::<Vec<_>>();
     let names = names.iter().filter(|name| !any_string_will_do.contains(&name.as_str()));
     let flags: Vec<String> = names.map(|name| format!("--{name}=?!\u{7}")).collect();
@@ -112,6 +113,38 @@ fn the_source_manifests_needs_a_path_once_it_is_asked_for() {
 fn a_drain_delay_beyond_the_drain_timeout_is_a_mistake() {
     assert!(read(&["--drain-delay=30s"], &[]).is_err());
     assert!(read(&["--drain-delay=30s", "--drain-timeout=30s"], &[]).is_ok());
+}
+
+#[test]
+fn tls_settings_that_lead_nowhere_are_mistakes() {
+    let pair = ["--tls-cert=a.pem", "--tls-key=a.key"];
+    let map = "--inbound-map=8443=127.0.0.1:80,tls";
+    let secret = "--inbound-map=8443=127.0.0.1:80,tls=shop-cert";
+    for flags in [
+        &[&pair[..], &[map]].concat()[..],
+        &[&pair[..], &["--tls-ports=8443", "--tls-client-ca=ca.pem"]].concat(),
+        &[secret, "--tls-client-ca=ca.pem"],
+    ] {
+        read(flags, &[]).unwrap();
+    }
+    let mut told = String::new();
+    for flags in [
+        &pair[..],
+        &[map],
+        &["--tls-ports=8443"],
+        &[secret, "--tls-cert=a.pem,b.pem", "--tls-key=a.key"],
+        &["--tls-client-ca=ca.pem"],
+    ] {
+        told += &format!("{}\n{}", flags.join(" "), read(flags, &[]).unwrap_err());
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_secret_without_a_namespace_is_in_the_pods() {
+    let config = read_in(&["--inbound-map=8443=127.0.0.1:80,tls=cert"], &[], Some("shop")).unwrap();
+    let shown = config.listeners.shown_at(8443).cloned();
+    assert_eq!(shown, Some(ShownBy::Secret(svc_core::address::SecretName::new("shop", "cert"))));
 }
 
 #[test]

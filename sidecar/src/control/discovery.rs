@@ -12,14 +12,16 @@ use svc_core::inventory::{Change, Rejection};
 use svc_core::service::Rules;
 use svc_core::table::Source;
 
+use super::certificates::{Keeper, Reloaded};
 use super::dns::{Book, Cluster, Dns, Hickory};
-use super::manifests::{Manifests, OpenError, Touched, Watch};
+use super::manifests::{Manifests, Touched, Watch};
 use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::metrics::{Learned, Metrics};
 use crate::path::shared::Shared;
+use crate::run::RunError;
 use crate::wanted::Wanted;
 
 /// The sources of this process.
@@ -27,6 +29,7 @@ pub(crate) struct Discovery {
     publisher: Publisher,
     ready: Arc<Ready>,
     manifests: Option<(Manifests, Watch)>,
+    keeper: Keeper,
     dns: Option<Dns<Hickory>>,
     resolv_conf: PathBuf,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
@@ -38,16 +41,18 @@ impl Discovery {
     /// Reads every source once.
     ///
     /// # Errors
-    /// The manifests are named and cannot be reached.
+    /// The manifests are named and cannot be reached, or the files of certificates cannot be used.
     pub(crate) fn start(
         config: &Config,
         publisher: Publisher,
         ready: Arc<Ready>,
         metrics: Arc<Metrics>,
         shared: &Shared,
-    ) -> Result<Discovery, OpenError> {
+    ) -> Result<Discovery, RunError> {
         let path = config.discovery.manifests.as_ref();
-        let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose()?;
+        let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose();
+        let manifests = manifests.map_err(RunError::because("cannot read the manifests"))?;
+        let keeper = Keeper::start(config).map_err(RunError::because("cannot end TLS"))?;
         let manifests = manifests.map(|manifests| {
             let watch = manifests.watch();
             (manifests, watch)
@@ -56,6 +61,7 @@ impl Discovery {
             publisher,
             ready,
             manifests,
+            keeper,
             dns: None,
             resolv_conf: config.dns.resolv_conf.clone(),
             rejections: Arc::default(),
@@ -69,6 +75,7 @@ impl Discovery {
                 Source::Dns => discovery.begin_dns(config, &shared.wanted),
             }
         }
+        discovery.keeper.publish(&discovery.certificates); // Secrets are there now, or may come
         Ok(discovery)
     }
 
@@ -80,8 +87,9 @@ impl Discovery {
     /// Takes in changes as they come, for ever. May be dropped at any time: what happened meanwhile is taken in the next time.
     pub(crate) async fn follow(&mut self) {
         loop {
-            match news(&mut self.manifests, &mut self.dns).await {
+            match news(&mut self.manifests, &self.keeper, &mut self.dns).await {
                 News::Manifests(touched) => self.read_manifests(&touched),
+                News::Certificates => self.reload_certificates(),
                 News::Dns(changes) => self.learn(Source::Dns, changes),
             }
         }
@@ -89,6 +97,7 @@ impl Discovery {
 
     /// Reads everything again (SIGHUP). The environment cannot have changed.
     pub(crate) fn reload(&mut self) {
+        self.reload_certificates();
         if let Some((manifests, _)) = &mut self.manifests {
             let changes = manifests.reload();
             self.learn(Source::Manifests, changes);
@@ -142,13 +151,26 @@ impl Discovery {
 
     fn publish_secrets(&mut self) -> bool {
         let changed = self.manifests.as_mut().and_then(|(manifests, _)| manifests.changed_secrets());
-        changed.map(|secrets| self.certificates.publish(secrets)).is_some()
+        let Some(secrets) = changed else { return false };
+        self.certificates.publish(secrets);
+        self.keeper.publish(&self.certificates);
+        true
+    }
+
+    fn reload_certificates(&mut self) {
+        let Reloaded { changed, refused } = self.keeper.reload();
+        if changed {
+            self.keeper.publish(&self.certificates);
+        }
+        self.metrics.certificates_reloaded(changed, refused);
+        self.note_rejections();
     }
 
     /// Shows what does not serve, and warns of what did not do so before: tells how many objects these are.
     fn note_rejections(&mut self) -> usize {
         let mut now: Vec<Rejection> =
             self.manifests.as_ref().map(|(manifests, _)| manifests.rejections()).unwrap_or_default();
+        now.extend(self.keeper.rejections().cloned());
         now.extend(self.publisher.inventory().rejections().cloned());
         let before = self.rejections.load();
         if **before == now {
@@ -167,11 +189,16 @@ impl Discovery {
 
 enum News {
     Manifests(Touched),
+    Certificates,
     Dns(Vec<Change>),
 }
 
 /// What the first source to say something says. Sources that are not there say nothing.
-async fn news(manifests: &mut Option<(Manifests, Watch)>, dns: &mut Option<Dns<Hickory>>) -> News {
+async fn news(
+    manifests: &mut Option<(Manifests, Watch)>,
+    keeper: &Keeper,
+    dns: &mut Option<Dns<Hickory>>,
+) -> News {
     let files = async {
         match manifests {
             Some((_, watch)) => watch.touched().await,
@@ -186,6 +213,7 @@ async fn news(manifests: &mut Option<(Manifests, Watch)>, dns: &mut Option<Dns<H
     };
     tokio::select! {
         touched = files => News::Manifests(touched),
+        () = keeper.touched() => News::Certificates,
         changes = names => News::Dns(changes),
     }
 }

@@ -65,6 +65,7 @@ impl Metrics {
         }
         self.datagrams.encode(&mut encoder)?;
         encode_updates(&mut encoder, &self.updates)?;
+        self.tls.encode(&mut encoder)?;
         encode_lookups(&mut encoder, &self.dns_lookups)?;
         encode_floods(&mut encoder, &self.floods)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));

@@ -28,7 +28,6 @@ impl Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Http,
-    #[expect(dead_code, reason = "who ends TLS, which comes next, is the first to say it")]
     Https,
 }
 

@@ -17,6 +17,7 @@ use svc_core::protocol::Hint;
 use svc_core::time::Now;
 
 use super::account::{Account, Details};
+use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::hops;
@@ -102,7 +103,7 @@ impl<'o> Prepared<'o> {
     ) -> Result<Prepared<'o>, Failure> {
         let Routed { route, authority, waited } = routed;
         account.serves(&route.port.label);
-        let version = endpoint_version(&route, request.version(), dialect);
+        let version = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
         let mut limits = Limits::of(&route, mesh);
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
@@ -257,14 +258,18 @@ pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
     head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
 }
 
-/// The version that endpoints of this route are spoken to in: what the port declares, else the client's own.
-fn endpoint_version(route: &Route, client: Version, dialect: Dialect) -> Version {
-    match route.hint {
-        Hint::Http2 => Version::HTTP_2,
-        Hint::Http1 if dialect == Dialect::Grpc => Version::HTTP_2,
-        Hint::Http1 => Version::HTTP_11,
-        Hint::Http | Hint::Unknown | Hint::Opaque if client == Version::HTTP_2 => Version::HTTP_2,
-        Hint::Http | Hint::Unknown | Hint::Opaque => Version::HTTP_11,
+/// The version that endpoints of this route are spoken to in: what the port declares, else the client's own, if it chose that knowing
+/// them. Within TLS it chose from what this proxy offers, which says nothing of what they speak.
+fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> Version {
+    let is_grpc = dialect == Dialect::Grpc;
+    match (route.hint, scheme) {
+        (Hint::Http2, _) => Version::HTTP_2,
+        (Hint::Http1, _) | (_, Scheme::Https) if is_grpc => Version::HTTP_2,
+        (Hint::Http1, _) | (_, Scheme::Https) => Version::HTTP_11,
+        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) if client == Version::HTTP_2 => {
+            Version::HTTP_2
+        }
+        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) => Version::HTTP_11,
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod trial;
 pub(crate) mod arrival;
 pub(crate) mod original_dst;
 
+pub(crate) mod tls;
+
 pub(crate) mod coalesce;
 pub(crate) mod detect;
 pub(crate) mod io;

@@ -15,7 +15,6 @@ use super::io::poll_write_gathered;
 pub(crate) enum Stream {
     Plain(TcpStream),
     /// Boxed: a session takes a kilobyte, which connections without one would hold too.
-    #[expect(dead_code, reason = "who ends or begins TLS, which comes next, is the first to make one")]
     Tls(Box<TlsStream<TcpStream>>),
 }
 

@@ -24,6 +24,7 @@ mod init;
 mod life;
 mod rolling;
 mod tcp;
+mod tls;
 mod transparent;
 mod udp;
 mod workers;

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test target uses the part of these peers that it needs")]
 
 mod capture;
+mod certificates;
 mod clients;
 mod conversation;
 mod destination;
@@ -22,6 +23,7 @@ mod sidecar;
 mod time;
 
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
+pub(crate) use certificates::{Authority, Pair};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use destination::{Told, ask_where, at};

@@ -1,16 +1,16 @@
 //! Where manifests lie, and which of what lies there is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A folder, or one file in it.
+/// A folder, or some files in it.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    only: Option<String>,
+    only: Option<BTreeSet<String>>,
 }
 
 /// What changes when a file is written, even if a link leads elsewhere now.
@@ -26,15 +26,23 @@ impl Folder {
         if fs::metadata(path)?.is_dir() {
             return Ok(Folder { path: path.into(), only: None });
         }
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Folder { path: folder.into(), only: Some(name.to_string_lossy().into_owned()) })
+        let (folder, name) = place(path).ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(Folder { path: folder.into(), only: Some([name].into()) })
+    }
+
+    /// The folders of `files`, of each only those.
+    pub(super) fn of_files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> impl Iterator<Item = Folder> {
+        let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+        for (folder, name) in files.filter_map(|file| place(file)) {
+            folders.entry(folder.into()).or_default().insert(name);
+        }
+        folders.into_iter().map(|(path, names)| Folder { path, only: Some(names) })
     }
 
     /// Whether `name` is a manifest. What starts with a dot is not: editors and the kubelet (`..data`) keep their own there.
     pub(super) fn has(&self, name: &str) -> bool {
         match &self.only {
-            Some(only) => name == only,
+            Some(only) => only.contains(name),
             None => {
                 !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
             }
@@ -73,6 +81,12 @@ impl Folder {
             false => Ok(Some((Stamp::of(&metadata), text))),
         }
     }
+}
+
+/// The folder of a file, and its name there.
+fn place(file: &Path) -> Option<(&Path, String)> {
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some((folder, file.file_name()?.to_string_lossy().into_owned()))
 }
 
 impl Stamp {

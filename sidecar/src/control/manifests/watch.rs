@@ -5,6 +5,7 @@ use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -37,6 +38,11 @@ impl Watch {
     pub(super) fn start(folder: Folder) -> Watch {
         let events = subscribe(&folder);
         Watch { folder, events }
+    }
+
+    /// Of single files: one for each folder.
+    pub(crate) fn files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> impl Iterator<Item = Watch> {
+        Folder::of_files(files).map(Watch::start)
     }
 
     /// Waits until something happened and 50 ms more, so that what is done in one go is told in one. May be dropped at any time:
@@ -84,7 +90,7 @@ fn subscribe(folder: &Folder) -> Option<AsyncFd<OwnedFd>> {
     let events = subscription.map_err(std::io::Error::from).and_then(AsyncFd::new);
     if let Err(error) = &events {
         let folder = folder.path.display();
-        tracing::warn!(%folder, %error, "cannot watch manifests, looking every {} s instead", RESCAN.as_secs());
+        tracing::warn!(%folder, %error, "cannot watch files, looking every {} s instead", RESCAN.as_secs());
     }
     events.ok()
 }

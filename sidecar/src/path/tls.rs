@@ -1,0 +1,192 @@
+//! Ends TLS that a client begins: a handshake within the time that a request head has, then the bytes inside are the connection's.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ServerConnection};
+use svc_core::outcome::Failure;
+use svc_core::protocol::Hint;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+
+use super::mesh::Mesh;
+use super::roster::{Deadlines, Graceful, Pulse, supervise};
+use super::stream::Stream;
+use crate::config::ShownBy;
+use crate::metrics::{Direction, Handshake};
+
+/// A connection whose client has shaken hands.
+pub(crate) struct Secured {
+    pub(crate) stream: Stream,
+    /// The client and we agreed on HTTP (ALPN, RFC 7301).
+    pub(crate) is_http: bool,
+}
+
+/// Shakes hands. `None`: the client came and went without a byte, as probes do.
+///
+/// What a ClientHello may take is bounded by rustls, at 64 KiB: 640 MiB if each of 10_000 clients filled its own within the deadline.
+///
+/// # Errors
+/// The client is too slow, does not speak TLS, or wants what we do not have; or there is nothing to show it.
+pub(crate) async fn accept(
+    tcp: TcpStream,
+    hint: Hint,
+    shown: &ShownBy,
+    mesh: &Mesh,
+) -> Result<Option<Secured>, Failure> {
+    let pulse = Pulse::new();
+    pulse.read(); // the time of a head begins with the connection: a client that says nothing has no more
+    let header = mesh.config.deadlines.header;
+    let membership = mesh.roster.enter(pulse, Deadlines { header, idle: Duration::ZERO });
+    let spoke = Cell::new(false);
+    let shaking = pin!(shake(tcp, hint, shown, mesh, &spoke));
+    let shaking = pin!(Shaking { shaking, spoke: &spoke, waits: membership.is_draining(), told: false });
+    match supervise(shaking, &membership, |_| {}).await {
+        Ok(shaken) => shaken,
+        Err(Failure::HeaderTimeout) => Err(Failure::HandshakeTimeout),
+        Err(other) => Err(other),
+    }
+}
+
+async fn shake(
+    mut tcp: TcpStream,
+    hint: Hint,
+    shown: &ShownBy,
+    mesh: &Mesh,
+    spoke: &Cell<bool>,
+) -> Result<Option<Secured>, Failure> {
+    let mut first = [0; 1];
+    if !matches!(tcp.peek(&mut first).await, Ok(1..)) {
+        return Ok(None);
+    }
+    spoke.set(true);
+    if first[0] != HANDSHAKE {
+        return Err(refuse_plain(&mut tcp, first[0]).await);
+    }
+    // Boxed: a client that says nothing yet must not hold what a handshake takes.
+    Box::pin(shake_hands(tcp, hint, shown, mesh)).await.map(Some)
+}
+
+async fn shake_hands(tcp: TcpStream, hint: Hint, shown: &ShownBy, mesh: &Mesh) -> Result<Secured, Failure> {
+    let terms = mesh.shared.certificates.terms(shown).ok_or(Failure::NothingToShow)?;
+    let peer = tcp.peer_addr();
+    let failed = |error: &io::Error| {
+        tracing::debug!(?peer, %error, "TLS handshake failed");
+        failure(error)
+    };
+    let mut hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+    let hello = match (&mut hello).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            take_leave(hello.take_io()).await;
+            return Err(failed(&error));
+        }
+    };
+    let config = terms.for_client(hint, &hello.client_hello());
+    match hello.into_stream(config).into_fallible().await {
+        Ok(stream) => {
+            let session = stream.get_ref().1;
+            mesh.metrics.shook_hands(Direction::Inbound, kind(session));
+            let is_http = session.alpn_protocol().is_some();
+            Ok(Secured { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), is_http })
+        }
+        Err((error, tcp)) => {
+            take_leave(Some(tcp)).await;
+            Err(failed(&error))
+        }
+    }
+}
+
+fn kind(session: &ServerConnection) -> Handshake {
+    match session.handshake_kind() {
+        Some(HandshakeKind::Resumed) => Handshake::Resumed,
+        Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => Handshake::Full,
+    }
+}
+
+fn failure(error: &io::Error) -> Failure {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_)) => {
+            Failure::ClientCertificate
+        }
+        Some(_) => Failure::HandshakeFailed,
+        None => Failure::ClientGone,
+    }
+}
+
+/// A client that speaks without TLS hears so, if it is likely to speak HTTP.
+async fn refuse_plain(tcp: &mut TcpStream, first: u8) -> Failure {
+    let failure = Failure::NotEncrypted;
+    if first.is_ascii_uppercase() {
+        let text = format!("{}: {failure}\n", svc_proto::names::PROXY_NAME);
+        let head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8";
+        let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let _ = tcp.write_all(answer.as_bytes()).await; // if it is gone, it is gone
+        linger(tcp).await;
+    }
+    failure
+}
+
+/// Lets the client read the alert that says what was wrong.
+async fn take_leave(tcp: Option<TcpStream>) {
+    if let Some(mut tcp) = tcp {
+        linger(&mut tcp).await;
+    }
+}
+
+/// To close while bytes are unread would reset the connection, and the client's system would drop what it has not read of our last
+/// words. So its own are read for a while (RFC 9112 §9.6).
+async fn linger(tcp: &mut TcpStream) {
+    let mut unread = [0; 1024];
+    let hear = async {
+        tcp.shutdown().await?;
+        for _ in 0..LINGER_READS_MAX {
+            if tcp.read(&mut unread).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, hear).await;
+}
+
+/// A drain does not wait for a client that has said nothing since before it began.
+struct Shaking<'a, F> {
+    shaking: Pin<&'a mut F>,
+    spoke: &'a Cell<bool>,
+    waits: bool,
+    told: bool,
+}
+
+impl<F: Future<Output = Result<Option<Secured>, Failure>>> Future for Shaking<'_, F> {
+    type Output = Result<Option<Secured>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.shaking.as_mut().poll(cx) {
+            Poll::Pending if self.told && !self.spoke.get() => Poll::Ready(Ok(None)),
+            polled @ (Poll::Ready(_) | Poll::Pending) => polled,
+        }
+    }
+}
+
+impl<F> Graceful for Shaking<'_, F> {
+    fn finish(mut self: Pin<&mut Self>) {
+        self.told = !self.waits;
+    }
+}
+
+const HANDSHAKE: u8 = 0x16; // RFC 8446 §5.1
+
+/// Longer than a way to the client and back.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// 64 KiB, a whole request head, in the small buffer that a task can afford.
+const LINGER_READS_MAX: usize = 64;
