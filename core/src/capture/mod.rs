@@ -68,17 +68,25 @@ impl Capture {
             self.taken_over().map(|port| transparent::prerouting(&self.0, port)),
             self.taken_over().map(|_| transparent::to_clients()),
             self.taken_over().map(|_| transparent::answers()),
+            self.with_datagrams().map(|_| transparent::datagrams(&self.0)),
+            self.with_datagrams().map(transparent::datagrams_here),
         ])
     }
 
     /// The routes that the rules need, each family by itself; none where they redirect.
     pub fn routing(&self, families: &[Family]) -> Vec<Call> {
-        let families = if self.taken_over().is_some() { families } else { &[] };
-        families.iter().flat_map(|&family| routes::routing(family)).collect()
+        match self.0.privileges {
+            Privileges::None => Vec::new(),
+            Privileges::Transparent => families.iter().flat_map(|&family| routes::routing(family)).collect(),
+        }
     }
 
     fn redirected(&self) -> Option<u16> {
         self.0.inbound.filter(|_| self.0.privileges == Privileges::None)
+    }
+
+    fn with_datagrams(&self) -> Option<u16> {
+        self.0.outbound.filter(|_| self.0.privileges == Privileges::Transparent)
     }
 
     fn taken_over(&self) -> Option<u16> {

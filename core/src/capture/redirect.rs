@@ -4,15 +4,15 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Facts;
-use super::sparing::{elsewhere, listeners, no_beginning, own, within_the_pod};
-use super::text::{Chain, spare_ports};
+use super::sparing::{self, elsewhere, no_beginning, own, within_the_pod};
+use super::text::Chain;
+use crate::address::Transport;
 
 /// What the application opens goes to `port` at the loopback address of its family.
 pub(super) fn output(facts: &Facts, port: u16) -> Chain {
     let mut rules = own(facts);
     rules.extend(no_beginning());
-    rules.extend(elsewhere());
-    rules.extend(spare_ports(&facts.skip_outbound, "--skip-outbound-ports"));
+    rules.extend(elsewhere(facts, Transport::Tcp));
     rules.push(format!("meta l4proto tcp redirect to :{port}"));
     Chain {
         name: "output",
@@ -26,9 +26,7 @@ pub(super) fn output(facts: &Facts, port: u16) -> Chain {
 pub(super) fn prerouting(facts: &Facts, port: u16) -> Chain {
     let mut rules = Vec::from(no_beginning());
     rules.extend(within_the_pod());
-    // Whoever asks for these gets the sidecar itself, or nobody: carried on, the connection would come back for ever.
-    rules.extend(spare_ports(&listeners(facts), "the sidecar's own listeners"));
-    rules.extend(spare_ports(&facts.skip_inbound, "--skip-inbound-ports"));
+    rules.extend(sparing::inbound_ports(facts));
     rules.push(format!("meta l4proto tcp redirect to :{port}"));
     Chain {
         name: "prerouting",

@@ -1,6 +1,5 @@
 //! What capture leaves alone, and why.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +8,8 @@ use core::net::IpAddr;
 use svc_proto::names::mark::{APPLICATION, OWN};
 
 use super::Facts;
-use super::text::{mark, set, spare};
+use super::text::{mark, set, spare, spare_ports, word};
+use crate::address::Transport;
 use crate::discovery::local::METADATA;
 
 /// What begins no TCP connection. A connection that is older than the rules is new to conntrack with any of its packets.
@@ -28,21 +28,23 @@ pub(super) fn own(facts: &Facts) -> Vec<String> {
     user.into_iter().chain([marked]).map(|matches| spare(&matches, "the sidecar's own")).collect()
 }
 
-/// Destinations that no sidecar has a part in.
-pub(super) fn elsewhere() -> [String; 4] {
+/// Destinations that no sidecar has a part in, and those that the user wants left alone.
+pub(super) fn elsewhere(facts: &Facts, transport: Transport) -> Vec<String> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = METADATA.into_iter().partition(IpAddr::is_ipv4);
     let networks = |link_local: &str, addresses: &[IpAddr]| {
         let outside = addresses.iter().filter(|address| !is_link_local(address)); // nft refuses what overlaps
         set([String::from(link_local)].into_iter().chain(outside.map(|address| format!("{address}"))))
     };
     const WHY: &str = "this link, and the metadata services of clouds";
-    [
+    let rules = [
         // Loopback addresses, the pod's own, broadcast and multicast.
         spare("fib daddr type != unicast", "this pod itself"),
-        spare("tcp dport 53", "DNS"),
+        spare(&format!("{} dport 53", word(transport)), "DNS"),
         spare(&format!("ip daddr {}", networks("169.254.0.0/16", &v4)), WHY),
         spare(&format!("ip6 daddr {}", networks("fe80::/10", &v6)), WHY),
-    ]
+    ];
+    let skipped = spare_ports(transport, &facts.skip_outbound, "--skip-outbound-ports");
+    rules.into_iter().chain(skipped).collect()
 }
 
 fn is_link_local(address: &IpAddr) -> bool {
@@ -60,6 +62,11 @@ pub(super) fn within_the_pod() -> [String; 2] {
     ]
 }
 
-pub(super) fn listeners(facts: &Facts) -> BTreeSet<u16> {
-    facts.sidecar_ports.iter().copied().chain(facts.outbound).chain(facts.inbound).collect()
+/// Ports of the pod that are not the application's, or not for the sidecar to carry.
+pub(super) fn inbound_ports(facts: &Facts) -> Vec<String> {
+    // Whoever asks for these gets the sidecar itself, or nobody: carried on, the connection would come back for ever.
+    let listeners = facts.sidecar_ports.iter().copied().chain(facts.outbound).chain(facts.inbound).collect();
+    let own = spare_ports(Transport::Tcp, &listeners, "the sidecar's own listeners");
+    let skipped = spare_ports(Transport::Tcp, &facts.skip_inbound, "--skip-inbound-ports");
+    own.into_iter().chain(skipped).collect()
 }

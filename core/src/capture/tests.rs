@@ -29,19 +29,18 @@ fn ports_that_are_skipped_stand_before_the_redirection_in_their_direction() {
 
 #[test]
 fn a_sidecar_that_may_takes_inbound_connections_over_as_they_are() {
-    let may = Facts { privileges: Privileges::Transparent, user: None, ..facts() };
+    let may = Facts { privileges: Privileges::Transparent, skip_outbound: [123].into(), ..facts() };
     insta::assert_snapshot!(rules(may));
 }
 
 #[test]
 fn only_what_is_taken_over_needs_routes() {
-    let routing = |privileges, inbound| {
-        let capture = Capture::of(Facts { privileges, inbound, ..facts() }).unwrap();
+    let routing = |privileges| {
+        let capture = Capture::of(Facts { privileges, ..facts() }).unwrap();
         capture.routing(&[Family::V4, Family::V6])
     };
-    insta::assert_debug_snapshot!(routing(Privileges::Transparent, Some(15006)));
-    assert_eq!(routing(Privileges::Transparent, None), []);
-    assert_eq!(routing(Privileges::None, Some(15006)), []);
+    insta::assert_debug_snapshot!(routing(Privileges::Transparent));
+    assert_eq!(routing(Privileges::None), []);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 
 use super::REMOVAL;
+use crate::address::Transport;
 
 /// A chain: where it stands, why, and its rules in their order.
 pub(super) struct Chain {
@@ -35,8 +36,18 @@ pub(super) fn spare(matches: &str, why: &str) -> String {
 }
 
 /// The same of ports, of which there may be none.
-pub(super) fn spare_ports(ports: &BTreeSet<u16>, why: &str) -> Option<String> {
-    (!ports.is_empty()).then(|| spare(&format!("tcp dport {}", set(ports)), why))
+pub(super) fn spare_ports(transport: Transport, ports: &BTreeSet<u16>, why: &str) -> Option<String> {
+    let word = word(transport);
+    (!ports.is_empty()).then(|| spare(&format!("{word} dport {}", set(ports)), why))
+}
+
+/// What nft calls it.
+pub(super) fn word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+        Transport::Sctp => "sctp",
+    }
 }
 
 /// `{ 1, 2, 3 }`

@@ -10,8 +10,9 @@ use alloc::vec::Vec;
 use svc_proto::names::mark::{APPLICATION, CLIENT, HOMEWARD};
 
 use super::Facts;
-use super::sparing::{listeners, within_the_pod};
-use super::text::{Chain, mark, spare, spare_ports};
+use super::sparing::{self, elsewhere, own, within_the_pod};
+use super::text::{Chain, mark, spare};
+use crate::address::Transport;
 
 /// What others open to the pod goes to the socket that listens on `port`, as it is.
 ///
@@ -21,8 +22,7 @@ pub(super) fn prerouting(facts: &Facts, port: u16) -> Chain {
     const BEGINS: &str = "tcp flags & (fin | syn | rst | ack) == syn";
     let mut rules = Vec::from([spare("meta l4proto != tcp", "only TCP is taken over")]);
     rules.extend(within_the_pod());
-    rules.extend(spare_ports(&listeners(facts), "the sidecar's own listeners"));
-    rules.extend(spare_ports(&facts.skip_inbound, "--skip-inbound-ports"));
+    rules.extend(sparing::inbound_ports(facts));
     // What begins comes first: a socket that was closed a moment ago would be found too, and hand it to the application.
     rules.push(format!("{BEGINS} tproxy to :{port} notrack accept"));
     rules.push(format!("{BEGINS} reject with tcp reset comment \"the sidecar does not listen\""));
@@ -55,6 +55,36 @@ pub(super) fn answers() -> Chain {
         rules: Vec::from([
             format!("meta mark {application} ct mark set {application} accept"),
             format!("ct mark {application} ct direction reply meta mark set {homeward}"),
+        ]),
+    }
+}
+
+/// The datagrams that the application sends are routed to this pod's loopback interface instead of out of it.
+pub(super) fn datagrams(facts: &Facts) -> Chain {
+    let mut rules = own(facts);
+    rules.push(spare("meta l4proto != udp", "TCP is redirected"));
+    rules.push(spare("ct direction reply", "the application answers what others have sent"));
+    rules.extend(elsewhere(facts, Transport::Udp));
+    rules.push(format!("meta mark set {}", mark(HOMEWARD)));
+    Chain {
+        name: "datagrams",
+        hook: "type route hook output priority -150",
+        why: "The datagrams that the application sends stay in the pod.",
+        rules,
+    }
+}
+
+/// There the socket that listens on `port` gets them as they are.
+pub(super) fn datagrams_here(port: u16) -> Chain {
+    let ours = format!("iif lo meta mark {} meta l4proto udp", mark(HOMEWARD));
+    Chain {
+        name: "datagrams_here",
+        hook: "type filter hook prerouting priority -150",
+        why: "They are the sidecar's.",
+        rules: Vec::from([
+            format!("{ours} tproxy to :{port} accept"),
+            // Whoever else has the port would get what was sent elsewhere. (To `reject` it would take a route from there.)
+            format!("{ours} drop comment \"the sidecar does not listen\""),
         ]),
     }
 }

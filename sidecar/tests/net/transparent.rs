@@ -1,5 +1,11 @@
 //! Connections to the pod that are taken over as they are: the application sees the addresses of their clients.
 
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+use svc_proto::names::mark;
+
 use crate::support::*;
 
 /// Runs the sidecar, and then what `sidecar init` does for it.
@@ -165,6 +171,88 @@ fn without_the_capability_it_does_not_start() {
         assert_eq!(end.code(), Some(1));
         assert!(log.contains("cannot be transparent without the capability NET_ADMIN"), "{log}");
     });
+}
+
+#[test]
+fn datagrams_of_the_application_are_captured_but_for_dns_and_what_is_skipped() {
+    isolated(|| {
+        let pod = Pod::here();
+        let outbound = ["127.0.0.1:15001", "[::1]:15001"].map(transparent_socket);
+        init(&[TRANSPARENT, &["--skip-outbound-ports=123"]].concat()).succeeds();
+        for (backend, outbound) in [Pod::backend_v4(1), Pod::backend_v6(1)].iter().zip(outbound) {
+            let there = |port| pod.node.enter(|| socket(&at(backend, port)));
+            let (dns, skipped, taken) = (there(53), there(123), there(9999));
+            let application = socket(if backend.contains(':') { "[::]:0" } else { "0.0.0.0:0" });
+            for (port, gets_it) in [(53, &dns), (123, &skipped), (9999, &outbound)] {
+                let datagram = format!("to {port}");
+                application.send_to(datagram.as_bytes(), at(backend, port)).expect("it is sent");
+                assert_eq!(next(gets_it).0, datagram);
+            }
+            SockRef::from(&application).set_mark(mark::OWN).expect("root may");
+            application.send_to(b"the sidecar's own", at(backend, 9999)).expect("it is sent");
+            assert_eq!(next(&taken).0, "the sidecar's own");
+        }
+    });
+}
+
+#[test]
+fn datagrams_that_the_application_answers_are_left_alone() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _outbound = ["127.0.0.1:15001", "[::1]:15001"].map(transparent_socket);
+        init(TRANSPARENT).succeeds();
+        for (own, backend) in Pod::OWN.into_iter().zip([Pod::backend_v4(1), Pod::backend_v6(1)]) {
+            let application = socket(&at(own, 5000));
+            let client = pod.node.enter(|| socket(&at(&backend, 0)));
+            client.send_to(b"question", at(own, 5000)).expect("it is sent");
+            let (question, from) = next(&application);
+            assert_eq!((question.as_str(), from), ("question", client.local_addr().expect("it is bound")));
+            application.send_to(b"answer", from).expect("it is sent");
+            assert_eq!(next(&client), ("answer".to_owned(), at(own, 5000).parse().expect("an address")));
+        }
+    });
+}
+
+#[test]
+fn captured_datagrams_reach_nobody_else_while_the_sidecar_does_not_listen() {
+    isolated(|| {
+        let _pod = Pod::here();
+        init(TRANSPARENT).succeeds();
+        for (backend, any, here) in [
+            (Pod::backend_v4(1), "0.0.0.0:9999", "127.0.0.1:9999"),
+            (Pod::backend_v6(1), "[::]:9999", "[::1]:9999"),
+        ] {
+            let bystander = socket(any);
+            let application = socket(if backend.contains(':') { "[::]:0" } else { "0.0.0.0:0" });
+            application.send_to(b"for somebody else", at(&backend, 9999)).expect("it is sent");
+            application.send_to(b"for the bystander", here).expect("it is sent");
+            assert_eq!(next(&bystander).0, "for the bystander");
+        }
+    });
+}
+
+/// A socket for datagrams that waits no longer than a test may.
+fn socket(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(address).expect("addresses in a namespace are free");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout above zero is legal");
+    socket
+}
+
+/// The same for datagrams to anybody, as the sidecar has at `--outbound`.
+fn transparent_socket(address: &str) -> UdpSocket {
+    let address: SocketAddr = address.parse().expect("an address and a port");
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).expect("sockets are to be had");
+    socket.set_ip_transparent_v4(true).expect("root may");
+    socket.bind(&address.into()).expect("addresses in a namespace are free");
+    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout above zero is legal");
+    socket.into()
+}
+
+/// The next datagram, and who sent it.
+fn next(socket: &UdpSocket) -> (String, SocketAddr) {
+    let mut bytes = [0; 64];
+    let (count, from) = socket.recv_from(&mut bytes).expect("a datagram comes");
+    (String::from_utf8_lossy(&bytes[..count]).into_owned(), from)
 }
 
 /// The pod's own address of each family, and the node's that its connections come from.
