@@ -69,8 +69,11 @@ pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure>
 /// what comes in clear text is for `http`.
 fn has_legal_target<B>(request: &Request<B>) -> bool {
     let (uri, method) = (request.uri(), request.method());
+    if uri.path() == "*" && method != Method::OPTIONS {
+        return false;
+    }
     match (uri.scheme(), uri.authority()) {
-        (None, None) => uri.path() != "*" || method == Method::OPTIONS,
+        (None, None) => true,
         (None, Some(_)) => method == Method::CONNECT,
         (Some(scheme), _) => *scheme == Scheme::HTTP || request.version() == Version::HTTP_2,
     }

@@ -124,15 +124,28 @@ pub(crate) fn goes_away(talk: &mut Talk) {
 /// What a first GOAWAY says, while the last stream is not known (RFC 9113 §6.8).
 pub(crate) const LAST_POSSIBLE: u32 = (1 << 31) - 1;
 
-/// An endpoint's end of an HTTP/2 connection, frame by frame (RFC 9113 §4.1).
+/// One end of an HTTP/2 connection, frame by frame (RFC 9113 §4.1).
 pub(crate) struct Frames<'a> {
     wire: &'a mut Wire,
     settings_acknowledged: usize,
+    /// Of the last frame that was read.
+    payload: Vec<u8>,
+}
+
+impl<'a> Frames<'a> {
+    /// A client's end.
+    pub(crate) fn of_client(wire: &'a mut Wire) -> Frames<'a> {
+        wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let mut frames = Frames { wire, settings_acknowledged: 0, payload: Vec::new() };
+        frames.send(SETTINGS, 0, 0, &[]);
+        frames
+    }
 }
 
 impl Frames<'_> {
+    /// An endpoint's end.
     pub(crate) fn begin(talk: &mut Talk) -> Frames<'_> {
-        let mut frames = Frames { wire: &mut talk.wire, settings_acknowledged: 0 };
+        let mut frames = Frames { wire: &mut talk.wire, settings_acknowledged: 0, payload: Vec::new() };
         frames.send(SETTINGS, 0, 0, &[]);
         let _preface = frames.wire.bytes(24);
         frames
@@ -152,6 +165,29 @@ impl Frames<'_> {
     /// Answers a request: `:status 200`, which HPACK has in one byte (RFC 7541 appendix A), and no body.
     pub(crate) fn answer(&mut self, stream: u32) {
         self.send(HEADERS, END_STREAM | END_HEADERS, stream, &[0x88]);
+    }
+
+    /// Sends a request on stream 1 whose fields, data and trailers are these.
+    pub(crate) fn ask(&mut self, head: &[(&str, &str)], data: &str, trailers: &[(&str, &str)]) {
+        let ends = |last: bool| if last { END_STREAM } else { 0 };
+        self.send(HEADERS, END_HEADERS | ends(data.is_empty() && trailers.is_empty()), 1, &literals(head));
+        if !data.is_empty() {
+            self.send(DATA, ends(trailers.is_empty()), 1, data.as_bytes());
+        }
+        if !trailers.is_empty() {
+            self.send(HEADERS, END_HEADERS | END_STREAM, 1, &literals(trailers));
+        }
+    }
+
+    /// Waits for what becomes of it: whether that is 200, or anything else.
+    pub(crate) fn is_answered_with_200(&mut self) -> bool {
+        loop {
+            match self.next() {
+                Some((HEADERS, _, 1)) => return self.payload.first() == Some(&0x88),
+                Some((RST_STREAM, _, 1) | (GOAWAY, _, _)) | None => return false,
+                Some(_) => {}
+            }
+        }
     }
 
     pub(crate) fn go_away(&mut self, last: u32) {
@@ -174,7 +210,7 @@ impl Frames<'_> {
     fn next(&mut self) -> Option<(u8, u8, u32)> {
         let head = self.wire.bytes(9).ok()?;
         let payload = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let _payload = self.wire.bytes(payload).ok()?;
+        self.payload = self.wire.bytes(payload).ok()?;
         let (kind, flags) = (head[3], head[4]);
         match (kind, flags & ACK) {
             (SETTINGS, ACK) => self.settings_acknowledged += 1,
@@ -185,14 +221,25 @@ impl Frames<'_> {
     }
 
     fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u8::try_from(payload.len()).expect("these frames are small");
-        let head = [&[0, 0, length, kind, flags][..], &stream.to_be_bytes()].concat();
+        let [high, low] = u16::try_from(payload.len()).expect("these frames are small").to_be_bytes();
+        let head = [&[0, high, low, kind, flags][..], &stream.to_be_bytes()].concat();
         self.wire.send([&head, payload].concat());
     }
 }
 
+/// A header block of literals that no table keeps, in plain bytes (RFC 7541 §6.2.2).
+fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+    let string = |text: &str| {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length < 0x7f);
+        [&[length.expect("these fields are short")], text.as_bytes()].concat()
+    };
+    fields.iter().flat_map(|(name, value)| [vec![0], string(name), string(value)].concat()).collect()
+}
+
 // RFC 9113 §6
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;

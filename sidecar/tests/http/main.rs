@@ -24,6 +24,7 @@ mod health;
 mod hops;
 mod introduction;
 mod limits;
+mod malformed;
 mod races;
 mod replay;
 mod responses;

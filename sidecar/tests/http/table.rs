@@ -81,7 +81,7 @@ fn wrong(row: &Row, backend: &Backend, world: &World) -> Option<String> {
 }
 
 /// Lets a connection to the endpoint wait for the next request: what goes wrong on such a one may look as if it had been too old.
-fn leave_a_connection(backend: &Backend, world: &World) {
+pub(crate) fn leave_a_connection(backend: &Backend, world: &World) {
     let mut client = world.client();
     client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
     assert!(is(client.response("GET"), 200));

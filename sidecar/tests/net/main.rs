@@ -15,7 +15,6 @@ mod drain;
 mod endpoints;
 mod failover;
 mod floods;
-mod framing;
 mod grpc;
 mod http;
 mod idle;
