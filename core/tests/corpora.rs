@@ -7,6 +7,8 @@ use std::path::Path;
 mod authority;
 #[path = "../../fuzz/src/environment.rs"]
 mod environment;
+#[path = "../../fuzz/src/forwarding.rs"]
+mod forwarding;
 #[path = "../../fuzz/src/retry_after.rs"]
 mod retry_after;
 #[path = "../../fuzz/src/sniff.rs"]
@@ -20,6 +22,11 @@ fn authorities() {
 #[test]
 fn environments() {
     replay("environment", environment::check);
+}
+
+#[test]
+fn hearsay() {
+    replay("forwarding", forwarding::check);
 }
 
 #[test]
