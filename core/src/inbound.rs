@@ -40,6 +40,7 @@ pub fn application(addr: EndpointAddr, serving: Option<&Target>) -> Target {
     let handling = Handling {
         idle_timeout: asked.and_then(|handling| handling.idle_timeout),
         eject: None,
+        proxy_protocol: asked.and_then(|handling| handling.proxy_protocol),
         ..Handling::default()
     };
     let service = Service { handling, ..Service::plain(name, Vec::from([port.clone()])) };

@@ -1,9 +1,64 @@
-//! Whom a connection is for, in the words of a PROXY header (S-20, S-30, S-31): what one that goes to an endpoint says.
+//! Whom a connection is for, in the words of a PROXY header (S-20, S-30, S-31): what one that came is worth, and what one that goes says.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddr;
 
-use svc_proto::proxy_header::{Addresses, Origin, Tlvs, Transport, Version, encode_v1, encode_v2, kind};
+use svc_proto::proxy_header::{
+    Addresses, Header, Malformed, Origin, Step, Tlvs, Transport, Version, decode, encode_v1, encode_v2, kind,
+};
+
+use crate::outcome::Failure;
+
+/// Reads what a TCP connection begins with that must begin with a header.
+///
+/// # Errors
+/// [`Refusal::Missing`] or [`Refusal::Malformed`]. A header of datagrams stands in each of them, and before no stream (§2.2).
+pub fn greeting(bytes: &[u8]) -> Result<Step<Header<'_>>, Refusal> {
+    match decode(bytes) {
+        Ok(Step::Done { value: Header { origin: Origin::Client(of), .. }, .. })
+            if of.transport == Transport::Udp =>
+        {
+            Err(Refusal::Malformed)
+        }
+        Ok(step) => Ok(step),
+        Err(Malformed::NoHeader) => Err(Refusal::Missing),
+        Err(_) => Err(Refusal::Malformed),
+    }
+}
+
+/// Why nobody is believed to be behind a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The peer may not speak for others.
+    Untrusted,
+    /// There is no header.
+    Missing,
+    /// There is one that is none.
+    Malformed,
+    /// It was not whole in time.
+    Late,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        match refusal {
+            Refusal::Untrusted => Failure::Untrusted,
+            Refusal::Missing | Refusal::Malformed | Refusal::Late => Failure::NoProxyHeader,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Untrusted => "the peer is no trusted proxy",
+            Refusal::Missing => "there is none",
+            Refusal::Malformed => "it is malformed",
+            Refusal::Late => "it was not whole in time",
+        })
+    }
+}
 
 /// The header that a connection for `origin` begins with, which passes on `tlvs`, those of a header that came.
 ///
@@ -102,6 +157,23 @@ mod tests {
             assert_eq!(source, "[fd00::2]:4711".parse().unwrap());
             assert_eq!(destination, "[::ffff:10.96.0.10]:80".parse().unwrap());
         });
+    }
+
+    #[test]
+    fn a_stream_begins_with_a_header_of_a_stream() {
+        let [from, to] = ["192.0.2.1:1", "192.0.2.2:2"].map(|addr| addr.parse().unwrap());
+        let of = |transport| Origin::Client(Addresses { source: from, destination: to, transport });
+        let header = |transport| encode_v2(of(transport), [], false).unwrap();
+        assert!(matches!(greeting(&header(Transport::Tcp)), Ok(Step::Done { used: 28, .. })));
+        for (bytes, refusal) in [
+            (&header(Transport::Udp)[..], Refusal::Malformed),
+            (b"PROXY TCP4 \r\n", Refusal::Malformed),
+            (b"GET / HTTP/1.1\r\n", Refusal::Missing),
+            (b"POST", Refusal::Missing),
+        ] {
+            assert_eq!(greeting(bytes), Err(refusal), "{bytes:?}");
+        }
+        assert!(matches!(greeting(b"P"), Ok(Step::More { .. })));
     }
 
     #[test]

@@ -9,6 +9,10 @@ pub enum Failure {
     BadRequest,
     /// No complete head within `--header-timeout`.
     HeaderTimeout,
+    /// The peer has to say whom it speaks for, and is not trusted to.
+    Untrusted,
+    /// The connection had to begin with a PROXY header, and did not, or not in time.
+    NoProxyHeader,
     /// Nothing moved for `--idle-timeout`.
     IdleTimeout,
     /// The client floods us: it opens streams only to reset them, or sends what no message needs.
@@ -131,6 +135,8 @@ impl Failure {
             Failure::BadRequest => (Client, 400, Never, "CR", "http_request_error"),
             Failure::HeaderTimeout => (Client, 408, Never, "CH", "http_request_error"),
             Failure::IdleTimeout => (Client, 408, Never, "CI", "http_request_error"),
+            Failure::NoProxyHeader => (Client, 400, Never, "CW", "http_request_error"),
+            Failure::Untrusted => (Client, 403, Never, "CD", "http_request_denied"),
             Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
             Failure::HandshakeTimeout => (Client, 408, Never, "CE", "tls_protocol_error"),
@@ -177,10 +183,12 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 38] = [
+    pub const ALL: [Failure; 40] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
+        Failure::NoProxyHeader,
+        Failure::Untrusted,
         Failure::Flooded,
         Failure::ClientGone,
         Failure::HandshakeTimeout,
@@ -224,6 +232,8 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Failure::BadRequest => "the request is malformed or ambiguous",
             Failure::HeaderTimeout => "the client did not send a request head in time",
+            Failure::Untrusted => "the peer is not trusted to say whom it speaks for",
+            Failure::NoProxyHeader => "the connection does not begin with a PROXY header",
             Failure::IdleTimeout => "the connection was idle for too long",
             Failure::Flooded => "the client sends what nobody can want an answer to",
             Failure::ClientGone => "the client went away",

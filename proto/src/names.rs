@@ -185,6 +185,8 @@ pub mod metric {
     pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
     /// Counter by `kind`.
     pub const FLOODS: &str = "floods";
+    /// Counter by `result`.
+    pub const PROXY_HEADERS: &str = "proxy_header";
     /// Counter.
     pub const DETECT_TIMEOUTS: &str = "detect_timeouts";
     /// Counter.

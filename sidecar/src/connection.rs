@@ -15,6 +15,7 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
+use crate::config::ProxyProtocolIn;
 use crate::config::ShownBy;
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
@@ -25,6 +26,7 @@ use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
 use crate::path::mesh::{Admission, Mesh};
+use crate::path::proxy_header::{self, Told};
 use crate::path::resolve::{Aim, Origin, caller};
 use crate::path::roster::{Deadlines, Pulse};
 use crate::path::route::Route;
@@ -71,8 +73,7 @@ impl Door {
     }
 }
 
-/// Takes in one client connection; a task of its own carries it from its first byte to its last. Each way it may go is another task,
-/// so that a connection holds what its way needs, not what the largest would.
+/// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(admission) = mesh.admit() else {
         mesh.metrics.flooded(Flood::Connections);
@@ -81,21 +82,62 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
     connect::prepare(&stream);
     let peer = canonical(peer);
     let arrival = Arrival::of(peer, door.direction());
-    match whither(&stream, peer, door, mesh) {
-        Ok(way) => match way.shown(door, mesh).cloned() {
-            None => carry(Client { stream: stream.into(), arrival, admission, idle: way.idle() }, way, mesh),
-            Some(shown) => {
-                let mesh = mesh.clone();
-                spawn_local(
-                    async move { carry_secured(stream, arrival, admission, way, &shown, &mesh).await },
-                );
+    let way = match whither(&stream, peer, door, mesh) {
+        Ok(way) => way,
+        Err(failure) => return Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
+    };
+    let newcomer = Newcomer { stream, arrival, told: None, admission };
+    match (arrival.direction, mesh.config.limits.proxy_protocol_in) {
+        (Direction::Outbound, _) | (Direction::Inbound, ProxyProtocolIn::Off) => {
+            enter(newcomer, way, door, mesh)
+        }
+        (Direction::Inbound, ProxyProtocolIn::Require | ProxyProtocolIn::Observe) => {
+            let mesh = mesh.clone();
+            spawn_local(async move { greet(newcomer, way, door, &mesh).await });
+        }
+    }
+}
+
+/// Learns from its first bytes whom a connection is for, and lets it in.
+async fn greet(mut newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
+    let (arrival, stream) = (newcomer.arrival, &mut newcomer.stream);
+    let greeted = match mesh.config.limits.proxy_protocol_in {
+        ProxyProtocolIn::Require => proxy_header::require(stream, arrival.peer, mesh).await,
+        ProxyProtocolIn::Observe | ProxyProtocolIn::Off => {
+            let wants =
+                way.route().is_some_and(|route| route.target.service.handling.proxy_protocol.is_some());
+            match proxy_header::observe(stream, arrival.peer, wants, mesh).await {
+                Ok(()) => return enter(newcomer, way, door, mesh),
+                Err(failure) => Err(failure),
             }
-        },
+        }
+    };
+    match greeted {
+        Ok(Some(told)) => {
+            newcomer.arrival.client = told.client().unwrap_or(arrival.client);
+            newcomer.told = Some(told);
+            enter(newcomer, way, door, mesh);
+        }
+        Ok(None) => {} // it came and went
         Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
     }
 }
 
-/// Sends a connection on its way.
+/// Sends a connection on its way: what is inside of it, where it is one of TLS that ends here.
+fn enter(newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
+    match way.shown(door, mesh).cloned() {
+        None => {
+            let Newcomer { stream, arrival, told, admission } = newcomer;
+            carry(Client { stream: stream.into(), arrival, told, admission, idle: way.idle() }, way, mesh);
+        }
+        Some(shown) => {
+            let mesh = mesh.clone();
+            spawn_local(async move { carry_secured(newcomer, way, &shown, &mesh).await });
+        }
+    }
+}
+
+/// Each way is another task, so that a connection holds what its way needs, not what the largest would.
 fn carry(client: Client, way: Way, mesh: &Rc<Mesh>) {
     let mesh = mesh.clone();
     match way {
@@ -113,35 +155,45 @@ fn carry(client: Client, way: Way, mesh: &Rc<Mesh>) {
 }
 
 /// Ends TLS, and sends what is inside on its way.
-async fn carry_secured(
-    stream: TcpStream,
-    arrival: Arrival,
-    admission: Admission,
-    way: Way,
-    shown: &ShownBy,
-    mesh: &Rc<Mesh>,
-) {
+async fn carry_secured(newcomer: Newcomer, way: Way, shown: &ShownBy, mesh: &Rc<Mesh>) {
+    let Newcomer { stream, mut arrival, told, admission } = newcomer;
     match tls::accept(stream, way.hint(), shown, mesh).await {
         Ok(Some(Secured { stream, is_http })) => {
-            let arrival = Arrival { scheme: Scheme::Https, ..arrival };
+            arrival.scheme = Scheme::Https;
             let way = if is_http { way.of_http() } else { way };
-            carry(Client { stream, arrival, admission, idle: way.idle() }, way, mesh);
+            carry(Client { stream, arrival, told, admission, idle: way.idle() }, way, mesh);
         }
         Ok(None) => {} // came and went
         Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
     }
 }
 
+/// Who connected, before anything of what they say was heard.
+struct Newcomer {
+    stream: TcpStream,
+    arrival: Arrival,
+    /// What its peer had to say of it.
+    told: Option<Rc<Told>>,
+    admission: Admission,
+}
+
 /// Who connected, and the connection.
 struct Client {
     stream: Stream,
     arrival: Arrival,
+    /// What its peer had to say of it.
+    told: Option<Rc<Told>>,
     admission: Admission,
     /// What the Service at the address says of connections on which nothing happens.
     idle: Option<Duration>,
 }
 
 impl Client {
+    /// Who this is on its way to `aim`, to endpoints that ask.
+    fn guest(&self, aim: Aim) -> Guest {
+        Guest { arrival: self.arrival, aim, told: self.told.clone() }
+    }
+
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
         ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, _admission: self.admission }
     }
@@ -191,14 +243,17 @@ impl Way {
         }
     }
 
-    /// What the Service at the address says of connections on which nothing happens.
-    fn idle(&self) -> Option<Duration> {
+    /// To the Service that its address says.
+    fn route(&self) -> Option<&Rc<Route>> {
         match self {
-            Way::Bytes(route, _) | Way::Speak(_, _, Some(route)) => {
-                route.target.service.handling.idle_timeout
-            }
+            Way::Bytes(route, _) | Way::Speak(_, _, Some(route)) => Some(route),
             Way::Speak(_, _, None) | Way::Through(_) => None,
         }
+    }
+
+    /// What that Service says of connections on which nothing happens.
+    fn idle(&self) -> Option<Duration> {
+        self.route().and_then(|route| route.target.service.handling.idle_timeout)
     }
 }
 
@@ -234,8 +289,13 @@ fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &Mesh) -> Res
 /// To the application.
 fn inward(doorway: Doorway, mesh: &Mesh) -> Way {
     let (route, aim) = (mesh.application(doorway), Aim::Application(doorway));
+    let begins_with_header = route.target.service.handling.proxy_protocol.is_some();
     match route.hint {
         Hint::Opaque => Way::Bytes(route, aim),
+        // The header is the application's, which reads it and what follows.
+        _ if begins_with_header && mesh.config.limits.proxy_protocol_in != ProxyProtocolIn::Require => {
+            Way::Bytes(route, aim)
+        }
         Hint::Http1 | Hint::Http | Hint::Http2 | Hint::Unknown => Way::Speak(aim, route.hint, Some(route)),
     }
 }
@@ -264,7 +324,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
     match (detected.protocol, hint) {
         (Sniffed::Http2, _) => {
             pulse.busy(); // streams have no head of the connection's own to wait for
-            let origin = Origin::new(client.arrival, aim, None, mesh);
+            let origin = Origin::new(client.guest(aim), None, mesh);
             let io = client.into_io(detected.read, pulse);
             Box::pin(http::serve_http2(io, origin, mesh, &membership)).await
         }
@@ -273,7 +333,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
             if detected.timed_out {
                 mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
             }
-            let origin = Origin::new(client.arrival, aim, None, mesh);
+            let origin = Origin::new(client.guest(aim), None, mesh);
             let route = origin.route_unread(mesh)?;
             let caller = caller(client.arrival.client, aim, &route);
             Box::pin(carry_bytes(client, detected.read, aim, &route, caller, mesh)).await;
@@ -281,7 +341,7 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
         }
         (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
         (Sniffed::Http1 | Sniffed::Opaque | Sniffed::More, _) => {
-            let origin = Origin::new(client.arrival, aim, Some(pulse.clone()), mesh);
+            let origin = Origin::new(client.guest(aim), Some(pulse.clone()), mesh);
             http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
         }
     }
@@ -297,8 +357,8 @@ async fn carry_bytes(
     mesh: &Rc<Mesh>,
 ) {
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
-    let guest = Guest { arrival: client.arrival, aim };
-    match tunnel::dial(route, caller, guest, mesh, &mut account).await {
+    let guest = client.guest(aim);
+    match tunnel::dial(route, caller, &guest, mesh, &mut account).await {
         Ok(upstream) => join(client, read, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }

@@ -5,6 +5,7 @@
 
 mod datagrams;
 mod encode;
+mod greeting;
 mod observed;
 mod tls;
 
@@ -23,6 +24,7 @@ use svc_proto::names::metric;
 
 pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
+pub(crate) use greeting::Greeting;
 pub(crate) use observed::Observed;
 
 pub(crate) use tls::Handshake;
@@ -44,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) access_log_dropped: Arc<AtomicU64>,
     floods: [AtomicU64; Flood::ALL.len()],
     dns_lookups: [AtomicU64; LookedUp::ALL.len()],
+    proxy_headers: [AtomicU64; Greeting::ALL.len()],
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
     tls: tls::Counts,
@@ -172,6 +175,7 @@ impl Metrics {
             access_log_dropped: Arc::default(),
             floods: Default::default(),
             dns_lookups: Default::default(),
+            proxy_headers: Default::default(),
             dns_stale_answers: AtomicU64::new(0),
             tls: tls::Counts::default(),
             updates: Default::default(),
@@ -220,6 +224,11 @@ impl Metrics {
     /// DNS has been asked once.
     pub(crate) fn looked_up(&self, result: LookedUp) {
         self.dns_lookups[result as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A connection had to say whom it is for.
+    pub(crate) fn greeted(&self, greeting: Greeting) {
+        self.proxy_headers[greeting as usize].fetch_add(1, Relaxed);
     }
 
     /// A new snapshot is in force.

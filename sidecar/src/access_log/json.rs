@@ -23,6 +23,8 @@ struct Line<'a> {
     kind: &'static str,
     #[serde(rename = "client.address")]
     client: SocketAddr,
+    #[serde(rename = "peer.address", skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
     #[serde(rename = "service.name", skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
     #[serde(rename = "endpoint.address", skip_serializing_if = "Option::is_none")]
@@ -56,6 +58,7 @@ impl Line<'_> {
                 Kind::Request => "request",
             },
             client: record.client,
+            peer: record.peer,
             service: record.service.as_deref(),
             endpoint: record.endpoint,
             protocol: record.protocol,

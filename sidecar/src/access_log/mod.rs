@@ -24,6 +24,8 @@ pub struct Record {
     pub kind: Kind,
     /// Who asked.
     pub client: SocketAddr,
+    /// Who connected to us, if that is somebody else who speaks for the client.
+    pub peer: Option<SocketAddr>,
     /// `namespace/name`, where a Service was meant.
     pub service: Option<Arc<str>>,
     /// The endpoint that was tried last.

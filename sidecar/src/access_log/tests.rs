@@ -11,6 +11,7 @@ fn request() -> Record {
         time: UNIX_EPOCH + Duration::from_millis(1_795_407_938_123),
         kind: Kind::Request,
         client: "10.0.0.1:41000".parse().unwrap(),
+        peer: None,
         service: Some("shop/web".into()),
         endpoint: Some("10.1.2.3:8080".parse().unwrap()),
         protocol: "HTTP/1.1",
@@ -30,6 +31,7 @@ fn failed_connection() -> Record {
     Record {
         kind: Kind::Connection,
         client: "[2001:db8::1]:41000".parse().unwrap(),
+        peer: Some("10.0.0.9:50000".parse().unwrap()),
         endpoint: None,
         protocol: "tcp",
         method: None,

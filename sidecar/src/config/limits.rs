@@ -3,7 +3,7 @@
 use clap::Arg;
 use ipnet::IpNet;
 
-use super::flag::Flag;
+use super::flag::{Expected, Flag};
 use super::settings::Settings;
 use super::values::{networks, number};
 
@@ -14,8 +14,21 @@ pub struct Limits {
     pub workers: usize,
     /// Connections open at once, over all workers.
     pub connections_max: usize,
-    /// Peers whose forwarding headers are believed.
+    /// Peers whose PROXY and forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether connections to this pod begin with a PROXY header.
+    pub proxy_protocol_in: ProxyProtocolIn,
+}
+
+/// Whether connections to this pod begin with a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocolIn {
+    /// The bytes are the application's, whatever they are.
+    Off,
+    /// They must, and only trusted proxies may connect.
+    Require,
+    /// What `require` would do is counted, and not done.
+    Observe,
 }
 
 impl Limits {
@@ -23,13 +36,22 @@ impl Limits {
         let workers = settings.read(&WORKERS);
         let connections_max = settings.read(&MAX_CONNECTIONS);
         let trusted_proxies = settings.read(&TRUSTED_PROXIES);
-        Limits { workers, connections_max, trusted_proxies }
+        let proxy_protocol_in = settings.read(&PROXY_PROTOCOL_IN);
+        if proxy_protocol_in == ProxyProtocolIn::Require && trusted_proxies.is_empty() {
+            settings.refuse(&PROXY_PROTOCOL_IN, "`--trusted-proxies` beside it: everybody would be refused");
+        }
+        Limits { workers, connections_max, trusted_proxies, proxy_protocol_in }
     }
 }
 
-pub(super) fn args() -> [Arg; 3] {
+pub(super) fn args() -> [Arg; 4] {
     const HEADING: &str = "Limits and trust";
-    [WORKERS.arg(HEADING), MAX_CONNECTIONS.arg(HEADING), TRUSTED_PROXIES.arg(HEADING)]
+    [
+        WORKERS.arg(HEADING),
+        MAX_CONNECTIONS.arg(HEADING),
+        TRUSTED_PROXIES.arg(HEADING),
+        PROXY_PROTOCOL_IN.arg(HEADING),
+    ]
 }
 
 const WORKERS: Flag<usize> = Flag {
@@ -52,6 +74,24 @@ const TRUSTED_PROXIES: Flag<Vec<IpNet>> = Flag {
     name: "trusted-proxies",
     value: "NETWORKS",
     default: "",
-    help: "Peers whose X-Forwarded-* and Forwarded headers are believed; everybody else's are dropped",
+    help: "Peers whose PROXY header (`--proxy-protocol-in`), X-Forwarded-* and Forwarded headers are believed; everybody else's are dropped",
     parse: networks,
 };
+
+const PROXY_PROTOCOL_IN: Flag<ProxyProtocolIn> = Flag {
+    name: "proxy-protocol-in",
+    value: "off|require|observe",
+    default: "off",
+    help: "Whether connections to this pod (`--inbound`, `--inbound-map`) begin with a PROXY header: `require` refuses those without \
+           one, and whoever is not among `--trusted-proxies`; `observe` counts what `require` would do, and does not do it",
+    parse: proxy_protocol_in,
+};
+
+fn proxy_protocol_in(raw: &str) -> Result<ProxyProtocolIn, Expected> {
+    match raw {
+        "off" => Ok(ProxyProtocolIn::Off),
+        "require" => Ok(ProxyProtocolIn::Require),
+        "observe" => Ok(ProxyProtocolIn::Observe),
+        _ => Err("`off`, `require` or `observe`".into()),
+    }
+}

@@ -31,7 +31,7 @@ pub use dns::Dns;
 pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
 pub use init::{CLEAN, DRY_RUN, Init, init_command};
-pub use limits::Limits;
+pub use limits::{Limits, ProxyProtocolIn};
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};

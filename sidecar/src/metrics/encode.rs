@@ -12,8 +12,8 @@ use svc_core::table::Source;
 use svc_proto::names::metric;
 
 use super::{
-    BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
-    now_ms,
+    BUCKETS_MS, Closed, Direction, Greeting, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series,
+    SeriesKey, now_ms,
 };
 use crate::path::flood::Flood;
 
@@ -67,6 +67,7 @@ impl Metrics {
         encode_updates(&mut encoder, &self.updates)?;
         self.tls.encode(&mut encoder)?;
         encode_lookups(&mut encoder, &self.dns_lookups)?;
+        encode_greetings(&mut encoder, &self.proxy_headers)?;
         encode_floods(&mut encoder, &self.floods)?;
         let age_ms = now_ms().saturating_sub(self.snapshot_ms.load(Relaxed));
         encoder
@@ -238,6 +239,16 @@ fn encode_lookups(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
     let mut metric = encoder.encode_descriptor(metric::DNS_LOOKUPS, help, None, MetricType::Counter)?;
     for (result, count) in LookedUp::ALL.into_iter().zip(counts) {
         let labels = [("result", result.as_str())];
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+    }
+    Ok(())
+}
+
+fn encode_greetings(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
+    let help = "Connections that had to begin with a PROXY header, by what came of it";
+    let mut metric = encoder.encode_descriptor(metric::PROXY_HEADERS, help, None, MetricType::Counter)?;
+    for (greeting, count) in Greeting::ALL.into_iter().zip(counts) {
+        let labels = [("result", greeting.as_str())];
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
     }
     Ok(())

@@ -252,6 +252,7 @@ impl Account {
                 Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => Kind::Request,
             },
             client: self.arrival.client.0,
+            peer: self.arrival.proxy(),
             service: self.service.clone().filter(|service| !service.is_empty()),
             endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
             protocol: self.protocol.as_str(),

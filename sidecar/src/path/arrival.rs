@@ -18,6 +18,11 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
+    /// Who connected, if that is somebody else than the client.
+    pub(crate) fn proxy(&self) -> Option<SocketAddr> {
+        (self.peer != self.client.0).then_some(self.peer)
+    }
+
     /// Of a client that nothing more is known of than its address.
     pub(crate) fn of(peer: SocketAddr, direction: Direction) -> Arrival {
         Arrival { peer, client: ClientAddr(peer), direction, scheme: Scheme::Http }

@@ -68,7 +68,7 @@ impl<'a> Attempts<'a> {
     ) -> Result<Rc<Upstream>, Failure> {
         let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
         account.tries(upstream, probe, self.now);
-        let upstream = match Introduction::of(self.origin.guest(), &self.route) {
+        let upstream = match Introduction::of(&self.route, || self.origin.guest()) {
             None => upstream.clone(),
             Some(introduction) => self.origin.own.upstream(upstream, introduction),
         };

@@ -37,8 +37,7 @@ pub(crate) async fn detect(
     let mut read = BytesMut::new();
     let (protocol, timed_out) = {
         let detecting = pin!(read_until_known(stream, pulse, &mut read));
-        let detecting = pin!(Detecting { detecting, pulse, waits: membership.is_draining(), told: false });
-        let supervised = supervise(detecting, membership, |_| {});
+        let supervised = attend(detecting, pulse, membership, || Sniffed::Opaque);
         match limit {
             None => (supervised.await?, false),
             Some(limit) => match tokio::time::timeout(limit, supervised).await {
@@ -68,27 +67,40 @@ async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMu
     }
 }
 
-/// A drain does not wait for a client that has said nothing since before it began. One that came later is given its time: what it
-/// has to say may be on its way.
-struct Detecting<'a, F> {
-    detecting: Pin<&'a mut F>,
+/// Waits for what a client says first, which `listening` tells.
+///
+/// A drain does not wait for a client that has said nothing since before it began, which is `silence`. One that came later is given its
+/// time: what it has to say may be on its way.
+pub(super) async fn attend<T>(
+    listening: Pin<&mut impl Future<Output = io::Result<T>>>,
+    pulse: &Pulse,
+    membership: &Membership<'_>,
+    silence: fn() -> T,
+) -> Result<io::Result<T>, Failure> {
+    let attending = Attending { listening, pulse, waits: membership.is_draining(), told: false, silence };
+    supervise(pin!(attending), membership, |_| {}).await
+}
+
+struct Attending<'a, F, T> {
+    listening: Pin<&'a mut F>,
     pulse: &'a Pulse,
     waits: bool,
     told: bool,
+    silence: fn() -> T,
 }
 
-impl<F: Future<Output = io::Result<Sniffed>>> Future for Detecting<'_, F> {
-    type Output = io::Result<Sniffed>;
+impl<T, F: Future<Output = io::Result<T>>> Future for Attending<'_, F, T> {
+    type Output = io::Result<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Sniffed>> {
-        match self.detecting.as_mut().poll(cx) {
-            Poll::Pending if self.told && self.pulse.is_idle() => Poll::Ready(Ok(Sniffed::Opaque)),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        match self.listening.as_mut().poll(cx) {
+            Poll::Pending if self.told && self.pulse.is_idle() => Poll::Ready(Ok((self.silence)())),
             polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }
     }
 }
 
-impl<F> Graceful for Detecting<'_, F> {
+impl<F, T> Graceful for Attending<'_, F, T> {
     fn finish(mut self: Pin<&mut Self>) {
         self.told = !self.waits;
     }

@@ -9,18 +9,21 @@ use std::sync::Arc;
 
 use svc_core::introduction::{header, of_client};
 use svc_core::table::Target;
-use svc_proto::proxy_header::{Tlvs, Version};
+use svc_proto::proxy_header::{Header, Tlvs, Version};
 
 use super::arrival::Arrival;
+use super::proxy_header::Told;
 use super::resolve::Aim;
 use super::route::Route;
 use super::upstream::Upstream;
 
 /// A client, and where it was going.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guest {
     pub(crate) arrival: Arrival,
     pub(crate) aim: Aim,
+    /// What its peer had to say of it.
+    pub(crate) told: Option<Rc<Told>>,
 }
 
 /// What the endpoints of a Service port are told of a client.
@@ -32,13 +35,21 @@ pub(crate) struct Introduction {
 
 impl Introduction {
     /// `None` where the Service of `route` does not ask.
-    pub(crate) fn of(guest: Guest, route: &Route) -> Option<Introduction> {
+    pub(crate) fn of(route: &Route, guest: impl FnOnce() -> Guest) -> Option<Introduction> {
         let version = route.target.service.handling.proxy_protocol?;
+        let guest = guest();
+        if route.inbound.is_some() && guest.told.is_none() {
+            return None; // who sent it here has introduced it to the application, in bytes that we pass on
+        }
         Some(Introduction { version, guest, target: route.target.clone() })
     }
 
     /// The header of a connection from `near` to the endpoint at `far`.
     pub(super) fn header(&self, near: SocketAddr, far: SocketAddr) -> Vec<u8> {
+        if let Some(told) = &self.guest.told {
+            let Header { origin, tlvs, .. } = told.header();
+            return header(self.version, origin, tlvs);
+        }
         let origin = of_client(self.guest.arrival.client.0, self.destination(near, far), near);
         header(self.version, origin, Tlvs::NONE)
     }

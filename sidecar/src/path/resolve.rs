@@ -23,6 +23,7 @@ use super::application::Doorway;
 use super::arrival::Arrival;
 use super::introduction::{Guest, Own};
 use super::mesh::Mesh;
+use super::proxy_header::Told;
 use super::request;
 use super::roster::Pulse;
 use super::route::Route;
@@ -33,6 +34,7 @@ use crate::wanted::{PATIENCE, Want};
 pub(crate) struct Origin {
     pub(crate) arrival: Arrival,
     pub(crate) aim: Aim,
+    told: Option<Rc<Told>>,
     /// What the client says of others behind it is believed. Where a peer speaks for it (PROXY) both must be trusted: the headers may be
     /// the client's own, for a balancer of bytes passes on what it is sent.
     pub(crate) trusted: bool,
@@ -61,12 +63,14 @@ pub(crate) enum Aim {
 }
 
 impl Origin {
-    pub(crate) fn new(arrival: Arrival, aim: Aim, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+    pub(crate) fn new(guest: Guest, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+        let Guest { arrival, aim, told } = guest;
         let ip = arrival.client.0.ip().to_canonical();
         let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &mesh.config.limits.trusted_proxies));
         Origin {
             arrival,
             aim,
+            told,
             trusted: trusted == [true; 2],
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
@@ -79,7 +83,7 @@ impl Origin {
 
     /// Who this is, to endpoints that ask.
     pub(crate) fn guest(&self) -> Guest {
-        Guest { arrival: self.arrival, aim: self.aim }
+        Guest { arrival: self.arrival, aim: self.aim, told: self.told.clone() }
     }
 
     /// The route of a request. Waits where DNS must be asked first.

@@ -25,7 +25,7 @@ use crate::metrics::Closed;
 pub(crate) async fn dial(
     route: &Rc<Route>,
     caller: Caller,
-    guest: Guest,
+    guest: &Guest,
     mesh: &Mesh,
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
@@ -37,7 +37,7 @@ pub(crate) async fn dial(
         let now = clock::now();
         let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
         account.tries(upstream, probe, now);
-        let introduction = Introduction::of(guest, &route);
+        let introduction = Introduction::of(&route, || guest.clone());
         match upstream.open_for(introduction.as_ref(), mesh).await {
             Ok(io) => {
                 account.connected();

@@ -228,7 +228,7 @@ pub(crate) async fn connect(
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
         let (route, _waited) = route_to_authority(authority, mesh).await?;
         let caller = origin.caller(&route, request.headers(), mesh);
-        tunnel::dial(&route, caller, origin.guest(), mesh, &mut account).await
+        tunnel::dial(&route, caller, &origin.guest(), mesh, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),

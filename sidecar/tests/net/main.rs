@@ -21,6 +21,7 @@ mod idle;
 mod inbound;
 mod init;
 mod life;
+mod proxy_header;
 mod rolling;
 mod tcp;
 mod tls;

@@ -1,0 +1,3 @@
+//! The PROXY protocol, in and out, between real peers.
+
+mod table;
