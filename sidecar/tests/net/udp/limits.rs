@@ -95,10 +95,10 @@ fn strike(number: u32) {
 /// 127.128.0.0: no address here begins so.
 const FIRST_SOURCE: u32 = 0x7f80_0000;
 
-/// What a worker that has no other beside it takes: as many as there may be, but no more than a quarter of its descriptors, which are as many as
-/// ours.
+/// What a worker that has no other beside it takes: as many as there may be, but no more than a quarter of the descriptors that
+/// it may have, as we may.
 fn flows_max() -> u64 {
-    getrlimit(Resource::Nofile).current.map_or(8192, |descriptors| (descriptors / 4).min(8192))
+    getrlimit(Resource::Nofile).maximum.map_or(8192, |descriptors| (descriptors / 4).min(8192))
 }
 
 const CLIENTS: u32 = 100_000;
