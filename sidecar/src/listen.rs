@@ -148,7 +148,7 @@ fn serve(vip: Vip, mesh: &Rc<Mesh>, relay: &Rc<Relay>) -> io::Result<JoinHandle<
     let (transport, addr) = vip;
     if transport == Transport::Udp {
         let (socket, claim) = Claim::take(vip, &mesh.shared, udp::probe, udp::listen)?;
-        let serving = relay.clone().serve(socket, addr);
+        let serving = relay.clone().serve(socket, addr)?;
         return Ok(tokio::task::spawn_local(holding(claim, serving)));
     }
     let (listener, claim) = Claim::take(vip, &mesh.shared, |addr| probe(addr).map(drop), listen)?;

@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use svc_core::capture::Privileges;
 use svc_core::table::Table;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
@@ -20,7 +22,7 @@ use crate::listen::{VipListeners, accept, listen, listen_transparently};
 use crate::metrics::{Direction, Metrics};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
-use crate::path::udp::Relay;
+use crate::path::udp::{self, Relay};
 
 /// What a worker is given.
 #[derive(Clone)]
@@ -73,16 +75,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
     clock::tick();
     let seed = seed(index);
     let mesh = Mesh::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
-    for (addr, door) in job.doors {
-        match listen_at(addr, door) {
-            Ok(listener) => {
-                let closing = (door.direction() == Direction::Inbound).then(|| job.stage.clone());
-                tokio::task::spawn_local(accept(listener, door, mesh.clone(), closing));
-            }
-            Err(error) => return drop(listening.send(Err(error))),
-        }
-    }
-    let relay = match Relay::start(&mesh, seed) {
+    let relay = match open_doors(&job.doors, &job.stage, &mesh, seed) {
         Ok(relay) => relay,
         Err(error) => return drop(listening.send(Err(error))),
     };
@@ -127,6 +120,26 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
 /// Drops the tasks that are left, each of which writes its record.
 fn end(runtime: LocalRuntime) {
     runtime.shutdown_background();
+}
+
+/// Listens at every door, and for datagrams where capture may bring them.
+fn open_doors(
+    doors: &[(SocketAddr, Door)],
+    stage: &watch::Receiver<Stage>,
+    mesh: &Rc<Mesh>,
+    seed: u64,
+) -> io::Result<Rc<Relay>> {
+    let relay = Relay::start(mesh, seed)?;
+    for &(addr, door) in doors {
+        let listener = listen_at(addr, door)?;
+        let closing = (door.direction() == Direction::Inbound).then(|| stage.clone());
+        tokio::task::spawn_local(accept(listener, door, mesh.clone(), closing));
+        if door == Door::Captured && mesh.config.privileges == Privileges::Transparent {
+            let socket = udp::listen_captured(addr)?;
+            tokio::task::spawn_local(relay.clone().serve_captured(socket)?);
+        }
+    }
+    Ok(relay)
 }
 
 /// Listens where a door is.

@@ -100,6 +100,8 @@ impl Lost {
     pub(crate) fn by(failure: Failure) -> Lost {
         if failure == Failure::NoEndpoints {
             Lost::NoEndpoints
+        } else if failure == Failure::UnknownDestination {
+            Lost::NoService
         } else if failure == Failure::TooManyConnections {
             Lost::Limit
         } else {

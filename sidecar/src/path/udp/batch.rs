@@ -6,7 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd as _};
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendmmsg,
+};
 use rustix::net::{SendFlags, send, sendto};
 
 /// The buffer that all datagrams of a worker pass through.
@@ -15,6 +17,8 @@ pub(super) struct Batch {
     lengths: [usize; DATAGRAMS_MAX],
     /// Who sent each; who answers is known, so of answers it is not asked.
     senders: [SocketAddr; DATAGRAMS_MAX],
+    /// Where each was going, where that was asked for.
+    destinations: [SocketAddr; DATAGRAMS_MAX],
     from_anybody: Headers,
     from_endpoints: Headers,
     outgoing: Headers,
@@ -22,7 +26,12 @@ pub(super) struct Batch {
 
 /// What the kernel is handed. It writes into these how long addresses are, and nix leaves that for the next call: each serves for
 /// one kind of address.
-type Headers = MultiHeaders<SockaddrStorage>;
+pub(super) type Headers = MultiHeaders<SockaddrStorage>;
+
+/// With room for the destination of each datagram; for one listener, and thus for one family.
+pub(super) fn headers_of_captured() -> Headers {
+    MultiHeaders::preallocate(DATAGRAMS_MAX, Some(nix::cmsg_space!(libc::sockaddr_in6)))
+}
 
 /// How many datagrams are moved at a time: a call to the kernel for 32 costs little more than for one, and what waits in a socket while we
 /// are elsewhere is seldom more. 32 × 64 KiB = 2 MiB for a worker, of which only what was ever written to takes memory: datagrams of
@@ -39,6 +48,7 @@ impl Batch {
             bytes: vec![0; DATAGRAMS_MAX * DATAGRAM_BYTES_MAX].into_boxed_slice(),
             lengths: [0; DATAGRAMS_MAX],
             senders: [NOBODY; DATAGRAMS_MAX],
+            destinations: [NOBODY; DATAGRAMS_MAX],
             from_anybody: headers(),
             from_endpoints: headers(),
             outgoing: headers(),
@@ -55,6 +65,23 @@ impl Batch {
         for message in received {
             lengths[count] = message.bytes;
             senders[count] = message.address.as_ref().and_then(address).unwrap_or(NOBODY);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The same for datagrams to any destination, with `headers` that are this socket's own.
+    pub(super) fn receive_captured(&mut self, socket: impl AsFd, headers: &mut Headers) -> io::Result<usize> {
+        let Batch { bytes, lengths, senders, destinations, .. } = self;
+        let mut slices = slices(bytes);
+        let fd = socket.as_fd().as_raw_fd();
+        let received = recvmmsg(fd, headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+        let mut count = 0;
+        for message in received {
+            lengths[count] = message.bytes;
+            senders[count] = message.address.as_ref().and_then(address).unwrap_or(NOBODY);
+            let destination = message.cmsgs().ok().and_then(|mut messages| messages.find_map(destination));
+            destinations[count] = destination.unwrap_or(NOBODY);
             count += 1;
         }
         Ok(count)
@@ -78,6 +105,11 @@ impl Batch {
     /// Who sent the datagram at `place`, if it was received from anybody.
     pub(super) fn sender(&self, place: usize) -> SocketAddr {
         self.senders[place]
+    }
+
+    /// Where the datagram at `place` was going, if it was captured. Port 0 is nowhere.
+    pub(super) fn destination(&self, place: usize) -> SocketAddr {
+        self.destinations[place]
     }
 
     /// How many bytes these datagrams have together.
@@ -126,6 +158,17 @@ fn slices(bytes: &mut [u8]) -> [[IoSliceMut<'_>; 1]; DATAGRAMS_MAX] {
 fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = of.as_sockaddr_in().map(|v4| SocketAddr::from(*v4));
     v4.or_else(|| of.as_sockaddr_in6().map(|v6| SocketAddr::from(*v6)))
+}
+
+/// What TPROXY has left of a datagram's way, `IP_RECVORIGDSTADDR`.
+fn destination(of: ControlMessageOwned) -> Option<SocketAddr> {
+    if let ControlMessageOwned::Ipv4OrigDstAddr(v4) = of {
+        Some(SocketAddr::from(SockaddrIn::from(v4)))
+    } else if let ControlMessageOwned::Ipv6OrigDstAddr(v6) = of {
+        Some(SocketAddr::from(SockaddrIn6::from(v6)))
+    } else {
+        None
+    }
 }
 
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use rustix::io::Errno;
 use svc_core::address::ClientAddr;
 use svc_core::balance::{Ask, Tried, Unit};
 use svc_core::endpoints::EndpointId;
-use svc_core::flows::{FlowId, must_move};
+use svc_core::flows::{FlowId, FlowKey, must_move};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
@@ -31,8 +32,11 @@ use crate::path::route::{Route, Turn};
 pub(super) struct Flow {
     pub(super) id: FlowId,
     pub(super) client: SocketAddr,
-    /// By which it came, and by which answers go back: from the address that the client sent to.
+    destination: SocketAddr,
+    /// By which it came.
     pub(super) listener: Rc<Listener>,
+    /// By which answers go back: from the address that the client sent to.
+    pub(super) answers: Rc<UdpSocket>,
     line: Option<Line>,
     /// The endpoints that have failed since one answered.
     tried: Tried,
@@ -42,6 +46,8 @@ pub(super) struct Flow {
     mesh: Rc<Mesh>,
     sent: Now,
     moved: Now,
+    /// What the Service says of flows on which nothing happens.
+    idle: Option<Duration>,
     /// No descriptor, or no port, was to be had for it.
     pub(super) is_short: bool,
 }
@@ -55,6 +61,9 @@ struct Line {
     version: u64,
 }
 
+/// Stands for a destination that is no endpoint: none has this identity (`core/src/endpoints/mod.rs` begins with 1).
+const STRANGER: EndpointId = EndpointId(0);
+
 /// What a flow needs of its worker.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -67,16 +76,20 @@ impl Flow {
     /// A flow that has no endpoint yet.
     pub(super) fn new(
         id: FlowId,
-        client: SocketAddr,
+        key: FlowKey,
         listener: &Rc<Listener>,
+        answers: Rc<UdpSocket>,
         mesh: &Rc<Mesh>,
         now: Now,
     ) -> Flow {
         mesh.shared.udp_flows.fetch_add(1, Relaxed);
+        let client = key.client.0;
         Flow {
             id,
             client,
+            destination: key.destination.0,
             listener: listener.clone(),
+            answers,
             line: None,
             tried: Tried::NONE,
             failure: None,
@@ -84,11 +97,13 @@ impl Flow {
             mesh: mesh.clone(),
             sent: now,
             moved: now,
+            idle: None,
             is_short: false,
         }
     }
 
-    /// Sends the datagrams at `places` to the endpoint of this flow, or to another where that one has left, is out, or refuses.
+    /// Sends the datagrams at `places` to the endpoint of this flow, or to another where that one has left, is out, or refuses. Without a
+    /// `route` they go where they were going.
     ///
     /// # Errors
     /// There is nobody to send the rest of them to, `places`.
@@ -96,14 +111,19 @@ impl Flow {
         &mut self,
         places: &mut Range<usize>,
         batch: &mut Batch,
-        route: &Route,
+        route: Option<&Route>,
         place: Place<'_>,
         now: Now,
     ) -> Result<(), Failure> {
         self.moved = now;
+        self.idle = route.and_then(|route| route.target.service.handling.idle_timeout);
         let mut second_round = false;
         while places.start < places.end {
-            if let Err(failure) = self.find_line(route, place, now) {
+            let found = match route {
+                Some(route) => self.find_line(route, place, now),
+                None => self.pass_through(place, now),
+            };
+            if let Err(failure) = found {
                 if second_round || self.failure.is_none() {
                     return Err(failure);
                 }
@@ -144,6 +164,24 @@ impl Flow {
         Ok(())
     }
 
+    /// Sees to it that there is a way to where the client sends: that is no Service of ours, any more or yet.
+    fn pass_through(&mut self, place: Place<'_>, now: Now) -> Result<(), Failure> {
+        if self.line.as_ref().is_some_and(|line| line.to == STRANGER) {
+            return Ok(());
+        }
+        place.mesh.metrics.passed_through.fetch_add(1, Relaxed);
+        let stranger = place.mesh.stranger(self.destination);
+        self.account.serves(&Arc::default());
+        self.account.tries(&stranger, None, now);
+        let opened = self.open(self.destination, place);
+        let socket = opened.map_err(|error| match Trouble::of(&error) {
+            Trouble::Lost(..) => Failure::TooManyConnections,
+            Trouble::Failed(failure) => failure,
+        })?;
+        self.line = Some(Line { socket, to: STRANGER, at: 0, version: 0 });
+        Ok(())
+    }
+
     fn stays(&mut self, route: &Route, now: Now) -> bool {
         let Some(line) = &mut self.line else { return false };
         let at = match line.version == route.version {
@@ -164,7 +202,7 @@ impl Flow {
 
     /// Takes a turn, which may fail: then another endpoint is next.
     fn connect(&mut self, route: &Route, place: Place<'_>, now: Now) -> Result<(), Failure> {
-        let caller = caller(ClientAddr(self.client), Aim::Address(self.listener.destination), route);
+        let caller = caller(ClientAddr(self.client), Aim::Address(self.destination), route);
         let ask = Ask { caller, tried: &self.tried, replayable: false };
         let turn = route.pick(Unit::Connection, &ask, None, self.failure, place.mesh, now)?;
         let Turn { id, place: at, upstream, probe } = turn;
@@ -196,7 +234,7 @@ impl Flow {
     }
 
     fn open(&self, endpoint: SocketAddr, place: Place<'_>) -> io::Result<UdpSocket> {
-        let socket = socket::connect(endpoint)?;
+        let socket = socket::connect(endpoint, place.mesh.config.privileges)?;
         epoll::add(place.epoll, &socket, EventData::new_u64(self.id.to_word()), EventFlags::IN)?;
         Ok(socket)
     }
@@ -231,7 +269,7 @@ impl Flow {
 
     /// How long nothing may happen.
     pub(super) fn idle(&self) -> Option<Duration> {
-        match self.listener.idle_timeout() {
+        match self.idle {
             None => Some(IDLE),
             Some(Duration::ZERO) => None,
             Some(idle) => Some(idle),

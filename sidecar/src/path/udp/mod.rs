@@ -7,6 +7,7 @@
 mod batch;
 mod flow;
 mod listener;
+mod mouths;
 mod socket;
 
 use std::cell::RefCell;
@@ -36,8 +37,9 @@ use crate::metrics::{Lost, Towards};
 use batch::{Batch, DATAGRAMS_MAX};
 use flow::{Flow, Place, Trouble};
 use listener::Listener;
+use mouths::Mouths;
 
-pub(crate) use socket::{listen, probe};
+pub(crate) use socket::{listen, listen_captured, probe};
 
 /// A worker's side of it all.
 pub(crate) struct Relay {
@@ -52,7 +54,8 @@ struct State {
     flows: Flows<Flow>,
     batch: Batch,
     /// Whom the datagrams of the batch are for, where they are answers.
-    answers: Vec<(SocketAddr, Rc<Listener>)>,
+    answers: Vec<(SocketAddr, Rc<UdpSocket>)>,
+    mouths: Mouths,
     events: Vec<Event>,
 }
 
@@ -79,6 +82,7 @@ impl Relay {
                 flows: Flows::new(flows_max, seed),
                 batch: Batch::new(),
                 answers: Vec::with_capacity(DATAGRAMS_MAX),
+                mouths: Mouths::default(),
                 events: Vec::with_capacity(DATAGRAMS_MAX),
             }),
         });
@@ -86,18 +90,27 @@ impl Relay {
         Ok(relay)
     }
 
-    /// Carries what clients send to `destination` by `socket`. When it is dropped, its flows end.
-    pub(crate) async fn serve(self: Rc<Relay>, socket: UdpSocket, destination: SocketAddr) {
-        let socket = match tokio::net::UdpSocket::from_std(socket) {
-            Ok(socket) => socket,
-            Err(error) => return tracing::warn!(%destination, %error, "cannot listen for datagrams"),
-        };
-        let serving = Serving { relay: self, listener: Listener::new(socket, destination) };
+    /// Carries what clients send to the loopback VIP `vip` by `socket`. When it is dropped, its flows end.
+    pub(crate) fn serve(
+        self: Rc<Relay>,
+        socket: UdpSocket,
+        vip: SocketAddr,
+    ) -> io::Result<impl Future<Output = ()>> {
+        Ok(self.serve_listener(Listener::at_vip(socket, vip)?))
+    }
+
+    /// Carries what was captured on its way to anywhere.
+    pub(crate) fn serve_captured(self: Rc<Relay>, socket: UdpSocket) -> io::Result<impl Future<Output = ()>> {
+        Ok(self.serve_listener(Listener::of_captured(socket)?))
+    }
+
+    async fn serve_listener(self: Rc<Relay>, listener: Rc<Listener>) {
+        let serving = Serving { relay: self, listener };
         let Serving { relay, listener } = &serving;
         loop {
             let receive = || relay.receive(listener);
             if let Err(error) = listener.socket.async_io(Interest::READABLE, receive).await {
-                tracing::warn!(%destination, %error, "cannot receive datagrams");
+                tracing::warn!(%error, "cannot receive datagrams");
                 tokio::time::sleep(RECEIVE_PAUSE).await;
             }
             yield_now().await; // there may be more, but others wait as well
@@ -106,61 +119,54 @@ impl Relay {
 
     /// Takes what has come, and sends it on. `WouldBlock` once that was all: the wait for more need not ask the kernel again.
     fn receive(&self, listener: &Rc<Listener>) -> io::Result<()> {
-        let State { flows, batch, .. } = &mut *self.state.borrow_mut();
-        let count = batch.receive(&listener.socket)?;
-        let datagrams = &self.mesh.metrics.datagrams;
-        datagrams.received(Towards::Upstream, count);
-        match listener.route(&self.mesh) {
-            None => {
-                self.mesh.metrics.failed(Failure::UnknownDestination);
-                datagrams.dropped(Towards::Upstream, Lost::NoService, count);
-            }
-            Some(route) => self.carry(0..count, listener, &route, flows, batch),
-        }
+        let state = &mut *self.state.borrow_mut();
+        let count = listener.receive(&mut state.batch)?;
+        self.mesh.metrics.datagrams.received(Towards::Upstream, count);
+        self.carry(0..count, listener, state);
         if count == DATAGRAMS_MAX { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    /// Sends datagrams on, those that follow each other from one client together.
-    fn carry(
-        &self,
-        mut places: Range<usize>,
-        listener: &Rc<Listener>,
-        route: &Route,
-        flows: &mut Flows<Flow>,
-        batch: &mut Batch,
-    ) {
+    /// Sends datagrams on, those of one flow that follow each other together.
+    fn carry(&self, mut places: Range<usize>, listener: &Rc<Listener>, state: &mut State) {
         let now = clock::now();
-        while !places.is_empty() {
-            let client = batch.sender(places.start);
-            let others = places.clone().find(|place| batch.sender(*place) != client);
+        while places.start < places.end {
+            let key = |place| FlowKey {
+                client: ClientAddr(state.batch.sender(place)),
+                destination: OriginalDst(listener.destination(&state.batch, place)),
+            };
+            let flow = key(places.start);
+            let others = places.clone().find(|place| key(*place) != flow);
             let mut run = places.start..others.unwrap_or(places.end);
             places.start = run.end;
-            if let Err(failure) = self.carry_run(&mut run, client, listener, route, flows, batch, now) {
+            if let Err(failure) = self.carry_run(&mut run, flow, listener, state, now) {
                 self.mesh.metrics.datagrams.dropped(Towards::Upstream, Lost::by(failure), run.len());
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of the worker's state, borrowed one by one")]
     fn carry_run(
         &self,
         run: &mut Range<usize>,
-        client: SocketAddr,
+        key: FlowKey,
         listener: &Rc<Listener>,
-        route: &Route,
-        flows: &mut Flows<Flow>,
-        batch: &mut Batch,
+        state: &mut State,
         now: Now,
     ) -> Result<(), Failure> {
-        let key = FlowKey { client: ClientAddr(client), destination: OriginalDst(listener.destination) };
-        let id = match flows.find(&key) {
+        let route = listener
+            .route(key.destination.0, &self.mesh)
+            .inspect_err(|&why| self.mesh.metrics.failed(why))?;
+        let id = match state.flows.find(&key) {
             Some(id) => id,
-            None => self.begin(key, listener, route, flows, now)?,
+            None => {
+                let begun = self.begin(key, listener, route.as_deref(), state, now);
+                begun.inspect_err(|&failure| self.mesh.metrics.failed(failure))?
+            }
         };
+        let State { flows, batch, .. } = state;
         flows.moved(id, now);
         let Some(flow) = flows.get_mut(id) else { return Ok(()) };
         let place = Place { mesh: &self.mesh, epoll: self.epoll.as_fd() };
-        let carried = flow.carry(run, batch, route, place, now);
+        let carried = flow.carry(run, batch, route.as_deref(), place, now);
         if let Err(failure) = carried
             && let Some(flow) = flows.remove(id)
         {
@@ -177,22 +183,21 @@ impl Relay {
         &self,
         key: FlowKey,
         listener: &Rc<Listener>,
-        route: &Route,
-        flows: &mut Flows<Flow>,
+        route: Option<&Route>,
+        state: &mut State,
         now: Now,
     ) -> Result<FlowId, Failure> {
-        if route.members.is_empty() {
-            self.mesh.metrics.failed(Failure::NoEndpoints);
+        if route.is_some_and(|route| route.members.is_empty()) {
             return Err(Failure::NoEndpoints);
         }
-        match flows.make_room(now) {
-            Ok(gone) => gone.into_iter().for_each(gave_way),
-            Err(_full) => {
-                self.mesh.metrics.failed(Failure::TooManyConnections);
-                return Err(Failure::TooManyConnections);
-            }
-        }
-        Ok(flows.insert(key, now, |id| Flow::new(id, key.client.0, listener, &self.mesh, now)))
+        let State { flows, mouths, .. } = state;
+        let gone = flows.make_room(now).map_err(|_full| Failure::TooManyConnections)?;
+        gone.into_iter().for_each(gave_way);
+        let answers = match listener.answers() {
+            Some(answers) => answers.clone(),
+            None => mouths.of(key.destination.0)?,
+        };
+        Ok(flows.insert(key, now, |id| Flow::new(id, key, listener, answers, &self.mesh, now)))
     }
 
     async fn carry_answers(self: Rc<Relay>) {
@@ -213,7 +218,7 @@ impl Relay {
 
     /// Takes what some endpoints have answered, and sends it to their clients. How many endpoints had something to say.
     fn answer(&self) -> io::Result<usize> {
-        let State { flows, batch, answers, events } = &mut *self.state.borrow_mut();
+        let State { flows, batch, answers, events, .. } = &mut *self.state.borrow_mut();
         events.clear();
         events.resize(DATAGRAMS_MAX, NOTHING);
         let count = epoll::wait(&self.epoll, &mut events[..], Some(&AT_ONCE))?;
@@ -228,25 +233,25 @@ impl Relay {
                 break; // the kernel tells again of those that had no turn, before it tells of these
             }
             let heard = flow.answers(places, batch, now);
-            answers.extend((0..heard).map(|_| (flow.client, flow.listener.clone())));
+            answers.extend((0..heard).map(|_| (flow.client, flow.answers.clone())));
             if heard > 0 {
                 flows.moved(id, now);
             }
         }
         self.send_answers(answers, batch);
-        answers.clear(); // listeners that have gone need not be kept
+        answers.clear(); // sockets whose flows are over need not be kept
         Ok(count)
     }
 
-    /// Sends the datagrams of the batch back, those that go by the same listener together.
-    fn send_answers(&self, answers: &[(SocketAddr, Rc<Listener>)], batch: &mut Batch) {
+    /// Sends the datagrams of the batch back, those that go by the same socket together.
+    fn send_answers(&self, answers: &[(SocketAddr, Rc<UdpSocket>)], batch: &mut Batch) {
         let datagrams = &self.mesh.metrics.datagrams;
         datagrams.received(Towards::Client, answers.len());
         let mut first = 0;
-        while let Some((_, listener)) = answers.get(first) {
-            let same = answers[first..].iter().take_while(|(_, other)| Rc::ptr_eq(listener, other)).count();
+        while let Some((_, socket)) = answers.get(first) {
+            let same = answers[first..].iter().take_while(|(_, other)| Rc::ptr_eq(socket, other)).count();
             let places = first..first + same;
-            match batch.send(places, |place| Some(answers[place].0), &listener.socket) {
+            match batch.send(places, |place| Some(answers[place].0), socket) {
                 Ok(count) => {
                     datagrams.forwarded(Towards::Client, count);
                     first += count;
@@ -265,7 +270,9 @@ impl Relay {
 
     /// Ends the flows that have been idle for too long.
     pub(crate) fn expire(&self, now: Now) {
-        self.state.borrow_mut().flows.expire(now, Flow::idle, |flow| flow.end(None));
+        let state = &mut *self.state.borrow_mut();
+        state.flows.expire(now, Flow::idle, |flow| flow.end(None));
+        state.mouths.forget_unused();
     }
 
     /// Ends all flows: that the process ends breaks no promise, for each datagram was carried.

@@ -3,7 +3,11 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{Ipv4OrigDstAddr, Ipv6OrigDstAddr};
 use socket2::{Domain, Protocol, Socket, Type};
+use svc_core::capture::Privileges;
+use svc_proto::names::mark;
 
 /// Finds out whether an address can be had, as [`listen::probe`](crate::listen::probe) does.
 pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
@@ -13,7 +17,10 @@ pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
 /// Listens on an address that this process has probed. Each worker does; the kernel hashes the addresses of a datagram to one of them,
 /// so that a flow stays with its worker.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = new(addr)?;
+    bind(new(addr)?, addr)
+}
+
+fn bind(socket: Socket, addr: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?; // and never SO_REUSEADDR: a second sidecar could take the datagrams of the first
     socket.set_recv_buffer_size(LISTENER_BUFFER_BYTES)?;
     socket.set_send_buffer_size(LISTENER_BUFFER_BYTES)?;
@@ -21,9 +28,35 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Listens for the datagrams that the rules of capture bring, wherever they were going.
+pub(crate) fn listen_captured(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = new(addr)?;
+    socket.set_ip_transparent_v4(true)?; // of both families, whatever it is called
+    match addr {
+        SocketAddr::V4(_) => setsockopt(&socket, Ipv4OrigDstAddr, &true)?,
+        SocketAddr::V6(_) => setsockopt(&socket, Ipv6OrigDstAddr, &true)?,
+    }
+    bind(socket, addr)
+}
+
+/// A socket to answer by, from an address that is not the pod's: the one that clients have sent to. Nothing comes by it: what is sent
+/// there is captured.
+pub(super) fn answer_from(destination: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = new(destination)?;
+    socket.set_ip_transparent_v4(true)?;
+    socket.set_mark(mark::OWN)?;
+    socket.set_reuse_port(true)?; // another worker may have clients that send there
+    socket.set_send_buffer_size(FLOW_BUFFER_BYTES)?;
+    socket.bind(&destination.into())?;
+    Ok(socket.into())
+}
+
 /// A socket that sends to one endpoint, and receives from no one else.
-pub(super) fn connect(endpoint: SocketAddr) -> io::Result<UdpSocket> {
+pub(super) fn connect(endpoint: SocketAddr, privileges: Privileges) -> io::Result<UdpSocket> {
     let socket = new(endpoint)?;
+    if privileges == Privileges::Transparent {
+        socket.set_mark(mark::OWN)?; // capture leaves it alone
+    }
     socket.set_recv_buffer_size(FLOW_BUFFER_BYTES)?;
     socket.set_send_buffer_size(FLOW_BUFFER_BYTES)?;
     socket.connect(&endpoint.into())?;

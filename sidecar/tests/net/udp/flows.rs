@@ -47,8 +47,6 @@ fn endpoints_of_the_other_family_serve_too() {
     });
 }
 
-const DUAL: &str = "clusterIPs: [\"10.96.0.7\", \"fd00:10:96::7\"]\n  ipFamilyPolicy: RequireDualStack";
-
 #[test]
 fn clients_take_turns_and_each_stays_with_its_endpoint() {
     isolated(|| {

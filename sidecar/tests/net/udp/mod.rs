@@ -1,5 +1,6 @@
 //! Datagrams through a loopback VIP: the Service `echo`, UDP port 7, over endpoints on the node.
 
+mod captured;
 mod endpoints;
 mod flows;
 mod limits;
@@ -27,6 +28,9 @@ fn documents(endpoints: impl IntoIterator<Item = u8>) -> String {
     let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
     [udp_service("echo", "10.96.0.7", 7), udp_slice("echo", &addresses, 7)].join("---\n")
 }
+
+/// Makes a Service of one family one of both.
+const DUAL: &str = "clusterIPs: [\"10.96.0.7\", \"fd00:10:96::7\"]\n  ipFamilyPolicy: RequireDualStack";
 
 /// The same with this line in the Service's `spec`.
 fn documents_with(spec: &str, endpoints: impl IntoIterator<Item = u8>) -> String {
@@ -96,9 +100,13 @@ impl Client {
     }
 
     fn from(address: &str) -> Client {
-        let socket = UdpSocket::bind((address, 0)).expect("all of 127.0.0.0/8 is ours");
+        Client::of(address, ECHO)
+    }
+
+    fn of(address: &str, destination: &str) -> Client {
+        let socket = UdpSocket::bind((address, 0)).expect("the address is ours");
         // What comes from elsewhere than the address that it sends to is not for it.
-        socket.connect(ECHO).expect("UDP connects to anything");
+        socket.connect(destination).expect("there is a way to it");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is legal");
         Client(socket)
     }
