@@ -1,6 +1,7 @@
 //! Connections to the pod that are taken over as they are: the application sees the addresses of their clients.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
@@ -58,7 +59,7 @@ fn postgresql_logs_the_clients_own_address() {
 fn redis_lists_the_clients_own_address() {
     isolated(|| {
         let pod = Pod::here();
-        let _sidecar = taken_over(Manifests::of(&[]), &[]);
+        let _sidecar = taken_over(Manifests::of(&[]), &["--workers", "2"]);
         for (own, client) in own_and_node() {
             let _redis = Redis::start(own, 6379);
             let clients = pod.node.enter(|| Redis::ask(own, 6379, &["CLIENT", "LIST"]));
@@ -116,6 +117,68 @@ fn what_is_skipped_and_the_sidecars_own_pages_are_reached_past_it() {
         }
         let codes: Vec<_> = sidecar.access_log().iter().map(|line| line["failure.code"].clone()).collect();
         assert_eq!(codes, ["MO", "MO"]);
+    });
+}
+
+#[test]
+fn what_is_open_outlives_rules_that_are_written_again() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &["--detect-timeout", "100ms"]);
+        for (own, node) in own_and_node() {
+            let application = TcpListener::bind(at(own, 8080)).expect("addresses in a namespace are free");
+            let mut client = pod.node.enter(|| Conversation::with(&at(own, 8080)));
+            client.say("a");
+            let (mut served, from) = accepted_from(&application);
+            assert_eq!(from.ip().to_string(), node);
+            assert_eq!(served.hear_bytes(1), b"a");
+            init(TRANSPARENT).succeeds();
+            served.say("b");
+            assert_eq!(client.hear_bytes(1), b"b");
+            client.say("c");
+            assert_eq!(served.hear_bytes(1), b"c");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_takes_the_port_in_use_in_its_name_is_refused_and_disturbs_nobody() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _sidecar = taken_over(Manifests::of(&[]), &["--detect-timeout", "100ms"]);
+        for (own, node) in own_and_node() {
+            let application = TcpListener::bind(at(own, 8080)).expect("addresses in a namespace are free");
+            let mut client = pod.node.enter(|| Conversation::with(&at(own, 8080)));
+            client.say("a");
+            let (mut served, from) = accepted_from(&application);
+            assert!((1024..32768).contains(&from.port()), "{from}");
+            let second = pod.node.enter(|| {
+                let address: SocketAddr = at(node, from.port()).parse().expect("an address and a port");
+                let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("as ever");
+                socket.bind(&address.into()).expect("the node has not used it");
+                let to: SocketAddr = at(own, 8080).parse().expect("an address and a port");
+                socket.connect(&to.into())
+            });
+            assert!(second.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused));
+            assert_eq!(served.hear_bytes(1), b"a");
+            served.say("b");
+            assert_eq!(client.hear_bytes(1), b"b");
+        }
+    });
+}
+
+#[test]
+fn the_sidecars_own_checks_are_not_captured() {
+    isolated(|| {
+        let pod = Pod::here();
+        let checked = "annotations: {svcmesh.dev/health-check: \"tcp,interval=1s,timeout=500ms,healthy=2,unhealthy=2\"}";
+        let web = service("web", &["10.96.0.10"], 80, "http");
+        let web = web.replacen("name: web", &format!("name: web, {checked}"), 1);
+        let sidecar = taken_over(Manifests::of(&[web, slice("web", &[&Pod::backend_v4(1)], 80)]), &[]);
+        let backend = pod.node.enter(|| TcpListener::bind(at(&Pod::backend_v4(1), 80)));
+        let _check = accepted(&backend.expect("addresses in a namespace are free"));
+        assert_eq!(sidecar.measured("svcmesh_passed_through_total"), [0]);
+        assert!(sidecar.access_log().is_empty());
     });
 }
 
@@ -229,6 +292,13 @@ fn captured_datagrams_reach_nobody_else_while_the_sidecar_does_not_listen() {
             assert_eq!(next(&bystander).0, "for the bystander");
         }
     });
+}
+
+/// The next connection to `listener`, and where it comes from.
+fn accepted_from(listener: &TcpListener) -> (Conversation, SocketAddr) {
+    let accepted = accepted(listener);
+    let from = accepted.peer();
+    (accepted, from)
 }
 
 /// A socket for datagrams that waits no longer than a test may.

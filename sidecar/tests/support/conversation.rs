@@ -1,7 +1,7 @@
 //! One connection held by hand, from either end: a test says what is sent, and when.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::until;
@@ -21,6 +21,11 @@ impl Conversation {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is legal");
         stream.set_nodelay(true).expect("every TCP socket can");
         Conversation { stream }
+    }
+
+    /// The address of the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.stream.peer_addr().expect("it is connected")
     }
 
     /// Sends `bytes`.
