@@ -34,6 +34,7 @@ use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
 use crate::path::upstream::UpstreamIo;
+use crate::path::way::Way;
 use crate::path::{connect, http, original_dst, transparent, tunnel};
 
 /// Which listener a connection came in by.
@@ -196,64 +197,6 @@ impl Client {
 
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
         ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, _admission: self.admission }
-    }
-}
-
-/// Which way a connection goes.
-enum Way {
-    /// To whoever serves what it speaks, which is to be found out; of a Service, where its address says of which.
-    Speak(Aim, Hint, Option<Rc<Route>>),
-    /// To an endpoint of a Service, unread.
-    Bytes(Rc<Route>, Aim),
-    /// To where it was going, unread: that is no Service of ours.
-    Through(SocketAddr),
-}
-
-impl Way {
-    /// What the client is shown, if it speaks TLS and the application does not.
-    fn shown<'m>(&self, door: Door, mesh: &'m Mesh) -> Option<&'m ShownBy> {
-        let doorway = match self {
-            Way::Speak(Aim::Application(doorway), ..) | Way::Bytes(_, Aim::Application(doorway)) => doorway,
-            Way::Speak(Aim::Address(_) | Aim::Request, ..)
-            | Way::Bytes(_, Aim::Address(_) | Aim::Request)
-            | Way::Through(_) => return None,
-        };
-        let port = doorway.known_as.port();
-        match door {
-            Door::Mapped(_) => mesh.config.listeners.shown_at(port),
-            Door::Inbound | Door::TakenOver => {
-                mesh.config.tls.ports.binary_search(&port).ok().map(|_| &ShownBy::Files)
-            }
-            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => None,
-        }
-    }
-
-    fn hint(&self) -> Hint {
-        match self {
-            Way::Speak(_, hint, _) => *hint,
-            Way::Bytes(..) | Way::Through(_) => Hint::Opaque,
-        }
-    }
-
-    /// The same way, now that the client has said that it speaks HTTP.
-    fn of_http(self) -> Way {
-        match self {
-            Way::Speak(aim, Hint::Unknown, route) => Way::Speak(aim, Hint::Http, route),
-            other @ (Way::Speak(..) | Way::Bytes(..) | Way::Through(_)) => other,
-        }
-    }
-
-    /// To the Service that its address says.
-    fn route(&self) -> Option<&Rc<Route>> {
-        match self {
-            Way::Bytes(route, _) | Way::Speak(_, _, Some(route)) => Some(route),
-            Way::Speak(_, _, None) | Way::Through(_) => None,
-        }
-    }
-
-    /// What that Service says of connections on which nothing happens.
-    fn idle(&self) -> Option<Duration> {
-        self.route().and_then(|route| route.target.service.handling.idle_timeout)
     }
 }
 

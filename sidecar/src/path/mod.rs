@@ -10,6 +10,7 @@ pub(crate) mod trial;
 pub(crate) mod arrival;
 pub(crate) mod original_dst;
 pub(crate) mod proxy_header;
+pub(crate) mod way;
 
 pub(crate) mod tls;
 
