@@ -25,6 +25,8 @@ mod proxy_header;
 mod rolling;
 mod tcp;
 mod tls;
+mod tls_bytes;
+mod tls_changes;
 mod transparent;
 mod udp;
 mod workers;

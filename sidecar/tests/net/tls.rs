@@ -22,18 +22,18 @@ fn ending_tls(authority: &Authority, more: &[&str]) -> Sidecar {
     Sidecar::start(nothing(), &[&map[..], &pairs, more].concat())
 }
 
-fn nothing() -> Manifests {
+pub(crate) fn nothing() -> Manifests {
     Manifests::of(&[])
 }
 
 /// Asks `host` over TLS for `/`.
-fn ask(host: &str, authority: &str, more: &[&str]) -> Answer {
+pub(crate) fn ask(host: &str, authority: &str, more: &[&str]) -> Answer {
     let (resolve, url) = (format!("{host}:8443:127.0.0.1"), format!("https://{host}:8443/"));
     curl(&[&["--cacert", authority, "--resolve", &resolve], more, &[&url]].concat())
 }
 
 /// What `openssl s_client` says of a handshake.
-fn s_client(arguments: &[&str]) -> String {
+pub(crate) fn s_client(arguments: &[&str]) -> String {
     let connect = ["s_client", "-connect", "127.0.0.1:8443", "-ign_eof"];
     let mut client = Command::new("openssl");
     client.args(connect).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -50,7 +50,7 @@ fn codes(sidecar: &Sidecar) -> Vec<String> {
 }
 
 /// Waits until these are the codes of the records.
-fn records(sidecar: &Sidecar, expected: &[&str]) {
+pub(crate) fn records(sidecar: &Sidecar, expected: &[&str]) {
     until(&format!("the records are {expected:?}"), || {
         let codes = codes(sidecar);
         (codes.len() >= expected.len()).then(|| assert_eq!(codes, expected))

@@ -1,6 +1,8 @@
 //! Certificates that nobody else believes.
 
+use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -65,6 +67,39 @@ impl Authority {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+/// A Secret in a pod's file system, as the kubelet mounts it: each file is a link through `..data`, which is swapped in one step.
+pub(crate) struct Mount {
+    folder: TempDir,
+    version: Cell<u32>,
+}
+
+impl Mount {
+    pub(crate) fn of(pair: &Pair) -> Mount {
+        let mount = Mount { folder: folder(), version: Cell::new(0) };
+        mount.swap(pair);
+        for name in ["tls.crt", "tls.key"] {
+            symlink(format!("..data/{name}"), mount.folder.path().join(name)).expect("the folder is ours");
+        }
+        mount
+    }
+
+    /// Makes `pair` what the mount holds.
+    pub(crate) fn swap(&self, pair: &Pair) {
+        self.version.set(self.version.get() + 1);
+        let version = format!("..{}", self.version.get());
+        let folder = self.folder.path();
+        fs::create_dir(folder.join(&version)).expect("the folder is ours");
+        fs::write(folder.join(&version).join("tls.crt"), &pair.certificate).expect("the folder is ours");
+        fs::write(folder.join(&version).join("tls.key"), &pair.key).expect("the folder is ours");
+        symlink(version, folder.join("..new")).expect("the folder is ours");
+        fs::rename(folder.join("..new"), folder.join("..data")).expect("a rename within one folder");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
     }
 }
 

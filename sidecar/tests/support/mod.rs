@@ -23,7 +23,7 @@ mod sidecar;
 mod time;
 
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
-pub(crate) use certificates::{Authority, Pair};
+pub(crate) use certificates::{Authority, Mount, Pair};
 pub(crate) use clients::{Answer, curl, get, output_of};
 pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use destination::{Told, ask_where, at};

@@ -1,0 +1,175 @@
+//! TLS around what is no HTTP, and around nothing: bytes both ways, half-closed connections, and idle ones.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::support::*;
+use crate::tls::nothing;
+
+type Client = StreamOwned<ClientConnection, TcpStream>;
+
+/// A sidecar in front of the application at port 9000, and what its clients need to believe it.
+struct World {
+    sidecar: Sidecar,
+    config: ClientConfig,
+}
+
+impl World {
+    fn over(manifests: Manifests) -> World {
+        let authority = Authority::new();
+        let [certificate, key] = authority.files("web", &["web.example"]);
+        let mut roots = RootCertStore::empty();
+        let pem = authority.pem();
+        roots
+            .add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("it is PEM"))
+            .expect("it is a certificate");
+        let map = [
+            "--inbound",
+            "off",
+            "--inbound-map",
+            "8443=127.0.0.1:9000,tls",
+            "--allow-loopback-endpoints=true",
+        ];
+        let files = ["--tls-cert", &certificate, "--tls-key", &key];
+        World {
+            sidecar: Sidecar::start(manifests, &[&map[..], &files].concat()),
+            config: ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+        }
+    }
+
+    /// The application speaks neither HTTP nor first or second: that is for it to say.
+    fn opaque() -> World {
+        World::over(Manifests::of(&[
+            service("db", &["10.96.0.10"], 80, "tcp"),
+            slice("db", &["127.0.0.1"], 8443),
+        ]))
+    }
+
+    fn client(&self, protocols: &[&str]) -> Client {
+        let mut config = self.config.clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = "web.example".try_into().expect("a name");
+        let session = ClientConnection::new(Arc::new(config), name).expect("the name is one");
+        let stream = TcpStream::connect("127.0.0.1:8443").expect("the sidecar listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout above zero is legal");
+        StreamOwned::new(session, stream)
+    }
+}
+
+/// The application, for one connection.
+fn serve(act: impl FnOnce(TcpStream) + Send + 'static) -> thread::JoinHandle<()> {
+    let listener = TcpListener::bind("127.0.0.1:9000").expect("addresses in a namespace are free");
+    thread::spawn(move || act(listener.accept().expect("the sidecar connects").0))
+}
+
+/// Ends the client's direction, and only that.
+fn end(client: &mut Client) {
+    client.conn.send_close_notify();
+    client.flush().expect("the sidecar reads");
+}
+
+const BULK_BYTES: usize = 16 << 20;
+
+fn bulk() -> Vec<u8> {
+    (0..BULK_BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+#[test]
+fn a_server_may_speak_first_and_the_client_last() {
+    isolated(|| {
+        let world = World::opaque();
+        let application = serve(|mut stream| {
+            stream.write_all(b"220 ready\r\n").expect("the client reads");
+            stream.shutdown(Shutdown::Write).expect("the connection is open");
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).expect("the client ends too");
+            assert!(heard == bulk(), "{} bytes", heard.len());
+        });
+        let mut client = world.client(&[]);
+        let mut greeting = String::new();
+        client.read_to_string(&mut greeting).expect("a clean end: the sidecar says close_notify");
+        assert_eq!(greeting, "220 ready\r\n");
+        client.write_all(&bulk()).expect("the application still reads");
+        end(&mut client);
+        application.join().expect("the application saw what it expects");
+    });
+}
+
+#[test]
+fn bulk_goes_both_ways_and_what_is_sent_after_the_clients_end_arrives() {
+    isolated(|| {
+        let world = World::opaque();
+        let application = serve(|mut stream| {
+            let mut heard = Vec::new();
+            stream.read_to_end(&mut heard).expect("close_notify ends the client's direction");
+            stream.write_all(&heard).expect("the client still reads");
+        });
+        let mut client = world.client(&[]);
+        client.write_all(&bulk()).expect("the application reads");
+        end(&mut client);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).expect("a clean end");
+        assert!(heard == bulk(), "{} bytes came back", heard.len());
+        application.join().expect("the application saw what it expects");
+    });
+}
+
+#[test]
+fn bytes_in_a_protocol_that_nobody_here_knows_are_carried() {
+    isolated(|| {
+        let world = World::over(nothing());
+        let application = serve(|mut stream| {
+            let mut heard = [0; 4];
+            stream.read_exact(&mut heard).expect("the client speaks");
+            stream.write_all(&heard).expect("the client reads");
+        });
+        let mut client = world.client(&["postgresql"]);
+        client.write_all(&[0, 0, 0, 8]).expect("the application reads");
+        let mut heard = [0; 4];
+        client.read_exact(&mut heard).expect("the application answers");
+        assert_eq!(heard, [0, 0, 0, 8]);
+        assert_eq!(client.conn.alpn_protocol(), None);
+        application.join().expect("the application saw what it expects");
+    });
+}
+
+#[test]
+fn an_idle_connection_holds_no_buffers() {
+    isolated(|| {
+        let mut world = World::over(nothing());
+        let _application = Nginx::named("application", "127.0.0.1:9000");
+        let ask = |client: &mut Client| {
+            client.write_all(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").expect("the sidecar reads");
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"application\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).expect("the application answers");
+                heard.extend(byte);
+            }
+        };
+        let mut connections: Vec<Client> = Vec::new();
+        for _ in 0..100 {
+            connections.push(world.client(&["http/1.1"])); // what there is once, there is now
+            ask(connections.last_mut().expect("it was pushed"));
+        }
+        let before = world.sidecar.process().rss_kib();
+        for _ in 0..1000 {
+            let mut client = world.client(&["http/1.1"]);
+            ask(&mut client);
+            connections.push(client);
+        }
+        let each_bytes = (world.sidecar.process().rss_kib() - before) * 1024 / 1000;
+        eprintln!("an idle connection within TLS holds {each_bytes} bytes");
+        assert!(each_bytes < IDLE_BYTES_MAX, "{each_bytes}");
+    });
+}
+
+/// Twice what is held, so that a buffer of 16 KiB (a TLS record) would be seen.
+const IDLE_BYTES_MAX: u64 = 32 * 1024;
