@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpStream;
 
+use tempfile::TempDir;
+
 use super::Process;
 use super::process::{folder, peer};
 
@@ -37,6 +39,23 @@ impl Nginx {
         }
         writeln!(configuration, "server {{ listen {listen}; {server} }} }}")
             .expect("a string takes any text");
+        Nginx::run(name, address, folder, &configuration)
+    }
+
+    /// The same without HTTP: the content of a `server` block of its stream module.
+    pub(crate) fn streaming(name: &str, listen: &str, server: &str) -> Nginx {
+        let address = listen.split(' ').next().expect("split yields something");
+        let folder = folder();
+        let path = folder.path().display();
+        let configuration = format!(
+            "load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+             daemon off; master_process off; pid {path}/pid; error_log stderr; user root;
+             events {{ }} stream {{ server {{ listen {listen}; {server} }} }}"
+        );
+        Nginx::run(name, address, folder, &configuration)
+    }
+
+    fn run(name: &str, address: &str, folder: TempDir, configuration: &str) -> Nginx {
         let file = folder.path().join("nginx.conf");
         fs::write(&file, configuration).expect("the folder is ours");
         let mut command = peer("nginx");
