@@ -131,11 +131,11 @@ pub(super) fn pass_back(headers: &mut HeaderMap, version: Version) {
 
 /// A name that all of ours have: whose pod it is concerns nobody. HTTP/2 has no minor version, which counts as 0 (§2.5).
 fn via(version: Version) -> HeaderValue {
-    HeaderValue::from_static(match version {
-        Version::HTTP_2 => "2.0 svcmesh",
-        Version::HTTP_10 => "1.0 svcmesh",
-        _ => "1.1 svcmesh",
-    })
+    match version {
+        Version::HTTP_2 => const { HeaderValue::from_static("2.0 svcmesh") },
+        Version::HTTP_10 => const { HeaderValue::from_static("1.0 svcmesh") },
+        _ => const { HeaderValue::from_static("1.1 svcmesh") },
+    }
 }
 
 /// Adds an element to a list header, in one line: not every reader joins several (RFC 9110 §5.3).
