@@ -1,12 +1,15 @@
 //! Who a request came from: what the client says about it, and what the endpoint is told.
 
+use std::net::{TcpListener, TcpStream};
+
 use bytes::Bytes;
 use h2::client::SendRequest;
 use hyper::Request;
 
 use super::backend::Backend;
 use super::http2::{Does, answer_of, connect, speaks_http2};
-use super::wire::{ADDED, Message};
+use super::support::until;
+use super::wire::{ADDED, Message, Wire};
 use super::world::World;
 
 /// What an endpoint is told, in the order of [`ADDED`]; of headers that are none of these, what is left of what was said.
@@ -236,6 +239,35 @@ fn a_second_request_of_a_connection_has_its_own() {
     };
     let told: Vec<_> = backend.take_requests().iter().map(told).collect();
     assert_eq!(told, [["a", "192.0.2.1"], ["b", "127.0.0.1"]]);
+}
+
+/// A load balancer of bytes says whom it speaks for (PROXY), and passes on what that one says of itself.
+#[test]
+fn headers_behind_a_proxy_header_are_the_clients_own() {
+    let backend = Backend::answering(OK);
+    let port = TcpListener::bind("[::]:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("some port is free")
+        .port();
+    let map = format!("{port}={}", backend.address());
+    let required = ["--proxy-protocol-in", "require", "--inbound-map", &map];
+    let _world = World::of(&[&backend], &[TRUSTED, &required].concat());
+    for (client, told) in
+        [("203.0.113.7", ["203.0.113.7", "http"]), ("127.0.0.7", ["198.51.100.1, 127.0.0.7", "https"])]
+    {
+        let mut balancer =
+            Wire::new(until("the port is mapped", || TcpStream::connect(("127.0.0.1", port)).ok()));
+        balancer.send(format!(
+            "PROXY TCP4 {client} 10.0.0.1 1 80\r\nGET / HTTP/1.1\r\nHost: web\r\n\
+             X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\n\r\n"
+        ));
+        assert_eq!(balancer.response("GET").map(|response| response.status()), Ok(200), "{client}");
+        let seen = backend.take_requests().remove(0);
+        assert_eq!(
+            ["x-forwarded-for", "x-forwarded-proto"].map(|name| seen.header(name).unwrap_or_default()),
+            told
+        );
+    }
 }
 
 /// What the endpoint sees of an HTTP/1.1 request.
