@@ -115,8 +115,11 @@ async fn greet(mut newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
     };
     match greeted {
         Ok(Some(told)) => {
-            newcomer.arrival.client = told.client().unwrap_or(arrival.client);
+            let client = told.client().unwrap_or(arrival.client);
+            newcomer.arrival.client = client;
             newcomer.told = Some(told);
+            let way =
+                way.doorway_of_client().map_or(way, |doorway| inward(doorway.named(client.0.ip()), mesh));
             enter(newcomer, way, door, mesh);
         }
         Ok(None) => {} // it came and went

@@ -12,6 +12,7 @@ use svc_core::inbound::{application, serving};
 use svc_core::table::{Table, Target};
 
 use super::route::Route;
+use super::transparent;
 
 /// Where a connection to this pod goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +34,12 @@ impl Doorway {
     /// The same, in the name of `client`.
     pub(crate) fn taken_over(destination: SocketAddr, client: Option<IpAddr>) -> Doorway {
         Doorway { client, ..Doorway::captured(destination) }
+    }
+
+    /// The same in the name of another client: of none whose name cannot be taken.
+    pub(crate) fn named(self, client: IpAddr) -> Doorway {
+        let of_its_family = client.is_ipv4() == self.at.is_ipv4();
+        Doorway { client: transparent::usable(client).filter(|_| of_its_family), ..self }
     }
 
     /// Where an application listens that is not there for others: behind a mapped port that is said already.

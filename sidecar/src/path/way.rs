@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use svc_core::protocol::Hint;
 
+use super::application::Doorway;
 use super::mesh::Mesh;
 use super::resolve::Aim;
 use super::route::Route;
@@ -25,13 +26,7 @@ pub(crate) enum Way {
 impl Way {
     /// What the client is shown, if it speaks TLS and the application does not.
     pub(crate) fn shown<'m>(&self, door: Door, mesh: &'m Mesh) -> Option<&'m ShownBy> {
-        let doorway = match self {
-            Way::Speak(Aim::Application(doorway), ..) | Way::Bytes(_, Aim::Application(doorway)) => doorway,
-            Way::Speak(Aim::Address(_) | Aim::Request, ..)
-            | Way::Bytes(_, Aim::Address(_) | Aim::Request)
-            | Way::Through(_) => return None,
-        };
-        let port = doorway.known_as.port();
+        let port = self.doorway()?.known_as.port();
         match door {
             Door::Mapped(_) => mesh.config.listeners.shown_at(port),
             Door::Inbound | Door::TakenOver => {
@@ -39,6 +34,22 @@ impl Way {
             }
             Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => None,
         }
+    }
+
+    fn doorway(&self) -> Option<Doorway> {
+        match self {
+            Way::Speak(Aim::Application(doorway), ..) | Way::Bytes(_, Aim::Application(doorway)) => {
+                Some(*doorway)
+            }
+            Way::Speak(Aim::Address(_) | Aim::Request, ..)
+            | Way::Bytes(_, Aim::Address(_) | Aim::Request)
+            | Way::Through(_) => None,
+        }
+    }
+
+    /// To the application, which is to see the address of its client.
+    pub(crate) fn doorway_of_client(&self) -> Option<Doorway> {
+        self.doorway().filter(|doorway| doorway.client.is_some())
     }
 
     pub(crate) fn hint(&self) -> Hint {

@@ -42,6 +42,31 @@ fn nginx_sees_each_clients_own_address_on_connections_that_are_kept() {
 }
 
 #[test]
+fn nginx_sees_the_address_that_a_trusted_balancer_tells() {
+    isolated(|| {
+        let pod = Pod::here();
+        let flags = ["--proxy-protocol-in", "require", "--trusted-proxies", "10.1.0.1/32"];
+        let sidecar = taken_over(Manifests::of(&[]), &flags);
+        let tell = "location / { return 200 '$remote_addr'; }";
+        let _nginx = Nginx::serving("web", &at(Pod::OWN[0], 8080), tell);
+        for (header, seen) in [
+            ("PROXY TCP4 192.0.2.202 10.0.42.7 12345 7\r\n", "192.0.2.202"),
+            ("PROXY TCP4 192.0.2.203 10.0.42.7 12345 7\r\n", "192.0.2.203"),
+            ("PROXY UNKNOWN\r\n", "10.1.0.1"),
+            ("PROXY TCP4 127.0.0.1 10.0.42.7 12345 7\r\n", "10.1.0.2"),
+            ("PROXY TCP6 2001:db8::1 2001:db8::2 12345 7\r\n", "10.1.0.2"),
+        ] {
+            let mut client = pod.node.enter(|| Conversation::with(&at(Pod::OWN[0], 8080)));
+            client.say(header);
+            client.ask("/");
+            let answer = client.hear(seen);
+            assert!(answer.ends_with(&format!("\r\n\r\n{seen}")), "{header}: {answer}");
+        }
+        assert_eq!(sidecar.measured("svcmesh_proxy_header_total{result=\"accepted\"}"), [5]);
+    });
+}
+
+#[test]
 fn postgresql_logs_the_clients_own_address() {
     isolated(|| {
         let pod = Pod::here();

@@ -3,11 +3,15 @@
 use crate::support::*;
 use crate::web::{VIP, WEB};
 
-/// `web` at the node's first address, which expects headers.
+/// `web` at the node's first address, which expects headers. What is required of others is not of the pod's own application.
 fn web(app_protocol: &str, annotations: &str) -> Sidecar {
     let web = service("web", &["10.96.0.10"], 80, app_protocol);
     let web = web.replacen("name: web", &format!("name: web, annotations: {{ {annotations} }}"), 1);
-    Sidecar::start(Manifests::of(&[web, slice("web", &[&Pod::backend_v4(1)], 80)]), VIP)
+    let required = ["--proxy-protocol-in", "require", "--trusted-proxies", "192.0.2.0/24"];
+    Sidecar::start(
+        Manifests::of(&[web, slice("web", &[&Pod::backend_v4(1)], 80)]),
+        &[VIP, &required].concat(),
+    )
 }
 
 fn asking(version: &str) -> String {

@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::*;
@@ -346,6 +347,35 @@ fn without_the_flag_the_bytes_are_the_applications() {
     });
 }
 
+#[test]
+fn what_version_2_says_beside_addresses_reaches_an_application_that_asks_for_it() {
+    isolated(|| {
+        let world = World::of(V2, &["--proxy-protocol-in", "require"]);
+        let tlvs = b"\xea\x00\x05\x01vpce\x02\x00\x06a.test\xe1\x00\x01x";
+        let sent = v2(0x21, 0x11, &[&FOUR[..], tlvs].concat());
+        let mut client = world.connect(TRUSTED);
+        send(&mut client, &sent, Once);
+        rest(&mut client);
+        // Nothing has to be changed, so nothing is: what was heard is what was sent.
+        let expected = [&sent[..], b"payload"].concat();
+        assert_eq!(world.heard(), [String::from_utf8_lossy(&expected)]);
+    });
+}
+
+#[test]
+fn a_drain_does_not_wait_for_who_has_said_nothing() {
+    isolated(|| {
+        let mut world = World::start(&["--proxy-protocol-in", "require", "--drain-delay", "0"]);
+        let mut silent = world.connect(TRUSTED);
+        let mut checked = world.connect(TRUSTED);
+        send(&mut checked, GOOD.as_bytes(), Once);
+        rest(&mut checked); // the other was accepted before it
+        world.sidecar.process().signal(Signal::TERM);
+        assert_eq!(rest(&mut silent), b"");
+        assert!(world.sidecar.process().wait(Duration::from_secs(5)).success());
+    });
+}
+
 /// The sidecar before the application, a recorder.
 struct World {
     sidecar: Sidecar,
@@ -358,6 +388,7 @@ const STRANGER: [u8; 4] = [127, 0, 0, 3];
 
 /// What the application's Service asks for.
 const V1: &str = "annotations: { svcmesh.dev/proxy-protocol: v1 }";
+const V2: &str = "annotations: { svcmesh.dev/proxy-protocol: v2 }";
 const TCP: &str = "annotations: {}";
 
 impl World {
