@@ -81,7 +81,11 @@ fn a_connection_to_the_inbound_port_itself_leads_nowhere() {
         let url = format!("http://{}:15006/livez", Pod::OWN[0]);
         let output = pod.node.enter(|| Command::new("curl").args(["-s", "-m", "5", &url]).output());
         assert!(!output.expect("curl is installed").status.success());
-        let codes: Vec<_> = sidecar.access_log().iter().map(|line| line["failure.code"].clone()).collect();
+        let codes = until("it is recorded", || {
+            let log = sidecar.access_log();
+            let codes: Vec<_> = log.iter().map(|line| line["failure.code"].clone()).collect();
+            (!codes.is_empty()).then_some(codes)
+        });
         assert_eq!(codes, ["MO"]);
     });
 }

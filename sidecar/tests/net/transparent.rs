@@ -140,7 +140,11 @@ fn what_is_skipped_and_the_sidecars_own_pages_are_reached_past_it() {
             let to_itself = pod.node.enter(|| ask_where(&at(own, 15006)));
             assert!(["", "connection reset"].contains(&to_itself.as_str()), "{to_itself}");
         }
-        let codes: Vec<_> = sidecar.access_log().iter().map(|line| line["failure.code"].clone()).collect();
+        let codes = until("both are recorded", || {
+            let log = sidecar.access_log();
+            let codes: Vec<_> = log.iter().map(|line| line["failure.code"].clone()).collect();
+            (codes.len() >= 2).then_some(codes)
+        });
         assert_eq!(codes, ["MO", "MO"]);
     });
 }
