@@ -22,7 +22,7 @@ struct World {
 }
 
 impl World {
-    fn over(manifests: Manifests) -> World {
+    fn over(manifests: Manifests, more: &[&str]) -> World {
         let authority = Authority::new();
         let [certificate, key] = authority.files("web", &["web.example"]);
         let mut roots = RootCertStore::empty();
@@ -39,25 +39,28 @@ impl World {
         ];
         let files = ["--tls-cert", &certificate, "--tls-key", &key];
         World {
-            sidecar: Sidecar::start(manifests, &[&map[..], &files].concat()),
+            sidecar: Sidecar::start(manifests, &[&map[..], &files, more].concat()),
             config: ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
         }
     }
 
     /// The application speaks neither HTTP nor first or second: that is for it to say.
     fn opaque() -> World {
-        World::over(Manifests::of(&[
-            service("db", &["10.96.0.10"], 80, "tcp"),
-            slice("db", &["127.0.0.1"], 8443),
-        ]))
+        World::over(
+            Manifests::of(&[service("db", &["10.96.0.10"], 80, "tcp"), slice("db", &["127.0.0.1"], 8443)]),
+            &[],
+        )
     }
 
     fn client(&self, protocols: &[&str]) -> Client {
+        self.client_over(TcpStream::connect("127.0.0.1:8443").expect("the sidecar listens"), protocols)
+    }
+
+    fn client_over(&self, stream: TcpStream, protocols: &[&str]) -> Client {
         let mut config = self.config.clone();
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = "web.example".try_into().expect("a name");
         let session = ClientConnection::new(Arc::new(config), name).expect("the name is one");
-        let stream = TcpStream::connect("127.0.0.1:8443").expect("the sidecar listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout above zero is legal");
         StreamOwned::new(session, stream)
     }
@@ -124,7 +127,7 @@ fn bulk_goes_both_ways_and_what_is_sent_after_the_clients_end_arrives() {
 #[test]
 fn bytes_in_a_protocol_that_nobody_here_knows_are_carried() {
     isolated(|| {
-        let world = World::over(nothing());
+        let world = World::over(nothing(), &[]);
         let application = serve(|mut stream| {
             let mut heard = [0; 4];
             stream.read_exact(&mut heard).expect("the client speaks");
@@ -141,9 +144,28 @@ fn bytes_in_a_protocol_that_nobody_here_knows_are_carried() {
 }
 
 #[test]
+fn a_proxy_header_comes_before_the_handshake() {
+    isolated(|| {
+        let world =
+            World::over(nothing(), &["--proxy-protocol-in", "require", "--trusted-proxies", "127.0.0.0/8"]);
+        let tell = "location / { return 200 '$http_x_forwarded_for,$http_x_forwarded_proto.'; }";
+        let _application = Nginx::serving("application", "127.0.0.1:9000", tell);
+        let mut stream = TcpStream::connect("127.0.0.1:8443").expect("the sidecar listens");
+        stream.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n").expect("the sidecar reads");
+        let mut client = world.client_over(stream, &["http/1.1"]);
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n")
+            .expect("the sidecar reads");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("a clean end");
+        assert!(answer.ends_with("\r\n192.0.2.7,https."), "{answer}");
+    });
+}
+
+#[test]
 fn an_idle_connection_holds_no_buffers() {
     isolated(|| {
-        let mut world = World::over(nothing());
+        let mut world = World::over(nothing(), &[]);
         let _application = Nginx::named("application", "127.0.0.1:9000");
         let ask = |client: &mut Client| {
             client.write_all(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n").expect("the sidecar reads");
