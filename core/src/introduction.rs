@@ -97,6 +97,16 @@ pub fn of_client(client: SocketAddr, destination: SocketAddr, near: SocketAddr) 
     Origin::Client(Addresses { source, destination: canonical(destination), transport: Transport::Tcp })
 }
 
+/// The header that each datagram of a client begins with, which came to us for `destination`: of version 2, for version 1 has no words
+/// for datagrams (§2.1).
+pub fn of_datagrams(client: SocketAddr, destination: SocketAddr, near: SocketAddr) -> Vec<u8> {
+    let origin = match of_client(client, destination, near) {
+        Origin::Client(of) => Origin::Client(Addresses { transport: Transport::Udp, ..of }),
+        origin @ (Origin::Local | Origin::Unknown) => origin,
+    };
+    header(Version::V2, origin, Tlvs::NONE)
+}
+
 /// An IPv4 address that a socket of both families shows as IPv6 is an IPv4 address.
 fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
@@ -127,6 +137,20 @@ mod tests {
             Ok(Step::Done { value, used }) if used == header.len() => see(value.origin, value.tlvs),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn datagrams_say_that_they_are_none_of_a_stream() {
+        let [client, destination, near] =
+            ["127.0.0.1:4711", "10.96.0.53:53", "10.1.0.2:999"].map(|addr| addr.parse().unwrap());
+        let header = of_datagrams(client, destination, near);
+        assert_eq!(header.len(), 28);
+        read(&header, |origin, _| {
+            let source = "10.1.0.2:4711".parse().unwrap();
+            let of = Addresses { source, destination, transport: Transport::Udp };
+            assert_eq!(origin, Origin::Client(of));
+        });
+        assert_eq!(greeting(&header), Err(Refusal::Malformed));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use svc_core::introduction::{header, of_client};
+use svc_core::introduction::{self, header, of_client};
 use svc_core::table::Target;
 use svc_proto::proxy_header::{Header, Tlvs, Version};
 
@@ -54,18 +54,37 @@ impl Introduction {
         header(self.version, origin, Tlvs::NONE)
     }
 
-    /// Where the client was going. A loopback VIP is an address of this pod only, and a request to the forward proxy has none: they stand
-    /// for the Service's own address, which a headless Service has not; its clients go to its endpoints.
     fn destination(&self, near: SocketAddr, far: SocketAddr) -> SocketAddr {
-        match self.guest.aim {
-            Aim::Address(addr) if !addr.ip().to_canonical().is_loopback() => addr,
-            Aim::Address(_) | Aim::Application(_) | Aim::Request => {
-                let ips = &self.target.service.cluster_ips;
-                let ip = ips.iter().find(|ip| ip.is_ipv4() == near.is_ipv4()).or_else(|| ips.first());
-                ip.map_or(far, |ip| SocketAddr::new(*ip, self.target.port.port))
-            }
+        destination(self.guest.aim, &self.target, near, far)
+    }
+}
+
+/// Where the client was going. A loopback VIP is an address of this pod only, and a request to the forward proxy has none: they stand
+/// for the Service's own address, which a headless Service has not; its clients go to its endpoints.
+fn destination(aim: Aim, target: &Target, near: SocketAddr, far: SocketAddr) -> SocketAddr {
+    match aim {
+        Aim::Address(addr) if !addr.ip().to_canonical().is_loopback() => addr,
+        Aim::Address(_) | Aim::Application(_) | Aim::Request => {
+            let ips = &target.service.cluster_ips;
+            let ip = ips.iter().find(|ip| ip.is_ipv4() == near.is_ipv4()).or_else(|| ips.first());
+            ip.map_or(far, |ip| SocketAddr::new(*ip, target.port.port))
         }
     }
+}
+
+/// What each datagram of `client` to `known_as` begins with on its way from `near` to the endpoint at `far`; nothing where the Service does not
+/// ask for version 2.
+pub(crate) fn of_datagrams(
+    target: &Target,
+    client: SocketAddr,
+    known_as: SocketAddr,
+    near: SocketAddr,
+    far: SocketAddr,
+) -> Vec<u8> {
+    if target.service.handling.proxy_protocol != Some(Version::V2) {
+        return Vec::new();
+    }
+    introduction::of_datagrams(client, destination(Aim::Address(known_as), target, near, far), near)
 }
 
 /// The endpoints that a client's connection has connections of its own to, the one used last at the end.

@@ -117,22 +117,24 @@ impl Batch {
         self.lengths[places].iter().sum::<usize>() as u64
     }
 
-    /// Sends the datagrams at `places`, each where `to` says, or where the socket is connected to. How many of them; at least one.
+    /// Sends the datagrams at `places`, each behind `prefix` and where `to` says, or where the socket is connected to. How many of them; at
+    /// least one.
     pub(super) fn send(
         &mut self,
         places: Range<usize>,
+        prefix: &[u8],
         to: impl Fn(usize) -> Option<SocketAddr>,
         socket: impl AsFd,
     ) -> io::Result<usize> {
         let Batch { bytes, lengths, outgoing, .. } = self;
         let (first, count) = (places.start, places.len());
         let datagram = |place: usize| &bytes[place * DATAGRAM_BYTES_MAX..][..lengths[place]];
-        if count == 1 {
+        if count == 1 && prefix.is_empty() {
             return send_one(datagram(first), to(first), socket); // nearly always: nothing to prepare
         }
         let within = |index: usize| (index < count).then_some(first + index);
         let slices: [_; DATAGRAMS_MAX] =
-            array::from_fn(|index| [IoSlice::new(within(index).map_or(&[][..], datagram))]);
+            array::from_fn(|index| [prefix, within(index).map_or(&[][..], datagram)].map(IoSlice::new));
         let addresses: [_; DATAGRAMS_MAX] =
             array::from_fn(|index| within(index).and_then(&to).map(SockaddrStorage::from));
         let fd = socket.as_fd().as_raw_fd();
@@ -197,7 +199,7 @@ mod tests {
             assert_eq!(batch.receive(&middle).unwrap(), sizes.len());
             assert!((0..sizes.len()).all(|place| batch.sender(place) == client_addr));
             assert_eq!(batch.bytes(0..3), 65_508);
-            assert_eq!(batch.send(1..6, |_| Some(server_addr), &middle).unwrap(), 5);
+            assert_eq!(batch.send(1..6, b"", |_| Some(server_addr), &middle).unwrap(), 5);
             let mut read = vec![0; 1 << 16];
             for (number, size) in sizes.into_iter().enumerate().skip(1) {
                 assert_eq!(server.recv_from(&mut read).unwrap(), (size, middle_addr));
@@ -217,9 +219,11 @@ mod tests {
         }
         assert_eq!(batch.receive_into(5..7, &near).unwrap(), 2);
         assert_eq!(batch.receive_into(7..32, &near).unwrap(), 1);
-        assert_eq!(batch.send(6..8, |_| None, &near).unwrap(), 2);
+        assert_eq!(batch.send(6..8, b"", |_| None, &near).unwrap(), 2);
+        assert_eq!(batch.send(6..7, b"to ", |_| None, &near).unwrap(), 1);
         let mut read = [0; 8];
         assert_eq!((far.recv(&mut read).unwrap(), &read[..2]), (2, &b"bb"[..]));
         assert_eq!((far.recv(&mut read).unwrap(), &read[..3]), (3, &b"ccc"[..]));
+        assert_eq!((far.recv(&mut read).unwrap(), &read[..5]), (5, &b"to bb"[..]));
     }
 }

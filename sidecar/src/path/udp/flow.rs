@@ -24,6 +24,7 @@ use super::socket;
 use crate::metrics::{Direction, Lost, Protocol, Towards};
 use crate::path::account::Account;
 use crate::path::arrival::Arrival;
+use crate::path::introduction::of_datagrams;
 use crate::path::mesh::Mesh;
 use crate::path::resolve::{Aim, caller};
 use crate::path::route::{Route, Turn};
@@ -59,6 +60,8 @@ struct Line {
     /// Where it is among the members of the route of this version.
     at: usize,
     version: u64,
+    /// What each datagram begins with, where the Service wants its endpoints to be told of clients.
+    header: Vec<u8>,
 }
 
 /// Stands for a destination that is no endpoint: none has this identity (`core/src/endpoints/mod.rs` begins with 1).
@@ -132,7 +135,7 @@ impl Flow {
                 continue;
             }
             let Some(line) = &self.line else { continue };
-            match batch.send(places.clone(), |_| None, &line.socket) {
+            match batch.send(places.clone(), &line.header, |_| None, &line.socket) {
                 Ok(count) => {
                     let sent = places.start..places.start + count;
                     self.account.sent(batch.bytes(sent));
@@ -178,7 +181,7 @@ impl Flow {
             Trouble::Lost(..) => Failure::TooManyConnections,
             Trouble::Failed(failure) => failure,
         })?;
-        self.line = Some(Line { socket, to: STRANGER, at: 0, version: 0 });
+        self.line = Some(Line { socket, to: STRANGER, at: 0, version: 0, header: Vec::new() });
         Ok(())
     }
 
@@ -188,7 +191,10 @@ impl Flow {
             true => Some(line.at),
             false => route.members.iter().position(|member| member.id == line.to),
         };
-        (line.at, line.version) = (at.unwrap_or(line.at), route.version);
+        if line.version != route.version {
+            (line.at, line.version) = (at.unwrap_or(line.at), route.version);
+            line.header = header(&line.socket, route, self.client, self.destination);
+        }
         if let (Some(_), Some(begun)) = (at, self.account.probe_begun()) {
             // It goes to an endpoint that is out, to find out whether it still is. Who does not even say that nobody is there is well:
             // there are protocols that do not answer.
@@ -217,7 +223,10 @@ impl Flow {
             return Ok(());
         }
         match self.open(upstream.addr, place) {
-            Ok(socket) => self.line = Some(Line { socket, to: id, at, version: route.version }),
+            Ok(socket) => {
+                let header = header(&socket, route, self.client, self.destination);
+                self.line = Some(Line { socket, to: id, at, version: route.version, header });
+            }
             Err(error) => match Trouble::of(&error) {
                 Trouble::Lost(..) => {
                     self.is_short = true;
@@ -285,6 +294,17 @@ impl Flow {
 impl Drop for Flow {
     fn drop(&mut self) {
         self.mesh.shared.udp_flows.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What the datagrams of `client` to `destination` begin with.
+fn header(socket: &UdpSocket, route: &Route, client: SocketAddr, destination: SocketAddr) -> Vec<u8> {
+    if route.target.service.handling.proxy_protocol.is_none() {
+        return Vec::new(); // nobody needs to know where the socket is
+    }
+    match (socket.local_addr(), socket.peer_addr()) {
+        (Ok(near), Ok(far)) => of_datagrams(&route.target, client, destination, near, far),
+        (Err(_), _) | (_, Err(_)) => Vec::new(), // it is broken, and the next use says so
     }
 }
 

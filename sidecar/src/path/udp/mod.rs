@@ -251,7 +251,7 @@ impl Relay {
         while let Some((_, socket)) = answers.get(first) {
             let same = answers[first..].iter().take_while(|(_, other)| Rc::ptr_eq(socket, other)).count();
             let places = first..first + same;
-            match batch.send(places, |place| Some(answers[place].0), socket) {
+            match batch.send(places, b"", |place| Some(answers[place].0), socket) {
                 Ok(count) => {
                     datagrams.forwarded(Towards::Client, count);
                     first += count;

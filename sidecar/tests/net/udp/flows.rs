@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 
 use rustix::process::Signal;
+use svc_proto::proxy_header::{Addresses, Origin, Step, Transport, decode};
 
 use super::*;
 
@@ -98,6 +99,40 @@ fn a_stranger_cannot_answer_in_the_place_of_an_endpoint() {
         stranger.send_to(b"forged", us).expect("the pod is there");
         server.send_to(b"true", us).expect("the pod is there");
         assert_eq!(client.hear(), b"true");
+    });
+}
+
+#[test]
+fn each_datagram_tells_of_its_client_where_the_service_asks_for_that() {
+    isolated(|| {
+        let pod = Pod::here();
+        let server =
+            pod.node.enter(|| UdpSocket::bind((Pod::backend_v4(1).as_str(), 7))).expect("it is free");
+        let sidecar = Sidecar::start(Manifests::of(&[annotated("proxy-protocol: v2", [1])]), VIP);
+        let client = Client::new();
+        let hear = |datagram: &[u8]| {
+            let mut heard = [0; 128];
+            let (length, us) = server.recv_from(&mut heard).expect("the datagram comes");
+            let header = heard[..length].strip_suffix(datagram).expect("it comes whole").to_vec();
+            (header, us)
+        };
+        let source = SocketAddr::from(([10, 1, 0, 2], client.addr().port()));
+        let destination = SocketAddr::from(([10, 96, 0, 7], 7));
+        let of = Addresses { source, destination, transport: Transport::Udp };
+        for datagram in [&b"first"[..], b"second", b""] {
+            client.send(datagram);
+            let (header, us) = hear(datagram);
+            let Ok(Step::Done { value, used: 28 }) = decode(&header) else { panic!("{header:?}") };
+            assert_eq!(value.origin, Origin::Client(of));
+            server.send_to(b"answer", us).expect("the pod is there");
+            assert_eq!(client.hear(), b"answer", "answers have no header");
+        }
+        sidecar.manifests().write("test.yaml", &documents([1]));
+        until("it does not ask any more, and the flow goes on", || {
+            client.send(b"plain");
+            hear(b"plain").0.is_empty().then_some(())
+        });
+        assert_eq!(flows(&sidecar), 1);
     });
 }
 
