@@ -1,5 +1,7 @@
 //! The failure table: each way a connection or request can fail, whose fault it is, and what follows from it.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 /// How a connection or a request failed.
@@ -59,12 +61,26 @@ pub enum Failure {
     Ended,
     /// An `Upgrade` or `CONNECT` that cannot be carried.
     UpgradeRefused,
+    /// The Service believes those in a Secret that is not there, or the system believes nobody: no certificate can be checked.
+    AuthoritiesUnknown,
     /// The endpoint refused the connection.
     ConnectRefused,
     /// The endpoint did not answer within `--connect-timeout`.
     ConnectTimeout,
     /// There is no way to the endpoint.
     Unreachable,
+    /// The endpoint's certificate is for other names than the one it was asked by.
+    CertificateName,
+    /// The endpoint's certificate is not valid any more, or not yet.
+    CertificateExpired,
+    /// The endpoint's certificate is signed by nobody who is believed.
+    CertificateUntrusted,
+    /// The endpoint's certificate proves nothing, for another reason than these.
+    CertificateInvalid,
+    /// The endpoint ended the TLS handshake, and said so.
+    TlsAlert,
+    /// The endpoint does not speak TLS, or not in a way that we do.
+    TlsProtocol,
     /// The endpoint left its Service before it was sent the request.
     Left,
     /// The endpoint closed a pooled connection as the request was sent on it, before a byte of the response; or it said
@@ -159,9 +175,16 @@ impl Failure {
             Failure::TooManyPasses => (Mesh, 502, Never, "MV", "proxy_loop_detected"),
             Failure::NothingToShow => (Mesh, 503, Never, "MS", "proxy_configuration_error"),
             Failure::Ended => (Mesh, 503, Never, "ME", "connection_terminated"),
+            Failure::AuthoritiesUnknown => (Mesh, 503, Never, "MK", "proxy_configuration_error"),
             Failure::ConnectRefused => (Upstream, 503, Always, "UR", "connection_refused"),
             Failure::ConnectTimeout => (Upstream, 504, Always, "UT", "connection_timeout"),
             Failure::Unreachable => (Upstream, 503, Always, "UC", "destination_ip_unroutable"),
+            Failure::CertificateName => (Upstream, 502, Always, "UN", "tls_certificate_error"),
+            Failure::CertificateExpired => (Upstream, 502, Always, "UX", "tls_certificate_error"),
+            Failure::CertificateUntrusted => (Upstream, 502, Always, "UA", "tls_certificate_error"),
+            Failure::CertificateInvalid => (Upstream, 502, Always, "UV", "tls_certificate_error"),
+            Failure::TlsAlert => (Upstream, 502, Always, "UE", "tls_alert_received"),
+            Failure::TlsProtocol => (Upstream, 502, Always, "UF", "tls_protocol_error"),
             Failure::Left => (Upstream, 503, Always, "UL", "destination_unavailable"),
             Failure::Unprocessed => (Upstream, 502, Always, "US", "connection_terminated"),
             Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
@@ -178,12 +201,30 @@ impl Failure {
 
     /// Whether the endpoint was not reached at all, or too late to be sent anything.
     pub fn is_connect(self) -> bool {
-        use Failure::{ConnectRefused, ConnectTimeout, Left, Unreachable};
-        matches!(self, ConnectRefused | ConnectTimeout | Unreachable | Left)
+        use Failure::{ConnectRefused, ConnectTimeout, Left, TlsAlert, TlsProtocol, Unreachable};
+        let is_lost = matches!(self, ConnectRefused | ConnectTimeout | Unreachable | Left);
+        is_lost || self.is_of_certificate() || matches!(self, TlsAlert | TlsProtocol)
+    }
+
+    /// Whether the endpoint could not prove who it is.
+    pub fn is_of_certificate(self) -> bool {
+        use Failure::{CertificateExpired, CertificateInvalid, CertificateName, CertificateUntrusted};
+        matches!(self, CertificateExpired | CertificateInvalid | CertificateName | CertificateUntrusted)
+    }
+
+    /// What is told of it where the endpoint had to prove that it is `name`.
+    pub fn about(self, name: &str) -> String {
+        match self.is_of_certificate() {
+            true if self == Failure::CertificateName => {
+                format!("the endpoint's certificate is not valid for {name}")
+            }
+            true => format!("{self} (for {name})"),
+            false => format!("{self}"),
+        }
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 40] = [
+    pub const ALL: [Failure; 47] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -211,9 +252,16 @@ impl Failure {
         Failure::TooManyPasses,
         Failure::NothingToShow,
         Failure::Ended,
+        Failure::AuthoritiesUnknown,
         Failure::ConnectRefused,
         Failure::ConnectTimeout,
         Failure::Unreachable,
+        Failure::CertificateName,
+        Failure::CertificateExpired,
+        Failure::CertificateUntrusted,
+        Failure::CertificateInvalid,
+        Failure::TlsAlert,
+        Failure::TlsProtocol,
         Failure::Left,
         Failure::Unprocessed,
         Failure::Reset,
@@ -257,9 +305,16 @@ impl fmt::Display for Failure {
             Failure::TooManyPasses => "the request goes in a circle",
             Failure::NothingToShow => "there is no certificate to show to clients",
             Failure::Ended => "this proxy ended before it was done",
+            Failure::AuthoritiesUnknown => "it is not known whose certificates to believe",
             Failure::ConnectRefused => "the endpoint refused the connection",
             Failure::ConnectTimeout => "the endpoint did not accept the connection in time",
             Failure::Unreachable => "the endpoint cannot be reached",
+            Failure::CertificateName => "the endpoint's certificate is not valid for its name",
+            Failure::CertificateExpired => "the endpoint's certificate has expired, or is not valid yet",
+            Failure::CertificateUntrusted => "the endpoint's certificate is signed by nobody who is believed",
+            Failure::CertificateInvalid => "the endpoint's certificate is not valid",
+            Failure::TlsAlert => "the endpoint ended the TLS handshake",
+            Failure::TlsProtocol => "the endpoint does not speak TLS as it should",
             Failure::Left => "the endpoint left the Service before it was sent the request",
             Failure::Unprocessed => "the endpoint closed the connection before it took the request",
             Failure::Reset => "the endpoint closed the connection before it answered",
@@ -294,6 +349,24 @@ mod tests {
             };
             assert!(code.starts_with(letter) && code.len() == 2, "{failure:?} {code}");
         }
+    }
+
+    #[test]
+    fn what_a_certificate_is_not_valid_for_is_told() {
+        let name = "api.example.com";
+        for failure in Failure::ALL {
+            let told = failure.about(name);
+            let Verdict { side, proxy_error, .. } = failure.verdict();
+            let is_of_certificate = side == Side::Upstream && proxy_error == "tls_certificate_error";
+            assert_eq!(
+                (told.contains(name), failure.is_of_certificate()),
+                (is_of_certificate, is_of_certificate),
+                "{told}"
+            );
+        }
+        assert!(
+            Failure::CertificateName.about(name).ends_with("certificate is not valid for api.example.com")
+        );
     }
 
     #[test]

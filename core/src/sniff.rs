@@ -7,7 +7,9 @@ pub enum Sniffed {
     Http1,
     /// The preface of HTTP/2 (RFC 9113 §3.4).
     Http2,
-    /// Anything else, TLS included.
+    /// The first record of a TLS handshake (RFC 8446 §5.1).
+    Tls,
+    /// Anything else.
     Opaque,
     /// Too early to tell: ask again with more.
     More,
@@ -25,6 +27,11 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     let bytes = &bytes[..bytes.len().min(SNIFF_BYTES_MAX)];
     if PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]) {
         return if bytes.len() >= PREFACE.len() { Sniffed::Http2 } else { Sniffed::More };
+    }
+    match bytes {
+        [HANDSHAKE] => return Sniffed::More,
+        [HANDSHAKE, VERSION_MAJOR, ..] => return Sniffed::Tls,
+        _ => {}
     }
     let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
         return match plausible_request_line(bytes) {
@@ -65,6 +72,9 @@ fn is_method_byte(byte: u8) -> bool {
 /// The first line of the preface: no HTTP/1 request can begin with it.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
+const HANDSHAKE: u8 = 0x16; // RFC 8446 §5.1
+const VERSION_MAJOR: u8 = 0x03; // of all there is, RFC 8446 §5.1
+
 /// The longest registered method, `UPDATEREDIRECTREF`, has 17 letters.
 const METHOD_BYTES_MAX: usize = 24;
 
@@ -103,8 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn tls_and_noise_are_opaque_at_once() {
-        check(&[0x16, 0x03, 0x01], Sniffed::Opaque); // handshake record, RFC 8446 §5.1
+    fn tls_is_told_from_noise_by_two_bytes() {
+        check(&[0x16], Sniffed::More);
+        check(&[0x16, 0x03], Sniffed::Tls);
+        check(&[0x16, 0x03, 0x01, 0x02], Sniffed::Tls);
+        check(&[0x16, 0x02], Sniffed::Opaque);
+        check(&[0x17, 0x03, 0x03], Sniffed::Opaque);
         check(&[0, 0, 0, 8], Sniffed::Opaque);
         check(b" GET / HTTP/1.1\r\n", Sniffed::Opaque);
         check(b"\r\n", Sniffed::Opaque);

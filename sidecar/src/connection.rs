@@ -21,7 +21,7 @@ use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
 use crate::path::application::Doorway;
 use crate::path::arrival::{Arrival, Scheme};
-use crate::path::detect::detect;
+use crate::path::detect::{Detected, detect};
 use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
@@ -33,7 +33,7 @@ use crate::path::route::Route;
 use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
-use crate::path::upstream::UpstreamIo;
+use crate::path::upstream::{Carries, UpstreamIo};
 use crate::path::way::Way;
 use crate::path::{connect, http, original_dst, transparent, tunnel};
 
@@ -150,7 +150,8 @@ fn carry(client: Client, way: Way, mesh: &Rc<Mesh>) {
         }
         Way::Bytes(route, aim) => {
             let caller = caller(client.arrival.client, aim, &route);
-            spawn_local(async move { carry_bytes(client, Bytes::new(), aim, &route, caller, &mesh).await });
+            let read = Read { bytes: Bytes::new(), carries: Carries::Bytes };
+            spawn_local(async move { carry_bytes(client, read, aim, &route, caller, &mesh).await });
         }
         Way::Through(destination) => {
             spawn_local(async move { pass_through(client, destination, &mesh).await });
@@ -267,14 +268,19 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
     let membership = mesh.roster.enter(pulse.clone(), deadlines);
     let limit = (hint == Hint::Unknown).then_some(limits.detect);
     let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
-    match (detected.protocol, hint) {
+    let is_unread = match detected.protocol {
+        Sniffed::Http1 | Sniffed::Http2 => false,
+        Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, mesh),
+        Sniffed::Opaque | Sniffed::More => hint == Hint::Unknown,
+    };
+    match (detected.protocol, is_unread) {
         (Sniffed::Http2, _) => {
             pulse.busy(); // streams have no head of the connection's own to wait for
             let origin = Origin::new(client.guest(aim), None, mesh);
             let io = client.into_io(detected.read, pulse);
             Box::pin(http::serve_http2(io, origin, mesh, &membership)).await
         }
-        (Sniffed::Opaque | Sniffed::More, Hint::Unknown) => {
+        (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
             drop(membership);
             if detected.timed_out {
                 mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
@@ -282,21 +288,46 @@ async fn detect_and_serve(mut client: Client, aim: Aim, hint: Hint, mesh: &Rc<Me
             let origin = Origin::new(client.guest(aim), None, mesh);
             let route = origin.route_unread(mesh)?;
             let caller = caller(client.arrival.client, aim, &route);
-            Box::pin(carry_bytes(client, detected.read, aim, &route, caller, mesh)).await;
+            Box::pin(carry_bytes(client, detected.into(), aim, &route, caller, mesh)).await;
             Ok(())
         }
-        (Sniffed::Opaque | Sniffed::More, _) if detected.read.is_empty() => Ok(()), // came and went
-        (Sniffed::Http1 | Sniffed::Opaque | Sniffed::More, _) => {
+        (Sniffed::Opaque | Sniffed::More, false) if detected.read.is_empty() => Ok(()), // came and went
+        (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
             let origin = Origin::new(client.guest(aim), Some(pulse.clone()), mesh);
             http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
         }
     }
 }
 
+/// Whether what goes there is encrypted on the way: what a client has encrypted itself then needs no more, and cannot be read.
+fn encrypts(aim: Aim, mesh: &Mesh) -> bool {
+    let Aim::Address(destination) = aim else { return false };
+    let table = mesh.table.load();
+    let target = table.by_destination(Transport::Tcp, destination);
+    let manner = target.and_then(|target| target.manner.as_ref());
+    manner.is_some_and(|manner| manner.tls.is_some())
+}
+
+/// What was read of a client, and what it means for the way to the endpoint.
+struct Read {
+    bytes: Bytes,
+    carries: Carries,
+}
+
+impl From<Detected> for Read {
+    fn from(detected: Detected) -> Read {
+        let carries = match detected.protocol {
+            Sniffed::Tls => Carries::Untouched,
+            Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque | Sniffed::More => Carries::Bytes,
+        };
+        Read { bytes: detected.read, carries }
+    }
+}
+
 /// Carries bytes to an endpoint of `route`.
 async fn carry_bytes(
     client: Client,
-    read: Bytes,
+    read: Read,
     aim: Aim,
     route: &Rc<Route>,
     caller: Caller,
@@ -304,8 +335,8 @@ async fn carry_bytes(
 ) {
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     let guest = client.guest(aim);
-    match tunnel::dial(route, caller, &guest, mesh, &mut account).await {
-        Ok(upstream) => join(client, read, upstream, account, mesh).await,
+    match tunnel::dial(route, read.carries, caller, &guest, mesh, &mut account).await {
+        Ok(upstream) => join(client, read.bytes, upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }
 }
@@ -316,7 +347,7 @@ async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) 
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     let stranger = mesh.stranger(destination);
     account.tries(&stranger, None, account.begun);
-    match stranger.open(mesh).await {
+    match stranger.open(Carries::Untouched, mesh).await {
         Ok(upstream) => join(client, Bytes::new(), upstream, account, mesh).await,
         Err(failure) => account.fail(failure),
     }

@@ -140,7 +140,7 @@ fn has_cluster_ip(service: &Service) -> bool {
 }
 
 fn has_listeners(service: &Service) -> bool {
-    service.kind != Kind::ExternalName && !service.ports.is_empty()
+    !service.ports.is_empty()
 }
 
 /// What kubeadm gives a cluster's Services, and a range of the same kind of our own for IPv6.

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 
-use crate::address::Transport;
+use crate::address::{SecretName, Transport};
 use crate::discovery::names::split_srv;
 use crate::protocol::{self, Hint};
 use crate::service::{Kind, Port, Service, Tls};
@@ -28,8 +28,8 @@ pub struct Manner {
 pub struct Origination {
     /// Who the endpoint says that it is (SNI), which its certificate has to prove.
     pub name: Arc<str>,
-    /// The Secret with those who may sign it, in the Service's namespace; `None`: whom the system believes.
-    pub authorities: Option<Arc<str>>,
+    /// The Secret with those who may sign it; `None`: whom the system believes.
+    pub authorities: Option<SecretName>,
     /// Whether bytes that are no HTTP are encrypted too. What is TLS already never is.
     pub wraps_bytes: bool,
 }
@@ -72,6 +72,7 @@ fn host(name: &str) -> &str {
 }
 
 fn origination(service: &Service, port: &Port, external: Option<&str>) -> Option<Origination> {
+    let secret = service.handling.tls_authorities.as_ref();
     let is_asked = service.handling.tls == Some(Tls::Originate);
     let is_meant = port.transport == Transport::Tcp
         && match service.handling.tls {
@@ -85,7 +86,8 @@ fn origination(service: &Service, port: &Port, external: Option<&str>) -> Option
             // What an API server expects of the Services of webhooks, and what in-cluster issuers write.
             None => format!("{}.{}.svc", service.name.name, service.name.namespace).into(),
         },
-        authorities: service.handling.tls_authorities.clone(),
+        authorities: secret
+            .map(|secret| SecretName::new(Arc::clone(&service.name.namespace), Arc::clone(secret))),
         wraps_bytes: is_asked,
     })
 }

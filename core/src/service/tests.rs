@@ -189,7 +189,7 @@ const COUNTS_WITH_OTHERS: [&str; 2] =
     ["svcmesh.dev/weights", "service.beta.kubernetes.io/aws-load-balancer-connection-draining-timeout"];
 
 /// What the page says of them is that they do nothing yet.
-const NOT_ACTED_ON: [&str; 3] = ["svcmesh.dev/data-path", "svcmesh.dev/tls", "svcmesh.dev/tls-ca"];
+const NOT_ACTED_ON: [&str; 1] = ["svcmesh.dev/data-path"];
 
 #[test]
 fn a_chosen_cluster_ip_lies_in_the_range_of_its_family() {

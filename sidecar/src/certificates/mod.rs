@@ -46,7 +46,6 @@ impl Certificates {
     }
 
     /// Whose certificates are believed (`ca.crt`): `None` where there is no such Secret, or none in it.
-    #[expect(dead_code, reason = "who ends or begins TLS, which comes next, is the first to believe one")]
     pub(crate) fn authorities(&self, secret: &SecretName) -> Option<Arc<RootCertStore>> {
         self.secrets.load().get(secret)?.authorities.clone()
     }

@@ -205,6 +205,13 @@ impl Account {
         self.outcome = Outcome::Failed(failure);
     }
 
+    /// What is told of a failure, with the name that the endpoint had to prove.
+    pub(crate) fn tell(&self, failure: Failure) -> String {
+        let speech = self.trial.as_ref().and_then(|trial| trial.upstream.speech.as_ref());
+        let tls = speech.and_then(|speech| speech.manner.tls.as_ref());
+        tls.map_or_else(|| failure.to_string(), |tls| failure.about(&tls.name))
+    }
+
     /// Ends the account of something that never was a request or a connection to an endpoint.
     pub(crate) fn fail(mut self, failure: Failure) {
         self.failed(failure);

@@ -62,7 +62,7 @@ async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMu
         pulse.read();
         match sniff(read) {
             Sniffed::More => {}
-            known @ (Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque) => return Ok(known),
+            known @ (Sniffed::Http1 | Sniffed::Http2 | Sniffed::Tls | Sniffed::Opaque) => return Ok(known),
         }
     }
 }

@@ -87,7 +87,7 @@ struct Prepared<'o> {
     waited: Duration,
     route: Rc<Route>,
     caller: Caller,
-    version: Version,
+    wanted: Wanted,
     limits: Limits,
     outgoing: Outgoing,
 }
@@ -103,7 +103,7 @@ impl<'o> Prepared<'o> {
     ) -> Result<Prepared<'o>, Failure> {
         let Routed { route, authority, waited } = routed;
         account.serves(&route.port.label);
-        let version = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
+        let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
         let mut limits = Limits::of(&route, mesh);
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
@@ -111,18 +111,18 @@ impl<'o> Prepared<'o> {
         outgoing.grpc = dialect == Dialect::Grpc;
         outgoing.deadline = limits.deadline(account.begun);
         outgoing.tells_deadline = client_waits;
-        Ok(Prepared { origin, waited, route, caller, version, limits, outgoing })
+        Ok(Prepared { origin, waited, route, caller, wanted, limits, outgoing })
     }
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
 async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
-    let Prepared { origin, waited: _, route, caller, version, limits, outgoing } = prepared;
+    let Prepared { origin, waited: _, route, caller, wanted, limits, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
     let mut upstream = attempts.begin(outgoing, account)?;
     loop {
         let answered = {
-            let forwarding = pin!(forward(outgoing, *version, &upstream, mesh));
+            let forwarding = pin!(forward(outgoing, *wanted, &upstream, mesh));
             within(limits.per_try, forwarding).await.map_err(|failure| outgoing.blame(failure))
         };
         let failure = match &answered {
@@ -187,17 +187,21 @@ impl Answer {
 /// Sends the request to one endpoint and waits for the head of its response.
 async fn forward(
     outgoing: &Outgoing,
-    version: Version,
+    wanted: Wanted,
     upstream: &Rc<Upstream>,
     mesh: &Mesh,
 ) -> Result<Answer, Failure> {
+    let (version, opened) = match &upstream.speech {
+        Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, mesh)).await?,
+        Some(_) | None => (wanted.version, None),
+    };
     let (head, source) = if version == Version::HTTP_2 {
         let (slot, response) = stream(outgoing, upstream, mesh).await?;
         let (head, incoming) = take_apart(response)?;
         (head, Source::Http2 { incoming, slot })
     } else {
         let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
-        let mut connection = match idle {
+        let mut connection = match opened.or(idle) {
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
@@ -258,11 +262,19 @@ pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
     head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
 }
 
+/// The version that an endpoint is spoken to in.
+#[derive(Clone, Copy)]
+struct Wanted {
+    version: Version,
+    /// Also where the endpoint would rather have another one, as some say when they begin TLS.
+    is_fixed: bool,
+}
+
 /// The version that endpoints of this route are spoken to in: what the port declares, else the client's own, if it chose that knowing
 /// them. Within TLS it chose from what this proxy offers, which says nothing of what they speak.
-fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> Version {
+fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> Wanted {
     let is_grpc = dialect == Dialect::Grpc;
-    match (route.hint, scheme) {
+    let version = match (route.hint, scheme) {
         (Hint::Http2, _) => Version::HTTP_2,
         (Hint::Http1, _) | (_, Scheme::Https) if is_grpc => Version::HTTP_2,
         (Hint::Http1, _) | (_, Scheme::Https) => Version::HTTP_11,
@@ -270,7 +282,8 @@ fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dia
             Version::HTTP_2
         }
         (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) => Version::HTTP_11,
-    }
+    };
+    Wanted { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
 }
 
 fn protocol(request: &Request<Incoming>, dialect: Dialect) -> Protocol {

@@ -91,7 +91,7 @@ impl Origin {
         let authority = request::authority(request)?;
         let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
         let (route, waited) = match self.aim {
-            Aim::Address(_) | Aim::Application(_) => (self.route_unread(mesh)?, Duration::ZERO),
+            Aim::Address(_) | Aim::Application(_) => settled(self.route_unread(mesh)?, mesh).await?,
             Aim::Request => route_to_authority(text, mesh).await?,
         };
         Ok(Routed { route, authority, waited })
@@ -159,7 +159,21 @@ pub(crate) async fn route_to_authority(
     match look_up(authority, mesh) {
         Ok(route) => Ok((route, Duration::ZERO)),
         Err(Unrouted::Failed(failure)) => Err(failure),
-        Err(Unrouted::Asked(answer)) => Box::pin(learn(authority, answer, mesh)).await, // rare: not part of every future
+        Err(Unrouted::Asked(answer)) => {
+            Box::pin(learn(|| look_up(authority, mesh), answer, mesh)).await // rare: not part of every future
+        }
+    }
+}
+
+/// A route whose endpoints are known, as most are; the same once DNS has told them, and how long that took.
+pub(crate) async fn settled(route: Rc<Route>, mesh: &Mesh) -> Result<(Rc<Route>, Duration), Failure> {
+    if route.target.is_settled() {
+        return Ok((route, Duration::ZERO));
+    }
+    match look_again(&route, mesh) {
+        Ok(route) => Ok((route, Duration::ZERO)),
+        Err(Unrouted::Failed(failure)) => Err(failure),
+        Err(Unrouted::Asked(answer)) => Box::pin(learn(|| look_again(&route, mesh), answer, mesh)).await,
     }
 }
 
@@ -168,6 +182,16 @@ enum Unrouted {
     Failed(Failure),
     /// DNS has been asked: when this is over, the table knows more.
     Asked(Box<OwnedNotified>),
+}
+
+fn look_again(route: &Rc<Route>, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+    let route = mesh.renewed(route).ok_or(Unrouted::Failed(Failure::UnknownDestination))?;
+    if route.target.is_settled() {
+        return Ok(route);
+    }
+    let want = want_endpoints(&route.target).map_err(Unrouted::Failed)?;
+    let answer = mesh.shared.wanted.ask(want).map_err(Unrouted::Failed)?;
+    Err(Unrouted::Asked(Box::new(answer)))
 }
 
 fn look_up(text: &str, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
@@ -203,17 +227,22 @@ fn want(
             let dot = if absolute || unasked.absolute { "." } else { "" };
             Ok(Want::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
         }
-        Some(target) => match (target.failure, &target.name) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(name)) => Ok(Want::Name(name.clone())),
-            (None, None) => Err(Failure::NoEndpoints),
-        },
+        Some(target) => want_endpoints(target),
+    }
+}
+
+/// What DNS is to be asked for, so that a target that is known has endpoints.
+fn want_endpoints(target: &Target) -> Result<Want, Failure> {
+    match (target.failure, &target.name) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(name)) => Ok(Want::Name(name.clone())),
+        (None, None) => Err(Failure::NoEndpoints),
     }
 }
 
 /// Waits until DNS has answered, no longer than the request may take, and looks again.
 async fn learn(
-    authority: &str,
+    look: impl Fn() -> Result<Rc<Route>, Unrouted>,
     answer: Box<OwnedNotified>,
     mesh: &Mesh,
 ) -> Result<(Rc<Route>, Duration), Failure> {
@@ -222,7 +251,7 @@ async fn learn(
     let learning = async {
         for _round in 0..ROUNDS_MAX {
             (*answer).await;
-            match look_up(authority, mesh) {
+            match look() {
                 Ok(route) => return Ok(route),
                 Err(Unrouted::Failed(failure)) => return Err(failure),
                 Err(Unrouted::Asked(next)) => answer = next,

@@ -41,8 +41,9 @@ pub(crate) fn failure(
 ) -> Response<ResponseBody> {
     account.failed(failure);
     let verdict = failure.verdict();
+    let told = account.tell(failure);
     let text = match dialect {
-        Dialect::Http => format!("{PROXY_NAME}: {failure}\n"),
+        Dialect::Http => format!("{PROXY_NAME}: {told}\n"),
         Dialect::Grpc => String::new(),
     };
     let over_http1 = pulse.is_some();
@@ -52,7 +53,7 @@ pub(crate) fn failure(
         // Whoever sent it may see the next request somewhere else in these bytes than we do (RFC 9112 §11.2).
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
+    let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{told}\"", verdict.proxy_error);
     headers
         .insert(header::PROXY_STATUS, HeaderValue::from_str(&proxy_status).expect("failures are plain text"));
     if failure == Failure::TraceRefused {
@@ -66,7 +67,7 @@ pub(crate) fn failure(
         Dialect::Grpc => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             headers.insert("grpc-status", HeaderValue::from_static(grpc_status(failure)));
-            let message = HeaderValue::from_str(&format!("{PROXY_NAME}: {failure}"));
+            let message = HeaderValue::from_str(&format!("{PROXY_NAME}: {told}"));
             headers.insert("grpc-message", message.expect("failures are plain text"));
         }
     }

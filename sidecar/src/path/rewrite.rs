@@ -1,5 +1,6 @@
 //! Requests for endpoints that go by another name than clients use, and their answers: what [`svc_core::rewrite`] decides, done to heads.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use hyper::header::{Entry, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, REFRESH, SET_COOKIE};
@@ -14,6 +15,10 @@ use super::arrival::Scheme;
 pub(crate) struct Speech {
     pub(crate) manner: Arc<Manner>,
     authority: Option<HeaderValue>,
+    /// The version that the endpoint has chosen in its last handshake.
+    pub(crate) agreed: Cell<Option<Version>>,
+    /// Why there was no session when that was told last.
+    pub(crate) told: Cell<Option<Failure>>,
 }
 
 /// What a client asked for, in its own words.
@@ -27,7 +32,7 @@ impl Speech {
     pub(crate) fn new(manner: &Arc<Manner>) -> Speech {
         let authority = manner.authority.as_deref();
         let authority = authority.map(|name| HeaderValue::from_str(name).expect("a name is plain text"));
-        Speech { manner: manner.clone(), authority }
+        Speech { manner: manner.clone(), authority, agreed: Cell::new(None), told: Cell::new(None) }
     }
 
     /// Puts a request that is made for the client's name into the words that the endpoint knows.

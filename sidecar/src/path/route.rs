@@ -7,7 +7,8 @@ use std::sync::Arc;
 use svc_core::balance::{Ask, Balancer, Choice, Member, Policy, Tried, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
-use svc_core::protocol::{Hint, hint};
+use svc_core::protocol::Hint;
+use svc_core::rewrite::hint;
 use svc_core::service::Service;
 use svc_core::table::Target;
 use svc_core::time::Now;
@@ -107,7 +108,7 @@ impl Route {
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
         let affinity = Affinity::of(&target, &members, &port.shared);
-        let hint = hint(&target.port);
+        let hint = hint(&target.port, target.manner.as_deref());
         Route { target, port, hint, members, upstreams, affinity, version, inbound: None }
     }
 

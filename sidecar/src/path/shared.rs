@@ -15,6 +15,7 @@ use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason, Vitals};
 
 use super::affinity::Pinned;
+use super::upstream::{Sessions, Trust};
 use crate::certificates::Certificates;
 use crate::listen::Claims;
 use crate::wanted::Wanted;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) wanted: Arc<Wanted>,
     /// What handshakes need of Secrets.
     pub(crate) certificates: Arc<Certificates>,
+    /// What handshakes with endpoints need of the system.
+    pub(crate) trust: Trust,
     /// Locked only where a worker meets a port for the first time, where a port goes, and once a second.
     ports: Mutex<HashMap<PortKey, Arc<SharedPort>>>,
 }
@@ -54,6 +57,8 @@ pub(crate) struct SharedPort {
     roll: Mutex<Roll>,
     /// How many of its requests may be sent again.
     pub(crate) budget: Budget,
+    /// Of TLS with its endpoints. Locked only where a handshake begins.
+    pub(crate) sessions: Sessions,
     /// Where the Service has affinity. Locked only where a worker meets another snapshot of the port.
     pinned: Mutex<Option<Arc<Pinned>>>,
 }

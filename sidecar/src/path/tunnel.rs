@@ -14,16 +14,18 @@ use super::account::Account;
 use super::introduction::{Guest, Introduction};
 use super::io::ClientIo;
 use super::mesh::Mesh;
+use super::resolve::settled;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
 use super::route::{Route, Turn};
 use super::tcp::{Already, Broken, Moved, relay};
-use super::upstream::{Line, UpstreamIo};
+use super::upstream::{Carries, Line, UpstreamIo};
 use crate::clock;
 use crate::metrics::Closed;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
 pub(crate) async fn dial(
     route: &Rc<Route>,
+    carries: Carries,
     caller: Caller,
     guest: &Guest,
     mesh: &Mesh,
@@ -31,14 +33,15 @@ pub(crate) async fn dial(
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
-    let (mut route, mut last) = (route.clone(), None);
+    let (mut route, _waited) = settled(route.clone(), mesh).await?;
+    let mut last = None;
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
         let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
         account.tries(upstream, probe, now);
         let introduction = Introduction::of(&route, || guest.clone());
-        match upstream.open_for(introduction.as_ref(), mesh).await {
+        match upstream.open_for(carries, introduction.as_ref(), mesh).await {
             Ok(io) => {
                 account.connected();
                 return Ok(io);

@@ -28,7 +28,7 @@ use super::rewrite::Asked;
 use super::route::Route;
 use super::tcp::Already;
 use super::tunnel;
-use super::upstream::{Http1, Upstream, UpstreamIo};
+use super::upstream::{Carries, Http1, Upstream, UpstreamIo};
 
 /// The protocol that a request asks to go on in: one, on a request without a body, and one that is not HTTP itself.
 ///
@@ -228,7 +228,7 @@ pub(crate) async fn connect(
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
         let (route, _waited) = route_to_authority(authority, mesh).await?;
         let caller = origin.caller(&route, request.headers(), mesh);
-        tunnel::dial(&route, caller, &origin.guest(), mesh, &mut account).await
+        tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), mesh, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),

@@ -1,11 +1,13 @@
 //! What a worker keeps of an endpoint: its idle connections, its shared ones, its counts.
 
+mod encrypted;
 mod http1;
 mod http2;
 mod keep_alive;
 mod live;
 mod pool;
 mod tcp_info;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -25,6 +27,7 @@ use svc_core::service::Service;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::application::Doorway;
 use super::connect;
@@ -38,6 +41,7 @@ use crate::metrics::{Closed, Series};
 pub(crate) use http1::{Http1, poll_unwoken};
 pub(crate) use http2::{Http2, Slot};
 pub(crate) use live::{Line, Register};
+pub(crate) use tls::{Carries, Handshake, Sessions, Trust};
 
 use live::Entry;
 use pool::{IDLE_FOR, IDLE_MAX, Pool};
@@ -160,27 +164,22 @@ impl Upstream {
     }
 
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
-    pub(crate) async fn open(&self, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
-        self.open_for(self.introduction.as_ref(), mesh).await
+    pub(crate) async fn open(&self, carries: Carries, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
+        self.open_for(carries, self.introduction.as_ref(), mesh).await
     }
 
     /// The same for the client that is introduced, if any is.
     pub(crate) async fn open_for(
         &self,
+        carries: Carries,
         introduction: Option<&Introduction>,
         mesh: &Mesh,
     ) -> Result<UpstreamIo, Failure> {
-        let stream = match self.reach {
-            Reach::Endpoint => connect::open(self.addr, mesh).await,
-            Reach::Application { or_else, client } => {
-                connect::open_application(self.addr, or_else, client, mesh).await
-            }
+        let stream = match self.encryption(carries) {
+            None => Stream::from(self.connect(introduction, mesh).await?),
+            // Few are: it is not part of every future.
+            Some(encryption) => Box::pin(self.encrypt(encryption, carries, introduction, mesh)).await?,
         };
-        let mut stream = stream?;
-        if let Some(introduction) = introduction {
-            Box::pin(connect::introduce(&mut stream, introduction, self.addr, mesh)).await?; // few Services ask for it
-        }
-        let stream = Stream::from(stream);
         if self.standing.gone.get() {
             return Err(Failure::Left);
         }
@@ -193,6 +192,20 @@ impl Upstream {
             entry.line().sent();
         }
         Ok(UpstreamIo { stream, entry, series: self.series.clone(), closed: Closed::Done })
+    }
+
+    /// Opens a connection on which nothing is said yet but whom it is for.
+    async fn connect(&self, introduction: Option<&Introduction>, mesh: &Mesh) -> Result<TcpStream, Failure> {
+        let mut stream = match self.reach {
+            Reach::Endpoint => connect::open(self.addr, mesh).await,
+            Reach::Application { or_else, client } => {
+                connect::open_application(self.addr, or_else, client, mesh).await
+            }
+        }?;
+        if let Some(introduction) = introduction {
+            Box::pin(connect::introduce(&mut stream, introduction, self.addr, mesh)).await?; // few Services ask for it
+        }
+        Ok(stream)
     }
 
     /// The idle connection used last, if one is still open.
@@ -209,7 +222,7 @@ impl Upstream {
 
     /// Opens an HTTP/1 connection.
     pub(crate) async fn open_http1(&self, mesh: &Mesh) -> Result<Box<Http1>, Failure> {
-        Http1::handshake(self.open(mesh).await?).await
+        Http1::handshake(self.open(Carries::Http1, mesh).await?).await
     }
 
     /// A place for one stream on a shared HTTP/2 connection: on one that is open and below the peer's limit, else on a new one.
@@ -221,12 +234,16 @@ impl Upstream {
         if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
         }
-        let connection = Http2::handshake(self.open(mesh).await?).await?;
+        let connection = Http2::handshake(self.open(Carries::Http2, mesh).await?).await?;
         let slot = connection.slot();
+        self.share(connection);
+        Ok(slot)
+    }
+
+    fn share(&self, connection: Http2) {
         if !self.standing.gone.get() {
             self.pool.share(connection);
         }
-        Ok(slot)
     }
 
     /// A request in the words that the endpoint knows: nearly always the client's.

@@ -13,6 +13,7 @@ mod capture;
 mod dns;
 mod drain;
 mod endpoints;
+mod external;
 mod failover;
 mod floods;
 mod grpc;

@@ -36,6 +36,13 @@ impl Sidecar {
         Sidecar::run(peer(BINARY), admin, manifests, arguments)
     }
 
+    /// Runs it on a system that believes the authorities in `file`, and no others.
+    pub(crate) fn start_believing(file: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
+        let mut peer = peer(BINARY);
+        peer.env("SSL_CERT_FILE", file);
+        Sidecar::run(peer, ADMIN, manifests, arguments)
+    }
+
     fn run(peer: Command, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
         let command = command(peer, manifests.path(), &[&["--admin", admin], arguments].concat());
         let mut sidecar = Sidecar {
