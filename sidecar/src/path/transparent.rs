@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::SockRef;
 use svc_core::capture::Privileges;
+use svc_core::discovery::local::{Permit, prohibition};
 use svc_proto::names::mark;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -75,13 +76,10 @@ fn marked(addr: SocketAddr, mark: u32) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// The address of `client`, if a connection of ours can come from there: what is only on this link or in this pod cannot be routed back.
+/// The address of `client`, if a connection of ours can come from there: what is nobody's, or only of this link or pod, cannot be routed
+/// back.
 pub(crate) fn usable(client: IpAddr) -> Option<IpAddr> {
-    let near = match client {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local(),
-    };
-    (!near).then_some(client)
+    prohibition(client, Permit::default()).is_none().then_some(client)
 }
 
 #[cfg(test)]
@@ -95,7 +93,7 @@ mod tests {
 
     #[test]
     fn addresses_of_this_pod_or_link_are_nobody_elses_to_answer() {
-        for near in ["127.0.0.1", "::1", "169.254.1.1", "fe80::1"] {
+        for near in ["127.0.0.1", "::1", "169.254.1.1", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1"] {
             assert_eq!(usable(near.parse().unwrap()), None, "{near}");
         }
         assert!(
