@@ -103,3 +103,26 @@ fn redis_and_postgres_are_reached_through_a_haproxy_that_wants_headers() {
         }
     });
 }
+
+#[test]
+fn a_sidecar_at_either_end_says_it_and_believes_it() {
+    isolated(|| {
+        let pod = Pod::here();
+        let tell = "location / { return 200 '$http_x_forwarded_for\\n'; }";
+        let _application = pod.node.enter(|| Nginx::serving("application", "127.0.0.1:9080", tell));
+        let map = ["--inbound", "off", "--inbound-map", "80=127.0.0.1:9080"];
+        let off = ["--outbound", "off", "--forward-proxy", "off", "--admin", "127.0.0.1:15020"];
+        let required = ["--proxy-protocol-in", "require", "--trusted-proxies", "10.1.0.2/32"];
+        let flags = [&map[..], &off, &required].concat();
+        let nothing = Manifests::of(&[]);
+        let _far = pod.node.enter(|| Sidecar::start_second(nothing.path(), &flags));
+        for version in ["v1", "v2"] {
+            let _near = web("http", &asking(version));
+            // The second hop's client is the pod that the header tells of, and that is trusted with the first's.
+            let answer = curl(&[&format!("http://{WEB}/")]);
+            assert_eq!((answer.status, &*answer.body), (200, "127.0.0.1, 10.1.0.2\n"), "{version}");
+        }
+        let _plain = web("http", "svcmesh.dev/retry: attempts=1");
+        assert_eq!(curl(&[&format!("http://{WEB}/")]).status, 502, "without a header it is refused");
+    });
+}
