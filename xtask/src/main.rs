@@ -52,7 +52,7 @@ The project's own commands.
                                          --release builds it as it is shipped, which takes minutes
   cargo xtask bench [SCENARIO…] [--peers NAME,…] [--rounds N] [--seconds N]
                                          CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
-                                         idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
+                                         F FK idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
   cargo xtask bench scale                what 10,000 Services × 100 endpoints cost, each figure against its bound
   cargo xtask tools                      install everything that the other commands need
 ";

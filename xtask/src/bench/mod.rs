@@ -5,6 +5,7 @@
 //! within each round, so that a slow minute hits all of them, and the median of the rounds counts.
 
 mod backends;
+mod certificate;
 mod peer;
 mod process;
 mod scale;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let folder = place::cache().join("bench");
     fs::create_dir_all(&folder)?;
     let _backends = Backends::start(&folder)?;
+    certificate::make(&folder)?;
     for scenario in &plan.scenarios {
         measure(*scenario, &plan, &folder)?;
     }
@@ -119,6 +121,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "h2load", package: "nghttp2-client" },
     Program { name: "haproxy", package: "haproxy" },
     Program { name: "ip", package: "iproute2" },
+    Program { name: "openssl", package: "openssl" },
     Program { name: "nghttpd", package: "nghttp2-server" },
     Program { name: "nginx", package: "nginx-light" },
     Program { name: "/usr/lib/nginx/modules/ngx_stream_module.so", package: "libnginx-mod-stream" },
@@ -169,7 +172,7 @@ mod tests {
         assert_eq!(error(&["A", "--peers", "haproxy,sidecar", "--rounds", "1"]), None);
         assert_eq!(
             error(&["Z"]).as_deref(),
-            Some("unknown scenario `Z`: one of A B AR D1 E idle conn scale")
+            Some("unknown scenario `Z`: one of A B AR D1 E F FK idle conn scale")
         );
         assert_eq!(
             error(&["--peers", "x"]).as_deref(),

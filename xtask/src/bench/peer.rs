@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::backends::{ADDRESSES, H1_PORT, H2_PORT};
+use super::certificate;
 use super::process::{PROXY_CORE, Process};
 use crate::{Result, packages, place};
 
@@ -28,6 +29,8 @@ pub(crate) enum Role {
     Http2,
     /// Bytes to the HTTP/1.1 backends.
     Tcp,
+    /// HTTP/1.1 within TLS to HTTP/1.1, at one backend: what TLS costs is looked for, and ends at the application.
+    Tls,
 }
 
 impl Kind {
@@ -71,7 +74,10 @@ impl Peer {
 
 /// Where every proxy listens for that role; they take turns.
 pub(crate) fn address(role: Role) -> String {
-    format!("{}:{PORT}", host(role))
+    match role {
+        Role::Http1 | Role::Http2 | Role::Tcp => format!("{}:{PORT}", host(role)),
+        Role::Tls => format!("{}:{TLS_PORT}", host(role)),
+    }
 }
 
 /// One loopback VIP per role, as `--loopback-vips` gives one to each Service.
@@ -80,10 +86,14 @@ fn host(role: Role) -> &'static str {
         Role::Http1 => "127.66.0.1",
         Role::Http2 => "127.66.0.2",
         Role::Tcp => "127.66.0.3",
+        Role::Tls => "127.66.0.4",
     }
 }
 
 const PORT: u16 = 8000;
+
+/// Another, for a sidecar listens for its own application at all addresses.
+const TLS_PORT: u16 = 8443;
 
 fn sidecar(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
     let manifests = folder.join("manifests");
@@ -101,7 +111,10 @@ fn sidecar(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
     let vips = vips.join(",");
     let arguments = ["run", "--discovery", "manifests", "--manifests", &manifests, "--loopback-vips", &vips];
     let quiet = ["--outbound", "off", "--inbound", "off", "--forward-proxy", "off", "--log", "warn"];
-    let arguments = arguments.into_iter().chain(quiet).map(str::to_owned).collect();
+    let [certificate, key] = certificate::files(folder);
+    let map = format!("{TLS_PORT}={}:{H1_PORT},tls", ADDRESSES[0]);
+    let tls = ["--inbound-map", &map, "--tls-cert", &certificate, "--tls-key", &key];
+    let arguments = arguments.into_iter().chain(quiet).chain(tls).map(str::to_owned).collect();
     Ok((place::target().join("release/sidecar"), arguments))
 }
 
@@ -120,7 +133,8 @@ fn service(name: &str, app_protocol: &str, port: u16) -> Result<String> {
 }
 
 fn haproxy(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
-    let mut text = "global\n  nbthread 1\n  maxconn 4500\n\
+    let mut text = "global\n  nbthread 1\n  maxconn 4500\n  tune.ssl.cachesize 0\n\
+        \x20 ssl-default-bind-options no-tls-tickets ssl-min-ver TLSv1.2\n\
         defaults\n  timeout connect 5s\n  timeout client 300s\n  timeout server 300s\n  timeout http-keep-alive 300s\n\
         \x20 balance roundrobin\n"
         .to_owned();
@@ -134,6 +148,17 @@ fn haproxy(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
             writeln!(text, "  server {backend} {backend}:{port} {protocol}")?;
         }
     }
+    let [certificate, _] = certificate::files(folder); // HAProxy finds the key beside it
+    writeln!(
+        text,
+        "listen Tls\n  bind {} backlog 4096 ssl crt {certificate} alpn http/1.1",
+        address(Role::Tls)
+    )?;
+    writeln!(
+        text,
+        "  mode http\n  option forwardfor\n  http-reuse always\n  server a {}:{H1_PORT}",
+        ADDRESSES[0]
+    )?;
     let file = folder.join("haproxy.cfg");
     fs::write(&file, text)?;
     Ok((installed("haproxy")?, vec!["-db".to_owned(), "-f".to_owned(), file.display().to_string()]))
@@ -146,17 +171,23 @@ fn nginx(folder: &Path) -> Result<(PathBuf, Vec<String>)> {
         format!("upstream b {{ {servers} {settings} }}")
     };
     let pool = "keepalive 1024; keepalive_requests 1000000000;";
+    let [certificate, key] = certificate::files(folder);
     let mut http = format!(
         "http {{ access_log off; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 300s;
            proxy_buffers 16 16k; proxy_max_temp_file_size 0; proxy_http_version 1.1; proxy_set_header Connection '';
            proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
            {} {}
            server {{ listen {} backlog=4096; location / {{ proxy_pass http://b; }} }}
-           server {{ listen {} http2; http2_max_requests 1000000000; location / {{ grpc_pass grpc://b2; }} }}\n",
+           server {{ listen {} http2; http2_max_requests 1000000000; location / {{ grpc_pass grpc://b2; }} }}
+           upstream b3 {{ server {}:{H1_PORT}; {pool} }}
+           server {{ listen {} ssl backlog=4096; ssl_certificate {certificate}; ssl_certificate_key {key};
+             ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off; ssl_session_tickets off; location / {{ proxy_pass http://b3; }} }}\n",
         upstream(H1_PORT, pool),
         upstream(H2_PORT, pool).replace("upstream b", "upstream b2"),
         address(Role::Http1),
         address(Role::Http2),
+        ADDRESSES[0],
+        address(Role::Tls),
     );
     for temporary in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
         writeln!(http, "{temporary}_temp_path {path}/{temporary};")?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use super::peer::{Peer, Role, address};
@@ -24,6 +25,10 @@ pub(crate) enum Scenario {
     D1,
     /// HTTP/2, small answers.
     E,
+    /// TLS, a connection with a full handshake for each small answer.
+    F,
+    /// TLS, small answers over kept-alive connections.
+    FK,
     /// Memory of a proxy that nobody talks to.
     Idle,
     /// Memory of a client that has nothing to say at the moment.
@@ -31,12 +36,14 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Scenario; 7] = [
+    pub(crate) const ALL: [Scenario; 9] = [
         Scenario::A,
         Scenario::B,
         Scenario::AtRate,
         Scenario::D1,
         Scenario::E,
+        Scenario::F,
+        Scenario::FK,
         Scenario::Idle,
         Scenario::Connection,
     ];
@@ -50,7 +57,13 @@ impl Scenario {
     /// What one unit of [`Figure::cost`] is.
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Scenario::A | Scenario::B | Scenario::AtRate | Scenario::D1 | Scenario::E => "µs/request",
+            Scenario::A
+            | Scenario::B
+            | Scenario::AtRate
+            | Scenario::D1
+            | Scenario::E
+            | Scenario::F
+            | Scenario::FK => "µs/request",
             Scenario::Idle => "MiB",
             Scenario::Connection => "KiB",
         }
@@ -59,9 +72,13 @@ impl Scenario {
     /// The head of what a [`Figure`] shows beside its cost.
     pub(crate) fn load_columns(self) -> &'static str {
         match self {
-            Scenario::A | Scenario::B | Scenario::AtRate | Scenario::D1 | Scenario::E => {
-                "    requests/s   busy"
-            }
+            Scenario::A
+            | Scenario::B
+            | Scenario::AtRate
+            | Scenario::D1
+            | Scenario::E
+            | Scenario::F
+            | Scenario::FK => "    requests/s   busy",
             Scenario::Idle | Scenario::Connection => "",
         }
     }
@@ -71,7 +88,13 @@ impl Scenario {
         match self {
             Scenario::Idle => Ok(Figure::memory(peer.process.rss_kib()? / 1024.0)),
             Scenario::Connection => connection(peer),
-            Scenario::A | Scenario::B | Scenario::AtRate | Scenario::D1 | Scenario::E => {
+            Scenario::A
+            | Scenario::B
+            | Scenario::AtRate
+            | Scenario::D1
+            | Scenario::E
+            | Scenario::F
+            | Scenario::FK => {
                 self.load(Duration::from_secs(1))?;
                 let (cpu, start) = (peer.process.cpu()?, now());
                 let requests = self.load(time)?;
@@ -90,6 +113,8 @@ impl Scenario {
                 h2load(&["--h1", "-c64", "-m1", "--rps=62.5"], &format!("http://{http1}/1"), time)
             }
             Scenario::D1 => wrk(&format!("http://{tcp}/1"), time),
+            Scenario::F => handshakes(&address(Role::Tls), time),
+            Scenario::FK => wrk(&format!("https://{}/1", address(Role::Tls)), time),
             Scenario::E => h2load(&["-c4", "-m64"], &format!("http://{http2}/1"), time),
             Scenario::Idle | Scenario::Connection => Ok(0.0),
         }
@@ -102,6 +127,8 @@ impl Scenario {
             Scenario::AtRate => "AR",
             Scenario::D1 => "D1",
             Scenario::E => "E",
+            Scenario::F => "F",
+            Scenario::FK => "FK",
             Scenario::Idle => "idle",
             Scenario::Connection => "conn",
         }
@@ -116,6 +143,8 @@ impl fmt::Display for Scenario {
             Scenario::AtRate => "HTTP/1.1, 64 kept-alive connections, 1 KiB, 4000 requests/s",
             Scenario::D1 => "TCP, 64 kept-alive connections, 1 KiB",
             Scenario::E => "HTTP/2 with prior knowledge, 4 connections of 64 streams, 1 KiB",
+            Scenario::F => "TLS 1.3, a full handshake (ECDSA P-256) for each request, 8 clients, 1 KiB",
+            Scenario::FK => "HTTP/1.1 within TLS 1.3, 64 kept-alive connections, 1 KiB",
             Scenario::Idle => "resident memory after the start",
             Scenario::Connection => "resident memory per idle HTTP/1.1 connection",
         };
@@ -181,6 +210,34 @@ fn h2load(arguments: &[&str], url: &str, time: Duration) -> Result<f64> {
     }
     number_before(&output, " 2xx")
 }
+
+/// Each client makes one connection after the other, with nothing to resume, and asks once on each.
+fn handshakes(address: &str, time: Duration) -> Result<f64> {
+    let clients: Vec<_> = (0..HANDSHAKE_CLIENTS)
+        .map(|_| {
+            let mut command = on_core(LOAD_CORE, Path::new("openssl"));
+            command.args(["s_time", "-connect", address, "-new", "-tls1_3", "-www", ONE_REQUEST]);
+            command.args(["-time", &time.as_secs().to_string()]);
+            thread::spawn(move || shell::run(command))
+        })
+        .collect();
+    let mut connections = 0.0;
+    for client in clients {
+        let finished = client.join().map_err(|_| "a client of ours panicked")?;
+        let answered = number_before(&finished.output, " bytes read per connection")? > 1024.0;
+        if !finished.success || !answered {
+            return Err(format!("s_time saw errors:\n{}", finished.output).into());
+        }
+        connections += number_before(&finished.output, " connections in")?;
+    }
+    Ok(connections)
+}
+
+/// s_time writes `GET … HTTP/1.0` around its path. Requests of today have a version and a host, so ours end the line themselves.
+const ONE_REQUEST: &str = "/1 HTTP/1.1\r\nHost: bench.test\r\nConnection: close\r\nRest:";
+
+/// Enough that the proxy always has something to do, and each waits for its turn.
+const HANDSHAKE_CLIENTS: usize = 8;
 
 /// The number that stands before `words` in the output of a load generator.
 fn number_before(output: &str, words: &str) -> Result<f64> {
