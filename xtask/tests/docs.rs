@@ -21,9 +21,9 @@ fn every_path_that_a_document_names_exists() {
 
 #[test]
 fn paths_are_told_from_other_words() {
-    let text = "`core/src/lib.rs` and [a](LICENSE), but `kubernetes.io/h2c`, `/readyz`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
+    let text = "`core/src/lib.rs` and [a](LICENSE), [b](README.md#what) [c](#here), but `kubernetes.io/h2c`, `/readyz`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
         [web](https://x.example/y), `text/*`, `sidecar/` and `no`.\n```text\n`core/not/looked/at`\n```\n";
-    assert_eq!(paths(text), ["LICENSE", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
+    assert_eq!(paths(text), ["LICENSE", "README.md", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
 }
 
 /// The documents at the top of the repository, and in `docs`.
@@ -36,10 +36,13 @@ fn documents(root: &Path) -> Vec<PathBuf> {
 /// The targets of links within the repository, then the words in code style that look like paths of it.
 fn paths(text: &str) -> Vec<&str> {
     let prose: Vec<&str> = text.split("```").step_by(2).collect();
-    let links =
-        prose.iter().flat_map(|part| part.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+    let links = prose
+        .iter()
+        .flat_map(|part| part.split("](").skip(1))
+        .filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.contains("://") && !link.is_empty()); // to a heading of its own
     let words = prose.iter().flat_map(|part| part.split('`').skip(1).step_by(2));
-    links.filter(|link| !link.contains("://")).chain(words.filter(|word| looks_like_a_path(word))).collect()
+    links.chain(words.filter(|word| looks_like_a_path(word))).collect()
 }
 
 fn looks_like_a_path(word: &str) -> bool {
