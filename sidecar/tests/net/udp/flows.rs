@@ -22,6 +22,7 @@ fn datagrams_of_every_size_go_there_and_back() {
             datagram.iter_mut().take(1).for_each(|first| *first = 1);
             assert!(heard == datagram, "{size} bytes became {}", heard.len());
         }
+        until_answered(&sidecar, 6);
         for flow in ["to_upstream", "to_client"] {
             let counts = ["received", "forwarded", "dropped"].map(|what| datagrams(&sidecar, what, flow));
             assert_eq!(counts, [6, 6, 0], "{flow}");

@@ -176,4 +176,17 @@ fn records(sidecar: &Sidecar) -> Vec<serde_json::Value> {
     sidecar.access_log().into_iter().filter(|record| record["protocol"] == "udp").collect()
 }
 
+/// The codes of the first `count` of them, which a thread of its own writes.
+fn codes(sidecar: &Sidecar, count: usize) -> Vec<serde_json::Value> {
+    let codes = || records(sidecar).into_iter().map(|record| record["failure.code"].clone());
+    until("the records are written", || (codes().len() >= count).then(|| codes().collect()))
+}
+
+/// Waits until that many answers are counted: a client may hear of one before.
+fn until_answered(sidecar: &Sidecar, count: u64) {
+    until("all answers are counted", || {
+        (datagrams(sidecar, "forwarded", "to_client") == count).then_some(())
+    });
+}
+
 const PATIENCE: Duration = Duration::from_secs(10);
