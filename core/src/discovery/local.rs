@@ -14,7 +14,7 @@ pub struct Permit {
 
 /// Why a name must not lead to `address`; `None` where it may.
 pub fn prohibition(address: IpAddr, permit: Permit) -> Option<&'static str> {
-    let address = address.to_canonical();
+    let address = behind(address.to_canonical());
     if permit.local {
         return None;
     }
@@ -41,6 +41,17 @@ pub fn prohibition(address: IpAddr, permit: Permit) -> Option<&'static str> {
     }
 }
 
+/// The IPv4 address that a translator of addresses (NAT64) makes of one in its well-known prefix, RFC 6052 §2.1.
+fn behind(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = v6.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
+}
+
 /// Where clouds hand out credentials: AWS, Azure, GCP and others; AWS over IPv6; Alibaba; Azure's wire server; Oracle.
 pub const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
@@ -64,6 +75,9 @@ mod tests {
             "127.66.0.1",
             "::1",
             "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
             "169.254.1.1",
             "169.254.169.254",
             "fe80::1",
@@ -79,7 +93,9 @@ mod tests {
             assert!(prohibition(ip(address), NONE).is_some(), "{address}");
             assert_eq!(prohibition(ip(address), Permit { local: true, loopback: false }), None, "{address}");
         }
-        for address in ["10.0.0.1", "192.168.1.1", "fd00::1", "93.184.216.34", "2001:db8::1"] {
+        for address in
+            ["10.0.0.1", "192.168.1.1", "fd00::1", "64:ff9b::a00:1", "93.184.216.34", "2001:db8::1"]
+        {
             assert_eq!(prohibition(ip(address), NONE), None, "{address}");
         }
     }

@@ -17,6 +17,7 @@ use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::capture::Privileges;
 use svc_core::endpoints::EndpointId;
+use svc_core::rewrite::Manner;
 use svc_core::service::HealthCheck;
 use svc_core::table::{Table, Target};
 use svc_core::vitals::{Checkup, Vitals};
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
 use crate::path::shared::{Shared, SharedPort, port_key};
+use crate::path::upstream::Handshake;
 
 /// Checks what the snapshot in force asks for, and follows it.
 pub(crate) async fn run(
@@ -59,6 +61,7 @@ struct Checks {
 struct Running {
     check: HealthCheck,
     header: Option<Version>,
+    manner: Option<Arc<Manner>>,
     task: JoinHandle<()>,
 }
 
@@ -84,7 +87,8 @@ impl Checks {
     fn follow(&mut self, table: &Table) {
         let wanted = self.wanted(table);
         self.running.retain(|id, running| {
-            wanted.get(id).is_some_and(|it| it.check == running.check && it.header == running.header)
+            let asked = wanted.get(id).map(|it| (&it.check, it.header, &it.manner));
+            asked == Some((&running.check, running.header, &running.manner))
         });
         self.warn(wanted.len());
         for (id, subject) in wanted {
@@ -92,10 +96,11 @@ impl Checks {
             if let Entry::Vacant(vacant) = self.running.entry(id)
                 && !is_full
             {
-                let (check, header) = (subject.check.clone(), subject.header);
+                let (check, header, manner) = (subject.check.clone(), subject.header, subject.manner.clone());
                 vacant.insert(Running {
                     check,
                     header,
+                    manner,
                     task: tokio::spawn(subject.watch(self.seats.clone())),
                 });
             }
@@ -134,6 +139,8 @@ impl Checks {
                 addr,
                 check: check.clone(),
                 header: target.service.handling.proxy_protocol.filter(|_| check.port.is_none()),
+                manner: target.manner.clone().filter(|_| check.port.is_none()),
+                shared: self.shared.clone(),
                 vitals: member.vitals.clone(),
                 port: port.clone(),
                 privileges: self.privileges,
@@ -154,6 +161,9 @@ struct Subject {
     check: HealthCheck,
     /// What the check begins with, at a port that wants to be told whom connections are for; another one has its own ways.
     header: Option<Version>,
+    /// How it is spoken to, at the port that gets the traffic.
+    manner: Option<Arc<Manner>>,
+    shared: Arc<Shared>,
     vitals: Arc<Vitals>,
     port: Arc<SharedPort>,
     privileges: Privileges,
@@ -189,9 +199,29 @@ impl Subject {
 
     async fn ask(&self, seats: &Semaphore) -> Result<(), ask::Ailment> {
         let _seat = seats.acquire().await.expect("nobody closes it");
-        let asked = ask::ask(self.addr, self.header, &self.check.probe, self.privileges);
-        let asked = timeout(self.check.timeout, asked).await;
+        let question = ask::Question {
+            addr: self.addr,
+            version: self.header,
+            probe: &self.check.probe,
+            privileges: self.privileges,
+            speech: self.speech(),
+        };
+        let asked = timeout(self.check.timeout, ask::ask(&question)).await;
         asked.unwrap_or(Err(ask::Ailment::Late))
+    }
+
+    fn speech(&self) -> ask::Speech<'_> {
+        let manner = self.manner.as_deref();
+        let by = manner.and_then(|manner| manner.tls.as_ref());
+        ask::Speech {
+            authority: manner.and_then(|manner| manner.authority.as_deref()),
+            handshake: by.map(|by| Handshake {
+                by,
+                sessions: &self.port.sessions,
+                trust: &self.shared.trust,
+                certificates: &self.shared.certificates,
+            }),
+        }
     }
 
     fn changes(&self, is_healthy: bool, ailment: Option<ask::Ailment>) {

@@ -78,10 +78,9 @@ impl Shared {
 
     /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
     pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
-        self.bound.load().iter().any(|own| {
-            own.port() == addr.port()
-                && (own.ip() == addr.ip() || (own.ip().is_unspecified() && is_local(addr.ip())))
-        })
+        let ip = addr.ip().to_canonical(); // an IPv4 address in IPv6 clothes reaches what that address does
+        let is = |own: &SocketAddr| own.ip() == ip || (own.ip().is_unspecified() && is_local(ip));
+        self.bound.load().iter().any(|own| own.port() == addr.port() && is(own))
     }
 
     /// Whether a connection to `addr`, an address of this pod, was opened to one of our own listeners.
@@ -214,4 +213,29 @@ fn is_local(ip: IpAddr) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_listeners_are_known_in_any_clothes() {
+        let shared = Shared::default();
+        let bound = ["127.0.0.1:15001", "[::]:15020", "10.1.0.2:9000"].map(|addr| addr.parse().unwrap());
+        shared.bound.store(Arc::new(bound.into()));
+        let own = |addr: &str| shared.is_own(addr.parse().unwrap());
+        for addr in [
+            "127.0.0.1:15001",
+            "[::ffff:127.0.0.1]:15001",
+            "[::1]:15020",
+            "127.9.9.9:15020",
+            "[::ffff:10.1.0.2]:9000",
+        ] {
+            assert!(own(addr), "{addr}");
+        }
+        for addr in ["127.0.0.1:15002", "10.1.0.3:9000", "[::ffff:10.1.0.3]:15020"] {
+            assert!(!own(addr), "{addr}");
+        }
+    }
 }

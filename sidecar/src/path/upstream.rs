@@ -41,7 +41,7 @@ use crate::metrics::{Closed, Series};
 pub(crate) use http1::{Http1, poll_unwoken};
 pub(crate) use http2::{Http2, Slot};
 pub(crate) use live::{Line, Register};
-pub(crate) use tls::{Carries, Handshake, Sessions, Trust};
+pub(crate) use tls::{Broken, Carries, Handshake, Sessions, Trust};
 
 use live::Entry;
 use pool::{IDLE_FOR, IDLE_MAX, Pool};

@@ -252,9 +252,11 @@ fn a_denial_fails_requests_at_once_and_only_while_it_lasts_and_open_connections_
 fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
     isolated(|| {
         let pod = Pod::here();
-        let server = dnsmasq(&pod, 30, &[]);
+        let server = dnsmasq(&pod, 30, &["--cname=alias.example.com,home.example.com"]);
         server.know(&[
             ("home.example.com", &["127.0.0.1"]),
+            ("mapped.example.com", &["::ffff:127.0.0.1"]),
+            ("translated.example.com", &["64:ff9b::a9fe:a9fe"]),
             ("cloud.example.com", &["169.254.169.254"]),
             ("me.example.com", &["10.1.0.2"]),
         ]);
@@ -267,6 +269,11 @@ fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
                 "name: trusted, annotations: { svcmesh.dev/allow-local-external-name: \"true\" }",
             ),
             external("number", "10.0.0.1", &[80]),
+            external("short", "127.1", &[80]),
+            external("own", "mapped.example.com", &[15002]).replace(
+                "name: own",
+                "name: own, annotations: { svcmesh.dev/allow-local-external-name: \"true\" }",
+            ),
         ];
         let sidecar = start(&documents, &["--forward-proxy", "0.0.0.0:15002"]);
         let _own = Nginx::named("own", "127.0.0.1:80");
@@ -274,6 +281,11 @@ fn names_that_lead_in_a_circle_or_home_are_refused_with_the_reason() {
             ("a", "error=dns_error; details=\"the name leads back to itself\""),
             ("home", "error=destination_ip_prohibited; details=\"the name leads to an address that"),
             ("cloud.example.com", "error=destination_ip_prohibited"),
+            ("alias.example.com", "error=destination_ip_prohibited"),
+            ("mapped.example.com", "error=destination_ip_prohibited"),
+            ("translated.example.com", "error=destination_ip_prohibited"),
+            ("short", "error=destination_ip_prohibited; details=\"the external name is an address"),
+            ("own:15002", "error=proxy_loop_detected"),
             ("localhost", "error="),
             ("number", "error=destination_ip_prohibited; details=\"the external name is an address"),
             ("me.example.com:15002", "error=proxy_loop_detected"),

@@ -244,6 +244,27 @@ fn a_service_that_changes_how_it_is_spoken_to_costs_no_request() {
     });
 }
 
+#[test]
+fn health_checks_go_the_way_of_requests() {
+    isolated(|| {
+        let world = World::new("");
+        let check = "svcmesh.dev/health-check: \"http:/checked,interval=1s,timeout=900ms,unhealthy=2\"";
+        let documents = ["one", "other"].map(|name| external(name, &[443], check));
+        let mut sidecar = world.sidecar(&documents);
+        // DNS is asked for what somebody wants.
+        assert_eq!(
+            ["one", "other"].map(|name| proxied(&[&format!("http://{name}:443/")]).status),
+            [200, 502]
+        );
+        sidecar.process().wait_for_log("endpoint fails its health check service=default/other");
+        let before = world.nginx.requests();
+        until("checks are answered", || (world.nginx.requests() >= before + 3).then_some(()));
+        let log = sidecar.process().log();
+        assert!(log.contains("certificate is not valid for its name"), "{log}");
+        assert!(!log.contains("fails its health check service=default/one"), "{log}");
+    });
+}
+
 /// The web: name servers, and nginx with a name for each way that a certificate may be.
 struct World {
     pod: Pod,
@@ -252,7 +273,7 @@ struct World {
     stranger: Authority,
     /// Where the names are, but for `plain`.
     address: String,
-    _nginx: Nginx,
+    nginx: Nginx,
     _plain: Nginx,
     _dns: Dnsmasq,
 }
@@ -295,7 +316,7 @@ impl World {
         let mut known: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &at[..])).collect();
         known.push(("plain.example.com", &plain_at));
         dns.know(&known);
-        World { pod, ca, stranger, address, _nginx: nginx, _plain: plain, _dns: dns }
+        World { pod, ca, stranger, address, nginx, _plain: plain, _dns: dns }
     }
 
     fn sidecar(&self, documents: &[String]) -> Sidecar {

@@ -16,15 +16,17 @@ use svc_core::introduction::header;
 use svc_core::service::Probe;
 use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::path::transparent;
+use crate::path::upstream::{Broken, Carries, Handshake};
 
 /// Why an endpoint does not pass.
 #[derive(Debug)]
 pub(super) enum Ailment {
     Connect(io::Error),
+    /// It does not prove who it is, or does not speak TLS.
+    Tls(Broken),
     /// What it says is not HTTP, or it says nothing.
     Http(hyper::Error),
     /// There is no such path.
@@ -38,6 +40,7 @@ impl fmt::Display for Ailment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ailment::Connect(error) => write!(f, "cannot connect: {error}"),
+            Ailment::Tls(broken) => write!(f, "{}: {}", broken.failure, broken.reason),
             Ailment::Http(error) => write!(f, "no answer: {error}"),
             Ailment::Path(error) => write!(f, "cannot ask: {error}"),
             Ailment::Status(status) => write!(f, "answered {}", status.as_u16()),
@@ -48,39 +51,60 @@ impl fmt::Display for Ailment {
 
 /// Asks once. A connection that is closed again at once is what TCP checks are; a GET passes with 200 to 399.
 /// Where pods want a PROXY header, it says that nobody is behind this connection: without one they would log an error.
-pub(super) async fn ask(
-    addr: SocketAddr,
-    version: Option<Version>,
-    probe: &Probe,
-    privileges: Privileges,
-) -> Result<(), Ailment> {
-    let mut stream = transparent::connect(addr, privileges).await.map_err(Ailment::Connect)?;
-    if let Some(version) = version {
+/// It is spoken to as by requests: by the name that it knows, and in TLS where they go in TLS.
+pub(super) async fn ask(question: &Question<'_>) -> Result<(), Ailment> {
+    let Question { addr, version, probe, privileges, speech } = question;
+    let mut stream = transparent::connect(*addr, *privileges).await.map_err(Ailment::Connect)?;
+    if let Some(version) = *version {
         let header = header(version, Origin::Local, Tlvs::NONE);
         stream.write_all(&header).await.map_err(Ailment::Connect)?;
     }
     match probe {
         Probe::Tcp => Ok(()),
         Probe::Http { path } => {
-            let status = get(stream, request(addr, path)?).await.map_err(Ailment::Http)?.status();
-            match status.as_u16() {
-                200..400 => Ok(()),
-                _ => Err(Ailment::Status(status)),
+            let request = request(speech.authority.unwrap_or(&addr.to_string()), path)?;
+            let answer = match &speech.handshake {
+                None => get(stream, request).await,
+                Some(handshake) => {
+                    let session = handshake.begin(stream, Carries::Http1).await.map_err(Ailment::Tls)?;
+                    get(session, request).await
+                }
+            };
+            match answer.map_err(Ailment::Http)?.status() {
+                status if (200..400).contains(&status.as_u16()) => Ok(()),
+                status => Err(Ailment::Status(status)),
             }
         }
     }
 }
 
-fn request(addr: SocketAddr, path: &str) -> Result<Request<Empty<Bytes>>, Ailment> {
-    let request = Request::get(path)
-        .header(HOST, addr.to_string())
-        .header(USER_AGENT, PROXY_NAME)
-        .header(CONNECTION, "close");
+/// One endpoint, and how it is asked.
+pub(super) struct Question<'a> {
+    pub(super) addr: SocketAddr,
+    pub(super) version: Option<Version>,
+    pub(super) probe: &'a Probe,
+    pub(super) privileges: Privileges,
+    pub(super) speech: Speech<'a>,
+}
+
+/// How it is spoken to.
+pub(super) struct Speech<'a> {
+    /// What it is called; `None`: its address.
+    pub(super) authority: Option<&'a str>,
+    pub(super) handshake: Option<Handshake<'a>>,
+}
+
+fn request(authority: &str, path: &str) -> Result<Request<Empty<Bytes>>, Ailment> {
+    let request =
+        Request::get(path).header(HOST, authority).header(USER_AGENT, PROXY_NAME).header(CONNECTION, "close");
     request.body(Empty::new()).map_err(Ailment::Path)
 }
 
 /// Gets the head of an answer. Its body is not read: the connection ends here.
-async fn get(stream: TcpStream, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
+async fn get<S>(stream: S, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await?;
     let response = sender.send_request(request);

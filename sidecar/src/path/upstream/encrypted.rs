@@ -5,8 +5,8 @@ use svc_core::outcome::Failure;
 use svc_core::rewrite::Origination;
 use tokio::time::timeout;
 
-use super::tls::{self, Broken};
-use super::{Carries, Handshake, Http1, Http2, Upstream};
+use super::tls;
+use super::{Broken, Carries, Handshake, Http1, Http2, Upstream};
 use crate::path::introduction::Introduction;
 use crate::path::mesh::Mesh;
 use crate::path::rewrite::Speech;
