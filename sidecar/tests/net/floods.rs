@@ -134,7 +134,7 @@ fn flooded(kind: &str, at_least: u64, flood: impl Fn(&dyn Fn() -> bool) + Send +
         });
         let peak_kib = sidecar.process().peak_rss_kib();
         let counted = sidecar.measured(&format!("svcmesh_floods_total{{kind=\"{kind}\"}}"))[0];
-        println!("{kind}: {baseline_kib} KiB before, {peak_kib} KiB at most, {counted} times, {beside:?}");
+        eprintln!("{kind}: {baseline_kib} KiB before, {peak_kib} KiB at most, {counted} times, {beside:?}");
         assert!(beside.responses > 0 && beside.refused == 0 && beside.broken == 0, "{beside:?}");
         assert!(peak_kib < 64 * 1024, "{peak_kib} KiB");
         assert!(counted >= at_least, "{counted}");
@@ -143,7 +143,7 @@ fn flooded(kind: &str, at_least: u64, flood: impl Fn(&dyn Fn() -> bool) + Send +
             rss_kib = sidecar.process().rss_kib();
             (rss_kib < 2 * baseline_kib).then_some(())
         });
-        println!("{kind}: {rss_kib} KiB afterwards");
+        eprintln!("{kind}: {rss_kib} KiB afterwards");
     });
 }
 

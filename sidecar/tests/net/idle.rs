@@ -20,7 +20,7 @@ fn ten_thousand_opaque_connections_hold_no_buffers() {
         let open = "svcmesh_connections_open{direction=\"outbound\",service=\"default/web\"";
         assert_eq!(sidecar.measured(open), [connections]);
         let bytes = (sidecar.process().rss_kib() - before_kib) * 1024 / connections;
-        println!("{bytes} bytes for each of {connections} idle connections");
+        eprintln!("{bytes} bytes for each of {connections} idle connections");
         assert!(bytes <= 8 * 1024, "{bytes}");
         drop(clients);
     });
