@@ -102,9 +102,8 @@ fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Fa
         return Ok(element.clone());
     }
     let host = authority.to_str().map_err(|_| Failure::BadRequest)?;
-    let host = (!host.is_empty()).then_some(host); // HTTP/1.0 need not say
-    host.map(svc_core::authority::Authority::parse).transpose().map_err(|_| Failure::BadRequest)?;
-    let element = forwarded_element(origin.arrival.client.0.ip(), host, origin.arrival.scheme.as_str());
+    svc_core::authority::Authority::parse(host).map_err(|_| Failure::BadRequest)?;
+    let element = forwarded_element(origin.arrival.client.0.ip(), Some(host), origin.arrival.scheme.as_str());
     let element = HeaderValue::from_str(&element).expect("made of header values");
     Ok(cached.insert((authority.clone(), element)).1.clone())
 }

@@ -88,13 +88,25 @@ impl Origin {
 
     /// The route of a request. Waits where DNS must be asked first.
     pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
-        let authority = request::authority(request)?;
+        let said = request::authority(request)?;
+        let authority = if said.is_empty() { self.meant() } else { said };
         let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
         let (route, waited) = match self.aim {
             Aim::Address(_) | Aim::Application(_) => settled(self.route_unread(mesh)?, mesh).await?,
             Aim::Request => route_to_authority(text, mesh).await?,
         };
         Ok(Routed { route, authority, waited })
+    }
+
+    /// Whom a request is for that does not say, as HTTP/1.0 need not: who is at the address that it was sent to (RFC 9112 §3.3). Health
+    /// checks of balancers are such requests, and an endpoint that hears of them as HTTP/1.1 may insist on a host.
+    fn meant(&self) -> HeaderValue {
+        let addr = match self.aim {
+            Aim::Address(addr) => addr,
+            Aim::Application(doorway) => doorway.known_as,
+            Aim::Request => return HeaderValue::from_static(""),
+        };
+        HeaderValue::from_str(&addr.to_string()).expect("an address is a header value")
     }
 
     /// The route of everything on this connection, whatever it says.

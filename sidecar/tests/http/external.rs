@@ -11,10 +11,11 @@ use crate::http2::{Does, answer_of, connect, speaks_http2};
 fn an_endpoint_is_asked_by_its_own_name_and_told_the_clients() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let world = external("", "http", &backend);
+    let address = world.address();
     for (request, asked) in [
         ("GET / HTTP/1.1\r\nHost: web\r\n\r\n", "web"),
         ("GET http://web.default:8080/ HTTP/1.1\r\nHost: other\r\n\r\n", "web.default:8080"),
-        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", ""),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &*address),
         ("GET / HTTP/1.1\r\nHost: web\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "web"),
     ] {
         let mut client = world.client();
@@ -24,9 +25,8 @@ fn an_endpoint_is_asked_by_its_own_name_and_told_the_clients() {
         assert!(seen.start.starts_with("GET / "), "{}", seen.start);
         let told = ["host", "x-forwarded-host"].map(|name| seen.header(name).unwrap_or_default());
         assert_eq!(told, [NAME, asked], "{request}");
-        let host = if asked.is_empty() { String::new() } else { format!(";host={asked}") };
         let forwarded = seen.header("forwarded").unwrap_or_default().replace('"', "");
-        assert_eq!(forwarded, format!("for=127.0.0.1{host};proto=http"), "{request}");
+        assert_eq!(forwarded, format!("for=127.0.0.1;host={asked};proto=http"), "{request}");
     }
 }
 

@@ -81,6 +81,11 @@ impl World {
         until("the change is in force", || (self.sidecar.measured(applied) > before).then_some(()));
     }
 
+    /// Where the Service is.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{PORT}", self.ip)
+    }
+
     /// A connection to the Service.
     pub(crate) fn client(&self) -> Wire {
         Wire::new(self.stream(PORT))
