@@ -89,12 +89,17 @@ pub fn is_look_alike(name: &str) -> bool {
 pub fn nominated<'a>(connection_values: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     connection_values
         .into_iter()
+        .filter(|value| !is_option(value)) // nearly always
         .flat_map(|value| value.split(|&byte| byte == b','))
         .filter_map(|token| core::str::from_utf8(token).ok().map(str::trim))
-        .filter(|token| !["close", "keep-alive"].iter().any(|option| token.eq_ignore_ascii_case(option)))
+        .filter(|token| !is_option(token.as_bytes()))
         .map(str::to_ascii_lowercase)
         .filter(|token| !token.is_empty() && may_be_nominated(token))
         .collect()
+}
+
+fn is_option(token: &[u8]) -> bool {
+    [&b"keep-alive"[..], b"close"].iter().any(|option| token.eq_ignore_ascii_case(option))
 }
 
 /// The scheme that a trusted proxy's `X-Forwarded-Proto` says; nothing where it says none that we know, or several.

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::error::Error as _;
-use std::future::Future;
 use std::rc::Rc;
 
 use svc_core::outcome::Failure;
@@ -71,12 +70,9 @@ impl Streams {
         Rc::new(Streams { answered: Cell::new(0), cancelled: Cell::new(0), connection })
     }
 
-    /// Carries out one exchange, and sees whether anybody waits for its end.
-    pub(crate) async fn follow<F: Future>(self: Rc<Self>, exchange: F) -> F::Output {
-        let mut stream = Stream { streams: self, begun_ms: clock::coarse_ms(), answered: false };
-        let output = exchange.await;
-        stream.answered = true;
-        output
+    /// A stream begins: dropped before it is [`Stream::answered`], it was cancelled.
+    pub(crate) fn begin(self: &Rc<Self>) -> Stream {
+        Stream { streams: self.clone(), begun_ms: clock::coarse_ms(), answered: false }
     }
 
     /// Ends the connection of a client that cancels quickly most of what it asks for.
@@ -88,10 +84,18 @@ impl Streams {
     }
 }
 
-struct Stream {
+/// One of them.
+pub(crate) struct Stream {
     streams: Rc<Streams>,
     begun_ms: u32,
     answered: bool,
+}
+
+impl Stream {
+    /// Its answer is there.
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+    }
 }
 
 impl Drop for Stream {

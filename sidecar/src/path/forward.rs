@@ -20,6 +20,7 @@ use super::account::{Account, Details};
 use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
+use super::flood::{Stream, Streams};
 use super::hops;
 use super::limits::{Limits, within};
 use super::mesh::Mesh;
@@ -38,28 +39,34 @@ use crate::metrics::Protocol;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
 pub(crate) async fn exchange(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let (origin, mesh) = (&*origin, &mesh);
+    let mut stream = origin.streams.as_ref().map(Streams::begin);
+    let response = answer(request, &origin, &mesh).await;
+    stream.iter_mut().for_each(Stream::answered);
+    Ok(response)
+}
+
+async fn answer(mut request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>) -> Response<ResponseBody> {
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
     account.set_details(|| Details::of(&request));
     if let ControlFlow::Break(ended) = hops::spend(&mut request) {
-        return Ok(match ended {
+        return match ended {
             Ok(()) => respond::here(account, origin.pulse.clone()),
             Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
-        });
+        };
     }
     if websocket::is_wanted(&request) {
-        return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+        return Box::pin(websocket::exchange(request, origin, mesh, account)).await;
     }
     if request.method() == Method::CONNECT {
-        return Ok(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
+        return Box::pin(upgrade::connect(request, origin, mesh, account)).await;
     }
     if let Some(wanted) = upgrade::wanted(&request) {
-        return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
+        return Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await;
     }
     let routed = origin.route(&request, mesh).await;
     let prepared =
@@ -74,10 +81,10 @@ pub(crate) async fn exchange(
         }
         Err(failure) => Err(failure),
     };
-    Ok(match answered {
+    match answered {
         Ok(answer) => answer.into_response(origin, account, deadline),
         Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
-    })
+    }
 }
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.

@@ -57,10 +57,11 @@ pub(crate) async fn serve_http1(
 /// Serves HTTP/2 likewise; each stream is a task of this worker.
 pub(crate) async fn serve_http2(
     io: ClientIo,
-    origin: Origin,
+    mut origin: Origin,
     mesh: &Rc<Mesh>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
+    origin.streams = Some(Streams::of(membership.remote()));
     let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
@@ -72,7 +73,7 @@ pub(crate) async fn serve_http2(
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .serve_connection(TokioIo::new(io), streams(origin, mesh, membership));
+        .serve_connection(TokioIo::new(io), exchanges(origin, mesh));
     settle(supervise(pin!(connection), membership, |cx| flusher.flush(cx)).await, mesh)
 }
 
@@ -88,16 +89,6 @@ fn exchanges(
         }
         exchange(request, origin.clone(), mesh.clone())
     })
-}
-
-/// The same for each stream, where the client can take back what it asked for.
-fn streams(
-    origin: Origin,
-    mesh: &Rc<Mesh>,
-    membership: &Membership<'_>,
-) -> impl Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + use<> {
-    let (origin, mesh, streams) = (Rc::new(origin), mesh.clone(), Streams::of(membership.remote()));
-    service_fn(move |request| streams.clone().follow(exchange(request, origin.clone(), mesh.clone())))
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::affinity::Memory;
 use super::application::Doorway;
 use super::arrival::Arrival;
+use super::flood::Streams;
 use super::introduction::{Guest, Own};
 use super::mesh::Mesh;
 use super::proxy_header::Told;
@@ -44,6 +45,8 @@ pub(crate) struct Origin {
     pub(crate) forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
+    /// What the client makes of the streams of an HTTP/2 connection.
+    pub(crate) streams: Option<Rc<Streams>>,
     pub(crate) memory: Memory,
     /// Connections to endpoints that are told of this client.
     pub(crate) own: Own,
@@ -75,6 +78,7 @@ impl Origin {
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
             pulse,
+            streams: None,
             memory: Memory::default(),
             own: Own::default(),
             route: RefCell::default(),

@@ -39,7 +39,7 @@ pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
         return None;
     }
     let headers = request.headers();
-    let protocol = headers.get(header::UPGRADE)?;
+    let (_, protocol) = headers.iter().find(|(name, _)| **name == header::UPGRADE)?; // most have none: a walk is cheaper
     let named = |value: &HeaderValue| {
         let tokens = value.to_str().unwrap_or_default().split(',');
         tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("upgrade"))
