@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::address::{EndpointAddr, ServiceName, Transport};
 use crate::endpoints::{Endpoint, EndpointId, EndpointSet};
-use crate::service::{Handling, Port, Service, TargetPort};
+use crate::service::{Handling, Port, Service};
 use crate::table::{Table, Target};
 
 /// The Service port that the application serves at `addr`, an address of its pod: the first by name, where several have it among
@@ -34,7 +34,7 @@ pub fn serving<'t>(
 pub fn application(addr: EndpointAddr, serving: Option<&Target>) -> Target {
     let (name, port) = match serving {
         Some(target) => (target.service.name.clone(), target.port.clone()),
-        None => (ServiceName::new("", ""), unnamed_port(addr)),
+        None => (ServiceName::new("", ""), Port::unnamed(addr.0.port())),
     };
     let asked = serving.map(|target| &target.service.handling);
     let handling = Handling {
@@ -51,18 +51,6 @@ pub fn application(addr: EndpointAddr, serving: Option<&Target>) -> Target {
         name: None,
         failure: None,
         manner: None, // whatever sidecars elsewhere do on the way here
-    }
-}
-
-fn unnamed_port(addr: EndpointAddr) -> Port {
-    let port = addr.0.port();
-    Port {
-        name: Arc::default(),
-        port,
-        transport: Transport::Tcp,
-        target: TargetPort::Number(port),
-        node_port: None,
-        app_protocol: None,
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use crate::address::{ServiceName, Transport};
-use crate::service::{Port, Service, Slice, SliceEndpoint, SlicePort, TargetPort};
+use crate::service::{Port, Service, Slice, SliceEndpoint, SlicePort};
 
 /// A ClusterIP Service without an address, with the one unnamed TCP port 80.
 pub(crate) fn service(namespace: &str, name: &str) -> Service {
@@ -13,14 +13,7 @@ pub(crate) fn service(namespace: &str, name: &str) -> Service {
 
 /// A TCP port whose target is itself.
 pub(crate) fn port(name: &str, port: u16) -> Port {
-    Port {
-        name: name.into(),
-        port,
-        transport: Transport::Tcp,
-        target: TargetPort::Number(port),
-        node_port: None,
-        app_protocol: None,
-    }
+    Port { name: name.into(), ..Port::unnamed(port) }
 }
 
 /// An EndpointSlice of a Service: one unnamed TCP port, ready endpoints.

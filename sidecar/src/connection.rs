@@ -15,8 +15,7 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use crate::config::ProxyProtocolIn;
-use crate::config::ShownBy;
+use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
 use crate::path::application::Doorway;

@@ -109,7 +109,7 @@ pub struct Service {
 
 impl Service {
     /// A ClusterIP Service of which nothing but its ports is known.
-    pub(crate) fn plain(name: ServiceName, ports: Vec<Port>) -> Service {
+    pub fn plain(name: ServiceName, ports: Vec<Port>) -> Service {
         Service {
             name,
             kind: Kind::ClusterIp,
@@ -170,6 +170,20 @@ pub struct Port {
     pub node_port: Option<u16>,
     /// `appProtocol` (S-06), as written.
     pub app_protocol: Option<Arc<str>>,
+}
+
+impl Port {
+    /// A TCP port of which nothing but its number is known.
+    pub fn unnamed(port: u16) -> Port {
+        Port {
+            name: Arc::default(),
+            port,
+            transport: Transport::Tcp,
+            target: TargetPort::Number(port),
+            node_port: None,
+            app_protocol: None,
+        }
+    }
 }
 
 /// `targetPort`: a number, or the name of a container port that each slice resolves (S-01).

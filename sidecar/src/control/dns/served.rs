@@ -1,14 +1,14 @@
 //! Services that only DNS knows: which one a host is, and what is said of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use svc_core::address::{ServiceName, Transport};
+use svc_core::address::ServiceName;
 use svc_core::discovery::answer::Record;
 use svc_core::discovery::names::{service_of, split_service};
-use svc_core::service::{Handling, Kind, Port, Service, TargetPort};
+use svc_core::service::{Kind, Port, Service};
 
 use super::known::Known;
 use crate::config::Config;
@@ -96,33 +96,14 @@ impl Served {
     pub(super) fn describe(&self, service: &ServiceName, records: &[Record], cluster: &Cluster) -> Service {
         let elsewhere = service.namespace.is_empty();
         let cluster_ips = if elsewhere { Vec::new() } else { cluster.virtual_ips(records) };
+        let ports = self.ports.iter().map(|&port| Port::unnamed(port)).collect();
         Service {
-            name: service.clone(),
             kind: if elsewhere { Kind::ExternalName } else { Kind::ClusterIp },
             headless: !elsewhere && cluster_ips.is_empty(),
             cluster_ips,
-            external_ips: Vec::new(),
-            ingress: Vec::new(),
             external_name: elsewhere.then(|| self.name.clone()),
-            affinity: None,
-            internal_traffic_local: false,
-            traffic_distribution: None,
-            publish_not_ready: false,
-            annotations: BTreeMap::new(),
-            handling: Handling::default(),
-            ports: self.ports.iter().map(|&port| unnamed(port)).collect(),
+            ..Service::plain(service.clone(), ports)
         }
-    }
-}
-
-fn unnamed(port: u16) -> Port {
-    Port {
-        name: Arc::default(),
-        port,
-        transport: Transport::Tcp,
-        target: TargetPort::Number(port),
-        node_port: None,
-        app_protocol: None,
     }
 }
 
