@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use svc_core::address::{OriginalDst, Transport};
+use svc_core::address::Transport;
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
@@ -18,7 +18,6 @@ use tokio::task::spawn_local;
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
-use crate::path::application::Doorway;
 use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::{Detected, detect};
 use crate::path::flood::Flood;
@@ -33,45 +32,8 @@ use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
 use crate::path::upstream::{Carries, UpstreamIo};
-use crate::path::way::Way;
-use crate::path::{connect, http, original_dst, transparent, tunnel};
-
-/// Which listener a connection came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// It was redirected to us on its way elsewhere.
-    Captured,
-    /// It was opened to a loopback VIP of ours.
-    LoopbackVip(SocketAddr),
-    /// It was opened to us: each request says where it goes.
-    ForwardProxy,
-    /// It was redirected to us on its way to the application.
-    Inbound,
-    /// The same, but it came as it was opened.
-    TakenOver,
-    /// It was opened to a port of ours that stands for one of the application's, which listens here.
-    Mapped(SocketAddr),
-}
-
-impl Door {
-    /// The flag that says where it is.
-    pub(crate) fn flag(self) -> Option<&'static str> {
-        match self {
-            Door::Captured => Some("outbound"),
-            Door::LoopbackVip(_) => None, // the snapshot does
-            Door::ForwardProxy => Some("forward-proxy"),
-            Door::Inbound | Door::TakenOver => Some("inbound"),
-            Door::Mapped(_) => Some("inbound-map"),
-        }
-    }
-
-    pub(crate) fn direction(self) -> Direction {
-        match self {
-            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => Direction::Outbound,
-            Door::Inbound | Door::TakenOver | Door::Mapped(_) => Direction::Inbound,
-        }
-    }
-}
+use crate::path::way::{Door, Way, canonical, inward, whither};
+use crate::path::{connect, http, tunnel};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
@@ -201,54 +163,6 @@ impl Client {
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
         ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, _admission: self.admission }
     }
-}
-
-fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
-    let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
-    let destination = match door {
-        Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
-        Door::LoopbackVip(vip) => vip,
-        Door::Captured => match original_dst::of(stream) {
-            Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
-            Some(_) | None => return Err(Failure::Loop),
-        },
-        Door::TakenOver if mesh.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
-        Door::TakenOver => {
-            return Ok(inward(Doorway::taken_over(own()?, transparent::usable(peer.ip())), mesh));
-        }
-        Door::Inbound => match original_dst::of(stream) {
-            Some(OriginalDst(destination)) if destination != own()? => {
-                return Ok(inward(Doorway::captured(destination), mesh));
-            }
-            Some(_) | None => return Err(Failure::Loop), // it was opened to us
-        },
-        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()?, client: None }, mesh)),
-    };
-    let table = mesh.table.load();
-    Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
-        None => Way::Through(destination),
-        Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
-        Some(route) => Way::Speak(Aim::Address(destination), route.hint, Some(route)),
-    })
-}
-
-/// To the application.
-fn inward(doorway: Doorway, mesh: &Mesh) -> Way {
-    let (route, aim) = (mesh.application(doorway), Aim::Application(doorway));
-    let begins_with_header = route.target.service.handling.proxy_protocol.is_some();
-    match route.hint {
-        Hint::Opaque => Way::Bytes(route, aim),
-        // The header is the application's, which reads it and what follows.
-        _ if begins_with_header && mesh.config.limits.proxy_protocol_in != ProxyProtocolIn::Require => {
-            Way::Bytes(route, aim)
-        }
-        Hint::Http1 | Hint::Http | Hint::Http2 | Hint::Unknown => Way::Speak(aim, route.hint, Some(route)),
-    }
-}
-
-/// An IPv4 address in IPv6 clothes, which a listener of both families sees, is that IPv4 address.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.

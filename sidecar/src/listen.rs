@@ -15,11 +15,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::{Door, begin};
+use crate::connection::begin;
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
 use crate::path::transparent;
 use crate::path::udp::{self, Relay};
+use crate::path::way::Door;
 use crate::worker::Stage;
 
 /// Finds out whether an address can be had, and which port it gets if it asks for any.

@@ -19,7 +19,6 @@ use tracing::{info, warn};
 use crate::access_log::AccessLog;
 use crate::admin::{self, Admin, Ready, Tags};
 use crate::config::{Config, Drain};
-use crate::connection::Door;
 use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
@@ -29,6 +28,7 @@ use crate::memory;
 use crate::metrics::{Metrics, Observed};
 use crate::path::shared::Shared;
 use crate::path::transparent;
+use crate::path::way::Door;
 use crate::worker::{self, Job, Stage};
 
 /// Runs until the process is told to end.

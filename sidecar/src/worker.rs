@@ -17,12 +17,12 @@ use tokio::sync::watch;
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
-use crate::connection::Door;
 use crate::listen::{VipListeners, accept, listen, listen_transparently};
 use crate::metrics::{Direction, Metrics};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
 use crate::path::udp::{self, Relay};
+use crate::path::way::Door;
 
 /// What a worker is given.
 #[derive(Clone)]
