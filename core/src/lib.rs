@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod address;
+pub mod draws;
 pub mod duration;
 pub mod time;
 

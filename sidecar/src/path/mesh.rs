@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
+use svc_core::draws::Draws;
 use svc_core::silence;
 use svc_core::table::{Table, Target};
 
@@ -37,7 +38,7 @@ pub(crate) struct Mesh {
     versions: Cell<u64>,
     upstreams: Upstreams,
     applications: Applications,
-    draw: Cell<u64>,
+    draws: Draws,
     ended: Cell<bool>,
 }
 
@@ -61,7 +62,7 @@ impl Mesh {
             versions: Cell::new(0),
             upstreams: Upstreams::default(),
             applications: Applications::default(),
-            draw: Cell::new(seed | 1),
+            draws: Draws::new(seed),
             ended: Cell::new(false),
         })
     }
@@ -197,14 +198,9 @@ impl Mesh {
             && self.table.load().by_destination(Transport::Udp, addr).is_some()
     }
 
-    /// The next draw of chance: xorshift64*, seeded once per worker from the system's own. It spreads load; it keeps no secret.
+    /// The next draw of chance, from a seed that the worker had of the system.
     pub(crate) fn draw(&self) -> u64 {
-        let mut draw = self.draw.get();
-        draw ^= draw >> 12;
-        draw ^= draw << 25;
-        draw ^= draw >> 27;
-        self.draw.set(draw);
-        draw.wrapping_mul(0x2545_F491_4F6C_DD1D)
+        self.draws.draw()
     }
 
     /// Admits one more client connection, unless `--max-connections` are open.
