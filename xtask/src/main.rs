@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | demo | bench | tools`.
+//! The project's own commands: `cargo xtask test | demo | bench | wasm | tools`.
 //!
 //! Only the standard library: this program is built before anything else, on every machine and in CI.
 #![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
@@ -12,6 +12,7 @@ mod place;
 mod report;
 mod shell;
 mod tools;
+mod wasm;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Some((&"tools", [])) => tools::install_all().map(|()| ExitCode::SUCCESS),
         Some((&"demo", rest)) => demo(rest),
         Some((&"bench", rest)) => bench::run(rest),
+        Some((&"wasm", rest)) => wasm::run(rest),
         None | Some((&("help" | "--help" | "-h"), _)) => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -54,6 +56,8 @@ The project's own commands.
                                          CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
                                          F FK idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
   cargo xtask bench scale                what 10,000 Services × 100 endpoints cost, each figure against its bound
+  cargo xtask wasm [--toolchain rustup|debian] [--oci FOLDER]
+                                         build the filter for Envoy, within 300 KiB; --oci also writes it as an image
   cargo xtask tools                      install everything that the other commands need
 ";
 

