@@ -6,9 +6,10 @@
 
 extern crate alloc;
 
+pub use svc_proto::duration;
+
 pub mod address;
 pub mod draws;
-pub mod duration;
 pub mod time;
 
 pub mod discovery;

@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+pub mod duration;
 pub mod names;
 pub mod proxy_header;
 pub mod services;
+pub mod values;

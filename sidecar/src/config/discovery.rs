@@ -9,7 +9,7 @@ use svc_core::table::Source;
 
 use super::flag::{Expected, Flag};
 use super::settings::Settings;
-use super::values::{boolean, dns_subdomain, label, list, networks, optional, path};
+use super::values::{boolean, dns_subdomain, label, list, networks, optional, path, zone};
 
 /// Where Services come from, and how their names and addresses are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,15 +181,6 @@ fn source(raw: &str) -> Result<Source, Expected> {
     source.ok_or("a list of sources: `manifests`, `env`, `dns`".into())
 }
 
-/// A label's value, as clouds name their zones.
-fn zone(raw: &str) -> Result<String, Expected> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    match raw.len() <= 63 && raw.bytes().all(allowed) {
-        true => Ok(raw.to_owned()),
-        false => Err("a name of up to 63 letters, digits, `-`, `_` and `.`".into()),
-    }
-}
-
 fn service_cidrs(raw: &str) -> Result<Vec<IpNet>, Expected> {
     let networks = networks(raw)?;
     let ipv4 = networks.iter().filter(|network| network.addr().is_ipv4()).count();
@@ -229,11 +220,5 @@ mod tests {
             service_cidrs("10.96.0.0/12,10.0.0.0/12").unwrap_err(),
             "at most one network per address family"
         );
-    }
-
-    #[test]
-    fn a_zone_is_spelt_like_a_label() {
-        assert!(zone("europe-west1-b").is_ok());
-        assert!(zone("a b").is_err());
     }
 }

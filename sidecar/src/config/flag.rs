@@ -1,8 +1,8 @@
 //! One setting: its names, its default, its help, and how its value is read.
 
-use std::borrow::Cow;
-
 use clap::Arg;
+
+pub(super) use svc_proto::values::Expected;
 
 /// A flag `--name`, and the variable `SIDECAR_NAME`, whose value is a `T`.
 pub(super) struct Flag<T: 'static> {
@@ -20,9 +20,6 @@ pub(super) struct Flag<T: 'static> {
 
 /// Reads a value, or says what was expected instead.
 pub(super) type Parser<T> = fn(&str) -> Result<T, Expected>;
-
-/// What should have been there, as it goes after the word "expected".
-pub(super) type Expected = Cow<'static, str>;
 
 impl<T> Flag<T> {
     /// How clap sees it: a string under this heading.

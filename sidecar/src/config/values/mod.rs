@@ -1,12 +1,9 @@
 //! How the values that several settings share are read.
 
 mod address;
-mod duration;
-mod name;
 
 pub(super) use address::{listeners, networks};
-pub(super) use duration::{deadline, optional_deadline, pause};
-pub(super) use name::{dns_subdomain, label};
+pub(super) use svc_proto::values::{deadline, dns_subdomain, label, optional_deadline, pause, zone};
 
 use super::flag::{Expected, Parser};
 

@@ -1,9 +1,15 @@
 //! Names as Kubernetes and DNS know them.
 
-use crate::config::flag::Expected;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
+use super::Expected;
 
 /// An RFC 1123 label, as namespaces are named.
-pub(in crate::config) fn label(raw: &str) -> Result<String, Expected> {
+///
+/// # Errors
+/// It is something else.
+pub fn label(raw: &str) -> Result<String, Expected> {
     match is_label(raw) {
         true => Ok(raw.to_owned()),
         false => Err("a name of up to 63 lower-case letters, digits and `-`".into()),
@@ -11,11 +17,26 @@ pub(in crate::config) fn label(raw: &str) -> Result<String, Expected> {
 }
 
 /// A domain, lower case, without the trailing dot.
-pub(in crate::config) fn dns_subdomain(raw: &str) -> Result<String, Expected> {
+///
+/// # Errors
+/// It is something else.
+pub fn dns_subdomain(raw: &str) -> Result<String, Expected> {
     let domain = raw.strip_suffix('.').unwrap_or(raw).to_ascii_lowercase();
     match domain.len() <= 253 && domain.split('.').all(is_label) {
         true => Ok(domain),
         false => Err("a domain such as `cluster.local`".into()),
+    }
+}
+
+/// A label's value, as clouds name their zones.
+///
+/// # Errors
+/// It is something else.
+pub fn zone(raw: &str) -> Result<String, Expected> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match raw.len() <= 63 && raw.bytes().all(allowed) {
+        true => Ok(raw.to_owned()),
+        false => Err("a name of up to 63 letters, digits, `-`, `_` and `.`".into()),
     }
 }
 
@@ -43,5 +64,11 @@ mod tests {
         for raw in ["", ".", "cluster..local", ".local", "a b"] {
             assert!(dns_subdomain(raw).is_err(), "{raw}");
         }
+    }
+
+    #[test]
+    fn a_zone_is_spelt_like_a_label() {
+        assert!(zone("europe-west1-b").is_ok());
+        assert!(zone("a b").is_err());
     }
 }

@@ -1,26 +1,34 @@
 //! What `0` means where a duration stands: each setting has its own idea.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use svc_core::duration::parse;
-
-use crate::config::flag::Expected;
+use super::Expected;
+use crate::duration::parse;
 
 /// A wait that must end: above zero.
-pub(in crate::config) fn deadline(raw: &str) -> Result<Duration, Expected> {
+///
+/// # Errors
+/// It is something else.
+pub fn deadline(raw: &str) -> Result<Duration, Expected> {
     let above_zero = parse(raw).filter(|duration| !duration.is_zero());
     above_zero.ok_or("a duration above zero, such as `500ms`, `1s`, `1m30s`, up to `720h`".into())
 }
 
 /// A wait that may last for ever: `0` is no limit.
-pub(in crate::config) fn optional_deadline(raw: &str) -> Result<Option<Duration>, Expected> {
+///
+/// # Errors
+/// It is something else.
+pub fn optional_deadline(raw: &str) -> Result<Option<Duration>, Expected> {
     let duration =
         parse(raw).ok_or("a duration such as `500ms`, `1s`, `1m30s`, up to `720h`, or `0` for none")?;
     Ok((!duration.is_zero()).then_some(duration))
 }
 
 /// A wait that may be left out: `0` is no wait.
-pub(in crate::config) fn pause(raw: &str) -> Result<Duration, Expected> {
+///
+/// # Errors
+/// It is something else.
+pub fn pause(raw: &str) -> Result<Duration, Expected> {
     parse(raw).ok_or("a duration such as `0`, `500ms`, `1s`, `1m30s`, up to `720h`".into())
 }
 
