@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod duration;
 pub mod names;
+pub mod plugin;
 pub mod proxy_header;
 pub mod services;
 pub mod values;

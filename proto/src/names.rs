@@ -129,6 +129,12 @@ pub mod header {
     pub const FORWARDED: &str = "forwarded";
     /// Opens the admin server's pages that are not for everybody.
     pub const TOKEN: &str = "svcmesh-token";
+    /// The endpoint's address, for Envoy's clusters of the type `ORIGINAL_DST` (`use_http_header`).
+    pub const ORIGINAL_DST_HOST: &str = "x-envoy-original-dst-host";
+    /// The endpoint's address, for Envoy's policy `override_host`.
+    pub const OVERRIDE_HOST: &str = "x-svcmesh-endpoint";
+    /// The cluster of the Service port, for Envoy's routes by `cluster_header`.
+    pub const CLUSTER: &str = "x-svcmesh-cluster";
     /// RFC 9209: whose fault a failure is.
     pub const PROXY_STATUS: &str = "proxy-status";
 }

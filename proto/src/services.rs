@@ -1,12 +1,13 @@
 //! The document at `/services`, version 1: what a sidecar knows and serves. The Wasm filter and `kubectl svc` live on it, so no
-//! field leaves it or changes its meaning within a version; a field that has nothing to say is `null` or empty, never absent.
+//! field leaves it or changes its meaning within a version; a field that has nothing to say is `null` or empty, never absent. Readers take
+//! an absent one as saying nothing, because people write Services in this language too (`services` of [`crate::plugin`]).
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The version of the document that these types are.
 pub const VERSION: u32 = 1;
@@ -17,8 +18,10 @@ pub struct Document<'a> {
     /// [`VERSION`].
     pub version: u32,
     /// In the order of namespace and name.
+    #[serde(borrow)]
     pub services: Vec<Service<'a>>,
     /// Objects, or parts of objects, that do not serve.
+    #[serde(default, borrow)]
     pub rejected: Vec<Rejected<'a>>,
 }
 
@@ -27,41 +30,55 @@ pub struct Document<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Service<'a> {
     /// Its namespace.
+    #[serde(borrow)]
     pub namespace: Cow<'a, str>,
     /// Its name.
+    #[serde(borrow)]
     pub name: Cow<'a, str>,
     /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, borrow)]
     pub kind: Cow<'a, str>,
     /// Who told the sidecar, as `--discovery` names it.
+    #[serde(default, borrow)]
     pub source: Cow<'a, str>,
     /// Its cluster IPs, allocated ones included.
-    #[serde(rename = "clusterIPs")]
+    #[serde(rename = "clusterIPs", default)]
     pub cluster_ips: Vec<IpAddr>,
     /// `spec.externalIPs`, recognised or not.
-    #[serde(rename = "externalIPs")]
+    #[serde(rename = "externalIPs", default)]
     pub external_ips: Vec<IpAddr>,
     /// `status.loadBalancer.ingress`.
+    #[serde(default, borrow)]
     pub ingress: Vec<Ingress<'a>>,
     /// Its address inside the pod.
+    #[serde(default)]
     pub loopback_vip: Option<IpAddr>,
     /// Its ports that are not served at that address, because the application uses them itself.
+    #[serde(default)]
     pub skipped_ports: Vec<u16>,
     /// `spec.externalName`.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub external_name: Option<Cow<'a, str>>,
     /// The load-balancing policy in force.
+    #[serde(default, borrow)]
     pub policy: Cow<'a, str>,
     /// Whether clients stay with their endpoint.
+    #[serde(default, borrow)]
     pub session_affinity: SessionAffinity<'a>,
     /// `Cluster` or `Local`.
+    #[serde(default, borrow)]
     pub internal_traffic_policy: Cow<'a, str>,
     /// `spec.trafficDistribution`.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub traffic_distribution: Option<Cow<'a, str>>,
     /// Those that the sidecar honours.
+    #[serde(default, borrow)]
     pub annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     /// `spec.ports`, in its order.
+    #[serde(default, borrow)]
     pub ports: Vec<Port<'a>>,
     /// The endpoints of all its ports, used from here or not, in no order to rely on.
+    #[serde(default, borrow)]
     pub endpoints: Vec<Endpoint<'a>>,
 }
 
@@ -70,21 +87,25 @@ pub struct Service<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Ingress<'a> {
     /// The balancer's address.
+    #[serde(default)]
     pub ip: Option<IpAddr>,
     /// The balancer's name.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub hostname: Option<Cow<'a, str>>,
     /// `VIP` or `Proxy`.
+    #[serde(default, borrow)]
     pub ip_mode: Cow<'a, str>,
 }
 
 /// `spec.sessionAffinity`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionAffinity<'a> {
     /// `None` or `ClientIP`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, borrow)]
     pub kind: Cow<'a, str>,
     /// For how long, with `ClientIP`.
+    #[serde(default)]
     pub timeout_seconds: Option<u64>,
 }
 
@@ -93,14 +114,18 @@ pub struct SessionAffinity<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Port<'a> {
     /// Empty for a single, unnamed one.
+    #[serde(default, borrow)]
     pub name: Cow<'a, str>,
     /// The port clients use.
     pub port: u16,
     /// The port on every node.
+    #[serde(default)]
     pub node_port: Option<u16>,
     /// `TCP`, `UDP` or `SCTP`.
+    #[serde(default, borrow)]
     pub protocol: Cow<'a, str>,
     /// `appProtocol` of the Service, else of its slices.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub app_protocol: Option<Cow<'a, str>>,
 }
 
@@ -113,24 +138,34 @@ pub struct Endpoint<'a> {
     /// The port it listens on.
     pub port: u16,
     /// The name of the Service's port.
+    #[serde(default, borrow)]
     pub port_name: Cow<'a, str>,
     /// `conditions.ready`, or true where the Service publishes endpoints that are not ready.
+    #[serde(default = "yes")]
     pub ready: bool,
     /// `conditions.serving`.
+    #[serde(default = "yes")]
     pub serving: bool,
     /// `conditions.terminating`.
+    #[serde(default)]
     pub terminating: bool,
     /// Whether it failed so often that it gets nothing for a while.
+    #[serde(default)]
     pub ejected: bool,
     /// Its share beside the others.
+    #[serde(default = "one")]
     pub weight: u16,
     /// Its node.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub node: Option<Cow<'a, str>>,
     /// Its zone.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub zone: Option<Cow<'a, str>>,
     /// Topology hints.
+    #[serde(default, borrow)]
     pub hints: Option<Hints<'a>>,
     /// Its host name in DNS.
+    #[serde(default, borrow, deserialize_with = "optional")]
     pub hostname: Option<Cow<'a, str>>,
 }
 
@@ -138,8 +173,10 @@ pub struct Endpoint<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints<'a> {
     /// The zones whose clients it is for.
+    #[serde(default, borrow)]
     pub zones: Vec<Cow<'a, str>>,
     /// The nodes whose clients it is for.
+    #[serde(default, borrow)]
     pub nodes: Vec<Cow<'a, str>>,
 }
 
@@ -147,9 +184,113 @@ pub struct Hints<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected<'a> {
     /// The object as messages name it.
+    #[serde(default, borrow)]
     pub object: Cow<'a, str>,
     /// Where it was read; empty when that is not known.
+    #[serde(default, borrow)]
     pub file: Cow<'a, str>,
     /// What is wrong with it.
+    #[serde(default, borrow)]
     pub reason: Cow<'a, str>,
+}
+
+impl Service<'_> {
+    /// What its fields are called.
+    pub const FIELDS: [&'static str; 17] = [
+        "namespace",
+        "name",
+        "type",
+        "source",
+        "clusterIPs",
+        "externalIPs",
+        "ingress",
+        "loopbackVip",
+        "skippedPorts",
+        "externalName",
+        "policy",
+        "sessionAffinity",
+        "internalTrafficPolicy",
+        "trafficDistribution",
+        "annotations",
+        "ports",
+        "endpoints",
+    ];
+}
+
+impl Port<'_> {
+    /// What its fields are called.
+    pub const FIELDS: [&'static str; 5] = ["name", "port", "nodePort", "protocol", "appProtocol"];
+}
+
+impl Endpoint<'_> {
+    /// What its fields are called.
+    pub const FIELDS: [&'static str; 12] = [
+        "address",
+        "port",
+        "portName",
+        "ready",
+        "serving",
+        "terminating",
+        "ejected",
+        "weight",
+        "node",
+        "zone",
+        "hints",
+        "hostname",
+    ];
+}
+
+/// A text that is borrowed where it can be, inside of an option: there serde would copy it.
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Borrowed<'de>>::deserialize(deserializer)?.map(|text| text.0))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u16 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_str, to_value};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(written: &impl Serialize, fields: &[&str]) {
+        let Value::Object(object) = to_value(written).unwrap() else { panic!("an object") };
+        let mut fields = fields.to_vec();
+        fields.sort_unstable();
+        assert_eq!(object.keys().collect::<Vec<_>>(), fields);
+    }
+
+    #[test]
+    fn fields_are_called_what_the_document_calls_them() {
+        let service: Service<'_> = from_str(r#"{"namespace": "shop", "name": "web"}"#).unwrap();
+        check(&service, &Service::FIELDS);
+        check(&from_str::<Port<'_>>(r#"{"port": 80}"#).unwrap(), &Port::FIELDS);
+        let endpoint = r#"{"address": "10.0.0.1", "port": 80}"#;
+        check(&from_str::<Endpoint<'_>>(endpoint).unwrap(), &Endpoint::FIELDS);
+    }
+
+    #[test]
+    fn an_endpoint_of_which_little_is_said_is_an_ordinary_one() {
+        let endpoint: Endpoint<'_> = from_str(r#"{"address": "10.0.0.1", "port": 80}"#).unwrap();
+        assert!(endpoint.ready && endpoint.serving && !endpoint.terminating && !endpoint.ejected);
+        assert_eq!(endpoint.weight, 1);
+    }
+
+    #[test]
+    fn texts_are_borrowed_from_what_they_are_read_from() {
+        let endpoint =
+            r#"{"address": "10.0.0.1", "port": 80, "portName": "http", "node": "node-a", "zone": null}"#;
+        let endpoint: Endpoint<'_> = from_str(endpoint).unwrap();
+        assert!(matches!(endpoint.port_name, Cow::Borrowed("http")));
+        assert!(matches!(endpoint.node, Some(Cow::Borrowed("node-a"))));
+    }
 }

@@ -1,6 +1,6 @@
 //! Addresses to listen on, and networks.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
@@ -24,10 +24,7 @@ pub(in crate::config) fn networks(raw: &str) -> Result<Vec<IpNet>, Expected> {
     match raw {
         "" => Ok(Vec::new()),
         raw => list(raw, |item| {
-            let network = item.parse().or_else(|_| item.parse::<IpAddr>().map(IpNet::from));
-            network
-                .map(|network| network.trunc())
-                .map_err(|_| "a list of networks such as `10.0.0.0/8,fd00::/8`".into())
+            svc_proto::values::network(item).ok_or("a list of networks such as `10.0.0.0/8,fd00::/8`".into())
         }),
     }
 }
