@@ -38,6 +38,7 @@ pub mod inbound;
 pub mod introduction;
 pub mod max_forwards;
 pub mod outcome;
+pub mod port;
 pub mod retry;
 pub mod rewrite;
 pub mod silence;

@@ -17,6 +17,7 @@ use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::capture::Privileges;
 use svc_core::endpoints::EndpointId;
+use svc_core::port::port_key;
 use svc_core::rewrite::Manner;
 use svc_core::service::HealthCheck;
 use svc_core::table::{Table, Target};
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
-use crate::path::shared::{Shared, SharedPort, port_key};
+use crate::path::shared::{Shared, SharedPort};
 use crate::path::upstream::Handshake;
 
 /// Checks what the snapshot in force asks for, and follows it.

@@ -2,6 +2,7 @@
 
 use arc_swap::ArcSwap;
 use svc_core::inventory::{Inventory, Settings};
+use svc_core::port::port_key;
 use svc_core::service::Rules;
 use svc_core::table::Table;
 use svc_core::time::Now;
@@ -50,7 +51,7 @@ fn the_names_are_the_contracts() {
 /// Ejects the first endpoint of `shop/web`.
 fn eject_one(shared: &shared::Shared, table: &Table) {
     let web = table.by_host("web.shop").unwrap();
-    let port = shared.port(&shared::port_key(&web.targets[0]));
+    let port = shared.port(&port_key(&web.targets[0]));
     let members = port.members(&web.targets[0], Now::default());
     for _ in 0..5 {
         let _ejected = members[0].vitals.ejector.failed(Now::default(), &port.vitals, Now::default(), 0);

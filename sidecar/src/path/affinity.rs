@@ -2,15 +2,14 @@
 
 use std::array;
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use svc_core::affinity::{Pin, Pins};
 use svc_core::balance::{Ask, Choice, Member};
 use svc_core::endpoints::EndpointId;
+use svc_core::port;
 use svc_core::table::Target;
 use svc_core::time::Now;
 use svc_core::vitals::PortVitals;
@@ -20,9 +19,7 @@ use super::shared::SharedPort;
 /// The affinity of a Service port in one snapshot.
 pub(crate) struct Affinity {
     pinned: Arc<Pinned>,
-    timeout: Duration,
-    /// Where among the members each endpoint is.
-    places: Box<[(EndpointId, usize)]>,
+    rule: port::Affinity,
 }
 
 /// The pins of a Service port's clients, over all workers and snapshots. Locked where a connection first sees a client, not per request.
@@ -48,11 +45,8 @@ struct Remembered {
 impl Affinity {
     /// `None` where the Service asks for none.
     pub(crate) fn of(target: &Arc<Target>, members: &[Member], port: &SharedPort) -> Option<Affinity> {
-        let timeout = target.service.affinity?;
-        let mut places: Box<[_]> =
-            members.iter().enumerate().map(|(index, member)| (member.id, index)).collect();
-        places.sort_unstable();
-        Some(Affinity { pinned: port.pinned(target), timeout, places })
+        let rule = port::Affinity::of(target, members)?;
+        Some(Affinity { pinned: port.pinned(target), rule })
     }
 
     /// Where the client goes: to the endpoint that it is pinned to as long as that is for it, else where `choose` says.
@@ -66,27 +60,18 @@ impl Affinity {
         now: Now,
     ) -> Option<Choice> {
         let client = ask.caller.client;
-        let usable = |id| ask.stay(members, self.place(id)?, port);
         if let Some(memory) = memory
-            && let Some(choice) = memory.hold(client, self, now).and_then(usable)
+            && let Some(pinned) = memory.hold(client, self, now)
+            && let Some(choice) = self.rule.stay(pinned, members, ask, port)
         {
             return Some(choice);
         }
-        let choose = || {
-            let choice = choose()?;
-            let endpoint = members[choice.index].id;
-            Some((choice, endpoint))
-        };
-        let (choice, pin) = self.pinned.shard_of(client).pick(client, self.timeout, usable, choose, now)?;
+        let (choice, pin) =
+            self.rule.choose(&mut self.pinned.shard_of(client), members, ask, port, choose, now)?;
         if let Some(memory) = memory {
             memory.note(client, &self.pinned, pin);
         }
         Some(choice)
-    }
-
-    fn place(&self, id: EndpointId) -> Option<usize> {
-        let found = self.places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        Some(self.places[found].1)
     }
 }
 
@@ -107,9 +92,7 @@ impl Pinned {
         if Arc::ptr_eq(&known, target) {
             return;
         }
-        let stays: HashSet<EndpointId> = usable(target).collect();
-        let mut gone: Vec<EndpointId> = usable(&known).filter(|id| !stays.contains(id)).collect();
-        gone.sort_unstable();
+        let gone = port::gone(&known, target);
         known.clone_from(target);
         if !gone.is_empty() {
             let is_gone = |id| gone.binary_search(&id).is_ok();
@@ -138,18 +121,13 @@ impl Pinned {
     }
 }
 
-/// Those that new connections and requests may go to.
-fn usable(target: &Target) -> impl Iterator<Item = EndpointId> {
-    let endpoints = target.endpoints.usable().iter();
-    endpoints.filter(|endpoint| endpoint.weight > 0).map(|endpoint| endpoint.id)
-}
-
 impl Memory {
     /// Uses the pin of `client`, if it is remembered and stands. No lock: its time is an atomic that the table looks at too.
     fn hold(&self, client: IpAddr, affinity: &Affinity, now: Now) -> Option<EndpointId> {
         let remembered = self.0.borrow();
         let Remembered { client: whose, of, pin } = remembered.as_ref()?;
-        let stands = *whose == client && Arc::ptr_eq(of, &affinity.pinned) && pin.hold(affinity.timeout, now);
+        let stands =
+            *whose == client && Arc::ptr_eq(of, &affinity.pinned) && pin.hold(affinity.rule.timeout(), now);
         stands.then(|| pin.endpoint())
     }
 

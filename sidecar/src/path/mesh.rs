@@ -12,15 +12,16 @@ use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::draws::Draws;
+use svc_core::port::{PortKey, port_key, target};
 use svc_core::silence;
 use svc_core::table::{Table, Target};
 
 use super::application::{Applications, Doorway};
 use super::roster::Roster;
 use super::route::{PortState, Route};
-use super::shared::{PortKey, Shared, port_key};
+use super::shared::Shared;
 use super::upstream::{Reach, Upstream};
-use super::upstreams::{Upstreams, target};
+use super::upstreams::Upstreams;
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;

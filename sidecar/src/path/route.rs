@@ -1,12 +1,13 @@
 //! The way to a Service port: its endpoints in one snapshot, and whose turn it is among them.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use svc_core::balance::{Ask, Balancer, Choice, Member, Policy, Tried, Unit};
+use svc_core::balance::{Ask, Choice, Member, Policy, Tried, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
+use svc_core::port::{Turns, lack};
 use svc_core::protocol::Hint;
 use svc_core::rewrite::hint;
 use svc_core::service::Service;
@@ -42,15 +43,8 @@ pub(crate) struct PortState {
     /// `namespace/name`, as labels have it; empty for a host that only DNS knows.
     pub(crate) label: Arc<str>,
     pub(crate) shared: Arc<SharedPort>,
-    connections: Turns,
-    requests: Turns,
-}
-
-/// Whose turn it is.
-struct Turns {
-    balancer: RefCell<Balancer>,
-    /// The route whose members the balancer has met.
-    met: Cell<u64>,
+    connections: RefCell<Turns>,
+    requests: RefCell<Turns>,
 }
 
 impl PortState {
@@ -58,15 +52,15 @@ impl PortState {
         Rc::new(PortState {
             label: service.name.label(),
             shared,
-            connections: Turns::new(Policy::of(service, Unit::Connection)),
-            requests: Turns::new(Policy::of(service, Unit::Request)),
+            connections: RefCell::new(Turns::new(Policy::of(service, Unit::Connection))),
+            requests: RefCell::new(Turns::new(Policy::of(service, Unit::Request))),
         })
     }
 
-    fn turns(&self, unit: Unit) -> &Turns {
+    fn turns(&self, unit: Unit) -> RefMut<'_, Turns> {
         match unit {
-            Unit::Connection => &self.connections,
-            Unit::Request => &self.requests,
+            Unit::Connection => self.connections.borrow_mut(),
+            Unit::Request => self.requests.borrow_mut(),
         }
     }
 
@@ -75,29 +69,6 @@ impl PortState {
         for unit in [Unit::Connection, Unit::Request] {
             self.turns(unit).follow(Policy::of(service, unit));
         }
-    }
-}
-
-impl Turns {
-    fn new(policy: Policy) -> Turns {
-        Turns { balancer: RefCell::new(Balancer::new(policy)), met: Cell::new(0) }
-    }
-
-    fn follow(&self, policy: Policy) {
-        let mut balancer = self.balancer.borrow_mut();
-        if balancer.policy() != policy {
-            *balancer = Balancer::new(policy);
-            self.met.set(0);
-        }
-    }
-
-    fn choose(&self, route: &Route, ask: &Ask<'_>, now: Now, draw: u64) -> Option<Choice> {
-        let mut balancer = self.balancer.borrow_mut();
-        // A request that began before an update goes on among the members that it began with.
-        if self.met.replace(route.version) != route.version {
-            balancer.meet(&route.members);
-        }
-        balancer.choose(&route.members, ask, &route.port.shared.vitals, now, draw)
     }
 }
 
@@ -139,26 +110,18 @@ impl Route {
         mesh: &Mesh,
         now: Now,
     ) -> Result<Turn<'_>, Failure> {
-        let choose = || self.port.turns(unit).choose(self, ask, now, mesh.draw());
+        let vitals = &self.port.shared.vitals;
+        let choose =
+            || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, mesh.draw());
         let choice = match &self.affinity {
             None => choose(),
-            Some(affinity) => {
-                affinity.choose(&self.members, &self.port.shared.vitals, ask, memory, choose, now)
-            }
+            Some(affinity) => affinity.choose(&self.members, vitals, ask, memory, choose, now),
         };
-        let Choice { index, probe } = choice.ok_or_else(|| last.unwrap_or(self.lack()))?;
+        let Choice { index, probe } =
+            choice.ok_or_else(|| last.unwrap_or_else(|| lack(&self.members, vitals)))?;
         let member = &self.members[index];
         let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
         Ok(Turn { id: member.id, place: index, upstream, probe })
-    }
-
-    /// Why nobody can be picked.
-    fn lack(&self) -> Failure {
-        let vitals = &self.port.shared.vitals;
-        match self.members.iter().any(|member| vitals.is_full(&member.vitals)) {
-            true => Failure::TooManyConnections,
-            false => Failure::NoEndpoints,
-        }
     }
 }
 

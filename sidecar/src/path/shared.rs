@@ -1,18 +1,19 @@
 //! What all workers share: how much there is of everything, and what is known of endpoints.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use svc_core::address::{ServiceName, Transport};
-use svc_core::balance::{Member, members};
-use svc_core::endpoints::{Endpoint, EndpointId};
+use svc_core::address::ServiceName;
+use svc_core::balance::Member;
+use svc_core::endpoints::EndpointId;
+use svc_core::port::{self, PortKey, Roll};
 use svc_core::retry::Budget;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
-use svc_core::vitals::{PortVitals, Reason, Vitals};
+use svc_core::vitals::{PortVitals, Reason};
 
 use super::affinity::Pinned;
 use super::upstream::{Sessions, Trust};
@@ -41,13 +42,6 @@ pub(crate) struct Shared {
     ports: Mutex<HashMap<PortKey, Arc<SharedPort>>>,
 }
 
-/// Names a Service port across snapshots.
-pub(crate) type PortKey = (ServiceName, u16, Transport);
-
-pub(crate) fn port_key(target: &Target) -> PortKey {
-    (target.service.name.clone(), target.port.port, target.port.transport)
-}
-
 /// What all workers know of a Service port that any of them uses.
 #[derive(Debug, Default)]
 pub(crate) struct SharedPort {
@@ -61,14 +55,6 @@ pub(crate) struct SharedPort {
     pub(crate) sessions: Sessions,
     /// Where the Service has affinity. Locked only where a worker meets another snapshot of the port.
     pinned: Mutex<Option<Arc<Pinned>>>,
-}
-
-/// The endpoints of a port, by what is known of each.
-#[derive(Debug, Default)]
-struct Roll {
-    /// What `vitals` follow.
-    target: Option<Arc<Target>>,
-    vitals: HashMap<EndpointId, Arc<Vitals>>,
 }
 
 impl Shared {
@@ -119,7 +105,7 @@ impl Shared {
     /// Lets go of what belongs to ports and endpoints that the snapshot no longer has. Who uses it still keeps it.
     pub(crate) fn prune(&self, table: &Table, now: Now) {
         lock(&self.ports).retain(|key, port| {
-            let target = table.by_name(&key.0).and_then(|entry| entry.target(key.2, key.1));
+            let target = port::target(key, table);
             if let Some(target) = target {
                 port.follow(target, now);
             }
@@ -131,9 +117,7 @@ impl Shared {
 impl SharedPort {
     /// The members that the usable endpoints of `target` are.
     pub(crate) fn members(&self, target: &Arc<Target>, now: Now) -> Box<[Member]> {
-        let mut roll = lock(&self.roll);
-        roll.follow(target, &self.vitals, now);
-        members(target.endpoints.usable(), |id| roll.vitals.entry(id).or_default().clone())
+        lock(&self.roll).members(target, &self.vitals, now)
     }
 
     /// The pins of the clients of `target`, which asks for affinity.
@@ -155,55 +139,7 @@ impl SharedPort {
     }
 
     fn out(&self) -> Vec<EndpointId> {
-        let roll = lock(&self.roll);
-        roll.vitals.iter().filter(|(_, vitals)| vitals.is_out()).map(|(id, _)| *id).collect()
-    }
-}
-
-impl Roll {
-    /// Takes note of who the endpoints are. A worker that is behind may bring an older target once more; it has the newer one soon.
-    fn follow(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) {
-        if self.target.as_ref().is_some_and(|known| Arc::ptr_eq(known, target)) {
-            return;
-        }
-        self.let_go(target, port);
-        let usable = target.endpoints.usable();
-        let handling = &target.service.handling;
-        for newcomer in self.welcome(usable) {
-            newcomer.share.start_slowly(handling.slow_start, port, now);
-        }
-        let choosable = usable.iter().filter(|endpoint| endpoint.weight > 0);
-        let choosable =
-            choosable.filter_map(|endpoint| self.vitals.get(&endpoint.id).map(|vitals| &**vitals));
-        port.follow(handling, choosable, now);
-        self.target = Some(target.clone());
-    }
-
-    /// The new ones of `usable`; none where there was nobody before, for then each gets as much as the others.
-    fn welcome(&mut self, usable: &[Endpoint]) -> Vec<Arc<Vitals>> {
-        let serves = self.target.as_ref().is_some_and(|target| !target.endpoints.usable().is_empty());
-        let mut newcomers = Vec::new();
-        for endpoint in usable {
-            let is_known = self.vitals.contains_key(&endpoint.id);
-            let vitals = self.vitals.entry(endpoint.id).or_default();
-            if (vitals.arrive() || !is_known) && serves {
-                newcomers.push(vitals.clone());
-            }
-        }
-        newcomers
-    }
-
-    /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
-    fn let_go(&mut self, target: &Target, port: &PortVitals) {
-        let ids =
-            |endpoints: &[Endpoint]| endpoints.iter().map(|endpoint| endpoint.id).collect::<HashSet<_>>();
-        let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
-        self.vitals.retain(|id, vitals| {
-            if !usable.contains(id) {
-                vitals.leave(port);
-            }
-            all.contains(id)
-        });
+        lock(&self.roll).out().collect()
     }
 }
 

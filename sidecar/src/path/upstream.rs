@@ -22,6 +22,7 @@ use std::time::Duration;
 use hyper::Request;
 use svc_core::drain::Departure;
 use svc_core::outcome::Failure;
+use svc_core::port::PortKey;
 use svc_core::rewrite::Manner;
 use svc_core::service::Service;
 use svc_core::time::Now;
@@ -34,7 +35,7 @@ use super::connect;
 use super::introduction::Introduction;
 use super::mesh::Mesh;
 use super::rewrite::Speech;
-use super::shared::{PortKey, SharedPort};
+use super::shared::SharedPort;
 use super::stream::Stream;
 use crate::metrics::{Closed, Series};
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use svc_core::address::EndpointAddr;
 use svc_core::endpoints::EndpointId;
+use svc_core::port::target;
 use svc_core::rewrite::Manner;
-use svc_core::table::{Table, Target};
+use svc_core::table::Table;
 use svc_core::time::Now;
 
-use super::shared::PortKey;
 use super::upstream::Upstream;
 
 /// What a worker keeps of endpoints.
@@ -93,9 +93,4 @@ fn is_member(id: EndpointId, upstream: &Upstream, table: &Table, now: Now) -> bo
     upstream.observe(usable.is_some(), target.map(|target| &*target.service), now);
     let is_spoken_to = target.is_some_and(|target| upstream.is_spoken_to(target.manner.as_ref()));
     is_spoken_to && usable.is_some_and(|endpoint| endpoint.id == id)
-}
-
-/// The port of that name in a snapshot.
-pub(crate) fn target<'t>(key: &PortKey, table: &'t Table) -> Option<&'t Arc<Target>> {
-    table.by_name(&key.0)?.target(key.2, key.1)
 }

@@ -1,0 +1,87 @@
+//! Session affinity (S-10) in one snapshot: where the endpoints are that clients are pinned to.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::affinity::{Pin, Pins};
+use crate::balance::{Ask, Choice, Member};
+use crate::endpoints::EndpointId;
+use crate::table::Target;
+use crate::time::Now;
+use crate::vitals::PortVitals;
+
+/// The affinity of a Service port in one snapshot.
+#[derive(Debug)]
+pub struct Affinity {
+    timeout: Duration,
+    /// Where among the members each endpoint is.
+    places: Box<[(EndpointId, usize)]>,
+}
+
+impl Affinity {
+    /// `None` where the Service asks for none.
+    pub fn of(target: &Target, members: &[Member]) -> Option<Affinity> {
+        let timeout = target.service.affinity?;
+        let mut places: Box<[_]> =
+            members.iter().enumerate().map(|(index, member)| (member.id, index)).collect();
+        places.sort_unstable();
+        Some(Affinity { timeout, places })
+    }
+
+    /// How long a client may stay away.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Once more the endpoint that the client is pinned to, as long as that is for it.
+    pub fn stay(
+        &self,
+        pinned: EndpointId,
+        members: &[Member],
+        ask: &Ask<'_>,
+        port: &PortVitals,
+    ) -> Option<Choice> {
+        ask.stay(members, self.place(pinned)?, port)
+    }
+
+    /// Where the client goes: to the endpoint that it is pinned to as long as that is for it, else where `choose` says, where it is
+    /// pinned from now on.
+    pub fn choose(
+        &self,
+        pins: &mut Pins,
+        members: &[Member],
+        ask: &Ask<'_>,
+        port: &PortVitals,
+        choose: impl FnOnce() -> Option<Choice>,
+        now: Now,
+    ) -> Option<(Choice, Pin)> {
+        let usable = |id| self.stay(id, members, ask, port);
+        let choose = || {
+            let choice = choose()?;
+            let endpoint = members[choice.index].id;
+            Some((choice, endpoint))
+        };
+        pins.pick(ask.caller.client, self.timeout, usable, choose, now)
+    }
+
+    fn place(&self, id: EndpointId) -> Option<usize> {
+        let found = self.places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(self.places[found].1)
+    }
+}
+
+/// The endpoints, in order, that new connections and requests could go to in the snapshot `before` and cannot in `after`: their clients are
+/// unpinned ([`Pins::forget`]).
+pub fn gone(before: &Target, after: &Target) -> Vec<EndpointId> {
+    let stays: BTreeSet<EndpointId> = choosable(after).collect();
+    let mut gone: Vec<EndpointId> = choosable(before).filter(|id| !stays.contains(id)).collect();
+    gone.sort_unstable();
+    gone
+}
+
+fn choosable(target: &Target) -> impl Iterator<Item = EndpointId> {
+    let endpoints = target.endpoints.usable().iter();
+    endpoints.filter(|endpoint| endpoint.weight > 0).map(|endpoint| endpoint.id)
+}

@@ -1,0 +1,41 @@
+//! What is kept of a Service port across snapshots: what is known of its endpoints, whose turn it is, and where its clients are pinned.
+//!
+//! Nothing here locks or shares. Where several workers have a port in common, each of these parts stands behind a lock of theirs or
+//! belongs to one of them.
+
+mod affinity;
+mod roll;
+mod turns;
+
+pub use affinity::{Affinity, gone};
+pub use roll::Roll;
+pub use turns::Turns;
+
+use alloc::sync::Arc;
+
+use crate::address::{ServiceName, Transport};
+use crate::balance::Member;
+use crate::outcome::Failure;
+use crate::table::{Table, Target};
+use crate::vitals::PortVitals;
+
+/// Names a Service port across snapshots.
+pub type PortKey = (ServiceName, u16, Transport);
+
+/// The name of the port that `target` is in some snapshot.
+pub fn port_key(target: &Target) -> PortKey {
+    (target.service.name.clone(), target.port.port, target.port.transport)
+}
+
+/// The port of that name in a snapshot.
+pub fn target<'t>(key: &PortKey, table: &'t Table) -> Option<&'t Arc<Target>> {
+    table.by_name(&key.0)?.target(key.2, key.1)
+}
+
+/// Why none of `members` can be picked.
+pub fn lack(members: &[Member], port: &PortVitals) -> Failure {
+    match members.iter().any(|member| port.is_full(&member.vitals)) {
+        true => Failure::TooManyConnections,
+        false => Failure::NoEndpoints,
+    }
+}

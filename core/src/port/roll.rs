@@ -1,0 +1,81 @@
+//! The endpoints of a port, by what is known of each.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+
+use crate::balance::{Member, members};
+use crate::endpoints::{Endpoint, EndpointId};
+use crate::table::Target;
+use crate::time::Now;
+use crate::vitals::{PortVitals, Vitals};
+
+/// The endpoints of a port, by what is known of each: for as long as the snapshot has them, usable or not.
+#[derive(Debug, Default)]
+pub struct Roll {
+    /// What `vitals` follow.
+    target: Option<Arc<Target>>,
+    vitals: HashMap<EndpointId, Arc<Vitals>, FixedState>,
+}
+
+impl Roll {
+    /// The members that the usable endpoints of `target` are, once they are taken note of.
+    pub fn members(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) -> Box<[Member]> {
+        self.follow(target, port, now);
+        members(target.endpoints.usable(), |id| self.vitals.entry(id).or_default().clone())
+    }
+
+    /// Takes note of who the endpoints are. A worker that is behind may bring an older target once more; it has the newer one soon.
+    pub fn follow(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) {
+        if self.target.as_ref().is_some_and(|known| Arc::ptr_eq(known, target)) {
+            return;
+        }
+        self.let_go(target, port);
+        let usable = target.endpoints.usable();
+        let handling = &target.service.handling;
+        for newcomer in self.welcome(usable) {
+            newcomer.share.start_slowly(handling.slow_start, port, now);
+        }
+        let choosable = usable.iter().filter(|endpoint| endpoint.weight > 0);
+        let choosable =
+            choosable.filter_map(|endpoint| self.vitals.get(&endpoint.id).map(|vitals| &**vitals));
+        port.follow(handling, choosable, now);
+        self.target = Some(target.clone());
+    }
+
+    /// Those that are out.
+    pub fn out(&self) -> impl Iterator<Item = EndpointId> {
+        self.vitals.iter().filter(|(_, vitals)| vitals.is_out()).map(|(id, _)| *id)
+    }
+
+    /// The new ones of `usable`; none where there was nobody before, for then each gets as much as the others.
+    fn welcome(&mut self, usable: &[Endpoint]) -> Vec<Arc<Vitals>> {
+        let serves = self.target.as_ref().is_some_and(|target| !target.endpoints.usable().is_empty());
+        let mut newcomers = Vec::new();
+        for endpoint in usable {
+            let is_known = self.vitals.contains_key(&endpoint.id);
+            let vitals = self.vitals.entry(endpoint.id).or_default();
+            if (vitals.arrive() || !is_known) && serves {
+                newcomers.push(vitals.clone());
+            }
+        }
+        newcomers
+    }
+
+    /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
+    fn let_go(&mut self, target: &Target, port: &PortVitals) {
+        let ids = |endpoints: &[Endpoint]| {
+            endpoints.iter().map(|endpoint| endpoint.id).collect::<HashSet<_, FixedState>>()
+        };
+        let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
+        self.vitals.retain(|id, vitals| {
+            if !usable.contains(id) {
+                vitals.leave(port);
+            }
+            all.contains(id)
+        });
+    }
+}
