@@ -5,7 +5,6 @@
 
 mod datagrams;
 mod encode;
-mod greeting;
 mod observed;
 mod tls;
 
@@ -18,13 +17,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
+use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
 use svc_core::table::Source;
 use svc_proto::names::metric;
 
 pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
-pub(crate) use greeting::Greeting;
 pub(crate) use observed::Observed;
 
 pub(crate) use tls::Handshake;

@@ -7,13 +7,14 @@ use std::sync::{Arc, PoisonError};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
 use svc_core::table::Source;
 use svc_proto::names::metric;
 
 use super::{
-    BUCKETS_MS, Closed, Direction, Greeting, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series,
-    SeriesKey, now_ms,
+    BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
+    now_ms,
 };
 use crate::path::flood::Flood;
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::net::{RecvFlags, recv};
 use svc_core::address::ClientAddr;
 use svc_core::forwarding::is_trusted;
-use svc_core::introduction::{Refusal, greeting};
+use svc_core::introduction::{Greeting, Refusal, greeting};
 use svc_core::outcome::Failure;
 use svc_proto::proxy_header::{Addresses, Header, Origin, Step, decode};
 use tokio::io::{AsyncReadExt as _, Interest};
@@ -23,7 +23,6 @@ use tokio::net::TcpStream;
 use super::detect::attend;
 use super::mesh::Mesh;
 use super::roster::{Deadlines, Pulse};
-use crate::metrics::Greeting;
 
 /// A header that a trusted peer sent.
 pub(crate) struct Told(Box<[u8]>);

@@ -1,27 +1,41 @@
 //! What came of a connection that had to say whom it is for.
 
-use svc_core::introduction::Refusal;
 use svc_proto::proxy_header::Origin;
 
+use super::Refusal;
+
 /// What came of it; in shadow mode what would have come of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Greeting {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Greeting {
+    /// A trusted peer has said for whom it speaks.
     Accepted,
+    /// A trusted peer speaks for itself.
     Local,
+    /// The peer may not speak for others.
     RefusedUntrusted,
+    /// There was no header.
     Missing,
+    /// There was one that is none.
     Malformed,
+    /// It was not whole in time.
     Timeout,
+    /// [`Greeting::Accepted`], in shadow mode.
     ObservedAccepted,
+    /// [`Greeting::Local`], in shadow mode.
     ObservedLocal,
+    /// [`Greeting::RefusedUntrusted`], in shadow mode.
     ObservedRefusedUntrusted,
+    /// [`Greeting::Missing`], in shadow mode.
     ObservedMissing,
+    /// [`Greeting::Malformed`], in shadow mode.
     ObservedMalformed,
+    /// [`Greeting::Timeout`], in shadow mode.
     ObservedTimeout,
 }
 
 impl Greeting {
-    pub(super) const ALL: [Greeting; 12] = [
+    /// All of them, for lists and tables.
+    pub const ALL: [Greeting; 12] = [
         Greeting::Accepted,
         Greeting::Local,
         Greeting::RefusedUntrusted,
@@ -37,7 +51,7 @@ impl Greeting {
     ];
 
     /// The same, counted and not acted on.
-    pub(crate) fn observed(self) -> Greeting {
+    pub fn observed(self) -> Greeting {
         match self {
             Greeting::Accepted | Greeting::ObservedAccepted => Greeting::ObservedAccepted,
             Greeting::Local | Greeting::ObservedLocal => Greeting::ObservedLocal,
@@ -50,7 +64,8 @@ impl Greeting {
         }
     }
 
-    pub(super) fn as_str(self) -> &'static str {
+    /// The name that metrics use.
+    pub fn as_str(self) -> &'static str {
         match self {
             Greeting::Accepted => "accepted",
             Greeting::Local => "local",

@@ -10,6 +10,10 @@ use svc_proto::proxy_header::{
 
 use crate::outcome::Failure;
 
+mod greeting;
+
+pub use greeting::Greeting;
+
 /// Reads what a TCP connection begins with that must begin with a header.
 ///
 /// # Errors
