@@ -12,6 +12,7 @@ mod port;
 mod recent;
 mod share;
 mod sparing;
+mod trial;
 
 pub use check::Checkup;
 pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
@@ -21,6 +22,7 @@ pub use load::Load;
 pub use port::PortVitals;
 pub use share::{FULL_SHARE, Share};
 pub use sparing::{asked_by_grpc_status, asked_by_status};
+pub use trial::{GRPC_STATUS, Head, Heard, Subject, Trial};
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;

@@ -15,6 +15,7 @@ use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::time::Now;
+use svc_core::vitals::GRPC_STATUS;
 
 use super::account::{Account, Details};
 use super::arrival::Scheme;
@@ -31,7 +32,6 @@ use super::resolve::{Aim, Origin, Routed};
 use super::respond::{self, Dialect};
 use super::rewrite::Asked;
 use super::route::Route;
-use super::trial::GRPC_STATUS;
 use super::upgrade;
 use super::upstream::{Slot, Upstream};
 use super::websocket;

@@ -1,148 +1,87 @@
-//! One attempt at an endpoint: what it adds to the endpoint's load, and what it says of its latency and health.
+//! One attempt at an endpoint, as its client's account has it.
 
 use std::rc::Rc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use hyper::HeaderMap;
 use hyper::body::Frame;
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::HeaderValue;
 use hyper::http::response::Parts;
 use svc_core::time::Now;
-use svc_core::vitals::{Change, Health, Probe, asked_by_grpc_status, asked_by_status};
+use svc_core::vitals::{self, Change, Head, Heard, Probe, Subject};
 
 use super::mesh::Mesh;
 use super::upstream::Upstream;
 use crate::clock;
 
-/// An attempt says at most once what came of it; if nothing is said, it tells nothing about the endpoint.
+/// An attempt, and the endpoint that it is at.
 pub(crate) struct Trial {
     pub(crate) upstream: Rc<Upstream>,
-    begun: Now,
-    probe: Option<Probe>,
-    is_told: bool,
-    is_half_closed: bool,
+    trial: vitals::Trial,
 }
 
 impl Trial {
     pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> Trial {
-        upstream.vitals.load.begin();
-        Trial { upstream: upstream.clone(), begun, probe, is_told: false, is_half_closed: false }
+        let trial = vitals::Trial::begin(&upstream.vitals, probe, begun);
+        Trial { upstream: upstream.clone(), trial }
     }
 
     /// The head of the endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, mesh: &Mesh) {
-        if is_good(head, is_grpc) {
-            let now = clock::now();
-            self.upstream.vitals.latency.observe(now.since(self.begun), now);
-        }
-        self.hears_plea(head);
-        match Health::of_status(head.status.as_u16()) {
-            Health::Failing => self.failed(mesh),
-            Health::Well | Health::Busy if is_grpc => self.hears_grpc(&head.headers, mesh),
-            Health::Well | Health::Busy => self.promises(),
-        }
+        let head = Head { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
+        let heard =
+            self.trial.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || mesh.draw());
+        self.notes(heard);
     }
 
     /// A part of a gRPC endpoint's answer is there: a message, or how the call went.
     pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, mesh: &Mesh) {
-        match frame.trailers_ref() {
-            Some(trailers) => self.hears_grpc(trailers, mesh),
-            None => self.promises(),
-        }
-    }
-
-    /// How a call went stands in the trailers, or in the headers when there is nothing between (gRPC over HTTP/2, "Responses").
-    fn hears_grpc(&mut self, fields: &HeaderMap, mesh: &Mesh) {
-        let Some(status) = fields.get(GRPC_STATUS).map(HeaderValue::as_bytes) else { return };
-        self.spare(asked_by_grpc_status(status, fields.get(GRPC_PUSHBACK).map(HeaderValue::as_bytes)));
-        match Health::of_grpc_status(status) {
-            Health::Failing => self.failed(mesh),
-            Health::Well | Health::Busy => self.promises(),
-        }
-    }
-
-    fn hears_plea(&self, head: &Parts) {
-        let status = head.status.as_u16();
-        if !matches!(status, 429 | 503) {
-            return; // no other status is one: most answers need no look at their headers, nor at the time of day
-        }
-        let retry_after = head.headers.get(RETRY_AFTER).map(HeaderValue::as_bytes);
-        let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.spare(asked_by_status(status, retry_after, since_1970.as_secs()));
-    }
-
-    /// The endpoint may have asked to be left alone for some time.
-    fn spare(&self, asked: Option<Duration>) {
-        let Some(time) = asked else { return };
-        let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
-        tracing::debug!(%service, %endpoint, ?time, "endpoint asks to be spared");
-        self.upstream.vitals.share.spare(time, &self.upstream.port.vitals, clock::now());
-    }
-
-    /// The endpoint has begun well. Its last word is still to come, but an ejection need not wait for that: a stream may take hours.
-    fn promises(&mut self) {
-        if let Some(probe) = self.probe.take() {
-            self.ends_ejection(probe, clock::now());
-        }
+        let of = subject(&self.upstream);
+        let heard = match frame.trailers_ref() {
+            Some(trailers) => self.trial.hears_grpc(first_of(trailers), of, || moment(mesh)),
+            None => Heard { change: self.trial.promises(of, clock::now), spared: None },
+        };
+        self.notes(heard);
     }
 
     /// The endpoint did what it was asked.
     pub(crate) fn succeeded(&mut self, now: Now) {
-        if std::mem::replace(&mut self.is_told, true) {
-            return;
-        }
-        match self.probe.take() {
-            Some(probe) => self.ends_ejection(probe, now),
-            None => self.upstream.vitals.ejector.succeeded(&self.upstream.port.vitals, now),
-        }
-    }
-
-    fn ends_ejection(&self, probe: Probe, now: Now) {
-        let change = self.upstream.vitals.probe_succeeded(probe, &self.upstream.port.vitals, now);
+        let change = self.trial.succeeded(subject(&self.upstream), now);
         self.log(change);
     }
 
     /// The endpoint did not.
     pub(crate) fn failed(&mut self, mesh: &Mesh) {
-        if std::mem::replace(&mut self.is_told, true) {
-            return;
-        }
-        let (ejector, port) = (&self.upstream.vitals.ejector, &self.upstream.port.vitals);
-        let (now, draw) = (clock::now(), mesh.draw());
-        let change = match self.probe.take() {
-            Some(probe) => ejector.probe_failed(probe, port, now, draw),
-            None => ejector.failed(self.begun, port, now, draw),
-        };
+        let change = self.trial.failed(subject(&self.upstream), || moment(mesh));
         self.log(change);
     }
 
     /// Something more is asked of the endpoint, at `begun`: what comes of that is told anew.
     pub(crate) fn ask_again(&mut self, begun: Now) {
-        (self.begun, self.is_told) = (begun, false);
+        self.trial.ask_again(begun);
     }
 
     /// When it began to find out if an ejected endpoint is well again, while it does not know yet.
     pub(crate) fn probe_begun(&self) -> Option<Now> {
-        self.probe.as_ref().map(|_| self.begun)
+        self.trial.probe_begun()
     }
 
     /// One side of a tunnel has said its last.
     pub(crate) fn half_closed(&mut self) {
-        if !std::mem::replace(&mut self.is_half_closed, true) {
-            self.upstream.vitals.load.half_close();
-        }
+        self.trial.half_closed(&self.upstream.vitals);
     }
 
     /// Nothing is asked of the endpoint any more.
     pub(crate) fn end(&mut self, mesh: &Mesh) {
-        match self.is_half_closed {
-            true => self.upstream.vitals.load.end_half_closed(),
-            false => self.upstream.vitals.load.end(),
+        self.trial.end(subject(&self.upstream), || moment(mesh));
+    }
+
+    fn notes(&self, heard: Heard) {
+        if let Some(time) = heard.spared {
+            let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
+            tracing::debug!(%service, %endpoint, ?time, "endpoint asks to be spared");
         }
-        if let Some(probe) = self.probe.take() {
-            let port = &self.upstream.port.vitals;
-            self.upstream.vitals.ejector.probe_abandoned(probe, port, clock::now(), mesh.draw());
-        }
+        self.log(heard.change);
     }
 
     fn log(&self, change: Option<Change>) {
@@ -160,14 +99,18 @@ impl Trial {
     }
 }
 
-/// Whether the endpoint did what it was asked, so that the time it took counts: who refuses in no time must not look fast.
-fn is_good(head: &Parts, is_grpc: bool) -> bool {
-    let grpc_status = if is_grpc { head.headers.get(GRPC_STATUS) } else { None };
-    Health::of_status(head.status.as_u16()) == Health::Well
-        && grpc_status.is_none_or(|status| Health::of_grpc_status(status.as_bytes()) == Health::Well)
+fn subject(upstream: &Upstream) -> Subject<'_> {
+    Subject { endpoint: &upstream.vitals, port: &upstream.port.vitals }
 }
 
-pub(super) const GRPC_STATUS: &str = "grpc-status";
+fn first_of<'h>(headers: &'h HeaderMap) -> impl Fn(&str) -> Option<&'h [u8]> {
+    move |name| headers.get(name).map(HeaderValue::as_bytes)
+}
 
-/// When a server wants to have the call again (gRFC A6, "Pushback").
-const GRPC_PUSHBACK: &str = "grpc-retry-pushback-ms";
+fn moment(mesh: &Mesh) -> (Now, u64) {
+    (clock::now(), mesh.draw())
+}
+
+fn unix_seconds() -> u64 {
+    clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
