@@ -1,15 +1,22 @@
 //! What is kept of a Service port across snapshots: what is known of its endpoints, whose turn it is, and where its clients are pinned.
 //!
 //! Nothing here locks or shares. Where several workers have a port in common, each of these parts stands behind a lock of theirs or
-//! belongs to one of them.
+//! belongs to one of them. Who has a port alone has all parts in one: a [`Port`].
 
 mod affinity;
 mod roll;
 mod turns;
 
+mod alone;
+mod ports;
+mod visit;
+
 pub use affinity::{Affinity, gone};
+pub use alone::{Pinning, Port};
+pub use ports::Ports;
 pub use roll::Roll;
 pub use turns::Turns;
+pub use visit::Visit;
 
 use alloc::sync::Arc;
 

@@ -51,6 +51,16 @@ impl Roll {
         self.vitals.iter().filter(|(_, vitals)| vitals.is_out()).map(|(id, _)| *id)
     }
 
+    /// How many there are, usable or not.
+    pub fn len(&self) -> usize {
+        self.vitals.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.vitals.is_empty()
+    }
+
     /// The new ones of `usable`; none where there was nobody before, for then each gets as much as the others.
     fn welcome(&mut self, usable: &[Endpoint]) -> Vec<Arc<Vitals>> {
         let serves = self.target.as_ref().is_some_and(|target| !target.endpoints.usable().is_empty());

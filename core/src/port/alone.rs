@@ -1,0 +1,160 @@
+//! A Service port, to a worker that has it alone.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::{Affinity, PortKey, Roll, Turns, Visit, gone, lack, port_key};
+use crate::affinity::Pins;
+use crate::balance::{Ask, Choice, Member, Policy, Unit};
+use crate::outcome::Failure;
+use crate::service::Service;
+use crate::table::Target;
+use crate::time::Now;
+use crate::vitals::PortVitals;
+
+/// One Service port across snapshots, to a worker that shares it with nobody.
+#[derive(Debug)]
+pub struct Port {
+    /// What the rest follows.
+    target: Arc<Target>,
+    /// Which one that is, counted from 1.
+    version: u64,
+    members: Box<[Member]>,
+    /// Attempts that go on when the port is gone have it too.
+    vitals: Arc<PortVitals>,
+    roll: Roll,
+    connections: Turns,
+    requests: Turns,
+    affinity: Option<(Affinity, Pins)>,
+    pinning: Pinning,
+}
+
+/// How clients are pinned.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinning {
+    /// The most clients of a port; at least one. A pin is about 40 bytes.
+    pub entries_max: usize,
+    /// Nobody who chooses client addresses knows it.
+    pub seed: u64,
+}
+
+impl Port {
+    /// The port that `target` is, with nothing asked of it yet.
+    pub fn new(target: &Arc<Target>, pinning: Pinning, now: Now) -> Port {
+        let service = &target.service;
+        let (vitals, mut roll) = (Arc::<PortVitals>::default(), Roll::default());
+        let members = roll.members(target, &vitals, now);
+        Port {
+            affinity: Affinity::of(target, &members).map(|affinity| (affinity, pinning.none())),
+            target: target.clone(),
+            version: 1,
+            members,
+            vitals,
+            roll,
+            connections: Turns::new(Policy::of(service, Unit::Connection)),
+            requests: Turns::new(Policy::of(service, Unit::Request)),
+            pinning,
+        }
+    }
+
+    /// Follows the port to another snapshot. Costs nothing where it is as it was.
+    pub fn follow(&mut self, target: &Arc<Target>, now: Now) {
+        if Arc::ptr_eq(&self.target, target) {
+            return;
+        }
+        self.members = self.roll.members(target, &self.vitals, now);
+        self.affinity = self.affinity_in(target);
+        self.follow_policy(&target.service);
+        self.target = target.clone();
+        self.version += 1;
+    }
+
+    /// Pins stay, but those to endpoints that are gone.
+    fn affinity_in(&mut self, target: &Target) -> Option<(Affinity, Pins)> {
+        let affinity = Affinity::of(target, &self.members)?;
+        let Some((_, mut pins)) = self.affinity.take() else { return Some((affinity, self.pinning.none())) };
+        let gone = gone(&self.target, target);
+        if !gone.is_empty() {
+            pins.forget(|id| gone.binary_search(&id).is_ok());
+        }
+        Some((affinity, pins))
+    }
+
+    fn follow_policy(&mut self, service: &Service) {
+        self.connections.follow(Policy::of(service, Unit::Connection));
+        self.requests.follow(Policy::of(service, Unit::Request));
+    }
+
+    /// The member to use next: the one that the client is pinned to, else the one whose turn it is.
+    ///
+    /// # Errors
+    /// Why there is none: what the target says of that, else [`Failure::TooManyConnections`] or [`Failure::NoEndpoints`].
+    pub fn choose(&mut self, unit: Unit, ask: &Ask<'_>, now: Now, draw: u64) -> Result<Choice, Failure> {
+        let Port { members, vitals, version, affinity, .. } = self;
+        let turns = match unit {
+            Unit::Connection => &mut self.connections,
+            Unit::Request => &mut self.requests,
+        };
+        let mut choose = || turns.choose((*version, members), ask, vitals, now, draw);
+        let choice = match affinity {
+            None => choose(),
+            Some((affinity, pins)) => {
+                affinity.choose(pins, members, ask, vitals, choose, now).map(|(choice, _)| choice)
+            }
+        };
+        choice.ok_or_else(|| self.failure())
+    }
+
+    fn failure(&self) -> Failure {
+        let known = self.target.failure.filter(|_| !self.target.is_settled());
+        known.unwrap_or_else(|| lack(&self.members, &self.vitals))
+    }
+
+    /// Begins an attempt at the member that was chosen just now.
+    pub fn begin(&self, Choice { index, probe }: Choice, now: Now) -> Visit {
+        Visit::begin(&self.members[index], &self.vitals, probe, now)
+    }
+
+    /// Looks at the next `steps` pins, and lets go of those that are over.
+    pub fn sweep(&mut self, steps: usize, now: Now) {
+        if let Some((affinity, pins)) = &mut self.affinity {
+            pins.sweep(steps, affinity.timeout(), now);
+        }
+    }
+
+    /// How many clients are pinned.
+    pub fn pinned(&self) -> usize {
+        self.affinity.as_ref().map_or(0, |(_, pins)| pins.len())
+    }
+
+    /// What it is called.
+    pub fn key(&self) -> PortKey {
+        port_key(&self.target)
+    }
+
+    /// Where it is in the snapshot that it has followed last.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Those that may be used, in the order of their addresses.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// What is known of its endpoints together.
+    pub fn vitals(&self) -> &PortVitals {
+        &self.vitals
+    }
+
+    /// What is known of each endpoint.
+    pub fn roll(&self) -> &Roll {
+        &self.roll
+    }
+}
+
+impl Pinning {
+    fn none(self) -> Pins {
+        Pins::new(self.entries_max, self.seed)
+    }
+}
