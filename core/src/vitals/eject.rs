@@ -70,7 +70,7 @@ pub enum Change {
 }
 
 /// Why an endpoint is out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// It failed so many times in a row.
     Consecutive,

@@ -27,6 +27,8 @@ use values::{authority, boolean, header_name, name, network, one_of, path, port,
 /// Everything the filter can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
+    /// `filter`: what the plugin is to Envoy.
+    pub filter: Filter,
     /// `namespace`: where bare names are looked up.
     pub namespace: Arc<str>,
     /// `clusterDomain`: what the names of Services end with; lower case, no dot at either end.
@@ -67,6 +69,15 @@ pub struct Plugin {
     pub update: Option<Update>,
     /// `log`: the least level that is logged.
     pub log: LogLevel,
+}
+
+/// What the plugin is to Envoy, which does not say so itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// An HTTP filter.
+    Http,
+    /// A network filter.
+    Tcp,
 }
 
 /// What names the Service that a request is for.
@@ -159,6 +170,7 @@ fn read(fields: &mut Fields<'_>) -> Plugin {
     let trusted_proxies = fields.each("trustedProxies", |item| text(item, network));
     let (proxy_protocol, proxy_protocol_timeout) = proxy_protocol(fields, &trusted_proxies);
     Plugin {
+        filter: fields.read("filter", |value| one_of(value, &FILTER)).unwrap_or(Filter::Http),
         namespace: fields.read("namespace", |value| text(value, label)).unwrap_or("default".into()).into(),
         cluster_domain: fields
             .read("clusterDomain", |value| text(value, dns_subdomain))
@@ -244,6 +256,8 @@ fn update(fields: &mut Fields<'_>) -> Option<Update> {
     update.end();
     Some(read)
 }
+
+const FILTER: [(&str, Filter); 2] = [("http", Filter::Http), ("tcp", Filter::Tcp)];
 
 const SERVICE_FROM: [(&str, &str); 3] =
     [("authority", "authority"), ("metadata", "metadata"), ("fixed", "fixed")];

@@ -1,0 +1,173 @@
+//! Envoy as the [`host`](crate::host): the filter's types in the clothes of proxy-wasm's.
+//!
+//! The calls of `proxy_wasm::traits` panic where the host says no; those of `proxy_wasm::hostcalls`, used here, say so.
+
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, RootContext, StreamContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, PeerType};
+use svc_core::time::Now;
+use svc_proto::plugin::Filter;
+
+use crate::clock;
+use crate::host::{CallId, Flow, Host, Level, Meter, MeterId, Plugin, Tcp};
+use crate::root::Root;
+use crate::tcp_stream::TcpStream;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info); // also has panics logged
+    proxy_wasm::set_root_context(|context| Box::new(Root::new(Envoy, context)));
+}}
+
+/// The proxy that this VM belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Envoy;
+
+impl Host for Envoy {
+    fn now(&self) -> Now {
+        clock::now()
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        let _unheard = hostcalls::log(level, message);
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        hostcalls::get_property(path.to_vec()).ok().flatten()
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) {
+        let _unset = hostcalls::set_property(path.to_vec(), Some(value));
+    }
+
+    fn define(&self, kind: Meter, name: &str) -> Option<MeterId> {
+        let kind = match kind {
+            Meter::Counter => MetricType::Counter,
+            Meter::Gauge => MetricType::Gauge,
+        };
+        hostcalls::define_metric(kind, name).ok().map(MeterId)
+    }
+
+    fn add(&self, id: MeterId, count: u64) {
+        let _uncounted = hostcalls::increment_metric(id.0, i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    fn set(&self, id: MeterId, value: u64) {
+        let _unset = hostcalls::record_metric(id.0, value);
+    }
+}
+
+impl Plugin for Envoy {
+    fn configuration(&self) -> Vec<u8> {
+        let found = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
+        found.ok().flatten().unwrap_or_default()
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        clock::variables()
+    }
+
+    fn chance(&self) -> u64 {
+        let mut bytes = [0; 8];
+        let _predictable = getrandom::fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn tick_every(&self, period: Duration) {
+        let _never = hostcalls::set_tick_period(period);
+    }
+
+    fn call(&self, cluster: &str, head: &[(&str, &str)], timeout: Duration) -> Option<CallId> {
+        hostcalls::dispatch_http_call(cluster, head.to_vec(), None, Vec::new(), timeout).ok().map(CallId)
+    }
+
+    fn answer_header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten()
+    }
+
+    fn answer_body(&self, bytes_max: usize) -> Vec<u8> {
+        let found = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, bytes_max);
+        found.ok().flatten().unwrap_or_default()
+    }
+
+    fn act_for(&self, context: u32) -> bool {
+        hostcalls::set_effective_context(context).is_ok()
+    }
+
+    fn close_downstream(&self) {
+        let _closed_already = hostcalls::close_downstream();
+    }
+}
+
+impl Tcp for Envoy {
+    fn downstream_data(&self, bytes_max: usize) -> Vec<u8> {
+        let found = hostcalls::get_buffer(BufferType::DownstreamData, 0, bytes_max);
+        found.ok().flatten().unwrap_or_default()
+    }
+
+    fn drop_downstream_data(&self, bytes: usize) {
+        let _undone = hostcalls::set_buffer(BufferType::DownstreamData, 0, bytes, b"");
+    }
+
+    fn close_downstream(&self) {
+        let _closed_already = hostcalls::close_downstream();
+    }
+}
+
+impl Context for Root<Envoy> {}
+
+impl RootContext for Root<Envoy> {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        self.configure()
+    }
+
+    fn on_tick(&mut self) {
+        self.tick();
+    }
+
+    fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
+        Some(Box::new(TcpStream::new(Envoy, context_id, self.mesh()?)))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        match self.filter() {
+            Filter::Http => None,
+            Filter::Tcp => Some(ContextType::StreamContext),
+        }
+    }
+}
+
+impl Context for TcpStream<Envoy> {}
+
+impl StreamContext for TcpStream<Envoy> {
+    fn on_new_connection(&mut self) -> Action {
+        action(self.begin())
+    }
+
+    fn on_downstream_data(&mut self, data_size: usize, end_of_stream: bool) -> Action {
+        action(self.receive(data_size, end_of_stream))
+    }
+
+    fn on_upstream_data(&mut self, data_size: usize, _end_of_stream: bool) -> Action {
+        self.answer(data_size);
+        Action::Continue
+    }
+
+    fn on_downstream_close(&mut self, _peer_type: PeerType) {
+        self.end();
+    }
+}
+
+fn action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue => Action::Continue,
+        Flow::Pause => Action::Pause,
+    }
+}

@@ -1,0 +1,98 @@
+//! What the proxy's statistics say of the filter, under the names of the sidecar's metrics (`svc_proto::names::metric`).
+//!
+//! Counts are kept here and told at each tick: what is counted on the way of a request costs no call of the host. Envoy's statistics have no labels;
+//! they stand in the name, as Graphite writes tags (`name;label=value`), where a tag rule of the bootstrap finds them. There is none for
+//! endpoints: Envoy keeps a name for ever, and endpoints come and go.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use svc_core::introduction::Greeting;
+use svc_proto::names::metric;
+
+use crate::host::{Host, Meter, MeterId};
+
+/// One statistic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Series {
+    /// Requests and connections that failed, by the code of the failure table.
+    Failures(&'static str),
+    /// Connections of clients that were opened.
+    Opened(Arc<str>),
+    /// Connections of clients that were closed.
+    Closed(Arc<str>),
+    /// Bytes of connections.
+    Bytes {
+        /// `namespace/name`; empty where there is none.
+        service: Arc<str>,
+        /// `request` or `response`.
+        flow: &'static str,
+    },
+    /// What connections began with.
+    ProxyHeaders(Greeting),
+}
+
+/// Counts that the host has not been told yet, and the numbers under which it knows them.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(RefCell<HashMap<Series, Count>>);
+
+#[derive(Debug, Default)]
+struct Count {
+    pending: u64,
+    told_as: Option<MeterId>,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub(crate) fn count(&self, series: Series) {
+        self.add(series, 1);
+    }
+
+    /// Counts some more.
+    pub(crate) fn add(&self, series: Series, count: u64) {
+        let mut counts = self.0.borrow_mut();
+        let known = counts.len();
+        match counts.entry(series) {
+            Entry::Occupied(mut entry) => entry.get_mut().pending += count,
+            Entry::Vacant(entry) if known < SERIES_MAX => entry.insert(Count::default()).pending = count,
+            Entry::Vacant(_) => {}
+        }
+    }
+
+    /// Tells the host what has been counted since.
+    pub(crate) fn flush(&self, host: &impl Host) {
+        let mut counts = self.0.borrow_mut();
+        for (series, count) in counts.iter_mut().filter(|(_, count)| count.pending > 0) {
+            count.told_as = count.told_as.or_else(|| host.define(Meter::Counter, &series.name()));
+            if let Some(id) = count.told_as {
+                host.add(id, std::mem::take(&mut count.pending));
+            }
+        }
+    }
+}
+
+/// Each is 150 bytes here and as many in Envoy: 10,000 × 300 bytes = 3 MB in each worker. More are not counted.
+const SERIES_MAX: usize = 10_000;
+
+impl Series {
+    fn name(&self) -> String {
+        let prefix = metric::PREFIX;
+        match self {
+            Series::Failures(code) => format!("{prefix}_{}_total;code={code}", metric::FAILURES),
+            Series::Opened(service) => {
+                format!("{prefix}_{}_total;service={service}", metric::CONNECTIONS_OPENED)
+            }
+            Series::Closed(service) => {
+                format!("{prefix}_{}_total;service={service}", metric::CONNECTIONS_CLOSED)
+            }
+            Series::Bytes { service, flow } => {
+                format!("{prefix}_{}_total;service={service};flow={flow}", metric::BYTES)
+            }
+            Series::ProxyHeaders(greeting) => {
+                format!("{prefix}_{}_total;result={}", metric::PROXY_HEADERS, greeting.as_str())
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A host that does as a test says, and remembers what it was asked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use svc_core::time::Now;
+
+use crate::host::{CallId, Host, Level, Meter, MeterId, Plugin, Tcp};
+
+/// Handles of one host: what one is asked, all have heard.
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    now: Cell<Duration>,
+    configuration: RefCell<String>,
+    environment: RefCell<Vec<(String, String)>>,
+    properties: RefCell<BTreeMap<String, String>>,
+    log: RefCell<Vec<(Level, String)>>,
+    meters: RefCell<Vec<(String, u64)>>,
+    downstream: RefCell<Vec<u8>>,
+    is_closed: Cell<bool>,
+    acts_for: Cell<Option<u32>>,
+    closed_for: RefCell<Vec<u32>>,
+}
+
+impl Fake {
+    pub(crate) fn configured(json: &str) -> Fake {
+        let fake = Fake::default();
+        fake.0.configuration.replace(json.into());
+        fake
+    }
+
+    pub(crate) fn with_property(self, path: &str, value: &str) -> Fake {
+        self.0.properties.borrow_mut().insert(path.into(), value.into());
+        self
+    }
+
+    /// A client sends this; what was there and not taken is still there.
+    pub(crate) fn sends(&self, bytes: &[u8]) -> usize {
+        self.0.downstream.borrow_mut().extend_from_slice(bytes);
+        self.0.downstream.borrow().len()
+    }
+
+    /// What goes on to the endpoint, once the filter lets it.
+    pub(crate) fn pass_on(&self) -> Vec<u8> {
+        self.0.downstream.take()
+    }
+
+    pub(crate) fn wait(&self, time: Duration) {
+        self.0.now.set(self.0.now.get() + time);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed.get()
+    }
+
+    /// The contexts whose connections the plugin has closed.
+    pub(crate) fn closed_for(&self) -> Vec<u32> {
+        self.0.closed_for.borrow().clone()
+    }
+
+    pub(crate) fn set_properties(&self) -> BTreeMap<String, String> {
+        self.0.properties.borrow().clone()
+    }
+
+    pub(crate) fn log(&self) -> Vec<(Level, String)> {
+        self.0.log.borrow().clone()
+    }
+
+    /// What has been counted, by the names of statistics in order.
+    pub(crate) fn counted(&self) -> BTreeMap<String, u64> {
+        self.0.meters.borrow().iter().cloned().collect()
+    }
+}
+
+impl Host for Fake {
+    fn now(&self) -> Now {
+        Now(self.0.now.get())
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        self.0.log.borrow_mut().push((level, message.into()));
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.0.properties.borrow().get(&path.join(".")).map(|value| value.clone().into_bytes())
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) {
+        let value = String::from_utf8(value.to_vec()).unwrap();
+        self.0.properties.borrow_mut().insert(path.join("."), value);
+    }
+
+    fn define(&self, _kind: Meter, name: &str) -> Option<MeterId> {
+        let mut meters = self.0.meters.borrow_mut();
+        meters.push((name.into(), 0));
+        Some(MeterId(meters.len() as u32 - 1))
+    }
+
+    fn add(&self, id: MeterId, count: u64) {
+        self.0.meters.borrow_mut()[id.0 as usize].1 += count;
+    }
+
+    fn set(&self, id: MeterId, value: u64) {
+        self.0.meters.borrow_mut()[id.0 as usize].1 = value;
+    }
+}
+
+impl Plugin for Fake {
+    fn configuration(&self) -> Vec<u8> {
+        self.0.configuration.borrow().clone().into_bytes()
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        self.0.environment.borrow().clone()
+    }
+
+    fn chance(&self) -> u64 {
+        7
+    }
+
+    fn tick_every(&self, _period: Duration) {}
+
+    fn call(&self, _cluster: &str, _head: &[(&str, &str)], _timeout: Duration) -> Option<CallId> {
+        None
+    }
+
+    fn answer_header(&self, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn answer_body(&self, _bytes_max: usize) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn act_for(&self, context: u32) -> bool {
+        self.0.acts_for.set(Some(context));
+        true
+    }
+
+    fn close_downstream(&self) {
+        self.0.closed_for.borrow_mut().extend(self.0.acts_for.get());
+    }
+}
+
+impl Tcp for Fake {
+    fn downstream_data(&self, bytes_max: usize) -> Vec<u8> {
+        let data = self.0.downstream.borrow();
+        data[..data.len().min(bytes_max)].to_vec()
+    }
+
+    fn drop_downstream_data(&self, bytes: usize) {
+        self.0.downstream.borrow_mut().drain(..bytes);
+    }
+
+    fn close_downstream(&self) {
+        self.0.is_closed.set(true);
+    }
+}

@@ -1,0 +1,71 @@
+//! The plugin in one VM: it is configured once, learns of changes at its ticks, and is what all streams are born of.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use svc_core::introduction::{Greeting, Refusal};
+use svc_core::outcome::Failure;
+use svc_proto::plugin::{Filter, Plugin as Configuration};
+
+use crate::counts::Series;
+use crate::host::{Level, Plugin};
+use crate::mesh::Mesh;
+
+/// The plugin itself.
+pub struct Root<H> {
+    host: H,
+    context: u32,
+    /// None before it is configured, or where that failed.
+    mesh: Option<Rc<Mesh>>,
+}
+
+impl<H: Plugin> Root<H> {
+    /// Not configured yet; `context` is its own.
+    pub fn new(host: H, context: u32) -> Root<H> {
+        Root { host, context, mesh: None }
+    }
+
+    /// Reads the configuration; false when it has mistakes, each of which is logged.
+    pub fn configure(&mut self) -> bool {
+        let plugin = match Configuration::parse(&self.host.configuration()) {
+            Ok(plugin) => plugin,
+            Err(mistakes) => {
+                mistakes.0.iter().for_each(|mistake| self.host.log(Level::Error, &mistake.to_string()));
+                return false;
+            }
+        };
+        self.host.tick_every(TICK);
+        self.mesh = Some(Rc::new(Mesh::new(plugin, Arc::default())));
+        true
+    }
+
+    /// A [`TICK`] is over.
+    pub fn tick(&mut self) {
+        let Some(mesh) = &self.mesh else { return };
+        let now = self.host.now();
+        for context in mesh.late(now) {
+            let refusal = Refusal::Late;
+            mesh.counts.count(Series::ProxyHeaders(Greeting::from(refusal)));
+            mesh.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
+            if self.host.act_for(context) {
+                self.host.close_downstream();
+            }
+            self.host.act_for(self.context);
+        }
+        mesh.counts.flush(&self.host);
+    }
+
+    /// What streams are born with.
+    pub fn mesh(&self) -> Option<Rc<Mesh>> {
+        self.mesh.clone()
+    }
+
+    /// What the plugin is to the proxy.
+    pub fn filter(&self) -> Filter {
+        self.mesh.as_ref().map_or(Filter::Http, |mesh| mesh.plugin.filter)
+    }
+}
+
+/// How often counts are told: a second is what a scrape can tell apart, and one call in it is no cost.
+const TICK: Duration = Duration::from_secs(1);
