@@ -29,6 +29,7 @@ pub(crate) use observed::Observed;
 pub(crate) use tls::Handshake;
 
 use crate::clock;
+use crate::config::Discovery;
 use crate::path::flood::Flood;
 
 /// Everything that is counted.
@@ -49,7 +50,7 @@ pub(crate) struct Metrics {
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
     tls: tls::Counts,
-    updates: [[AtomicU64; Learned::ALL.len()]; Source::ALL.len()],
+    updates: [[AtomicU64; Learned::ALL.len()]; Discovery::SOURCES.len()],
     snapshot_ms: AtomicU64,
 }
 
@@ -215,9 +216,11 @@ impl Metrics {
         self.floods[flood as usize].fetch_add(1, Relaxed);
     }
 
-    /// A source has told something.
+    /// A source has told something: one that a sidecar can read.
     pub(crate) fn updated(&self, source: Source, learned: Learned) {
-        self.updates[source as usize][learned as usize].fetch_add(1, Relaxed);
+        if let Some(counts) = self.updates.get(source as usize) {
+            counts[learned as usize].fetch_add(1, Relaxed);
+        }
     }
 
     /// DNS has been asked once.

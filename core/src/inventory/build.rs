@@ -62,7 +62,9 @@ impl Builder<'_> {
                 Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
                 Endings::Of(Way::Nowhere(failure)) => self.targets_of_nobody(&service, *failure, previous),
                 Endings::Of(Way::Own | Way::Alias(_)) => match decision.source {
-                    Source::Manifests => self.targets_of_slices(&service, decision, previous),
+                    Source::Manifests | Source::Services => {
+                        self.targets_of_slices(&service, decision, previous)
+                    }
                     Source::Environment | Source::Dns => self.targets_of_vip(&service, previous),
                 },
             },
@@ -207,8 +209,17 @@ impl Builder<'_> {
         for slice in decision.facts.slices(&decision.service.name) {
             for address in slice.endpoints.iter().map(|endpoint| endpoint.address) {
                 let Some(holder) = self.addresses.holder(address) else { continue };
+                if decision.source == Source::Services && *holder == slice.service {
+                    continue; // whoever wrote the document knows no more of it than the address
+                }
                 refused.insert(address);
-                let kind = if slice.from_endpoints { "Endpoints" } else { "EndpointSlice" };
+                let kind = match decision.source {
+                    Source::Services => "Service",
+                    Source::Manifests | Source::Environment | Source::Dns if slice.from_endpoints => {
+                        "Endpoints"
+                    }
+                    Source::Manifests | Source::Environment | Source::Dns => "EndpointSlice",
+                };
                 let object = format!("{kind} \"{}/{}\"", slice.service.namespace, slice.name);
                 let reason = format!("endpoint {address} is the cluster IP of Service \"{holder}\"");
                 self.rejections.add(&slice.service, object, reason);

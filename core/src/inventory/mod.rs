@@ -128,7 +128,8 @@ impl Inventory {
         }
         let concerned = |entry: &&Arc<Entry>| {
             let mut sets = entry.targets.iter().map(|target| &target.endpoints);
-            entry.source == Source::Manifests && sets.any(|endpoints| endpoints.has_any(addresses))
+            matches!(entry.source, Source::Manifests | Source::Services)
+                && sets.any(|endpoints| endpoints.has_any(addresses))
         };
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }

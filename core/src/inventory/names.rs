@@ -107,7 +107,7 @@ pub(super) fn name_of(source: Source, service: &Service, cluster_domain: &str) -
     match (service.kind, source) {
         (Kind::ExternalName, _) => service.external_name.clone(),
         (_, Source::Dns) => Some(full_name(&service.name, cluster_domain).into()),
-        (_, Source::Manifests | Source::Environment) => None,
+        (_, Source::Manifests | Source::Environment | Source::Services) => None,
     }
 }
 

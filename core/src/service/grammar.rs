@@ -114,7 +114,7 @@ pub(super) fn ip(value: &str) -> Result<IpAddr, &'static str> {
 }
 
 /// What keeps an address from being an endpoint's or an external one (S-04, S-27).
-pub(super) fn special_ip(address: IpAddr, loopback_is_fine: bool) -> Option<&'static str> {
+pub(crate) fn special_ip(address: IpAddr, loopback_is_fine: bool) -> Option<&'static str> {
     let address = address.to_canonical();
     if address.is_loopback() {
         return (!loopback_is_fine).then_some("may not be in the loopback range (127.0.0.0/8, ::1/128)");

@@ -35,6 +35,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use grammar::special_ip;
 pub use handling::{Handling, Tls};
 pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;

@@ -64,11 +64,13 @@ pub enum Source {
     Environment,
     /// The cluster's name server, which is asked for what somebody wants: it cannot list Services.
     Dns,
+    /// A sidecar's document about its Services ([`svc_proto::services`]). A sidecar reads none: it is where they come from.
+    Services,
 }
 
 impl Source {
     /// All of them, for lists and tables.
-    pub const ALL: [Source; 3] = [Source::Manifests, Source::Environment, Source::Dns];
+    pub const ALL: [Source; 4] = [Source::Manifests, Source::Environment, Source::Dns, Source::Services];
 
     /// The name that flags, metrics and documents use.
     pub fn as_str(self) -> &'static str {
@@ -76,6 +78,7 @@ impl Source {
             Source::Manifests => "manifests",
             Source::Environment => "env",
             Source::Dns => "dns",
+            Source::Services => "services",
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct Discovery {
 }
 
 impl Discovery {
+    /// Those that a sidecar can read, in the order of their numbers.
+    pub const SOURCES: [Source; 3] = [Source::Manifests, Source::Environment, Source::Dns];
+
     pub(super) fn read(settings: &mut Settings<'_>) -> Discovery {
         let sources = settings.read(&DISCOVERY);
         let manifests = settings.read(&MANIFESTS);
@@ -177,7 +180,7 @@ fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
 }
 
 fn source(raw: &str) -> Result<Source, Expected> {
-    let source = Source::ALL.into_iter().find(|source| source.as_str() == raw);
+    let source = Discovery::SOURCES.into_iter().find(|source| source.as_str() == raw);
     source.ok_or("a list of sources: `manifests`, `env`, `dns`".into())
 }
 
@@ -208,7 +211,7 @@ mod tests {
             sources("env,dns,manifests"),
             Ok(vec![Source::Environment, Source::Dns, Source::Manifests])
         );
-        for raw in ["", "env,env", "kubernetes", "DNS", "Env"] {
+        for raw in ["", "env,env", "kubernetes", "services", "DNS", "Env"] {
             assert!(sources(raw).is_err(), "{raw}");
         }
     }

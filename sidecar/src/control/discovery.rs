@@ -73,6 +73,7 @@ impl Discovery {
                 Source::Environment => discovery.read_environment(config),
                 Source::Manifests => discovery.read_manifests(&Touched::All),
                 Source::Dns => discovery.begin_dns(config, &shared.wanted),
+                Source::Services => {} // no flag names it
             }
         }
         discovery.keeper.publish(&discovery.certificates); // Secrets are there now, or may come

@@ -9,13 +9,13 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
-use svc_core::table::Source;
 use svc_proto::names::metric;
 
 use super::{
     BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
     now_ms,
 };
+use crate::config::Discovery;
 use crate::path::flood::Flood;
 
 /// The registry wants to own its collectors; the data path owns these counts.
@@ -220,11 +220,11 @@ fn encode_retries(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
 
 fn encode_updates(
     encoder: &mut DescriptorEncoder<'_>,
-    updates: &[[AtomicU64; Learned::ALL.len()]; Source::ALL.len()],
+    updates: &[[AtomicU64; Learned::ALL.len()]; Discovery::SOURCES.len()],
 ) -> fmt::Result {
     let help = "What sources told, by what came of it";
     let mut metric = encoder.encode_descriptor(metric::DISCOVERY_UPDATES, help, None, MetricType::Counter)?;
-    for (source, counts) in Source::ALL.iter().zip(updates) {
+    for (source, counts) in Discovery::SOURCES.iter().zip(updates) {
         for (learned, count) in Learned::ALL.iter().zip(counts) {
             let labels = [("source", source.as_str()), ("result", learned.as_str())];
             metric

@@ -1,0 +1,156 @@
+//! One Service of a document → facts, and what is news in them.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use serde::Deserialize;
+use svc_proto::services as document;
+
+use super::{News, object, slices};
+use crate::address::ServiceName;
+use crate::discovery::answer::Record;
+use crate::discovery::names::full_name;
+use crate::inventory::{Change, Rejection, SliceKey};
+use crate::service::{Interner, Rules, Service, Slice};
+use crate::table::Source;
+
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) service: Arc<Service>,
+    only_dns_knows: bool,
+    slices: Vec<Arc<Slice>>,
+    /// Where a name leads that its endpoints stand for.
+    pub(super) records: Option<(Arc<str>, Vec<Record>)>,
+    /// Endpoints that are wrong in themselves.
+    pub(super) refused: Vec<Rejection>,
+}
+
+/// What reading needs.
+pub(super) struct Reader<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) cluster_domain: &'a str,
+    pub(super) interner: &'a mut Interner,
+}
+
+impl Reader<'_> {
+    /// Reads the Service with this index in its document.
+    pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Rejection> {
+        let written: document::Service<'_> =
+            serde_json::from_str(json).map_err(|error| unreadable(index, json, &error))?;
+        let name = ServiceName::new(&*written.namespace, &*written.name);
+        let only_dns_knows = name.namespace.is_empty() || written.source == Source::Dns.as_str();
+        let service = match only_dns_knows {
+            true => object::read_from_dns(&written),
+            false => object::read(&written, self.rules),
+        };
+        let service = service.map_err(|reason| rejection(&name, reason))?;
+        let known_as = match only_dns_knows && service.external_name.is_none() {
+            true => Some(full_name(&name, self.cluster_domain).into()),
+            false => service.external_name.clone(),
+        };
+        let (slices, refused) = match known_as {
+            Some(_) => (Vec::new(), Vec::new()),
+            None => slices::read(&written, &service, self.rules, self.interner),
+        };
+        let records =
+            known_as.map(|name| (name, records(&written))).filter(|(_, records)| !records.is_empty());
+        let slices = slices.into_iter().map(Arc::new).collect();
+        let refused = refused.into_iter().map(|reason| rejection(&name, reason)).collect();
+        Ok(Facts { service: Arc::new(service), only_dns_knows, slices, records, refused })
+    }
+}
+
+/// Why something of this Service does not serve.
+pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
+    let object = match name.namespace.is_empty() {
+        true => format!("host {:?}", name.name),
+        false => format!("Service \"{name}\""),
+    };
+    Rejection { object, file: String::new(), reason }
+}
+
+fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Rejection {
+    #[derive(Deserialize)]
+    struct Head {
+        namespace: String,
+        name: String,
+    }
+    let message = error.to_string();
+    let reason = message.split(" at line ").next().unwrap_or_default(); // a line of this one, not of the document
+    match serde_json::from_str::<Head>(json) {
+        Ok(Head { namespace, name }) => rejection(&ServiceName::new(namespace, name), reason.into()),
+        Err(_) => {
+            Rejection { object: format!("services[{index}]"), file: String::new(), reason: reason.into() }
+        }
+    }
+}
+
+/// What DNS said of the name that these endpoints stand for. An address that has exactly the Service's ports has whichever a client asks for;
+/// else its record tells the port, as SRV does.
+fn records(written: &document::Service<'_>) -> Vec<Record> {
+    let own: BTreeSet<u16> = written.ports.iter().map(|port| port.port).collect();
+    let mut found: BTreeMap<IpAddr, (BTreeSet<u16>, u16)> = BTreeMap::new();
+    for endpoint in written.endpoints.iter().filter(|endpoint| endpoint.ready) {
+        let (ports, _) =
+            found.entry(endpoint.address.to_canonical()).or_insert((BTreeSet::new(), endpoint.weight));
+        ports.insert(endpoint.port);
+    }
+    let mut records = Vec::new();
+    for (address, (ports, weight)) in found {
+        match ports == own {
+            true => records.push(Record { address, port: None, weight }),
+            false => {
+                records.extend(ports.into_iter().map(|port| Record { address, port: Some(port), weight }));
+            }
+        }
+    }
+    records
+}
+
+impl Facts {
+    /// These in the place of those before; what is equal shares their memory, and is no news.
+    pub(super) fn instead_of(mut self, before: Option<Facts>, news: &mut News) -> Facts {
+        let before = match before {
+            Some(before) if before.only_dns_knows != self.only_dns_knows => {
+                before.withdraw(news);
+                None
+            }
+            before => before,
+        };
+        let name = self.service.name.clone();
+        let changes = news.of(self.only_dns_knows);
+        let (service, slices) = before.map(|before| (before.service, before.slices)).unzip();
+        match service {
+            Some(service) if service == self.service => self.service = service,
+            Some(_) | None => changes.push(Change::Service(name.clone(), Some(self.service.clone()))),
+        }
+        let slices = slices.unwrap_or_default();
+        for part in 0..slices.len().max(self.slices.len()) {
+            match (slices.get(part), self.slices.get_mut(part)) {
+                (Some(before), Some(now)) if before == now => *now = before.clone(),
+                (_, now) => changes.push(Change::Slice(key(&name, part), now.map(|slice| slice.clone()))),
+            }
+        }
+        self
+    }
+
+    /// The Service is gone.
+    pub(super) fn withdraw(self, news: &mut News) {
+        let (name, changes) = (&self.service.name, news.of(self.only_dns_knows));
+        changes.push(Change::Service(name.clone(), None));
+        changes.extend((0..self.slices.len()).map(|part| Change::Slice(key(name, part), None)));
+    }
+}
+
+fn key(service: &ServiceName, part: usize) -> SliceKey {
+    SliceKey {
+        namespace: service.namespace.clone(),
+        name: service.name.clone(),
+        part: u32::try_from(part).unwrap_or(u32::MAX), // no text is long enough
+        from_endpoints: false,
+    }
+}

@@ -1,0 +1,235 @@
+//! The document at `/services` ([`svc_proto::services`]) → what the inventory must hear.
+//!
+//! A Service is what its object says ([`crate::service::read_service`] holds it to the same rules), and its endpoints are slices again. A
+//! Service without a cluster IP is headless: whoever wrote the document has given out all addresses. Where endpoints stand for a name, they
+//! are that name's records, and what only DNS knows, hosts of no namespace included, is what DNS said. What a document says of
+//! ejected endpoints is left aside: they failed the requests of somebody else, and who reads this counts its own. So are loopback
+//! VIPs, which are that pod's.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use svc_proto::services::VERSION;
+
+use super::answer::Record;
+use crate::address::ServiceName;
+use crate::inventory::{Change, Inventory, Rejection};
+use crate::service::{Interner, Rules};
+use crate::table::{Source, Table};
+
+mod facts;
+mod object;
+mod slices;
+
+#[cfg(test)]
+mod tests;
+
+use facts::Facts;
+
+type Map<K, V> = HashMap<K, V, FixedState>;
+
+/// What one series of documents has said so far. Each tells everything: what the next does not mention is gone.
+#[derive(Debug)]
+pub struct Documents {
+    source: Source,
+    rules: Rules,
+    cluster_domain: Arc<str>,
+    interner: Interner,
+    known: Map<ServiceName, Known>,
+    /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
+    by_text: Map<u64, ServiceName>,
+    /// What the inventory has been told of names.
+    names: BTreeMap<Arc<str>, Arc<[Record]>>,
+    /// What is wrong with Services that are not known for it.
+    strays: Vec<Rejection>,
+    /// Counts the documents.
+    edition: u64,
+}
+
+/// One Service, and the last document that mentions it.
+#[derive(Debug)]
+struct Known {
+    facts: Facts,
+    text: u64,
+    edition: u64,
+}
+
+impl Documents {
+    /// Nothing has been said yet. What is said counts as the word of `source`, but for what only DNS knows. `cluster_domain` is what the names
+    /// of Services end with.
+    pub fn new(source: Source, rules: Rules, cluster_domain: Arc<str>) -> Documents {
+        Documents {
+            source,
+            rules,
+            cluster_domain,
+            interner: Interner::default(),
+            known: Map::default(),
+            by_text: Map::default(),
+            names: BTreeMap::new(),
+            strays: Vec::new(),
+            edition: 0,
+        }
+    }
+
+    /// Takes in a whole document, and tells what has changed since the one before. A Service that is wrong in itself is left out, and told
+    /// among [`Documents::rejections`]; so is an endpoint.
+    ///
+    /// # Errors
+    /// It is none, or of another version: what was known holds on.
+    pub fn read(&mut self, json: &[u8]) -> Result<News, Unreadable> {
+        let document: Outer<'_> = serde_json::from_slice(json).map_err(Unreadable::Malformed)?;
+        match (document.version, document.services) {
+            (VERSION, Some(services)) => Ok(self.read_services(services.into_iter().map(RawValue::get))),
+            (VERSION, None) => Err(Unreadable::Empty),
+            (version, _) => Err(Unreadable::Version(version)),
+        }
+    }
+
+    /// The same, of a document's `services`, each by itself.
+    pub fn read_services<'a>(&mut self, services: impl IntoIterator<Item = &'a str>) -> News {
+        self.interner.sweep(); // by now the inventory has let go of what the last document changed
+        self.strays.clear();
+        self.edition += 1;
+        let mut news = News { source: self.source, told: Vec::new(), dns: Vec::new() };
+        for (index, json) in services.into_iter().enumerate() {
+            if let Err(rejection) = self.read_service(index, json, &mut news) {
+                self.strays.push(rejection);
+            }
+        }
+        self.forget_others(&mut news);
+        self.tell_names(&mut news.dns);
+        news
+    }
+
+    /// What the last document says in vain.
+    pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        let mut known: Vec<&Facts> = self.known.values().map(|known| &known.facts).collect();
+        known.retain(|facts| !facts.refused.is_empty());
+        known.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
+        self.strays.iter().chain(known.into_iter().flat_map(|facts| &facts.refused))
+    }
+
+    fn read_service(&mut self, index: usize, json: &str, news: &mut News) -> Result<(), Rejection> {
+        let text = FixedState::default().hash_one(json);
+        if let Some(known) = self.by_text.get(&text).and_then(|name| self.known.get_mut(name)) {
+            known.edition = self.edition; // it says what it said: nearly all do
+            return Ok(());
+        }
+        let reader = facts::Reader {
+            rules: &self.rules,
+            cluster_domain: &self.cluster_domain,
+            interner: &mut self.interner,
+        };
+        let facts = reader.read(index, json)?;
+        let name = facts.service.name.clone();
+        let before = match self.known.remove(&name) {
+            Some(known) if known.edition == self.edition => {
+                self.known.insert(name.clone(), known);
+                return Err(facts::rejection(&name, "is told more than once".into()));
+            }
+            before => before,
+        };
+        if let Some(before) = &before {
+            self.by_text.remove(&before.text);
+        }
+        let facts = facts.instead_of(before.map(|before| before.facts), news);
+        self.by_text.insert(text, name.clone());
+        self.known.insert(name, Known { facts, text, edition: self.edition });
+        Ok(())
+    }
+
+    /// What this document does not mention is gone.
+    fn forget_others(&mut self, news: &mut News) {
+        let edition = self.edition;
+        for (_, gone) in self.known.extract_if(|_, known| known.edition != edition) {
+            self.by_text.remove(&gone.text);
+            gone.facts.withdraw(news);
+        }
+    }
+
+    /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
+    fn tell_names(&mut self, changes: &mut Vec<Change>) {
+        let mut named: BTreeMap<&Arc<str>, BTreeSet<Record>> = BTreeMap::new();
+        for (name, records) in self.known.values().filter_map(|known| known.facts.records.as_ref()) {
+            named.entry(name).or_default().extend(records);
+        }
+        self.names.retain(|name, _| {
+            let stays = named.contains_key(name);
+            if !stays {
+                changes.push(Change::Name(name.clone(), None));
+            }
+            stays
+        });
+        for (name, records) in named {
+            if self.names.get(name).is_none_or(|told| !told.iter().eq(&records)) {
+                let records: Arc<[Record]> = records.into_iter().collect();
+                self.names.insert(name.clone(), records.clone());
+                changes.push(Change::Name(name.clone(), Some(records)));
+            }
+        }
+    }
+}
+
+/// What has changed from one document to the next.
+#[derive(Debug)]
+#[must_use]
+pub struct News {
+    source: Source,
+    told: Vec<Change>,
+    /// What only DNS knows.
+    dns: Vec<Change>,
+}
+
+impl News {
+    /// Hands all of it to an inventory that listens to the source of these documents and to [`Source::Dns`]. Returns the new table, or `None`
+    /// where the present one is still right.
+    pub fn apply(self, inventory: &mut Inventory) -> Option<Arc<Table>> {
+        let told = inventory.apply(self.source, self.told);
+        inventory.apply(Source::Dns, self.dns).or(told)
+    }
+
+    /// Where the changes of a Service belong.
+    fn of(&mut self, only_dns_knows: bool) -> &mut Vec<Change> {
+        if only_dns_knows { &mut self.dns } else { &mut self.told }
+    }
+}
+
+/// As much of a document as tells whether it is one. What is rejected there is for its own operator.
+#[derive(Deserialize)]
+struct Outer<'a> {
+    version: u32,
+    #[serde(borrow)]
+    services: Option<Vec<&'a RawValue>>,
+}
+
+/// Why a text is no document.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It is no JSON, or no object with a version.
+    Malformed(serde_json::Error),
+    /// It has no list of Services.
+    Empty,
+    /// Of this version nothing is known here.
+    Version(u32),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unreadable::Malformed(error) => write!(f, "no document about Services: {error}"),
+            Unreadable::Empty => f.write_str("no document about Services: missing field `services`"),
+            Unreadable::Version(version) => {
+                write!(f, "a document of version {version}, where {VERSION} was expected")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Unreadable {}

@@ -1,0 +1,287 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::inventory::{Inventory, Settings};
+use crate::service::Service;
+use crate::table::{Entry, Source, Table};
+
+mod changes;
+mod round_trip;
+
+/// Who reads documents, as the filter does.
+struct Reader {
+    documents: Documents,
+    inventory: Inventory,
+}
+
+impl Reader {
+    fn new(settings: Settings) -> Reader {
+        let rules = Rules {
+            allow_loopback_endpoints: settings.allow_loopback_endpoints,
+            default_namespace: settings.namespace.clone(),
+            ..Rules::default()
+        };
+        let cluster_domain = settings.cluster_domain.clone();
+        let sources = [Source::Services, Source::Dns].into();
+        Reader {
+            documents: Documents::new(Source::Services, rules, cluster_domain),
+            inventory: Inventory::new(Settings { sources, ..settings }),
+        }
+    }
+
+    /// Whether a document about `services` changes the table.
+    fn reads(&mut self, services: Value) -> bool {
+        let json = json!({"version": 1, "services": services, "rejected": []}).to_string();
+        let news = self.documents.read(json.as_bytes()).unwrap();
+        news.apply(&mut self.inventory).is_some()
+    }
+
+    fn table(&self) -> Arc<Table> {
+        self.inventory.table()
+    }
+
+    fn entry(&self, host: &str) -> Arc<Entry> {
+        self.table().by_host(host).unwrap_or_else(|| panic!("no {host}")).clone()
+    }
+
+    fn usable(&self, host: &str) -> Vec<String> {
+        let entry = self.entry(host);
+        let usable = entry.targets.iter().flat_map(|target| target.endpoints.usable());
+        usable.map(|endpoint| endpoint.addr.to_string()).collect()
+    }
+
+    /// What neither the reader nor the inventory takes.
+    fn rejections(&self) -> Vec<String> {
+        let all = self.documents.rejections().chain(self.inventory.rejections());
+        all.map(|rejection| format!("{}: {}", rejection.object, rejection.reason)).collect()
+    }
+}
+
+fn reader() -> Reader {
+    Reader::new(Settings::default())
+}
+
+/// The Service `shop/web` with one unnamed port, and these fields besides.
+fn web(fields: Value) -> Value {
+    with(json!({"namespace": "shop", "name": "web", "ports": [{"port": 80}]}), fields)
+}
+
+fn with(mut object: Value, fields: Value) -> Value {
+    let (Value::Object(object_fields), Value::Object(fields)) = (&mut object, fields) else {
+        panic!("both are objects")
+    };
+    object_fields.extend(fields);
+    object
+}
+
+fn endpoint(address: &str, port: u16) -> Value {
+    json!({"address": address, "port": port})
+}
+
+#[test]
+fn a_service_of_which_only_names_and_ports_are_told_is_found_by_name_and_has_no_address() {
+    let mut reader = reader();
+    assert!(reader.reads(json!([web(json!({"endpoints": [endpoint("10.0.0.1", 8080)]}))])));
+    assert_eq!(reader.usable("web.shop"), ["10.0.0.1:8080"]);
+    let entry = reader.entry("web.shop");
+    assert_eq!((entry.source, entry.service.cluster_ips.len()), (Source::Services, 0));
+    assert_eq!(reader.rejections(), [""; 0]);
+}
+
+#[test]
+fn ports_have_their_own_endpoints_and_endpoints_their_own_numbers() {
+    let mut reader = reader();
+    let on = |name: &str, address: &str, port: u16| with(endpoint(address, port), json!({"portName": name}));
+    reader.reads(json!([web(json!({
+        "ports": [{"name": "http", "port": 80}, {"name": "metrics", "port": 81, "protocol": "UDP"}],
+        "endpoints": [
+            on("http", "10.0.0.1", 8080), on("http", "10.0.0.2", 8081), on("http", "fd00::1", 8080), on("metrics", "10.0.0.1", 9090)
+        ],
+    }))]));
+    let entry = reader.entry("web.shop");
+    let ports = entry.targets.iter().map(|target| {
+        let endpoints = target.endpoints.usable().iter().map(|endpoint| endpoint.addr.to_string());
+        (target.port.port, target.port.transport.as_str(), endpoints.collect::<Vec<_>>().join(" "))
+    });
+    let expected = [
+        (80, "TCP", "10.0.0.1:8080 10.0.0.2:8081 [fd00::1]:8080".to_string()),
+        (81, "UDP", "10.0.0.1:9090".to_string()),
+    ];
+    assert_eq!(ports.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn weights_are_each_endpoints_own_whatever_the_annotation_says_of_pods() {
+    let mut reader = reader();
+    let weighing = |address: &str, weight: u16| with(endpoint(address, 80), json!({"weight": weight}));
+    reader.reads(json!([web(json!({
+        "annotations": {"svcmesh.dev/weights": "10.0.0.2=9,web-0=3"},
+        "endpoints": [weighing("10.0.0.1", 3), weighing("10.0.0.2", 1), weighing("fd00::1", 0)],
+    }))]));
+    let entry = reader.entry("web.shop");
+    let weights = entry.targets[0].endpoints.all().iter().map(|endpoint| endpoint.weight);
+    assert_eq!(weights.collect::<Vec<_>>(), [3, 1, 0]);
+}
+
+#[test]
+fn a_policy_is_the_annotations_else_the_one_that_is_written() {
+    let policy = |fields: Value| {
+        let mut reader = reader();
+        reader.reads(json!([web(fields)]));
+        reader.entry("web.shop").service.handling.policy.map(|policy| policy.as_str())
+    };
+    assert_eq!(policy(json!({})), None);
+    assert_eq!(policy(json!({"policy": "p2c"})), None, "what it has without asking");
+    assert_eq!(policy(json!({"policy": "maglev"})), Some("maglev"));
+    let annotations = json!({"svcmesh.dev/load-balancer": "wrr"});
+    assert_eq!(policy(json!({"policy": "wrr", "annotations": annotations})), Some("wrr"));
+    assert_eq!(policy(json!({"policy": "rr", "annotations": annotations})), Some("wrr"));
+}
+
+#[test]
+fn who_is_ejected_elsewhere_is_as_good_as_any() {
+    let mut reader = reader();
+    let ejected = |ejected: bool| {
+        let one = with(endpoint("10.0.0.1", 80), json!({"ejected": ejected}));
+        json!([web(json!({"endpoints": [one, endpoint("10.0.0.2", 80)]}))])
+    };
+    reader.reads(ejected(true));
+    assert_eq!(reader.usable("web.shop"), ["10.0.0.1:80", "10.0.0.2:80"]);
+    assert!(!reader.reads(ejected(false)));
+}
+
+#[test]
+fn endpoints_that_are_the_services_own_address_are_those_of_whom_nobody_knows_more() {
+    for (source, endpoints) in
+        [("env", &["10.96.0.7:80"][..]), ("dns", &["10.96.0.7:80"]), ("manifests", &[]), ("", &[])]
+    {
+        let mut reader = reader();
+        reader.reads(json!([web(json!({
+            "source": source, "clusterIPs": ["10.96.0.7"], "endpoints": [endpoint("10.96.0.7", 80)],
+        }))]));
+        assert_eq!(reader.usable("web.shop"), endpoints, "{source}");
+        assert_eq!(reader.rejections().len(), usize::from(endpoints.is_empty()), "{source}");
+    }
+}
+
+#[test]
+fn endpoints_that_no_service_may_have_are_left_out_and_told() {
+    let mut reader = reader();
+    reader.reads(json!([
+        web(json!({
+            "clusterIPs": ["10.96.0.7"],
+            "endpoints": [
+                endpoint("127.0.0.1", 80), endpoint("10.0.0.1", 80), endpoint("10.96.0.7", 80), endpoint("10.96.0.8", 80),
+                endpoint("10.0.0.2", 0), with(endpoint("10.0.0.3", 80), json!({"portName": "http"}))
+            ],
+        })),
+        {"namespace": "shop", "name": "db", "clusterIPs": ["10.96.0.8"], "ports": [{"port": 5432}]},
+    ]));
+    assert_eq!(reader.usable("web.shop"), ["10.0.0.1:80"]);
+    insta::assert_snapshot!(reader.rejections().join("\n"));
+
+    let mut trial = Reader::new(Settings { allow_loopback_endpoints: true, ..Settings::default() });
+    trial.reads(json!([web(json!({"endpoints": [endpoint("127.0.0.1", 80)]}))]));
+    assert_eq!(trial.usable("web.shop"), ["127.0.0.1:80"]);
+}
+
+#[test]
+fn what_is_wrong_with_one_service_keeps_no_other_from_serving() {
+    let mut reader = reader();
+    reader.reads(json!([
+        7,
+        {"name": "nowhere"},
+        {"namespace": "shop", "name": "typed", "ports": [{"port": 65536}]},
+        {"namespace": "shop", "name": "kind", "type": "Other", "ports": [{"port": 80}]},
+        {"namespace": "shop", "name": "policy", "policy": "best", "ports": [{"port": 80}]},
+        {"namespace": "shop", "name": "annotated", "annotations": {"svcmesh.dev/timeout": "10"}, "ports": [{"port": 80}]},
+        {"namespace": "shop", "name": "affinity", "sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 9_999_999_999_u64}, "ports": [{"port": 80}]},
+        {"namespace": "shop", "name": "Name", "ports": [{"port": 80}]},
+        {"namespace": "", "name": "", "ports": [{"port": 80}]},
+        web(json!({"endpoints": [endpoint("10.0.0.1", 80)]})),
+        web(json!({"endpoints": [endpoint("10.0.0.2", 80)]})),
+    ]));
+    assert_eq!(reader.table().entries().count(), 1);
+    assert_eq!(reader.usable("web.shop"), ["10.0.0.1:80"]);
+    insta::assert_snapshot!(reader.rejections().join("\n"));
+
+    assert!(!reader.reads(json!([web(json!({"endpoints": [endpoint("10.0.0.1", 80)]}))])));
+    assert_eq!(reader.rejections(), [""; 0]);
+}
+
+#[test]
+fn what_is_no_document_changes_nothing() {
+    let mut reader = reader();
+    reader.reads(json!([web(json!({"endpoints": [endpoint("10.0.0.1", 80)]}))]));
+    let texts: [&[u8]; 8] = [
+        b"",
+        b"[]",
+        b"{}",
+        b"{\"version\": 1}",
+        b"{\"version\": 1, \"services\": null}",
+        b"{\"version\": 2, \"services\": []}",
+        b"{\"version\": 1, \"services\": []",
+        b"{\"version\": 1, \"services\": [\"\xff\"]}",
+    ];
+    let told = texts.map(|text| reader.documents.read(text).unwrap_err().to_string());
+    insta::assert_snapshot!(told.join("\n"));
+    assert!(!reader.reads(json!([web(json!({"endpoints": [endpoint("10.0.0.1", 80)]}))])));
+    assert_eq!(reader.usable("web.shop"), ["10.0.0.1:80"]);
+}
+
+#[test]
+fn the_endpoints_of_a_name_are_where_it_leads() {
+    let external = |endpoints: Value| {
+        json!([{
+            "namespace": "shop", "name": "db", "type": "ExternalName", "externalName": "db.example.com",
+            "ports": [{"name": "a", "port": 80}, {"name": "b", "port": 443}], "endpoints": endpoints,
+        }])
+    };
+    let on = |name: &str, port: u16| with(endpoint("192.0.2.1", port), json!({"portName": name}));
+    let mut reader = reader();
+    reader.reads(external(json!([on("a", 80), on("b", 443)])));
+    assert_eq!(reader.usable("db.shop"), ["192.0.2.1:80", "192.0.2.1:443"], "each port at its own");
+    let manner = reader.entry("db.shop").targets[0].manner.clone();
+    assert_eq!(manner.and_then(|manner| manner.authority.clone()).as_deref(), Some("db.example.com"));
+
+    reader.reads(external(json!([on("a", 8080), on("b", 8080)])));
+    assert_eq!(reader.usable("db.shop"), ["192.0.2.1:8080", "192.0.2.1:8080"], "the record says which");
+    assert!(reader.reads(external(json!([]))));
+    assert_eq!(reader.usable("db.shop"), [""; 0]);
+}
+
+#[test]
+fn a_name_leads_to_nothing_that_is_only_for_this_pod() {
+    let external = |annotations: Value| {
+        json!([{
+            "namespace": "shop", "name": "local", "type": "ExternalName", "externalName": "localhost.example.com",
+            "ports": [{"port": 80}], "endpoints": [endpoint("127.0.0.1", 80)], "annotations": annotations,
+        }])
+    };
+    let mut reader = reader();
+    reader.reads(external(json!({})));
+    assert_eq!(reader.usable("local.shop"), [""; 0]);
+    assert_eq!(reader.rejections().len(), 1);
+    reader.reads(external(json!({"svcmesh.dev/allow-local-external-name": "true"})));
+    assert_eq!(reader.usable("local.shop"), ["127.0.0.1:80"]);
+}
+
+#[test]
+fn a_host_that_only_dns_knows_serves_under_its_own_name() {
+    let mut reader = reader();
+    reader.reads(json!([{
+        "namespace": "", "name": "api.example", "type": "ExternalName", "source": "dns", "externalName": "api.example.com",
+        "ports": [{"port": 80}, {"port": 8080}], "endpoints": [endpoint("192.0.2.1", 80), endpoint("192.0.2.1", 8080)],
+    }]));
+    assert_eq!(reader.usable("api.example"), ["192.0.2.1:80", "192.0.2.1:8080"]);
+    assert!(
+        reader.entry("api.example").targets[0].manner.is_none(),
+        "it is asked by the name that its clients use"
+    );
+    assert!(reader.reads(json!([])));
+    assert!(reader.table().by_host("api.example").is_none());
+}
