@@ -4,11 +4,15 @@
 
 mod client;
 mod element;
+mod fields;
+mod tell;
 mod via;
 
 pub use client::{client_behind, is_trusted};
 pub use element::{forwarded_element, is_well_formed};
-pub use via::{PASSES_MAX, is_loop};
+pub use fields::Fields;
+pub use tell::{Provenance, Telling, Told, tell};
+pub use via::{HttpVersion, PASSES_MAX, is_loop, via};
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -2,6 +2,42 @@
 
 use svc_proto::names::PROXY_NAME;
 
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+    /// HTTP/3
+    Http3,
+}
+
+impl HttpVersion {
+    /// By its name in a request line, or in the word that proxies have for it: `HTTP/1.1`, `HTTP/2`. What has another name is HTTP/1.1.
+    pub fn named(name: &str) -> HttpVersion {
+        match name {
+            "HTTP/1.0" => HttpVersion::Http10,
+            "HTTP/2" | "HTTP/2.0" => HttpVersion::Http2,
+            "HTTP/3" | "HTTP/3.0" => HttpVersion::Http3,
+            _ => HttpVersion::Http11,
+        }
+    }
+}
+
+/// What `Via` says of a message that came through here in that version. The name is one that all of ours have: whose pod it is concerns
+/// nobody. A version without a minor one counts as having 0 (§2.5).
+pub fn via(version: HttpVersion) -> &'static str {
+    match version {
+        HttpVersion::Http10 => "1.0 svcmesh",
+        HttpVersion::Http11 => "1.1 svcmesh",
+        HttpVersion::Http2 => "2.0 svcmesh",
+        HttpVersion::Http3 => "3.0 svcmesh",
+    }
+}
+
 /// How often one request may come through proxies of ours. Every pod of a chain that passes `Via` on adds two at most, its own and its
 /// caller's: five such pods in a row are more than anybody has, and a circle ends after ten turns.
 pub const PASSES_MAX: usize = 10;
@@ -22,6 +58,20 @@ fn received_by(entry: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_version_says_its_own_and_is_counted_as_ours() {
+        for (name, said) in [
+            ("HTTP/1.0", "1.0 svcmesh"),
+            ("HTTP/1.1", "1.1 svcmesh"),
+            ("HTTP/2", "2.0 svcmesh"),
+            ("HTTP/3", "3.0 svcmesh"),
+            ("", "1.1 svcmesh"),
+        ] {
+            assert_eq!(via(HttpVersion::named(name)), said, "{name}");
+            assert!(is_loop([said.as_bytes(); PASSES_MAX]), "{said}");
+        }
+    }
 
     #[test]
     fn the_eleventh_pass_is_one_too_many() {

@@ -31,6 +31,7 @@ mod responses;
 mod silence;
 mod slow;
 mod targets;
+mod told;
 mod topology;
 mod upgrades;
 mod versions;
