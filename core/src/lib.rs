@@ -29,6 +29,7 @@ pub mod capture;
 
 pub mod affinity;
 pub mod balance;
+pub mod dispatch;
 pub mod drain;
 pub mod flows;
 pub mod forwarding;

@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::Tried;
 use crate::address::EndpointAddr;
 use crate::endpoints::{Endpoint, EndpointId};
+use crate::service::Service;
 use crate::vitals::Vitals;
 
 /// An endpoint that may be picked, as far as picking needs to know it.
@@ -51,6 +52,14 @@ pub struct Caller {
     /// The address that the client opened its connection to, which is what `dh` hashes; of a request that names its Service, that
     /// Service's first cluster IP, and the unspecified address where it has none.
     pub destination: IpAddr,
+}
+
+impl Caller {
+    /// Who sends a request that names its Service.
+    pub fn of_request(client: IpAddr, service: &Service) -> Caller {
+        let destination = service.cluster_ips.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Caller { client, destination }
+    }
 }
 
 /// One question for an endpoint.

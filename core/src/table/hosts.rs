@@ -34,6 +34,21 @@ impl Table {
         }
     }
 
+    /// The TCP port of the Service of that name, in any case: as [`Table::by_authority`] finds it by the Service's host.
+    ///
+    /// # Errors
+    /// There is no such Service or port, as far as this table goes.
+    pub fn by_port(&self, namespace: &str, name: &str, port: u16) -> Result<&Arc<Target>, Failure> {
+        let entry = self.services.get(namespace, name).ok_or(Failure::UnknownDestination)?;
+        if let Some(target) = entry.target(Transport::Tcp, port) {
+            return Ok(target);
+        }
+        match self.end_of_aliases(entry)? {
+            Ok(end) => end.target(Transport::Tcp, port).ok_or(Failure::NoSuchPort),
+            Err(_) => Err(Failure::UnknownDestination),
+        }
+    }
+
     /// The Service that DNS knows as `host`, in any case, without a dot at its end: `name`, `name.namespace`,
     /// `name.namespace.svc` or `name.namespace.svc.DOMAIN` (S-13); else what DNS answered to that very host.
     pub fn by_host(&self, host: &str) -> Option<&Arc<Entry>> {

@@ -1,7 +1,7 @@
 //! Which Service port a connection or request is for.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,15 +148,13 @@ impl Origin {
 
 /// Who wants to go where, to the balancer of `route`.
 pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
+    let client = client.0.ip().to_canonical();
     let destination = match aim {
         Aim::Address(addr) => addr.ip().to_canonical(),
         Aim::Application(doorway) => doorway.known_as.ip(),
-        Aim::Request => {
-            let first = route.target.service.cluster_ips.first();
-            first.copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-        }
+        Aim::Request => return Caller::of_request(client, &route.target.service),
     };
-    Caller { client: client.0.ip().to_canonical(), destination }
+    Caller { client, destination }
 }
 
 /// Where a request goes.
