@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use svc_core::address::Transport;
 use svc_core::discovery::env;
-use svc_core::inventory::{Change, Inventory, Settings};
+use svc_core::inventory::{Inventory, Settings};
 use svc_core::table::{Source, Table};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,11 +52,9 @@ fn table(services: u32) -> Option<Arc<Table>> {
         .collect();
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let discovered = env::parse(variables, &Arc::from("default"));
-    let change =
-        |service: svc_core::service::Service| Change::Service(service.name.clone(), Some(Arc::new(service)));
     let sources = vec![Source::Environment];
     let mut inventory = Inventory::new(Settings { sources, ..Settings::default() });
-    inventory.apply(Source::Environment, discovered.services.into_iter().map(change).collect())
+    inventory.apply(Source::Environment, discovered.into_changes())
 }
 
 fn name(index: u32) -> String {

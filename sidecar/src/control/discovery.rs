@@ -123,13 +123,10 @@ impl Discovery {
         let variables: Vec<_> = config::environment().collect();
         let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let discovered = env::parse(variables, &config.discovery.namespace);
-        for warning in discovered.warnings {
+        for warning in &discovered.warnings {
             tracing::warn!(%warning, "environment variable ignored");
         }
-        let known = |service: svc_core::service::Service| {
-            Change::Service(service.name.clone(), Some(Arc::new(service)))
-        };
-        self.learn(Source::Environment, discovered.services.into_iter().map(known).collect());
+        self.learn(Source::Environment, discovered.into_changes());
     }
 
     fn read_manifests(&mut self, touched: &Touched) {

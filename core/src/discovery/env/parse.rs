@@ -14,6 +14,7 @@ use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
 use super::variable::{Fact, kubernetes_name, readings, url_variable};
 use crate::address::ServiceName;
+use crate::inventory::Change;
 use crate::service::Service;
 
 /// What the environment tells.
@@ -23,6 +24,14 @@ pub struct Discovered {
     pub services: Vec<Service>,
     /// The variables that should have told something but were no help.
     pub warnings: Vec<Warning>,
+}
+
+impl Discovered {
+    /// What an inventory is told of it: an environment does not change, so this is all that there is to tell.
+    pub fn into_changes(self) -> Vec<Change> {
+        let known = |service: Service| Change::Service(service.name.clone(), Some(Arc::new(service)));
+        self.services.into_iter().map(known).collect()
+    }
 }
 
 /// A variable that was ignored, or what could not be known for want of one.
