@@ -6,3 +6,4 @@ pub mod env;
 pub mod lease;
 pub mod local;
 pub mod names;
+pub mod poll;
