@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 const USAGE: &str = "\
 The project's own commands.
 
-  cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net dns fuzz (all of them when none is named);
-                                         --strict counts a check that could not run as failed
+  cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net dns envoy fuzz (all of them when none is
+                                         named); --strict counts a check that could not run as failed
   cargo xtask demo [--once] [--release]  build the sidecar and let it show what it does; --once takes the tour and exits;
                                          --release builds it as it is shipped, which takes minutes
   cargo xtask bench [SCENARIO…] [--peers NAME,…] [--rounds N] [--seconds N]

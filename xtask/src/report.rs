@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
 
+use crate::Result;
 use crate::clock::now;
 use crate::counts::Tally;
 use crate::shell::{self, Finished};
@@ -44,6 +45,19 @@ impl Report {
                 Some(reason) => (Tally::skipped(1), reason.to_owned()),
             }
         });
+    }
+
+    /// Makes something that later checks need: it is there, or the step has failed.
+    pub(crate) fn attempt<T>(&mut self, what: &str, make: impl FnOnce() -> Result<T>) -> Option<T> {
+        let mut made = None;
+        self.step(what, || match make() {
+            Ok(value) => {
+                made = Some(value);
+                (Tally::passed(1), String::new())
+            }
+            Err(error) => (Tally::failed(1), error.to_string()),
+        });
+        made
     }
 
     /// Runs a harness that prints how many tests it ran. One that failed without a failed test (it did not compile, or it

@@ -26,10 +26,13 @@ fn paths_are_told_from_other_words() {
     assert_eq!(paths(text), ["LICENSE", "README.md", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
 }
 
-/// The documents at the top of the repository, and in `docs`.
+/// The documents at the top of the repository, in `docs`, and beside the files for Envoy.
 fn documents(root: &Path) -> Vec<PathBuf> {
     let files = |folder| fs::read_dir(folder).expect("the sources are readable").flatten();
-    let entries = files(root.into()).chain(files(root.join("docs"))).map(|entry| entry.path());
+    let entries = ["", "docs", "deploy/envoy"]
+        .into_iter()
+        .flat_map(|folder| files(root.join(folder)))
+        .map(|entry| entry.path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 

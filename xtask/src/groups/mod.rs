@@ -1,6 +1,7 @@
 //! The groups of checks that `cargo xtask test` knows.
 
 pub(crate) mod dns;
+mod envoy;
 mod fuzz;
 mod lint;
 pub(crate) mod net;
@@ -20,12 +21,15 @@ pub(crate) enum Group {
     Net,
     /// Tests with real name servers.
     Dns,
+    /// The filter, in a real Envoy.
+    Envoy,
     /// The corpora of the fuzz targets.
     Fuzz,
 }
 
 impl Group {
-    pub(crate) const ALL: [Group; 5] = [Group::Lint, Group::Unit, Group::Net, Group::Dns, Group::Fuzz];
+    pub(crate) const ALL: [Group; 6] =
+        [Group::Lint, Group::Unit, Group::Net, Group::Dns, Group::Envoy, Group::Fuzz];
 
     /// The group of that name.
     pub(crate) fn parse(name: &str) -> Result<Group> {
@@ -42,6 +46,7 @@ impl Group {
             Group::Unit => "unit",
             Group::Net => "net",
             Group::Dns => "dns",
+            Group::Envoy => "envoy",
             Group::Fuzz => "fuzz",
         }
     }
@@ -53,6 +58,7 @@ impl Group {
             Group::Unit => unit::run(report),
             Group::Net => net::run(report),
             Group::Dns => dns::run(report),
+            Group::Envoy => envoy::run(report),
             Group::Fuzz => fuzz::run(report),
         }
     }
@@ -72,6 +78,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_list() {
         let error = Group::parse("nett").unwrap_err().to_string();
-        assert_eq!(error, "unknown group `nett`: one of lint unit net dns fuzz");
+        assert_eq!(error, "unknown group `nett`: one of lint unit net dns envoy fuzz");
     }
 }

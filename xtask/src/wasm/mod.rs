@@ -6,7 +6,7 @@ mod toolchain;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use crate::{Result, place, shell};
 
@@ -84,13 +84,21 @@ impl Module {
     }
 }
 
+/// Clippy for the filter as rustup's target builds it.
+pub(crate) fn clippy() -> Command {
+    let mut clippy = shell::cargo(["clippy", "--package", PACKAGE, "--target", TARGET, "--target-dir"]);
+    clippy.arg(folder(&[])).args(["--", "-D", "warnings"]);
+    clippy
+}
+
 /// Apart from what cargo builds for this machine: Debian's compiler would make it build everything anew.
 fn folder(features: &[&str]) -> PathBuf {
     let name = if features.is_empty() { "wasm".into() } else { format!("wasm-{}", features.join("-")) };
     place::target().join(name)
 }
 
-const PACKAGE: &str = "svc-wasm-filter";
+/// The filter's package.
+pub(crate) const PACKAGE: &str = "svc-wasm-filter";
 const PROFILE: &str = "wasm";
 const FILE: &str = "svc_wasm_filter.wasm";
 

@@ -1,0 +1,106 @@
+//! A running Envoy.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::bootstrap::Bootstrap;
+use super::built;
+use super::client::{Answer, Client};
+use super::support::{Process, folder, peer, within};
+
+/// One Envoy with two workers.
+pub(crate) struct Envoy {
+    process: Process,
+    admin: SocketAddr,
+    listener: SocketAddr,
+}
+
+impl Envoy {
+    /// Runs it, and waits until it takes connections.
+    pub(crate) fn start(bootstrap: &Bootstrap) -> Envoy {
+        let folder = folder();
+        let admin_file = folder.path().join("admin");
+        let command = command(&folder, bootstrap, &["--concurrency", "2"]);
+        let mut process = Process::start("envoy", folder, command);
+        let admin = process.ready(|| {
+            let admin: SocketAddr = fs::read_to_string(&admin_file).ok()?.trim().parse().ok()?;
+            (Client::of(admin).ask("admin", "/ready", &[]).status() == 200).then_some(admin)
+        });
+        let listener = listener(admin);
+        Envoy { process, admin, listener }
+    }
+
+    /// Runs it where it cannot work: how it ended, and what it logged.
+    pub(crate) fn refusal(bootstrap: &Bootstrap) -> (ExitStatus, String) {
+        let folder = folder();
+        let command = command(&folder, bootstrap, &["--concurrency", "2"]);
+        let mut process = Process::start("envoy", folder, command);
+        (process.wait(Duration::from_secs(20)), process.log())
+    }
+
+    /// Has it look at a configuration: how that ended, and what it logged.
+    pub(crate) fn validate(bootstrap: &Bootstrap) -> (ExitStatus, String) {
+        let folder = folder();
+        let command = command(&folder, bootstrap, &["--mode", "validate"]);
+        let mut process = Process::start("envoy", folder, command);
+        (process.wait(Duration::from_secs(20)), process.log())
+    }
+
+    /// Where it listens for those that the filter serves.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener
+    }
+
+    /// A connection to there.
+    pub(crate) fn client(&self) -> Client {
+        Client::of(self.listener)
+    }
+
+    /// A counter or gauge by its whole name; 0 where nothing was counted yet.
+    pub(crate) fn stat(&self, name: &str) -> u64 {
+        let stats = self.admin("/stats").body;
+        let line = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map_or(0, |value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    }
+
+    /// Waits until that is `value`; workers hand in what they counted every few seconds.
+    pub(crate) fn wait_for_stat(&self, name: &str, value: u64) {
+        let what = format!("{name} is {value}");
+        within(Duration::from_secs(20), &what, || (self.stat(name) == value).then_some(()));
+    }
+
+    /// The process, to measure or to search its log.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What its admin server says.
+    pub(crate) fn admin(&self, path: &str) -> Answer {
+        Client::of(self.admin).ask("admin", path, &[])
+    }
+}
+
+/// The address of its only listener.
+fn listener(admin: SocketAddr) -> SocketAddr {
+    let listeners = Client::of(admin).ask("admin", "/listeners?format=json", &[]).body;
+    let listeners: Value = serde_json::from_str(&listeners).expect("it is asked for JSON");
+    let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+    let port = address["port_value"].as_u64().and_then(|port| port.try_into().ok());
+    SocketAddr::new([127, 0, 0, 1].into(), port.unwrap_or_else(|| panic!("no port: {listeners}")))
+}
+
+fn command(folder: &TempDir, bootstrap: &Bootstrap, arguments: &[&str]) -> Command {
+    let file = folder.path().join("envoy.json");
+    bootstrap.write(&file);
+    let mut command = peer(&built::envoy());
+    command.arg("--config-path").arg(file).arg("--admin-address-path").arg(folder.path().join("admin"));
+    // Without it Envoys of one machine would take each other for their forebears.
+    command.args(["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:debug"]);
+    command.args(arguments);
+    command
+}

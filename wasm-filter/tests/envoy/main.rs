@@ -1,0 +1,19 @@
+//! The built filter in a real Envoy, set up by the files of `deploy/envoy`. `cargo xtask test envoy` brings what this needs and runs it.
+//!
+//! Every address is of this machine's loopback interface and every port is chosen by the kernel: the tests need no root and run
+//! side by side. Each has an Envoy of its own, with two workers.
+#![expect(dead_code, reason = "the tests of HTTP will use the rest")]
+
+mod support;
+
+mod backend;
+mod bootstrap;
+mod built;
+mod client;
+mod envoy;
+mod head;
+mod services;
+
+mod deploy;
+mod mistakes;
+mod tcp;
