@@ -5,7 +5,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Member, split_draw};
+use super::{Member, split_draw, split_weights};
 
 /// How to draw.
 ///
@@ -14,7 +14,7 @@ use super::{Member, split_draw};
 #[derive(Clone, Debug, Default)]
 pub(super) struct TwoChoices {
     /// Where the part of each member ends when they lie side by side, as long as they are heavy; empty where all weigh the same.
-    ends: Box<[usize]>,
+    ends: Box<[u64]>,
     /// What a member weighs on average, those of weight 0 left out.
     mean_weight: u64,
 }
@@ -28,8 +28,8 @@ impl TwoChoices {
         if weights().all(|weight| Some(weight) == weights().next()) {
             return TwoChoices { ends: Box::default(), mean_weight };
         }
-        let end = |end: &mut usize, weight| {
-            *end += usize::from(weight);
+        let end = |end: &mut u64, weight| {
+            *end += u64::from(weight);
             Some(*end)
         };
         TwoChoices { ends: weights().scan(0, end).collect(), mean_weight }
@@ -53,9 +53,9 @@ impl TwoChoices {
 
     fn draw(&self, members: usize, draw: u64) -> (usize, usize, u64) {
         let Some(total) = self.ends.last() else { return two_of(members, draw) };
-        let (first, rest) = split_draw(draw, *total);
-        let (second, rest) = split_draw(rest, *total);
-        let whose = |place: usize| self.ends.partition_point(|end| *end <= place);
+        let (first, rest) = split_weights(draw, *total);
+        let (second, rest) = split_weights(rest, *total);
+        let whose = |place: u64| self.ends.partition_point(|end| *end <= place);
         (whose(first), whose(second), rest)
     }
 
@@ -68,9 +68,9 @@ impl TwoChoices {
                 (candidates().nth(first), candidates().nth(second))
             }
             false => {
-                let total = candidates().map(|(_, member)| usize::from(member.weight)).sum();
-                let (first, rest) = split_draw(draw, total);
-                (whose(candidates(), first), whose(candidates(), split_draw(rest, total).0))
+                let total = candidates().map(|(_, member)| u64::from(member.weight)).sum();
+                let (first, rest) = split_weights(draw, total);
+                (whose(candidates(), first), whose(candidates(), split_weights(rest, total).0))
             }
         };
         let (first, one) = first?;
@@ -104,11 +104,11 @@ fn two_of(below: usize, draw: u64) -> (usize, usize, u64) {
 /// Into whose part a place falls.
 fn whose<'m>(
     mut members: impl Iterator<Item = (usize, &'m Member)>,
-    place: usize,
+    place: u64,
 ) -> Option<(usize, &'m Member)> {
     let mut end = 0;
     members.find(|(_, member)| {
-        end += usize::from(member.weight);
+        end += u64::from(member.weight);
         place < end
     })
 }
