@@ -60,8 +60,8 @@ pub struct Dispatched<'a> {
     pub told: Told<'a>,
 }
 
-/// Decides about a request for the port that `target` is: whom it is from, what its endpoint is told, and which one that is. `draw` is a
-/// number drawn evenly from all of `u64`.
+/// Decides about a request for the port that `target` is: whom it is from, what its endpoint is told, and which one that is. `draw` is asked as
+/// [`Port::choose`](crate::port::Port::choose) does.
 ///
 /// Allocates only what headers are told, and where the port is used for the first time, is not as it was, or pins another client.
 ///
@@ -73,7 +73,7 @@ pub fn dispatch<'a, F: Fields + ?Sized>(
     request: &Request<'a, F>,
     settings: Settings<'_>,
     now: Now,
-    draw: u64,
+    draw: impl FnOnce() -> u64,
 ) -> Result<Dispatched<'a>, Failure> {
     let from = provenance(request, settings.trusted_proxies);
     let told = tell(request.fields, &from, settings.telling)?;

@@ -72,7 +72,7 @@ impl World {
         let table = self.inventory.table();
         let target = resolve(Aim::parse(request.authority).unwrap(), &table)?;
         let settings = Settings { trusted_proxies: &self.trusted, telling: self.telling };
-        dispatch(target, &mut self.ports, request, settings, NOW, draw)
+        dispatch(target, &mut self.ports, request, settings, NOW, || draw)
     }
 
     /// Where a client's request goes, by what its peer says.
@@ -213,7 +213,7 @@ fn a_request_that_goes_nowhere_burdens_nobody() {
 fn only_what_can_be_sent_again_finds_out_at_once_whether_an_ejected_endpoint_is_well() {
     let mut world = world();
     world.serves(service("shop", "web"), &["10.0.0.1", "10.0.0.2"]);
-    let (table, draw) = (world.inventory.table(), 0);
+    let table = world.inventory.table();
     let target = resolve(Aim::Authority("web.shop"), &table).unwrap();
     let port = world.ports.of(target, NOW);
     for _ in 0..5 {
@@ -223,7 +223,7 @@ fn only_what_can_be_sent_again_finds_out_at_once_whether_an_ejected_endpoint_is_
     let later = Now(NOW.0 + Duration::from_millis(1_500));
     for (method, index) in [("POST", 1), ("GET", 0)] {
         let request = Request { method, ..GET };
-        let dispatched = dispatch(target, &mut world.ports, &request, settings, later, draw).unwrap();
+        let dispatched = dispatch(target, &mut world.ports, &request, settings, later, || 0).unwrap();
         assert_eq!(dispatched.index, index, "{method}");
         dispatched.visit.end(later, || 0);
     }

@@ -85,17 +85,24 @@ impl Port {
         self.requests.follow(Policy::of(service, Unit::Request));
     }
 
-    /// The member to use next: the one that the client is pinned to, else the one whose turn it is.
+    /// The member to use next: the one that the client is pinned to, else the one whose turn it is. Only the latter takes a draw, from all
+    /// of `u64`: who draws from one seed draws the same, whatever it shares.
     ///
     /// # Errors
     /// Why there is none: what the target says of that, else [`Failure::TooManyConnections`] or [`Failure::NoEndpoints`].
-    pub fn choose(&mut self, unit: Unit, ask: &Ask<'_>, now: Now, draw: u64) -> Result<Choice, Failure> {
+    pub fn choose(
+        &mut self,
+        unit: Unit,
+        ask: &Ask<'_>,
+        now: Now,
+        draw: impl FnOnce() -> u64,
+    ) -> Result<Choice, Failure> {
         let Port { members, vitals, version, affinity, .. } = self;
         let turns = match unit {
             Unit::Connection => &mut self.connections,
             Unit::Request => &mut self.requests,
         };
-        let mut choose = || turns.choose((*version, members), ask, vitals, now, draw);
+        let choose = || turns.choose((*version, members), ask, vitals, now, draw());
         let choice = match affinity {
             None => choose(),
             Some((affinity, pins)) => {

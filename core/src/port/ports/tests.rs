@@ -59,19 +59,21 @@ impl World {
     }
 
     fn port(&mut self, name: &str) -> &mut Port {
+        self.ports.of(&self.target(name), self.now)
+    }
+
+    fn target(&self, name: &str) -> Arc<Target> {
         let table = self.inventory.table();
-        let entry = table.by_host(&format!("{name}.shop")).expect("it is served");
-        self.ports.of(&entry.targets[0], self.now)
+        table.by_host(&format!("{name}.shop")).expect("it is served").targets[0].clone()
     }
 
     /// Begins a request of a client.
     fn asks(&mut self, name: &str, client: IpAddr) -> Result<Visit, Failure> {
         let caller = Caller { client, destination: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         let ask = Ask { caller, tried: &Tried::NONE, replayable: true };
-        let (now, draw) = (self.now, self.draws.draw());
-        let port = self.port(name);
-        let choice = port.choose(Unit::Request, &ask, now, draw)?;
-        Ok(port.begin(choice, now))
+        let port = self.ports.of(&self.target(name), self.now);
+        let choice = port.choose(Unit::Request, &ask, self.now, || self.draws.draw())?;
+        Ok(port.begin(choice, self.now))
     }
 
     /// The endpoint that answers a request of a client with this status.
@@ -128,6 +130,16 @@ fn a_service_that_changes_its_mind_is_chosen_for_by_its_new_policy() {
     world.serves("web", |web| web.handling.policy = Some(Policy::SourceHash), &addresses);
     let went: BTreeSet<_> = (0..6).map(|_| world.answered("web", CLIENT, 200).unwrap()).collect();
     assert_eq!(went.len(), 1);
+}
+
+#[test]
+fn who_is_pinned_takes_no_draw() {
+    let mut world = world();
+    world.serves("web", sticky, &["10.0.0.1", "10.0.0.2"]);
+    let first = world.answered("web", CLIENT, 200);
+    let before = world.draws.clone();
+    assert_eq!(world.answered("web", CLIENT, 200), first);
+    assert_eq!(world.draws.draw(), before.draw());
 }
 
 #[test]
@@ -202,7 +214,7 @@ fn who_cannot_be_chosen_fails_for_what_is_known_of_it() {
         tried: &Tried::NONE,
         replayable: true,
     };
-    assert_eq!(port.choose(Unit::Request, &ask, now, 0).unwrap_err(), Failure::NameIsAddress);
+    assert_eq!(port.choose(Unit::Request, &ask, now, || 0).unwrap_err(), Failure::NameIsAddress);
 }
 
 #[test]
