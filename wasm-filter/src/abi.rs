@@ -2,16 +2,17 @@
 //!
 //! The calls of `proxy_wasm::traits` panic where the host says no; those of `proxy_wasm::hostcalls`, used here, say so.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, RootContext, StreamContext};
+use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, PeerType};
 use svc_core::time::Now;
 use svc_proto::plugin::Filter;
 
 use crate::clock;
-use crate::host::{CallId, Flow, Host, Level, Meter, MeterId, Plugin, Tcp};
+use crate::host::{CallId, Fields, Flow, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
+use crate::http_stream::HttpStream;
 use crate::root::Root;
 use crate::tcp_stream::TcpStream;
 
@@ -106,6 +107,43 @@ impl Plugin for Envoy {
     }
 }
 
+impl Http for Envoy {
+    fn request_headers(&self) -> Fields {
+        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+    }
+
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
+        let _unset = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
+    }
+
+    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>) {
+        let _unset = hostcalls::set_map_bytes(MapType::HttpRequestHeaders, fields);
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
+    }
+
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpResponseTrailers, name).ok().flatten()
+    }
+
+    fn set_response_header(&self, name: &str, value: &[u8]) {
+        let _unset = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, name, Some(value));
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        let since = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        since.unwrap_or_default().as_secs()
+    }
+
+    fn reply(&self, status: u16, head: Vec<(&str, &[u8])>, body: &[u8]) {
+        let head: Vec<(&str, &str)> =
+            head.into_iter().filter_map(|(name, value)| Some((name, str::from_utf8(value).ok()?))).collect();
+        let _gone = hostcalls::send_http_response(status.into(), head, Some(body));
+    }
+}
+
 impl Tcp for Envoy {
     fn downstream_data(&self, bytes_max: usize) -> Vec<u8> {
         let found = hostcalls::get_buffer(BufferType::DownstreamData, 0, bytes_max);
@@ -132,15 +170,37 @@ impl RootContext for Root<Envoy> {
         self.tick();
     }
 
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpStream::new(Envoy, self.mesh()?)))
+    }
+
     fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
         Some(Box::new(TcpStream::new(Envoy, context_id, self.mesh()?)))
     }
 
     fn get_type(&self) -> Option<ContextType> {
-        match self.filter() {
-            Filter::Http => None,
-            Filter::Tcp => Some(ContextType::StreamContext),
-        }
+        Some(match self.filter() {
+            Filter::Http => ContextType::HttpContext,
+            Filter::Tcp => ContextType::StreamContext,
+        })
+    }
+}
+
+impl Context for HttpStream<Envoy> {}
+
+impl HttpContext for HttpStream<Envoy> {
+    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+        action(self.begin())
+    }
+
+    fn on_http_response_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+        self.answered();
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
+        self.answered_in_full();
+        Action::Continue
     }
 }
 

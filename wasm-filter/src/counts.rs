@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use svc_core::introduction::Greeting;
+use svc_core::vitals::Reason;
 use svc_proto::names::metric;
 
 use crate::host::{Host, Meter, MeterId};
@@ -17,6 +18,15 @@ use crate::host::{Host, Meter, MeterId};
 /// One statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Series {
+    /// Requests that were answered.
+    Requests {
+        /// `namespace/name`; empty where there is none.
+        service: Arc<str>,
+        /// `http/1.1`, `http/2` or `grpc`.
+        protocol: &'static str,
+        /// The status.
+        code: u16,
+    },
     /// Requests and connections that failed, by the code of the failure table.
     Failures(&'static str),
     /// Connections of clients that were opened.
@@ -32,6 +42,13 @@ pub(crate) enum Series {
     },
     /// What connections began with.
     ProxyHeaders(Greeting),
+    /// Endpoints that were ejected.
+    Ejections {
+        /// `namespace/name`.
+        service: Arc<str>,
+        /// Why.
+        reason: Reason,
+    },
 }
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.
@@ -80,6 +97,10 @@ impl Series {
     fn name(&self) -> String {
         let prefix = metric::PREFIX;
         match self {
+            Series::Requests { service, protocol, code } => format!(
+                "{prefix}_{}_total;service={service};protocol={protocol};code={code}",
+                metric::REQUESTS
+            ),
             Series::Failures(code) => format!("{prefix}_{}_total;code={code}", metric::FAILURES),
             Series::Opened(service) => {
                 format!("{prefix}_{}_total;service={service}", metric::CONNECTIONS_OPENED)
@@ -92,6 +113,9 @@ impl Series {
             }
             Series::ProxyHeaders(greeting) => {
                 format!("{prefix}_{}_total;result={}", metric::PROXY_HEADERS, greeting.as_str())
+            }
+            Series::Ejections { service, reason } => {
+                format!("{prefix}_{}_total;service={service};reason={}", metric::EJECTIONS, reason.as_str())
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use svc_core::time::Now;
 
-use crate::host::{CallId, Host, Level, Meter, MeterId, Plugin, Tcp};
+use crate::host::{CallId, Fields, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
 
 /// Handles of one host: what one is asked, all have heard.
 #[derive(Clone, Default)]
@@ -22,9 +22,21 @@ struct State {
     log: RefCell<Vec<(Level, String)>>,
     meters: RefCell<Vec<(String, u64)>>,
     downstream: RefCell<Vec<u8>>,
+    request: RefCell<Fields>,
+    response: RefCell<BTreeMap<String, String>>,
+    replied: RefCell<Option<Reply>>,
+    calls: Cell<usize>,
     is_closed: Cell<bool>,
     acts_for: Cell<Option<u32>>,
     closed_for: RefCell<Vec<u32>>,
+}
+
+/// What the filter answered itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) proxy_status: String,
+    pub(crate) body: String,
 }
 
 impl Fake {
@@ -48,6 +60,41 @@ impl Fake {
     /// What goes on to the endpoint, once the filter lets it.
     pub(crate) fn pass_on(&self) -> Vec<u8> {
         self.0.downstream.take()
+    }
+
+    pub(crate) fn with_variable(self, name: &str, value: &str) -> Fake {
+        self.0.environment.borrow_mut().push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn set_request(&self, fields: &[(&str, &str)]) {
+        let field = |(name, value): &(&str, &str)| (String::from(*name), value.as_bytes().to_vec());
+        self.0.request.replace(fields.iter().map(field).collect());
+        self.0.calls.set(0);
+    }
+
+    /// What goes on to the endpoint, a header a line.
+    pub(crate) fn request(&self) -> Vec<String> {
+        let line = |(name, value): &(String, Vec<u8>)| format!("{name}: {}", String::from_utf8_lossy(value));
+        self.0.request.borrow().iter().map(line).collect()
+    }
+
+    pub(crate) fn set_response(&self, fields: &[(&str, &str)]) {
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        self.0.response.replace(fields.collect());
+    }
+
+    pub(crate) fn replied(&self) -> Option<Reply> {
+        self.0.replied.take()
+    }
+
+    /// How often the host was asked since the request came.
+    pub(crate) fn calls(&self) -> usize {
+        self.0.calls.get()
+    }
+
+    fn called(&self) {
+        self.0.calls.set(self.0.calls.get() + 1);
     }
 
     pub(crate) fn wait(&self, time: Duration) {
@@ -79,6 +126,7 @@ impl Fake {
 
 impl Host for Fake {
     fn now(&self) -> Now {
+        self.called();
         Now(self.0.now.get())
     }
 
@@ -87,6 +135,7 @@ impl Host for Fake {
     }
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.called();
         self.0.properties.borrow().get(&path.join(".")).map(|value| value.clone().into_bytes())
     }
 
@@ -159,5 +208,49 @@ impl Tcp for Fake {
 
     fn close_downstream(&self) {
         self.0.is_closed.set(true);
+    }
+}
+
+impl Http for Fake {
+    fn request_headers(&self) -> Fields {
+        self.called();
+        self.0.request.borrow().clone()
+    }
+
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
+        self.called();
+        let mut request = self.0.request.borrow_mut();
+        request.retain(|(known, _)| known != name);
+        request.extend(value.map(|value| (name.into(), value.to_vec())));
+    }
+
+    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>) {
+        self.called();
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), value.to_vec()));
+        self.0.request.replace(fields.collect());
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.response.borrow().get(name).map(|value| value.clone().into_bytes())
+    }
+
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
+        self.response_header(name)
+    }
+
+    fn set_response_header(&self, name: &str, value: &[u8]) {
+        let value = String::from_utf8(value.to_vec()).unwrap();
+        self.0.response.borrow_mut().insert(name.into(), value);
+    }
+
+    fn unix_seconds(&self) -> u64 {
+        1_800_000_000
+    }
+
+    fn reply(&self, status: u16, head: Vec<(&str, &[u8])>, body: &[u8]) {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let proxy_status = head.iter().find(|(name, _)| *name == "proxy-status");
+        let proxy_status = proxy_status.map(|(_, value)| text(value)).unwrap_or_default();
+        self.0.replied.replace(Some(Reply { status, proxy_status, body: text(body) }));
     }
 }

@@ -47,6 +47,26 @@ pub trait Plugin: Host {
     fn close_downstream(&self);
 }
 
+/// What an HTTP stream may ask for.
+pub trait Http: Host {
+    /// All headers of the request, the pseudo-headers first.
+    fn request_headers(&self) -> Fields;
+    /// Sets one header of the request in the place of all of its name, or removes them.
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>);
+    /// Sets all headers of the request.
+    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>);
+    /// One header of the response.
+    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
+    /// One trailer of the response.
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
+    /// Sets one header of the response.
+    fn set_response_header(&self, name: &str, value: &[u8]);
+    /// The time of day, in seconds since 1970.
+    fn unix_seconds(&self) -> u64;
+    /// Answers in the endpoint's stead.
+    fn reply(&self, status: u16, head: Vec<(&str, &[u8])>, body: &[u8]);
+}
+
 /// What a TCP connection may ask for.
 pub trait Tcp: Host {
     /// What the client has sent and nobody has taken yet, no more than `bytes_max` of it.
@@ -56,6 +76,9 @@ pub trait Tcp: Host {
     /// Closes the client's connection.
     fn close_downstream(&self);
 }
+
+/// A list of headers: names in lower case, values as they came.
+pub type Fields = Vec<(String, Vec<u8>)>;
 
 /// Names a request to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! svcmesh's decisions inside Envoy: a proxy-wasm filter, for TCP.
+//! svcmesh's decisions inside Envoy: a proxy-wasm filter, for HTTP and for TCP.
 //!
-//! What to do is `svc_core`'s to say; here it is done. Each of Envoy's workers has a VM of its own, whose contexts
-//! are: one [`root::Root`], which is configured, and below it one [`tcp_stream::TcpStream`] for each connection. Of the host they know [`host`]'s traits only, so that all of this is tested without one.
+//! What to do is `svc_core`'s to say; here it is done. Each of Envoy's workers has a VM of its own, which knows all Services, and whose contexts
+//! are: one [`root::Root`], which is configured and learns of changes, and below it one [`http_stream::HttpStream`] for each request or one
+//! [`tcp_stream::TcpStream`] for each connection. Of the host they know [`host`]'s traits only, so that all of this is tested without one.
 //!
 //! A panic here would end the VM, and with it the traffic of its worker: there is nothing in this crate that panics.
 #![cfg_attr(
@@ -18,11 +19,13 @@
 
 pub mod host;
 
+pub mod http_stream;
 pub mod mesh;
 pub mod root;
 pub mod tcp_stream;
 
 mod counts;
+mod discovery;
 #[cfg(test)]
 mod fake;
 

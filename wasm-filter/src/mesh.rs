@@ -1,11 +1,15 @@
 //! What the contexts of one plugin share within a VM.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use svc_core::address::Transport;
+use svc_core::dispatch::Settings;
+use svc_core::draws::Draws;
+use svc_core::forwarding::Telling;
+use svc_core::port::{Pinning, Ports};
 use svc_core::table::Table;
 use svc_core::time::Now;
 use svc_proto::plugin::{Plugin, ServiceFrom};
@@ -16,14 +20,42 @@ use crate::counts::Counts;
 pub struct Mesh {
     pub(crate) plugin: Plugin,
     pub(crate) table: RefCell<Arc<Table>>,
+    pub(crate) ports: RefCell<Ports>,
+    pub(crate) draws: Draws,
     pub(crate) counts: Counts,
+    last_tick: Cell<Now>,
     /// Connections that have yet to say whom they are for, and until when.
     greetings: RefCell<BTreeMap<u32, Now>>,
 }
 
 impl Mesh {
-    pub(crate) fn new(plugin: Plugin, table: Arc<Table>) -> Mesh {
-        Mesh { plugin, table: RefCell::new(table), counts: Counts::default(), greetings: RefCell::default() }
+    pub(crate) fn new(plugin: Plugin, table: Arc<Table>, seed: u64) -> Mesh {
+        Mesh {
+            plugin,
+            table: RefCell::new(table),
+            ports: RefCell::new(Ports::new(Pinning { entries_max: PINS_MAX, seed })),
+            draws: Draws::new(seed),
+            counts: Counts::default(),
+            last_tick: Cell::default(),
+            greetings: RefCell::default(),
+        }
+    }
+
+    /// It is `now`.
+    pub(crate) fn tick(&self, now: Now) {
+        self.last_tick.set(now);
+        self.ports.borrow_mut().sweep(SWEPT_AT_ONCE, now);
+    }
+
+    /// The time, as exactly as costs no call of the host.
+    pub(crate) fn last_tick(&self) -> Now {
+        self.last_tick.get()
+    }
+
+    /// What the operator decides about requests.
+    pub(crate) fn settings(&self) -> Settings<'_> {
+        let telling = Telling { provenance: self.plugin.forwarding_headers, via: self.plugin.via_header };
+        Settings { trusted_proxies: &self.plugin.trusted_proxies, telling }
     }
 
     /// The label of the Service that connections to `destination` are for; empty where that is nobody's.
@@ -55,3 +87,9 @@ impl Mesh {
         late
     }
 }
+
+/// The most clients that are pinned of a Service port: 65,536 × 40 bytes = 2.6 MiB in each worker.
+const PINS_MAX: usize = 65_536;
+
+/// With one round a second, a full port is looked through in two minutes.
+const SWEPT_AT_ONCE: usize = 512;

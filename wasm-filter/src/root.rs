@@ -1,7 +1,6 @@
 //! The plugin in one VM: it is configured once, learns of changes at its ticks, and is what all streams are born of.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::introduction::{Greeting, Refusal};
@@ -9,6 +8,7 @@ use svc_core::outcome::Failure;
 use svc_proto::plugin::{Filter, Plugin as Configuration};
 
 use crate::counts::Series;
+use crate::discovery::Discovery;
 use crate::host::{Level, Plugin};
 use crate::mesh::Mesh;
 
@@ -35,8 +35,10 @@ impl<H: Plugin> Root<H> {
                 return false;
             }
         };
+        let seed = self.host.chance();
+        let discovery = Discovery::begin(&plugin, &self.host);
         self.host.tick_every(TICK);
-        self.mesh = Some(Rc::new(Mesh::new(plugin, Arc::default())));
+        self.mesh = Some(Rc::new(Mesh::new(plugin, discovery.table(), seed)));
         true
     }
 
@@ -53,6 +55,7 @@ impl<H: Plugin> Root<H> {
             }
             self.host.act_for(self.context);
         }
+        mesh.tick(now);
         mesh.counts.flush(&self.host);
     }
 
@@ -67,5 +70,5 @@ impl<H: Plugin> Root<H> {
     }
 }
 
-/// How often counts are told: a second is what a scrape can tell apart, and one call in it is no cost.
+/// How often counts are told and changes are looked for: a second is what a scrape can tell apart, and one call in it is no cost.
 const TICK: Duration = Duration::from_secs(1);

@@ -51,7 +51,7 @@ impl Policy {
     }
 
     /// Whether it gives the same client the same endpoint each time.
-    pub(super) fn hashes(self) -> bool {
+    pub fn hashes(self) -> bool {
         matches!(self, Policy::DestinationHash | Policy::Maglev | Policy::SourceHash)
     }
 

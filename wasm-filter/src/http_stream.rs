@@ -1,0 +1,272 @@
+//! One request: which endpoint it goes to, what that is told, and what its answer says of it.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use svc_core::dispatch::{Aim, Dispatched, Request, dispatch, resolve};
+use svc_core::forwarding::HttpVersion;
+use svc_core::outcome::Failure;
+use svc_core::port::Visit;
+use svc_core::table::Target;
+use svc_core::vitals::{Change, Head as AnswerHead, Heard};
+use svc_proto::names::{PROXY_NAME, header};
+use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
+
+use crate::counts::Series;
+use crate::host::{Fields, Flow, Http, Level};
+use crate::mesh::Mesh;
+
+mod edits;
+mod peer;
+mod verdict;
+
+use edits::Edits;
+
+/// What is kept of one request until its stream is gone.
+pub struct HttpStream<H: Http> {
+    host: H,
+    mesh: Rc<Mesh>,
+    service: Arc<str>,
+    protocol: &'static str,
+    visit: Option<Visit>,
+    /// By the endpoint, the proxy or us.
+    is_answered: bool,
+}
+
+impl<H: Http> HttpStream<H> {
+    /// A request that nothing is known of yet.
+    pub fn new(host: H, mesh: Rc<Mesh>) -> HttpStream<H> {
+        HttpStream { host, mesh, service: Arc::default(), protocol: HTTP1, visit: None, is_answered: false }
+    }
+
+    /// The head of the request is there.
+    pub fn begin(&mut self) -> Flow {
+        let fields = self.host.request_headers();
+        let head = Head::of(&fields);
+        let table = self.mesh.table.borrow().clone();
+        let target = match self.target(&head, &table) {
+            Ok(target) => target,
+            Err(Failure::UnknownDestination) if self.mesh.plugin.unknown == Unknown::Pass => {
+                Edits::without_hand_over(&fields, &self.mesh.plugin).make(&self.host);
+                return Flow::Continue;
+            }
+            Err(failure) => return self.fail(failure),
+        };
+        self.service = target.service.name.label();
+        match self.dispatch(&fields, &head, &target) {
+            Ok(()) => Flow::Continue,
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// The head of the answer is there: the endpoint's, or the proxy's own.
+    pub fn answered(&mut self) {
+        let status = self.host.response_header(":status").and_then(|status| number(&status)).unwrap_or(0);
+        if !self.service.is_empty() {
+            let series =
+                Series::Requests { service: self.service.clone(), protocol: self.protocol, code: status };
+            self.mesh.counts.count(series);
+        }
+        if std::mem::replace(&mut self.is_answered, true) {
+            return; // it was ours
+        }
+        if self.mesh.plugin.learn {
+            self.learn(status);
+        }
+    }
+
+    /// The trailers of the answer are there: how a call of gRPC went.
+    pub fn answered_in_full(&mut self) {
+        let Some(visit) = self.visit.as_mut().filter(|_| self.protocol == GRPC && self.mesh.plugin.learn)
+        else {
+            return;
+        };
+        let status = self.host.response_trailer(GRPC_STATUS);
+        let field = |name: &str| if name == GRPC_STATUS { status.as_deref() } else { None };
+        let heard = visit.hears_grpc(field, self.host.now(), || self.mesh.draws.draw());
+        self.note(heard);
+    }
+
+    fn target(&self, head: &Head<'_>, table: &svc_core::table::Table) -> Result<Arc<Target>, Failure> {
+        let metadata;
+        let aim = match &self.mesh.plugin.service {
+            ServiceFrom::Authority => Aim::Authority(head.authority),
+            ServiceFrom::Fixed { namespace, name, port } => Aim::Port { namespace, name, port: *port },
+            ServiceFrom::Metadata(key) => {
+                metadata = self.host.property(&route_metadata(key)).and_then(text).unwrap_or_default();
+                match metadata.as_str() {
+                    "" => Aim::Authority(head.authority), // a route that says nothing leaves it to the request
+                    said => Aim::parse(said).map_err(|_| Failure::UnknownDestination)?,
+                }
+            }
+        };
+        resolve(aim, table).cloned()
+    }
+
+    fn dispatch(&mut self, fields: &Fields, head: &Head<'_>, target: &Arc<Target>) -> Result<(), Failure> {
+        let mesh = Rc::clone(&self.mesh);
+        let version = self.version(&mesh);
+        self.protocol = protocol(version, head);
+        let request = Request {
+            method: head.method,
+            authority: head.authority,
+            scheme: head.scheme,
+            version,
+            peer: peer::of(&self.host, &mesh, target),
+            fields: fields.as_slice(),
+        };
+        let settings = mesh.settings();
+        let now = if mesh.plugin.learn { self.host.now() } else { mesh.last_tick() };
+        let dispatched = {
+            let mut ports = mesh.ports.borrow_mut();
+            dispatch(target, &mut ports, &request, settings, now, || mesh.draws.draw())?
+        };
+        let Dispatched { visit, authority, told, .. } = dispatched;
+        let mut edits = Edits::without_hand_over(fields, &mesh.plugin);
+        edits.tell(&told);
+        if let Some(authority) = &authority {
+            edits.set(":authority", Cow::Borrowed(authority.as_bytes()));
+        }
+        let addr = visit.addr().0;
+        match &mesh.plugin.hand_off {
+            HandOff::OriginalDestination { header } | HandOff::OverrideHost { header } => {
+                edits.set(header, Cow::Owned(addr.to_string().into_bytes()));
+            }
+            HandOff::ClusterHeader { header, cluster } => {
+                let name = &target.service.name;
+                let cluster = cluster.of(&name.namespace, &name.name, target.port.port);
+                edits.set(header, Cow::Owned(cluster.into_bytes()));
+            }
+            HandOff::None => {}
+        }
+        edits.make(&self.host);
+        self.visit = Some(visit);
+        Ok(())
+    }
+
+    /// Only asked where somebody wants to know: it is a call of the host.
+    fn version(&self, mesh: &Mesh) -> HttpVersion {
+        let wanted = mesh.plugin.via_header || mesh.plugin.learn;
+        let said = if wanted { self.host.property(&["request", "protocol"]).and_then(text) } else { None };
+        said.map_or(HttpVersion::Http11, |said| HttpVersion::named(&said))
+    }
+
+    fn learn(&mut self, status: u16) {
+        let Some(visit) = &mut self.visit else { return };
+        let (host, draws) = (&self.host, &self.mesh.draws);
+        let now = host.now();
+        match verdict::of(status, host) {
+            verdict::Verdict::Endpoints => {
+                let wanted =
+                    if matches!(status, 429 | 503) { host.response_header("retry-after") } else { None };
+                let grpc = if self.protocol == GRPC { host.response_header(GRPC_STATUS) } else { None };
+                let field = |name: &str| match name {
+                    "retry-after" => wanted.as_deref(),
+                    GRPC_STATUS => grpc.as_deref(),
+                    _ => None,
+                };
+                let head = AnswerHead { status, is_grpc: self.protocol == GRPC, field };
+                let heard = visit.hears(head, || host.unix_seconds(), now, || draws.draw());
+                self.note(heard);
+            }
+            verdict::Verdict::Failed(failure) => {
+                let change = visit.failed(now, || draws.draw());
+                self.mesh.counts.count(Series::Failures(failure.verdict().code));
+                self.note(Heard { change, spared: None });
+            }
+            verdict::Verdict::Nobodys => {}
+        }
+    }
+
+    fn note(&self, heard: Heard) {
+        let Some(Change::Ejected { reason, penalty }) = heard.change else { return };
+        let service = self.service.clone();
+        self.mesh.counts.count(Series::Ejections { service, reason });
+        if let Some(visit) = &self.visit {
+            let (service, endpoint, why) = (&self.service, visit.addr().0, reason.as_str());
+            self.host
+                .log(Level::Info, &format!("{service}: endpoint {endpoint} ejected for {penalty:?}: {why}"));
+        }
+    }
+
+    /// Answers that it failed, and why.
+    fn fail(&mut self, failure: Failure) -> Flow {
+        self.is_answered = true;
+        let verdict = failure.verdict();
+        self.mesh.counts.count(Series::Failures(verdict.code));
+        let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
+        let head = vec![
+            (header::PROXY_STATUS, proxy_status.as_bytes()),
+            ("content-type", b"text/plain; charset=utf-8".as_slice()),
+        ];
+        self.host.reply(verdict.status, head, format!("{PROXY_NAME}: {failure}\n").as_bytes());
+        Flow::Pause
+    }
+}
+
+/// Whatever becomes of a stream, its endpoint has it no more.
+impl<H: Http> Drop for HttpStream<H> {
+    fn drop(&mut self) {
+        let Some(mut visit) = self.visit.take() else { return };
+        let now = if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() };
+        if self.is_answered && self.mesh.plugin.learn {
+            let _told_already = visit.succeeded(now);
+        }
+        visit.end(now, || self.mesh.draws.draw());
+    }
+}
+
+/// What a request says of itself in its first lines.
+struct Head<'a> {
+    method: &'a str,
+    authority: &'a str,
+    scheme: &'a str,
+    is_grpc: bool,
+}
+
+impl<'a> Head<'a> {
+    fn of(fields: &'a Fields) -> Head<'a> {
+        let mut head = Head { method: "", authority: "", scheme: "http", is_grpc: false };
+        for (name, value) in fields {
+            match (name.as_str(), str::from_utf8(value)) {
+                (":method", Ok(method)) => head.method = method,
+                (":authority", Ok(authority)) => head.authority = authority,
+                (":scheme", Ok(scheme)) => head.scheme = scheme,
+                ("content-type", Ok(kind)) => head.is_grpc = kind.starts_with("application/grpc"),
+                _ => {}
+            }
+        }
+        head
+    }
+}
+
+fn protocol(version: HttpVersion, head: &Head<'_>) -> &'static str {
+    match version {
+        HttpVersion::Http2 | HttpVersion::Http3 if head.is_grpc => GRPC,
+        HttpVersion::Http2 => "http/2",
+        HttpVersion::Http3 => "http/3",
+        HttpVersion::Http10 | HttpVersion::Http11 => HTTP1,
+    }
+}
+
+/// Where a route keeps what it says under `key`, which begins with the name of a filter, as in `svcmesh.service`.
+fn route_metadata(key: &str) -> [&str; 5] {
+    let (filter, key) = key.rsplit_once('.').unwrap_or((PROXY_NAME, key));
+    ["xds", "route_metadata", "filter_metadata", filter, key]
+}
+
+fn text(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).ok()
+}
+
+fn number(text: &[u8]) -> Option<u16> {
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+const HTTP1: &str = "http/1.1";
+const GRPC: &str = "grpc";
+const GRPC_STATUS: &str = "grpc-status";
+
+#[cfg(test)]
+mod tests;
