@@ -159,7 +159,11 @@ impl Tcp for Envoy {
     }
 }
 
-impl Context for Root<Envoy> {}
+impl Context for Root<Envoy> {
+    fn on_http_call_response(&mut self, token_id: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        self.answered(CallId(token_id), body_size);
+    }
+}
 
 impl RootContext for Root<Envoy> {
     fn on_configure(&mut self, _size: usize) -> bool {

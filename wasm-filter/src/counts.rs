@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use svc_core::discovery::poll::Outcome;
 use svc_core::introduction::Greeting;
 use svc_core::vitals::Reason;
 use svc_proto::names::metric;
@@ -49,6 +50,8 @@ pub(crate) enum Series {
         /// Why.
         reason: Reason,
     },
+    /// What came of asking for changes.
+    Updates(Outcome),
 }
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.
@@ -69,6 +72,9 @@ impl Counts {
 
     /// Counts some more.
     pub(crate) fn add(&self, series: Series, count: u64) {
+        if count == 0 {
+            return;
+        }
         let mut counts = self.0.borrow_mut();
         let known = counts.len();
         match counts.entry(series) {
@@ -116,6 +122,10 @@ impl Series {
             }
             Series::Ejections { service, reason } => {
                 format!("{prefix}_{}_total;service={service};reason={}", metric::EJECTIONS, reason.as_str())
+            }
+            Series::Updates(outcome) => {
+                let (family, result) = (metric::DISCOVERY_UPDATES, outcome.as_str());
+                format!("{prefix}_{family}_total;source=services;result={result}")
             }
         }
     }

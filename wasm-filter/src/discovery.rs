@@ -4,30 +4,36 @@ use std::sync::Arc;
 
 use svc_core::discovery::document::Documents;
 use svc_core::discovery::env;
-use svc_core::inventory::{Change, Inventory, Settings};
+use svc_core::inventory::{Change, Inventory, Rejection, Settings};
 use svc_core::service::Rules;
 use svc_core::table::{Source, Table};
+use svc_core::time::Now;
 use svc_core::topology::Here;
 use svc_proto::plugin::Plugin as Configuration;
 
-use crate::host::{Level, Plugin};
+use crate::host::{CallId, Level, Plugin};
+use crate::mesh::Mesh;
 
-/// What is known of Services.
+mod asking;
+
+use asking::Asking;
+
+/// What is known of Services, and who is asked for more.
 pub(crate) struct Discovery {
     inventory: Inventory,
+    asking: Option<Asking>,
 }
 
 impl Discovery {
     /// Knows what the configuration and the environment tell; what is wrong there is logged.
     pub(crate) fn begin(plugin: &Configuration, host: &impl Plugin) -> Discovery {
-        let mut discovery = Discovery { inventory: Inventory::new(settings(plugin)) };
+        let asking = plugin.update.clone().map(|update| Asking::new(update, plugin, host.now()));
+        let mut discovery = Discovery { inventory: Inventory::new(settings(plugin)), asking };
         discovery.read_configured(plugin, host);
         if plugin.environment {
             discovery.read_environment(plugin, host);
         }
-        for rejection in discovery.inventory.rejections() {
-            host.log(Level::Warn, &format!("{} does not serve: {}", rejection.object, rejection.reason));
-        }
+        log_rejections(discovery.inventory.rejections(), host);
         discovery
     }
 
@@ -36,13 +42,26 @@ impl Discovery {
         self.inventory.table()
     }
 
+    /// Asks for changes, where it is time to.
+    pub(crate) fn tick(&mut self, mesh: &Mesh, host: &impl Plugin, now: Now) {
+        if let Some(asking) = &mut self.asking {
+            asking.tick(mesh, host, now);
+        }
+    }
+
+    /// An answer is there, or there will be none.
+    pub(crate) fn answered(&mut self, call: CallId, body_bytes: usize, mesh: &Mesh, host: &impl Plugin) {
+        let Some(asking) = self.asking.as_mut().filter(|asking| asking.waits_for(call)) else { return };
+        if let Some(table) = asking.answered(body_bytes, &mut self.inventory, mesh, host) {
+            mesh.follow(table, host.now());
+        }
+    }
+
     fn read_configured(&mut self, plugin: &Configuration, host: &impl Plugin) {
         let mut documents = documents(CONFIGURED, plugin);
         let news = documents.read_services(plugin.services.iter().map(String::as_str));
         news.apply(&mut self.inventory);
-        for rejection in documents.rejections() {
-            host.log(Level::Warn, &format!("{} does not serve: {}", rejection.object, rejection.reason));
-        }
+        log_rejections(documents.rejections(), host);
     }
 
     fn read_environment(&mut self, plugin: &Configuration, host: &impl Plugin) {
@@ -77,6 +96,14 @@ fn documents(source: Source, plugin: &Configuration) -> Documents {
         default_namespace: plugin.namespace.clone(),
     };
     Documents::new(source, rules, plugin.cluster_domain.clone())
+}
+
+/// Tells how many there are.
+fn log_rejections<'a>(rejections: impl IntoIterator<Item = &'a Rejection>, host: &impl Plugin) -> usize {
+    let log = |Rejection { object, reason, .. }: &Rejection| {
+        host.log(Level::Warn, &format!("{object} does not serve: {reason}"));
+    };
+    rejections.into_iter().map(log).count()
 }
 
 /// What the configuration itself tells stands where a sidecar has its manifests.

@@ -26,6 +26,8 @@ struct State {
     response: RefCell<BTreeMap<String, String>>,
     replied: RefCell<Option<Reply>>,
     calls: Cell<usize>,
+    asked: RefCell<Vec<String>>,
+    answer: RefCell<(BTreeMap<String, String>, String)>,
     is_closed: Cell<bool>,
     acts_for: Cell<Option<u32>>,
     closed_for: RefCell<Vec<u32>>,
@@ -95,6 +97,16 @@ impl Fake {
 
     fn called(&self) {
         self.0.calls.set(self.0.calls.get() + 1);
+    }
+
+    /// What clusters were asked since: cluster, timeout and head.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.0.asked.borrow().clone()
+    }
+
+    pub(crate) fn set_answer(&self, fields: &[(&str, &str)], body: &str) {
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        self.0.answer.replace((fields.collect(), body.into()));
     }
 
     pub(crate) fn wait(&self, time: Duration) {
@@ -174,16 +186,20 @@ impl Plugin for Fake {
 
     fn tick_every(&self, _period: Duration) {}
 
-    fn call(&self, _cluster: &str, _head: &[(&str, &str)], _timeout: Duration) -> Option<CallId> {
-        None
+    fn call(&self, cluster: &str, head: &[(&str, &str)], timeout: Duration) -> Option<CallId> {
+        let head: Vec<String> = head.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let mut asked = self.0.asked.borrow_mut();
+        asked.push(format!("{cluster} {timeout:?} {}", head.join(", ")));
+        (cluster != "nowhere").then_some(CallId(asked.len() as u32))
     }
 
-    fn answer_header(&self, _name: &str) -> Option<Vec<u8>> {
-        None
+    fn answer_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.answer.borrow().0.get(name).map(|value| value.clone().into_bytes())
     }
 
-    fn answer_body(&self, _bytes_max: usize) -> Vec<u8> {
-        Vec::new()
+    fn answer_body(&self, bytes_max: usize) -> Vec<u8> {
+        let answer = self.0.answer.borrow();
+        answer.1.as_bytes()[..answer.1.len().min(bytes_max)].to_vec()
     }
 
     fn act_for(&self, context: u32) -> bool {

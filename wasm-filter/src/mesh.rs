@@ -41,6 +41,12 @@ impl Mesh {
         }
     }
 
+    /// Puts another snapshot in force. Requests that are under way keep what they found in the one before.
+    pub(crate) fn follow(&self, table: Arc<Table>, now: Now) {
+        self.ports.borrow_mut().follow(&table, now);
+        self.table.replace(table);
+    }
+
     /// It is `now`.
     pub(crate) fn tick(&self, now: Now) {
         self.last_tick.set(now);

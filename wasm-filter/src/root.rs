@@ -9,7 +9,7 @@ use svc_proto::plugin::{Filter, Plugin as Configuration};
 
 use crate::counts::Series;
 use crate::discovery::Discovery;
-use crate::host::{Level, Plugin};
+use crate::host::{CallId, Level, Plugin};
 use crate::mesh::Mesh;
 
 /// The plugin itself.
@@ -17,13 +17,18 @@ pub struct Root<H> {
     host: H,
     context: u32,
     /// None before it is configured, or where that failed.
-    mesh: Option<Rc<Mesh>>,
+    running: Option<Running>,
+}
+
+struct Running {
+    mesh: Rc<Mesh>,
+    discovery: Discovery,
 }
 
 impl<H: Plugin> Root<H> {
     /// Not configured yet; `context` is its own.
     pub fn new(host: H, context: u32) -> Root<H> {
-        Root { host, context, mesh: None }
+        Root { host, context, running: None }
     }
 
     /// Reads the configuration; false when it has mistakes, each of which is logged.
@@ -38,14 +43,16 @@ impl<H: Plugin> Root<H> {
         let seed = self.host.chance();
         let discovery = Discovery::begin(&plugin, &self.host);
         self.host.tick_every(TICK);
-        self.mesh = Some(Rc::new(Mesh::new(plugin, discovery.table(), seed)));
+        let mesh = Rc::new(Mesh::new(plugin, discovery.table(), seed));
+        self.running = Some(Running { mesh, discovery });
         true
     }
 
     /// A [`TICK`] is over.
     pub fn tick(&mut self) {
-        let Some(mesh) = &self.mesh else { return };
+        let Some(Running { mesh, discovery }) = &mut self.running else { return };
         let now = self.host.now();
+        discovery.tick(mesh, &self.host, now);
         for context in mesh.late(now) {
             let refusal = Refusal::Late;
             mesh.counts.count(Series::ProxyHeaders(Greeting::from(refusal)));
@@ -59,14 +66,21 @@ impl<H: Plugin> Root<H> {
         mesh.counts.flush(&self.host);
     }
 
+    /// A request to a cluster is over: its answer is there, or there will be none.
+    pub fn answered(&mut self, call: CallId, body_bytes: usize) {
+        if let Some(Running { mesh, discovery }) = &mut self.running {
+            discovery.answered(call, body_bytes, mesh, &self.host);
+        }
+    }
+
     /// What streams are born with.
     pub fn mesh(&self) -> Option<Rc<Mesh>> {
-        self.mesh.clone()
+        self.running.as_ref().map(|running| running.mesh.clone())
     }
 
     /// What the plugin is to the proxy.
     pub fn filter(&self) -> Filter {
-        self.mesh.as_ref().map_or(Filter::Http, |mesh| mesh.plugin.filter)
+        self.running.as_ref().map_or(Filter::Http, |running| running.mesh.plugin.filter)
     }
 }
 

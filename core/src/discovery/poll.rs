@@ -49,7 +49,7 @@ pub enum Verdict {
 }
 
 /// What came of a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// A new table is in force.
     Applied,
