@@ -70,19 +70,17 @@ async fn answer(mut request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>
     }
     let routed = origin.route(&request, mesh).await;
     let prepared =
-        routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account));
-    let mut deadline = None;
-    let answered = match prepared {
-        Ok(prepared) => {
-            deadline = prepared.outgoing.deadline;
-            let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
-            let carrying = pin!(carry(&prepared, mesh, &mut account));
-            within(left, carrying).await
-        }
-        Err(failure) => Err(failure),
+        match routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account)) {
+            Ok(prepared) => prepared,
+            Err(failure) => return respond::failure(failure, dialect, account, origin.pulse.clone()),
+        };
+    let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
+    let answered = {
+        let carrying = pin!(carry(&prepared, mesh, &mut account));
+        within(left, carrying).await
     };
     match answered {
-        Ok(answer) => answer.into_response(origin, account, deadline),
+        Ok(answer) => answer.into_response(origin, account, prepared.outgoing.deadline),
         Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
     }
 }
@@ -212,7 +210,8 @@ async fn forward(
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
-        let (head, incoming) = take_apart(connection.send(upstream.put(outgoing.http1()?)?).await?)?;
+        let request = upstream.put(outgoing.http1()?)?;
+        let (head, incoming) = take_apart(connection.send(request).await?)?;
         let connection = match incoming.is_end_stream() {
             false => Some(connection),
             true => {
@@ -235,8 +234,12 @@ async fn stream(
     mesh: &Mesh,
 ) -> Result<(Slot, Response<Incoming>), Failure> {
     for _ in 0..CONNECTIONS_MAX {
-        let mut slot = Box::pin(upstream.stream(mesh)).await?;
-        if let Some(response) = slot.send(upstream.put(outgoing.http2()?)?).await? {
+        let mut slot = match upstream.free_slot() {
+            Some(slot) => slot,
+            None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
+        };
+        let request = upstream.put(outgoing.http2()?)?;
+        if let Some(response) = slot.send(request).await? {
             return Ok((slot, response));
         }
     }

@@ -1,18 +1,15 @@
 //! HTTP on a client's connection: hyper owns the framing, each request is an exchange.
 
-use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::{Service, service_fn};
-use hyper::{Request, Response};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
-use super::body::ResponseBody;
 use super::coalesce::coalesce;
 use super::flood::{Flood, Streams};
 use super::forward::exchange;
@@ -46,10 +43,19 @@ pub(crate) async fn serve_http1(
     mesh: &Rc<Mesh>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
+    let exchanges = {
+        let (origin, mesh) = (Rc::new(origin), mesh.clone());
+        service_fn(move |request| {
+            if let Some(pulse) = &origin.pulse {
+                pulse.busy();
+            }
+            exchange(request, origin.clone(), mesh.clone())
+        })
+    };
     let connection = http1::Builder::new()
         .auto_date_header(false) // an answer carries its origin's date or none
         .max_header_size(HEADER_BYTES_MAX as usize)
-        .serve_connection(TokioIo::new(io), exchanges(origin, mesh))
+        .serve_connection(TokioIo::new(io), exchanges)
         .with_upgrades();
     settle(supervise(pin!(connection), membership, |_| {}).await, mesh)
 }
@@ -62,6 +68,11 @@ pub(crate) async fn serve_http2(
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
     origin.streams = Some(Streams::of(membership.remote()));
+    let exchanges = {
+        let (origin, mesh) = (Rc::new(origin), mesh.clone());
+        // Boxed: a stream goes through many hands until its task begins, and keeps the place of its exchange until the body has ended.
+        service_fn(move |request| Box::pin(exchange(request, origin.clone(), mesh.clone())))
+    };
     let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
@@ -73,22 +84,8 @@ pub(crate) async fn serve_http2(
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .serve_connection(TokioIo::new(io), exchanges(origin, mesh));
+        .serve_connection(TokioIo::new(io), exchanges);
     settle(supervise(pin!(connection), membership, |cx| flusher.flush(cx)).await, mesh)
-}
-
-/// What hyper calls for each request.
-fn exchanges(
-    origin: Origin,
-    mesh: &Rc<Mesh>,
-) -> impl Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + use<> {
-    let (origin, mesh) = (Rc::new(origin), mesh.clone());
-    service_fn(move |request| {
-        if let Some(pulse) = &origin.pulse {
-            pulse.busy();
-        }
-        exchange(request, origin.clone(), mesh.clone())
-    })
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.

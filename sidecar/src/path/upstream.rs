@@ -226,11 +226,13 @@ impl Upstream {
         Http1::handshake(self.open(Carries::Http1, mesh).await?).await
     }
 
-    /// A place for one stream on a shared HTTP/2 connection: on one that is open and below the peer's limit, else on a new one.
-    pub(crate) async fn stream(&self, mesh: &Mesh) -> Result<Slot, Failure> {
-        if let Some(slot) = self.pool.free_slot() {
-            return Ok(slot);
-        }
+    /// A place for one stream on a shared HTTP/2 connection that is open and below the peer's limit.
+    pub(crate) fn free_slot(&self) -> Option<Slot> {
+        self.pool.free_slot()
+    }
+
+    /// A place on a new connection, unless another request has opened one meanwhile.
+    pub(crate) async fn open_slot(&self, mesh: &Mesh) -> Result<Slot, Failure> {
         let _opening = self.pool.opening.lock().await;
         if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
