@@ -63,7 +63,7 @@ impl<'a> Attempts<'a> {
     /// Begins an attempt: its endpoint, or why there is none.
     pub(crate) fn begin(
         &mut self,
-        outgoing: &Outgoing,
+        outgoing: &Outgoing<'_>,
         account: &mut Account,
     ) -> Result<Rc<Upstream>, Failure> {
         let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
@@ -76,7 +76,7 @@ impl<'a> Attempts<'a> {
         Ok(upstream)
     }
 
-    fn pick(&self, outgoing: &Outgoing) -> Result<Turn<'_>, Failure> {
+    fn pick(&self, outgoing: &Outgoing<'_>) -> Result<Turn<'_>, Failure> {
         // Who has failed once is not sent where it may fail again.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
@@ -92,7 +92,7 @@ impl<'a> Attempts<'a> {
     pub(crate) fn next(
         &mut self,
         failure: Failure,
-        outgoing: &Outgoing,
+        outgoing: &Outgoing<'_>,
         upstream: &Upstream,
         account: &mut Account,
     ) -> Result<Rc<Upstream>, Failure> {
@@ -111,7 +111,7 @@ impl<'a> Attempts<'a> {
         self.begin(outgoing, account)
     }
 
-    fn again(&self, failure: Failure, outgoing: &Outgoing) -> Result<(), Failure> {
+    fn again(&self, failure: Failure, outgoing: &Outgoing<'_>) -> Result<(), Failure> {
         let attempt = Attempt {
             sent: self.sent,
             unprocessed: self.unprocessed,

@@ -94,7 +94,7 @@ struct Prepared<'o> {
     caller: Caller,
     wanted: Wanted,
     limits: Limits,
-    outgoing: Outgoing,
+    outgoing: Outgoing<'o>,
 }
 
 impl<'o> Prepared<'o> {
@@ -191,7 +191,7 @@ impl Answer {
 
 /// Sends the request to one endpoint and waits for the head of its response.
 async fn forward(
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     wanted: Wanted,
     upstream: &Rc<Upstream>,
     mesh: &Mesh,
@@ -229,7 +229,7 @@ async fn forward(
 
 /// Sends the request over a shared connection: over another one where one has ended unnoticed.
 async fn stream(
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     upstream: &Rc<Upstream>,
     mesh: &Mesh,
 ) -> Result<(Slot, Response<Incoming>), Failure> {

@@ -21,31 +21,45 @@ pub(super) fn is_dropped(name: &str, origin: &Origin) -> bool {
     }
 }
 
-/// Says where a request of `client` came from, and that it came through here: after what a trusted proxy says. What any other says is
-/// gone already.
-///
-/// # Errors
-/// [`Failure::BadRequest`] when its host is none, [`Failure::TooManyPasses`] when it goes in a circle.
-pub(super) fn tell(
-    headers: &mut HeaderMap,
-    version: Version,
-    authority: &HeaderValue,
-    client: IpAddr,
-    origin: &Origin,
-) -> Result<(), Failure> {
-    if origin.trusted {
-        sift(headers);
+/// What endpoints are told about where a request came from, and which way.
+pub(super) struct Provenance<'o> {
+    origin: &'o Origin,
+    /// The `Forwarded` element.
+    element: HeaderValue,
+}
+
+impl<'o> Provenance<'o> {
+    /// Learns where a request of `client` came from, and adds that to what a trusted proxy said of it. What any other said is gone already.
+    ///
+    /// # Errors
+    /// [`Failure::BadRequest`] when its host is none.
+    pub(super) fn of(
+        headers: &mut HeaderMap,
+        authority: &HeaderValue,
+        client: IpAddr,
+        origin: &'o Origin,
+    ) -> Result<Provenance<'o>, Failure> {
+        let element = forwarded(authority, origin)?;
+        if origin.trusted {
+            sift(headers);
+            append(headers, X_FORWARDED_FOR, &origin.client_value);
+            append(headers, header::FORWARDED, &element);
+            headers.insert(X_REAL_IP, real_ip(client, origin));
+        }
+        Ok(Provenance { origin, element })
     }
-    append(headers, X_FORWARDED_FOR, &origin.client_value);
-    append(headers, header::FORWARDED, &forwarded(authority, origin)?);
-    headers.insert(X_REAL_IP, real_ip(client, origin));
-    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_PROTO) {
-        entry.insert(HeaderValue::from_static(origin.arrival.scheme.as_str()));
+
+    /// Tells an endpoint what nobody has said yet: nearly always all of it. The client asked for `authority` in that `version` of HTTP.
+    pub(super) fn tell(&self, headers: &mut HeaderMap, authority: &HeaderValue, version: Version) {
+        let client = &self.origin.client_value;
+        headers.entry(X_FORWARDED_FOR).or_insert_with(|| client.clone());
+        headers.entry(header::FORWARDED).or_insert_with(|| self.element.clone());
+        headers.entry(X_REAL_IP).or_insert_with(|| client.clone());
+        let scheme = self.origin.arrival.scheme.as_str();
+        headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| authority.clone());
+        headers.entry(header::VIA).or_insert_with(|| via(version));
     }
-    if let Entry::Vacant(entry) = headers.entry(X_FORWARDED_HOST) {
-        entry.insert(authority.clone());
-    }
-    pass(headers, version)
 }
 
 /// How many headers that is: room for all at once.
@@ -108,18 +122,15 @@ fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Fa
     Ok(cached.insert((authority.clone(), element)).1.clone())
 }
 
-/// Says in `Via` that a request came through here, in which version of HTTP (RFC 9110 §7.6.3).
-fn pass(headers: &mut HeaderMap, version: Version) -> Result<(), Failure> {
-    match headers.entry(header::VIA) {
-        Entry::Vacant(entry) => drop(entry.insert(via(version))),
-        Entry::Occupied(mut entry) => {
-            if is_loop(entry.iter().map(HeaderValue::as_bytes)) {
-                return Err(Failure::TooManyPasses);
-            }
-            let joined = joined(entry.iter(), &via(version));
-            entry.insert(joined);
-        }
+/// Adds this hop to the `Via` of a request that has come through others (RFC 9110 §7.6.3).
+///
+/// # Errors
+/// [`Failure::TooManyPasses`] when it goes in a circle.
+pub(super) fn pass(headers: &mut HeaderMap, version: Version) -> Result<(), Failure> {
+    if is_loop(headers.get_all(header::VIA).iter().map(HeaderValue::as_bytes)) {
+        return Err(Failure::TooManyPasses);
     }
+    append(headers, header::VIA, &via(version));
     Ok(())
 }
 

@@ -18,15 +18,18 @@ use svc_core::time::Now;
 
 use super::gate::Gate;
 use super::limits::GRPC_TIMEOUT;
-use super::provenance;
+use super::provenance::{self, Provenance};
 use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
 use crate::clock;
 
 /// A request that can be sent, and sent again as long as its body is whole.
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'o> {
+    /// What the client said, without what ends here.
     parts: Parts,
+    /// Who the client asked for, in whatever way.
     authority: HeaderValue,
+    provenance: Provenance<'o>,
     pub(crate) body: Option<Rc<RequestBody>>,
     gate: Option<Arc<Gate>>,
     /// `te: trailers` was said; it belongs to a hop, and HTTP/2 endpoints (gRPC's among them) want it on theirs.
@@ -80,8 +83,8 @@ fn has_legal_target<B>(request: &Request<B>) -> bool {
     }
 }
 
-impl Outgoing {
-    /// Makes the `request` of `client`, as far as that is known, ready. Header edits are done once, whatever the number of attempts.
+impl<'o> Outgoing<'o> {
+    /// Makes the `request` of `client`, as far as that is known, ready.
     ///
     /// # Errors
     /// [`Failure::BadRequest`] when its host or its body could be read in two ways; [`Failure::TooManyPasses`] when it goes in a circle.
@@ -89,8 +92,8 @@ impl Outgoing {
         request: Request<Incoming>,
         authority: HeaderValue,
         client: IpAddr,
-        origin: &Origin,
-    ) -> Result<Outgoing, Failure> {
+        origin: &'o Origin,
+    ) -> Result<Outgoing<'o>, Failure> {
         let (mut parts, incoming) = request.into_parts();
         if !is_plainly_framed(&parts.headers, &incoming) {
             return Err(Failure::BadRequest);
@@ -100,17 +103,16 @@ impl Outgoing {
         let trailers = names.te && says_trailers(&parts.headers);
         let gate = (names.expect && takes_expectation(&mut parts)).then(Gate::new);
         strip(&mut parts.headers, |name| is_hop_by_hop(name) || provenance::is_dropped(name, origin));
-        make_room(&mut parts.headers, provenance::ADDED + HOST);
-        if parts.uri.authority().is_some() || !names.host {
-            // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
-            parts.headers.insert(header::HOST, authority.clone());
+        let provenance = Provenance::of(&mut parts.headers, &authority, client, origin)?;
+        if names.via {
+            provenance::pass(&mut parts.headers, parts.version)?;
         }
-        provenance::tell(&mut parts.headers, parts.version, &authority, client, origin)?;
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
         Ok(Outgoing {
             parts,
             authority,
+            provenance,
             body,
             gate,
             trailers,
@@ -147,8 +149,7 @@ impl Outgoing {
         self.body.as_ref().is_none_or(|body| body.is_untouched())
     }
 
-    /// The request of one attempt over HTTP/1. The head is copied: the endpoint may turn out to have closed the connection just
-    /// now, and the request must then be there to be sent again.
+    /// The request of one attempt over HTTP/1.
     pub(crate) fn http1(&self) -> Result<Request<UpstreamBody>, Failure> {
         let mut request = self.request(Version::HTTP_11);
         if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
@@ -167,14 +168,14 @@ impl Outgoing {
     /// The request of one attempt over HTTP/2.
     pub(crate) fn http2(&self) -> Result<Request<UpstreamBody>, Failure> {
         let mut request = self.request(Version::HTTP_2);
-        let authority =
-            Authority::from_maybe_shared(self.authority.clone()).map_err(|_| Failure::BadRequest)?;
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme = Some(Scheme::HTTP);
-        uri.authority = Some(authority);
+        if uri.authority.is_none() {
+            let authority = Authority::from_maybe_shared(self.authority.clone());
+            uri.authority = Some(authority.map_err(|_| Failure::BadRequest)?);
+        }
         uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest)?;
-        request.headers_mut().remove(header::HOST);
         if self.trailers {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         }
@@ -194,6 +195,8 @@ impl Outgoing {
         Ok(request)
     }
 
+    /// The head is copied: the endpoint may turn out to have closed the connection just now, and the request must then be there to be
+    /// sent again.
     fn request(&self, version: Version) -> Request<UpstreamBody> {
         let body = match &self.body {
             Some(body) => body.sending(),
@@ -203,39 +206,45 @@ impl Outgoing {
         *request.method_mut() = self.parts.method.clone();
         *request.uri_mut() = self.parts.uri.clone();
         *request.version_mut() = version;
-        *request.headers_mut() = self.parts.headers.clone();
+        *request.headers_mut() = self.headers(version);
         request
     }
-}
 
-/// Makes room for so many more, in one step. `HeaderMap::reserve` alone compares with its slots, of which it fills three in four: it
-/// may do nothing, and the map would grow, and be sorted in again, while headers are added.
-fn make_room(headers: &mut HeaderMap, more: usize) {
-    let (filled, room) = (headers.keys_len(), headers.capacity());
-    if filled + more > room {
-        let slots = room + room / 3;
-        headers.reserve((filled + more).max(slots + 1) - filled);
+    /// The client's headers and ours. `HeaderMap::clone` leaves no room for more, and to make some afterwards, name by name in a table
+    /// twice as large, costs more than to begin with it.
+    fn headers(&self, version: Version) -> HeaderMap {
+        let said = &self.parts.headers;
+        let mut headers = HeaderMap::with_capacity(said.keys_len() + HOST + provenance::ADDED);
+        if version != Version::HTTP_2 {
+            // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
+            headers.insert(header::HOST, self.authority.clone());
+        }
+        for (name, value) in said.iter().filter(|(name, _)| **name != header::HOST) {
+            headers.append(name, value.clone());
+        }
+        self.provenance.tell(&mut headers, &self.authority, self.parts.version);
+        headers
     }
 }
 
-/// `Host`, where there was none.
+/// `Host`, which HTTP/1 endpoints always get.
 const HOST: usize = 1;
 
 /// Which headers a head has, of those that few have: one walk over its names costs less than to look for each.
 #[derive(Default)]
 struct Names {
-    host: bool,
     te: bool,
     expect: bool,
+    via: bool,
 }
 
 impl Names {
     fn of(headers: &HeaderMap) -> Names {
         let mut names = Names::default();
         for name in headers.keys() {
-            names.host |= name == header::HOST;
             names.te |= name == header::TE;
             names.expect |= name == header::EXPECT;
+            names.via |= name == header::VIA;
         }
         names
     }

@@ -145,7 +145,7 @@ pub(crate) async fn ask(
 
 /// A request for an upgrade with its way.
 struct Handshake<'a> {
-    outgoing: Outgoing,
+    outgoing: Outgoing<'a>,
     protocol: &'a HeaderValue,
     route: Rc<Route>,
     caller: Caller,
@@ -194,7 +194,7 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
 }
 
 async fn attempt(
-    outgoing: &Outgoing,
+    outgoing: &Outgoing<'_>,
     protocol: &HeaderValue,
     upstream: &Upstream,
     mesh: &Mesh,

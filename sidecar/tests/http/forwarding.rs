@@ -241,6 +241,26 @@ fn a_second_request_of_a_connection_has_its_own() {
     assert_eq!(told, [["a", "192.0.2.1"], ["b", "127.0.0.1"]]);
 }
 
+#[test]
+fn every_attempt_is_told_the_same() {
+    let backends = [(); 2].map(|()| Backend::start(|talk| drop(talk.request())));
+    let world = World::of(&backends.each_ref(), TRUSTED);
+    let mut client = world.client();
+    client.send("GET / HTTP/1.1\r\nHost: web\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
+    assert_eq!(client.response("GET").map(|response| response.status()), Ok(502));
+    let seen: Vec<Message> = backends.iter().flat_map(Backend::take_requests).collect();
+    let told = |request: &Message| ADDED.map(|name| request.header(name).unwrap_or_default());
+    let expected = [
+        "203.0.113.9, 127.0.0.1",
+        "http",
+        "web",
+        "for=127.0.0.1;host=web;proto=http",
+        "203.0.113.9",
+        "1.1 svcmesh",
+    ];
+    assert_eq!(seen.iter().map(told).collect::<Vec<_>>(), [expected; 2]);
+}
+
 /// A load balancer of bytes says whom it speaks for (PROXY), and passes on what that one says of itself.
 #[test]
 fn headers_behind_a_proxy_header_are_the_clients_own() {
