@@ -38,7 +38,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads the Service with this index in its document.
-    pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Rejection> {
+    pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Refused> {
         let written: document::Service<'_> =
             serde_json::from_str(json).map_err(|error| unreadable(index, json, &error))?;
         let name = ServiceName::new(&*written.namespace, &*written.name);
@@ -47,7 +47,7 @@ impl Reader<'_> {
             true => object::read_from_dns(&written),
             false => object::read(&written, self.rules),
         };
-        let service = service.map_err(|reason| rejection(&name, reason))?;
+        let service = service.map_err(|reason| Refused::new(&name, reason))?;
         let known_as = match only_dns_knows && service.external_name.is_none() {
             true => Some(full_name(&name, self.cluster_domain).into()),
             false => service.external_name.clone(),
@@ -64,6 +64,19 @@ impl Reader<'_> {
     }
 }
 
+/// A Service that is wrong in itself.
+pub(super) struct Refused {
+    /// Nothing where not even that can be read.
+    pub(super) name: Option<ServiceName>,
+    pub(super) rejection: Rejection,
+}
+
+impl Refused {
+    fn new(name: &ServiceName, reason: String) -> Refused {
+        Refused { name: Some(name.clone()), rejection: rejection(name, reason) }
+    }
+}
+
 /// Why something of this Service does not serve.
 pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
     let object = match name.namespace.is_empty() {
@@ -73,7 +86,7 @@ pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
     Rejection { object, file: String::new(), reason }
 }
 
-fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Rejection {
+fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Refused {
     #[derive(Deserialize)]
     struct Head {
         namespace: String,
@@ -82,9 +95,13 @@ fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Rejection 
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or_default(); // a line of this one, not of the document
     match serde_json::from_str::<Head>(json) {
-        Ok(Head { namespace, name }) => rejection(&ServiceName::new(namespace, name), reason.into()),
+        Ok(Head { namespace, name }) => Refused::new(&ServiceName::new(namespace, name), reason.into()),
         Err(_) => {
-            Rejection { object: format!("services[{index}]"), file: String::new(), reason: reason.into() }
+            let object = format!("services[{index}]");
+            Refused {
+                name: None,
+                rejection: Rejection { object, file: String::new(), reason: reason.into() },
+            }
         }
     }
 }
@@ -94,7 +111,7 @@ fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Rejection 
 fn records(written: &document::Service<'_>) -> Vec<Record> {
     let own: BTreeSet<u16> = written.ports.iter().map(|port| port.port).collect();
     let mut found: BTreeMap<IpAddr, (BTreeSet<u16>, u16)> = BTreeMap::new();
-    for endpoint in written.endpoints.iter().filter(|endpoint| endpoint.ready) {
+    for endpoint in written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0) {
         let (ports, _) =
             found.entry(endpoint.address.to_canonical()).or_insert((BTreeSet::new(), endpoint.weight));
         ports.insert(endpoint.port);

@@ -78,8 +78,8 @@ impl Documents {
         }
     }
 
-    /// Takes in a whole document, and tells what has changed since the one before. A Service that is wrong in itself is left out, and told
-    /// among [`Documents::rejections`]; so is an endpoint.
+    /// Takes in a whole document, and tells what has changed since the one before. A Service that is wrong in itself stays what it was when
+    /// it was last right, and is told among [`Documents::rejections`]; an endpoint is left out.
     ///
     /// # Errors
     /// It is none, or of another version: what was known holds on.
@@ -127,7 +127,12 @@ impl Documents {
             cluster_domain: &self.cluster_domain,
             interner: &mut self.interner,
         };
-        let facts = reader.read(index, json)?;
+        let facts = reader.read(index, json).map_err(|refused| {
+            if let Some(known) = refused.name.and_then(|name| self.known.get_mut(&name)) {
+                known.edition = self.edition; // it stays what it was when it was last right
+            }
+            refused.rejection
+        })?;
         let name = facts.service.name.clone();
         let before = match self.known.remove(&name) {
             Some(known) if known.edition == self.edition => {

@@ -38,6 +38,21 @@ fn services_that_say_the_same_keep_their_memory_in_any_order_and_spelling() {
 }
 
 #[test]
+fn a_service_that_is_wrong_now_stays_what_it_was_when_it_was_last_right() {
+    let right = || web(json!({"endpoints": [endpoint("10.0.0.1", 80)]}));
+    for wrong in [json!({"type": "Other"}), json!({"ports": 80})] {
+        let mut reader = reader();
+        reader.reads(json!([right()]));
+        assert!(!reader.reads(json!([web(wrong.clone())])), "{wrong}");
+        assert_eq!(reader.usable("web.shop"), ["10.0.0.1:80"], "{wrong}");
+        assert_eq!(reader.rejections().len(), 1, "{wrong}");
+        assert!(!reader.reads(json!([right()])), "{wrong}");
+        assert_eq!(reader.rejections(), [""; 0], "{wrong}");
+        assert!(reader.reads(json!([])), "{wrong}");
+    }
+}
+
+#[test]
 fn an_endpoint_that_stays_keeps_its_identity() {
     let mut reader = reader();
     let ids = |reader: &Reader| {
