@@ -5,6 +5,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/src/authority.rs"]
 mod authority;
+#[path = "../../fuzz/src/document.rs"]
+mod document;
 #[path = "../../fuzz/src/environment.rs"]
 mod environment;
 #[path = "../../fuzz/src/forwarding.rs"]
@@ -17,6 +19,11 @@ mod sniff;
 #[test]
 fn authorities() {
     replay("authority", authority::check);
+}
+
+#[test]
+fn documents() {
+    replay("document", document::check);
 }
 
 #[test]

@@ -30,25 +30,25 @@ fn an_empty_configuration_is_one_and_says_what_an_object_without_fields_says() {
     insta::assert_debug_snapshot!(defaults);
 }
 
+const EVERY_FIELD: &str = r#"{
+    "filter": "tcp", "namespace": "shop", "clusterDomain": "Cluster.Example.", "node": "node-1.example", "zone": "europe-west1-b",
+    "allowLoopbackEndpoints": true, "serviceCIDR": ["10.96.0.0/12", "fd00::/108"],
+    "service": {"from": "fixed", "service": "shop/web", "port": 80},
+    "unknown": "refuse",
+    "handOff": {"by": "cluster-header", "header": "X-To", "cluster": "outbound|{port}||{name}.{namespace}"},
+    "forwardingHeaders": false, "trustedProxies": ["10.1.2.3/8", "::1"], "viaHeader": false,
+    "learn": false, "debugHeader": true,
+    "proxyProtocol": "require", "proxyProtocolTimeout": "1m30s",
+    "environment": false,
+    "services": [{"namespace": "shop", "name": "web", "ports": [{"port": 80}]}],
+    "update": {"cluster": "sidecar", "authority": "localhost:15020", "path": "/services?namespace=shop", "interval": "1s",
+               "timeout": "500ms", "token": "s3cret"},
+    "log": "debug"
+}"#;
+
 #[test]
 fn every_field_can_be_set() {
-    let plugin = parse(
-        r#"{
-            "namespace": "shop", "clusterDomain": "Cluster.Example.", "node": "node-1.example", "zone": "europe-west1-b",
-            "allowLoopbackEndpoints": true, "serviceCIDR": ["10.96.0.0/12", "fd00::/108"],
-            "service": {"from": "fixed", "service": "shop/web", "port": 80},
-            "unknown": "refuse",
-            "handOff": {"by": "cluster-header", "header": "X-To", "cluster": "outbound|{port}||{name}.{namespace}"},
-            "forwardingHeaders": false, "trustedProxies": ["10.1.2.3/8", "::1"], "viaHeader": false,
-            "learn": false, "debugHeader": true,
-            "proxyProtocol": "require", "proxyProtocolTimeout": "1m30s",
-            "environment": false,
-            "services": [{"namespace": "shop", "name": "web", "ports": [{"port": 80}]}],
-            "update": {"cluster": "sidecar", "authority": "localhost:15020", "path": "/services?namespace=shop", "interval": "1s",
-                       "timeout": "500ms", "token": "s3cret"},
-            "log": "debug"
-        }"#,
-    );
+    let plugin = parse(EVERY_FIELD);
     insta::assert_debug_snapshot!(plugin);
 }
 
@@ -182,6 +182,19 @@ fn every_mistake_is_told_at_once() {
 fn one_mistake_is_one() {
     let mistakes = Plugin::parse(br#"{"log": "all"}"#).unwrap_err();
     assert!(mistakes.to_string().starts_with("the configuration has 1 mistake:\n  log `all`: expected "));
+}
+
+/// The manual has each field, and its examples are configurations.
+#[test]
+fn the_manual_tells_of_every_field_and_its_examples_are_right() {
+    let manual = include_str!("../../../docs/wasm-filter.md");
+    let Value::Object(fields) = serde_json::from_str(EVERY_FIELD).unwrap() else { panic!("an object") };
+    let nested = ["service", "handOff", "update"].iter().filter_map(|name| fields[*name].as_object());
+    for name in nested.flat_map(|object| object.keys()).chain(fields.keys()) {
+        assert!(manual.contains(&format!("`{name}`")), "{name}");
+    }
+    let examples = manual.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    assert_eq!(examples.map(parse).count(), 2);
 }
 
 #[test]
