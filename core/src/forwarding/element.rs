@@ -3,18 +3,25 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::iter;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// One element (RFC 7239 §4) for a request of `client` to `host` over `proto`.
 /// IPv6 addresses are quoted and bracketed (§6); a host that is no token is quoted.
 pub fn forwarded_element(client: IpAddr, host: Option<&str>, proto: &str) -> String {
-    let mut element = String::with_capacity(64);
+    let client = client.to_canonical();
+    element(client, client.is_ipv6(), host, proto)
+}
+
+/// The same for a client whose address may have been written already.
+pub(super) fn element(client: impl fmt::Display, is_ipv6: bool, host: Option<&str>, proto: &str) -> String {
+    // Around a host that is not escaped: 8 + 39 bytes for an IPv6 client, 8 before and behind the host, 12 for the scheme.
+    let mut element = String::with_capacity(host.map_or(0, str::len) + 67);
     // Writing to a String cannot fail.
-    let _ = match client.to_canonical() {
-        IpAddr::V4(client) => write!(element, "for={client}"),
-        IpAddr::V6(client) => write!(element, "for=\"[{client}]\""),
+    let _ = match is_ipv6 {
+        false => write!(element, "for={client}"),
+        true => write!(element, "for=\"[{client}]\""),
     };
     if let Some(host) = host {
         element.push_str(";host=");
@@ -32,12 +39,13 @@ fn push_value(element: &mut String, value: &str) {
         return;
     }
     element.push('"');
-    for char in value.chars() {
-        if matches!(char, '"' | '\\') {
-            element.push('\\');
-        }
-        element.push(char);
+    let mut written = 0;
+    for (at, _) in value.match_indices(['"', '\\']) {
+        element.push_str(&value[written..at]);
+        element.push('\\');
+        written = at; // what is escaped follows with the rest
     }
+    element.push_str(&value[written..]);
     element.push('"');
 }
 
@@ -124,8 +132,12 @@ fn is_node_port(port: &str) -> bool {
 }
 
 fn is_token(text: &[u8]) -> bool {
-    let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !text.is_empty() && text.iter().all(is_token_byte)
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// The parts between each `separator` that is not within a quoted string (RFC 9110 §5.6.4), without the spaces around them.
@@ -174,6 +186,12 @@ mod tests {
     fn a_quote_in_a_host_cannot_end_its_quoting() {
         let element = forwarded_element(ip("192.0.2.1"), Some("a\";for=b"), "http");
         assert_eq!(element, "for=192.0.2.1;host=\"a\\\";for=b\";proto=http");
+    }
+
+    #[test]
+    fn a_token_is_made_of_what_rfc_9110_names() {
+        let named = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        assert!((0..=u8::MAX).all(|byte| is_token_byte(byte) == named(&byte)));
     }
 
     #[test]

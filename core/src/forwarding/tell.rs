@@ -7,9 +7,10 @@ use core::net::IpAddr;
 
 use svc_proto::names::header;
 
+use super::element::element;
 use super::{
-    Fields, HttpVersion, forwarded_element, is_forwarding, is_look_alike, is_loop, is_said_host,
-    is_said_port, is_well_formed, said_scheme, via,
+    Fields, HttpVersion, is_forwarding, is_look_alike, is_loop, is_said_host, is_said_port, is_well_formed,
+    said_scheme, via,
 };
 use crate::authority::Authority;
 use crate::outcome::Failure;
@@ -117,8 +118,8 @@ impl<'a> Told<'a> {
     /// Whom it came from, behind those whom a trusted peer lists.
     fn list(&mut self, fields: &'a (impl Fields + ?Sized), from: &Provenance<'_>) {
         let peer = from.peer.to_canonical();
-        let element = forwarded_element(peer, Some(from.authority), from.scheme);
         let listed = peer.to_string();
+        let element = element(&listed, peer.is_ipv6(), Some(from.authority), from.scheme);
         let real = if from.client == peer { listed.clone() } else { from.client.to_string() };
         self.set(header::X_REAL_IP, real.into_bytes());
         let values = |name| from.trusted.then(|| fields.values(name));
