@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::address::{ServiceName, Transport};
-use svc_core::dispatch::{Aim, Request, Settings, dispatch, resolve};
+use svc_core::dispatch::{Aim, Memo, Request, Settings, dispatch};
 use svc_core::draws::Draws;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Change, Inventory, SliceKey};
@@ -31,11 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (table, requests): (Arc<Table>, u32) = (table().ok_or("there is no Service")?, requests.parse()?);
     let mut ports = Ports::new(Pinning { entries_max: 8_192, seed: 7 });
+    let mut memo = Memo::default();
     let (draws, now) = (Draws::new(1), Now(Duration::from_secs(1)));
     let settings = Settings { trusted_proxies: &[], telling };
     for _ in 0..requests {
         let request = black_box(Request { fields: FIELDS, ..GET });
-        let target = resolve(Aim::Authority(request.authority), &table)?;
+        let target = memo.resolve(Aim::Authority(request.authority), &table)?;
         let dispatched = dispatch(target, &mut ports, &request, settings, now, || draws.draw())?;
         black_box(&dispatched);
         dispatched.visit.end(now, || draws.draw());

@@ -17,8 +17,10 @@ use crate::retry::is_idempotent;
 use crate::table::Target;
 use crate::time::Now;
 
+mod memo;
 mod resolve;
 
+pub use memo::Memo;
 pub use resolve::{Aim, Malformed, resolve};
 
 /// The head of a request.
