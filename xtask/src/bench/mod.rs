@@ -6,6 +6,7 @@
 
 mod backends;
 mod certificate;
+mod envoy;
 mod peer;
 mod process;
 mod scale;
@@ -27,12 +28,14 @@ struct Plan {
     scenarios: Vec<Scenario>,
     /// Whether to measure what many Services cost.
     scale: bool,
+    /// Whether to measure what the filter costs in Envoy.
+    envoy: bool,
     peers: Vec<Kind>,
     rounds: usize,
     time: Duration,
 }
 
-/// `cargo xtask bench [SCENARIO…] [scale] [--peers a,b] [--rounds N] [--seconds N]`.
+/// `cargo xtask bench [SCENARIO…] [scale] [envoy] [--peers a,b] [--rounds N] [--seconds N]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let plan = Plan::parse(arguments)?;
     if !packages::is_root() {
@@ -54,6 +57,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     for scenario in &plan.scenarios {
         measure(*scenario, &plan, &folder)?;
     }
+    if plan.envoy {
+        envoy::run(&folder, plan.rounds, plan.time)?;
+    }
     match plan.scale {
         true => scale::run(&folder, plan.turns()),
         false => Ok(ExitCode::SUCCESS),
@@ -65,6 +71,7 @@ impl Plan {
         let mut plan = Plan {
             scenarios: Vec::new(),
             scale: false,
+            envoy: false,
             peers: Vec::new(),
             rounds: 3,
             time: Duration::from_secs(4),
@@ -77,10 +84,11 @@ impl Plan {
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--seconds" => plan.time = Duration::from_secs(value()?.parse()?),
                 "scale" => plan.scale = true,
+                "envoy" => plan.envoy = true,
                 name => plan.scenarios.push(Scenario::parse(name)?),
             }
         }
-        if plan.scenarios.is_empty() && !plan.scale {
+        if plan.scenarios.is_empty() && !plan.scale && !plan.envoy {
             plan.scenarios.extend(Scenario::ALL);
         }
         if plan.peers.is_empty() {
@@ -108,7 +116,11 @@ fn prepare(plan: &Plan) -> Result<()> {
         packages::ensure(scale::PROGRAMS)?;
         scale::build()?;
     }
-    if !plan.scale && !plan.peers.contains(&Kind::Sidecar) {
+    if plan.envoy {
+        envoy::prepare()?;
+    }
+    let needs_sidecar = !plan.scenarios.is_empty() && plan.peers.contains(&Kind::Sidecar);
+    if !plan.scale && !needs_sidecar {
         return Ok(());
     }
     eprintln!("building the sidecar (a few minutes the first time)");
@@ -130,7 +142,7 @@ const PROGRAMS: &[Program] = &[
 
 /// Everything that any of it needs.
 pub(crate) fn programs() -> impl Iterator<Item = &'static [Program]> {
-    [PROGRAMS, scale::PROGRAMS].into_iter()
+    [PROGRAMS, scale::PROGRAMS, envoy::PROGRAMS].into_iter()
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
@@ -172,7 +184,7 @@ mod tests {
         assert_eq!(error(&["A", "--peers", "haproxy,sidecar", "--rounds", "1"]), None);
         assert_eq!(
             error(&["Z"]).as_deref(),
-            Some("unknown scenario `Z`: one of A B AR D1 E F FK idle conn scale")
+            Some("unknown scenario `Z`: one of A B AR D1 E F FK idle conn scale envoy")
         );
         assert_eq!(
             error(&["--peers", "x"]).as_deref(),

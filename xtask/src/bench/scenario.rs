@@ -51,7 +51,7 @@ impl Scenario {
     pub(crate) fn parse(name: &str) -> Result<Scenario> {
         let known = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
         let names = Scenario::ALL.map(Scenario::name).join(" ");
-        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names} scale").into())
+        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names} scale envoy").into())
     }
 
     /// What one unit of [`Figure::cost`] is.
@@ -107,14 +107,14 @@ impl Scenario {
     fn load(self, time: Duration) -> Result<f64> {
         let (http1, http2, tcp) = (address(Role::Http1), address(Role::Http2), address(Role::Tcp));
         match self {
-            Scenario::A => wrk(&format!("http://{http1}/1"), time),
-            Scenario::B => wrk(&format!("http://{http1}/64"), time),
+            Scenario::A => wrk(&format!("http://{http1}/1"), CONNECTIONS_OPEN, time),
+            Scenario::B => wrk(&format!("http://{http1}/64"), CONNECTIONS_OPEN, time),
             Scenario::AtRate => {
                 h2load(&["--h1", "-c64", "-m1", "--rps=62.5"], &format!("http://{http1}/1"), time)
             }
-            Scenario::D1 => wrk(&format!("http://{tcp}/1"), time),
+            Scenario::D1 => wrk(&format!("http://{tcp}/1"), CONNECTIONS_OPEN, time),
             Scenario::F => handshakes(&address(Role::Tls), time),
-            Scenario::FK => wrk(&format!("https://{}/1", address(Role::Tls)), time),
+            Scenario::FK => wrk(&format!("https://{}/1", address(Role::Tls)), CONNECTIONS_OPEN, time),
             Scenario::E => h2load(&["-c4", "-m64"], &format!("http://{http2}/1"), time),
             Scenario::Idle | Scenario::Connection => Ok(0.0),
         }
@@ -162,7 +162,7 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    fn cpu(cpu: Duration, wall: Duration, requests: f64) -> Figure {
+    pub(crate) fn cpu(cpu: Duration, wall: Duration, requests: f64) -> Figure {
         let seconds = wall.as_secs_f64();
         Figure {
             cost: cpu.as_secs_f64() * 1e6 / requests,
@@ -190,10 +190,13 @@ impl fmt::Display for Figure {
     }
 }
 
+/// Kept-alive connections of every load by wrk.
+pub(crate) const CONNECTIONS_OPEN: usize = 64;
+
 /// The requests that were answered with 200.
-pub(crate) fn wrk(url: &str, time: Duration) -> Result<f64> {
+pub(crate) fn wrk(url: &str, connections: usize, time: Duration) -> Result<f64> {
     let mut command = on_core(LOAD_CORE, Path::new("wrk"));
-    command.args(["-t1", "-c64", &format!("-d{}s", time.as_secs()), url]);
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{}s", time.as_secs()), url]);
     let output = shell::run(command).output;
     if output.contains("Non-2xx") || output.contains("Socket errors") {
         return Err(format!("wrk saw errors:\n{output}").into());

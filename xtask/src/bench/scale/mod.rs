@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::backends::ADDRESSES;
 use super::process::{PROXY_CORE, Process};
-use super::scenario::wrk;
+use super::scenario::{CONNECTIONS_OPEN, wrk};
 use crate::clock::{now, within};
 use crate::{Result, place};
 
@@ -119,7 +119,7 @@ impl Sidecar {
     /// CPU µs per request in one turn.
     fn cost(&self) -> Result<f64> {
         let before = self.process.cpu()?;
-        let requests = wrk(&format!("http://{}.1:80/1", self.network), TURN)?;
+        let requests = wrk(&format!("http://{}.1:80/1", self.network), CONNECTIONS_OPEN, TURN)?;
         Ok((self.process.cpu()? - before).as_secs_f64() * 1e6 / requests)
     }
 }
