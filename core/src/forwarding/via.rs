@@ -29,7 +29,7 @@ impl HttpVersion {
 
 /// What `Via` says of a message that came through here in that version. The name is one that all of ours have: whose pod it is concerns
 /// nobody. A version without a minor one counts as having 0 (§2.5).
-pub fn via(version: HttpVersion) -> &'static str {
+pub const fn via(version: HttpVersion) -> &'static str {
     match version {
         HttpVersion::Http10 => "1.0 svcmesh",
         HttpVersion::Http11 => "1.1 svcmesh",

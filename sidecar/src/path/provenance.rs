@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use hyper::Version;
-use hyper::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use svc_core::forwarding::{
-    forwarded_element, is_forwarding, is_look_alike, is_loop, is_said_host, is_said_port, is_well_formed,
-    said_scheme,
+    self, Fields, HttpVersion, Telling, forwarded_element, is_forwarding, is_look_alike, tell,
 };
 use svc_core::outcome::Failure;
 use svc_proto::names;
@@ -24,33 +23,58 @@ pub(super) fn is_dropped(name: &str, origin: &Origin) -> bool {
 /// What endpoints are told about where a request came from, and which way.
 pub(super) struct Provenance<'o> {
     origin: &'o Origin,
+    version: Version,
     /// The `Forwarded` element.
     element: HeaderValue,
 }
 
 impl<'o> Provenance<'o> {
-    /// Learns where a request of `client` came from, and adds that to what a trusted proxy said of it. What any other said is gone already.
+    /// Learns where a request came from that asks for `authority` in that `version` of HTTP.
     ///
     /// # Errors
     /// [`Failure::BadRequest`] when its host is none.
     pub(super) fn of(
+        version: Version,
+        authority: &HeaderValue,
+        origin: &'o Origin,
+    ) -> Result<Provenance<'o>, Failure> {
+        Ok(Provenance { origin, version, element: forwarded(authority, origin)? })
+    }
+
+    /// Continues in `headers` what others have told: trusted proxies where it came from, for `client`, and anybody which way. Few requests
+    /// have such headers.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyPasses`] when it goes in a circle.
+    pub(super) fn continue_in(
+        &self,
         headers: &mut HeaderMap,
         authority: &HeaderValue,
         client: IpAddr,
-        origin: &'o Origin,
-    ) -> Result<Provenance<'o>, Failure> {
-        let element = forwarded(authority, origin)?;
-        if origin.trusted {
-            sift(headers);
-            append(headers, X_FORWARDED_FOR, &origin.client_value);
-            append(headers, header::FORWARDED, &element);
-            headers.insert(X_REAL_IP, real_ip(client, origin));
-        }
-        Ok(Provenance { origin, element })
+    ) -> Result<(), Failure> {
+        let said = Said(headers);
+        let from = forwarding::Provenance {
+            peer: self.origin.arrival.client.0.ip(),
+            trusted: self.origin.trusted,
+            client,
+            scheme: self.origin.arrival.scheme.as_str(),
+            version: http_version(self.version),
+            authority: authority.to_str().map_err(|_| Failure::BadRequest)?,
+        };
+        let told = tell(&said, &from, Telling { provenance: true, via: true })?;
+        let set = told.set.iter().map(|(name, value)| {
+            let value = HeaderValue::from_bytes(value).expect("made of header values");
+            (HeaderName::from_static(name), value)
+        });
+        let ends = headers.keys().filter(|name| told.ends(name.as_str()));
+        let (set, ends): (Vec<_>, Vec<_>) = (set.collect(), ends.cloned().collect());
+        ends.into_iter().for_each(|name| drop(headers.remove(name)));
+        set.into_iter().for_each(|(name, value)| drop(headers.insert(name, value)));
+        Ok(())
     }
 
-    /// Tells an endpoint what nobody has said yet: nearly always all of it. The client asked for `authority` in that `version` of HTTP.
-    pub(super) fn tell(&self, headers: &mut HeaderMap, authority: &HeaderValue, version: Version) {
+    /// Tells an endpoint what nobody has said yet: nearly always all of it.
+    pub(super) fn tell(&self, headers: &mut HeaderMap, authority: &HeaderValue) {
         let client = &self.origin.client_value;
         headers.entry(X_FORWARDED_FOR).or_insert_with(|| client.clone());
         headers.entry(header::FORWARDED).or_insert_with(|| self.element.clone());
@@ -58,7 +82,7 @@ impl<'o> Provenance<'o> {
         let scheme = self.origin.arrival.scheme.as_str();
         headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
         headers.entry(X_FORWARDED_HOST).or_insert_with(|| authority.clone());
-        headers.entry(header::VIA).or_insert_with(|| via(version));
+        headers.entry(header::VIA).or_insert_with(|| via(self.version));
     }
 }
 
@@ -68,41 +92,14 @@ pub(super) const ADDED: usize = 6;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_FOR);
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_PROTO);
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_HOST);
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static(names::header::X_FORWARDED_PORT);
 const X_REAL_IP: HeaderName = HeaderName::from_static(names::header::X_REAL_IP);
 
-/// Drops what even a trusted proxy is not believed: it may have passed on what somebody else made up.
-fn sift(headers: &mut HeaderMap) {
-    if let Some(said) = headers.get(X_FORWARDED_PROTO) {
-        let scheme = only(headers, &X_FORWARDED_PROTO).and(said_scheme(said.as_bytes()));
-        match scheme {
-            Some(scheme) => drop(headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme))),
-            None => drop(headers.remove(X_FORWARDED_PROTO)),
-        }
-    }
-    for (name, is_said) in
-        [(X_FORWARDED_HOST, is_said_host as fn(&[u8]) -> bool), (X_FORWARDED_PORT, is_said_port)]
-    {
-        if !only(headers, &name).is_some_and(|said| is_said(said.as_bytes())) {
-            headers.remove(name);
-        }
-    }
-    if !is_well_formed(headers.get_all(header::FORWARDED).iter().map(HeaderValue::as_bytes)) {
-        headers.remove(header::FORWARDED);
-    }
-}
+/// What core reads headers by.
+struct Said<'a>(&'a HeaderMap);
 
-/// The value of a header that comes once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
-}
-
-/// The client's address, which is the peer's most of the time.
-fn real_ip(client: IpAddr, origin: &Origin) -> HeaderValue {
-    match origin.trusted && client != origin.arrival.client.0.ip().to_canonical() {
-        true => HeaderValue::from_str(&client.to_string()).expect("an address is a header value"),
-        false => origin.client_value.clone(),
+impl Fields for Said<'_> {
+    fn values<'f>(&'f self, name: &'f str) -> impl DoubleEndedIterator<Item = &'f [u8]> {
+        self.0.get_all(name).into_iter().map(HeaderValue::as_bytes)
     }
 }
 
@@ -122,68 +119,28 @@ fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Fa
     Ok(cached.insert((authority.clone(), element)).1.clone())
 }
 
-/// Adds this hop to the `Via` of a request that has come through others (RFC 9110 §7.6.3).
-///
-/// # Errors
-/// [`Failure::TooManyPasses`] when it goes in a circle.
-pub(super) fn pass(headers: &mut HeaderMap, version: Version) -> Result<(), Failure> {
-    if is_loop(headers.get_all(header::VIA).iter().map(HeaderValue::as_bytes)) {
-        return Err(Failure::TooManyPasses);
-    }
-    append(headers, header::VIA, &via(version));
-    Ok(())
-}
-
-/// Says in `Via` that a response came through here.
+/// Says in `Via` that a response came through here, in one line: not every reader joins several (RFC 9110 §5.3).
 pub(super) fn pass_back(headers: &mut HeaderMap, version: Version) {
-    append(headers, header::VIA, &via(version));
+    let before = headers.get_all(header::VIA).iter().filter(|value| !value.is_empty());
+    let own = via(version);
+    let lines: Vec<&[u8]> = before.chain([&own]).map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&lines.join(&b", "[..]));
+    headers.insert(header::VIA, joined.expect("header values joined by a comma are a header value"));
 }
 
-/// A name that all of ours have: whose pod it is concerns nobody. HTTP/2 has no minor version, which counts as 0 (§2.5).
 fn via(version: Version) -> HeaderValue {
+    match http_version(version) {
+        HttpVersion::Http10 => const { HeaderValue::from_static(forwarding::via(HttpVersion::Http10)) },
+        HttpVersion::Http11 => const { HeaderValue::from_static(forwarding::via(HttpVersion::Http11)) },
+        HttpVersion::Http2 => const { HeaderValue::from_static(forwarding::via(HttpVersion::Http2)) },
+        HttpVersion::Http3 => const { HeaderValue::from_static(forwarding::via(HttpVersion::Http3)) },
+    }
+}
+
+fn http_version(version: Version) -> HttpVersion {
     match version {
-        Version::HTTP_2 => const { HeaderValue::from_static("2.0 svcmesh") },
-        Version::HTTP_10 => const { HeaderValue::from_static("1.0 svcmesh") },
-        _ => const { HeaderValue::from_static("1.1 svcmesh") },
-    }
-}
-
-/// Adds an element to a list header, in one line: not every reader joins several (RFC 9110 §5.3).
-fn append(headers: &mut HeaderMap, name: HeaderName, element: &HeaderValue) {
-    match headers.entry(name) {
-        Entry::Vacant(entry) => {
-            entry.insert(element.clone());
-        }
-        Entry::Occupied(mut entry) => {
-            let joined = joined(entry.iter(), element);
-            entry.insert(joined);
-        }
-    }
-}
-
-fn joined<'a>(values: impl Iterator<Item = &'a HeaderValue>, last: &HeaderValue) -> HeaderValue {
-    let mut joined = Vec::new();
-    for value in values.filter(|value| !value.is_empty()) {
-        joined.extend_from_slice(value.as_bytes());
-        joined.extend_from_slice(b", ");
-    }
-    joined.extend_from_slice(last.as_bytes());
-    HeaderValue::from_bytes(&joined).expect("header values joined by a comma are a header value")
-}
-
-#[cfg(test)]
-mod tests {
-    use svc_core::forwarding::PASSES_MAX;
-
-    use super::*;
-
-    #[test]
-    fn a_request_has_passed_as_often_as_core_counts() {
-        let mut headers = HeaderMap::new();
-        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2].iter().cycle().take(PASSES_MAX) {
-            assert_eq!(pass(&mut headers, *version), Ok(()));
-        }
-        assert_eq!(headers[header::VIA].to_str().unwrap().matches(names::PROXY_NAME).count(), PASSES_MAX);
-        assert_eq!(pass(&mut headers, Version::HTTP_11), Err(Failure::TooManyPasses));
+        Version::HTTP_10 => HttpVersion::Http10,
+        Version::HTTP_2 => HttpVersion::Http2,
+        _ => HttpVersion::Http11,
     }
 }

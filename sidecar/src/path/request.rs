@@ -103,9 +103,9 @@ impl<'o> Outgoing<'o> {
         let trailers = names.te && says_trailers(&parts.headers);
         let gate = (names.expect && takes_expectation(&mut parts)).then(Gate::new);
         strip(&mut parts.headers, |name| is_hop_by_hop(name) || provenance::is_dropped(name, origin));
-        let provenance = Provenance::of(&mut parts.headers, &authority, client, origin)?;
-        if names.via {
-            provenance::pass(&mut parts.headers, parts.version)?;
+        let provenance = Provenance::of(parts.version, &authority, origin)?;
+        if origin.trusted || names.via {
+            provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
         let empty = incoming.is_end_stream();
         let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
@@ -222,7 +222,7 @@ impl<'o> Outgoing<'o> {
         for (name, value) in said.iter().filter(|(name, _)| **name != header::HOST) {
             headers.append(name, value.clone());
         }
-        self.provenance.tell(&mut headers, &self.authority, self.parts.version);
+        self.provenance.tell(&mut headers, &self.authority);
         headers
     }
 }
