@@ -194,6 +194,8 @@ impl Context for HttpStream<Envoy> {}
 
 impl HttpContext for HttpStream<Envoy> {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+        #[cfg(feature = "trap")]
+        trap_if_asked();
         action(self.begin())
     }
 
@@ -226,6 +228,15 @@ impl StreamContext for TcpStream<Envoy> {
 
     fn on_downstream_close(&mut self, _peer_type: PeerType) {
         self.end();
+    }
+}
+
+/// Ends the VM where a request says so, for the tests of what Envoy does then.
+#[cfg(feature = "trap")]
+fn trap_if_asked() {
+    let asked = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "x-svcmesh-test-trap");
+    if matches!(asked, Ok(Some(_))) {
+        std::process::abort();
     }
 }
 

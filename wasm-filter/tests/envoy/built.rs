@@ -5,6 +5,11 @@ pub(crate) fn filter() -> String {
     variable("SVCMESH_TEST_WASM")
 }
 
+/// The filter whose VM ends at a request with the header `x-svcmesh-test-trap`.
+pub(crate) fn trapping_filter() -> String {
+    variable("SVCMESH_TEST_TRAPPING_WASM")
+}
+
 /// The sidecar.
 pub(crate) fn sidecar() -> String {
     variable("SVCMESH_TEST_SIDECAR")

@@ -1,9 +1,12 @@
 //! The files of `deploy/envoy`, as they are.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::backend::Backend;
+use super::balance::tally;
 use super::bootstrap::{Bootstrap, document};
 use super::envoy::Envoy;
+use super::services::web;
 
 #[test]
 fn envoy_takes_every_bootstrap_as_it_is_written() {
@@ -14,10 +17,16 @@ fn envoy_takes_every_bootstrap_as_it_is_written() {
 }
 
 #[test]
-fn envoy_takes_what_istio_would_make_of_its_files() {
+fn what_istio_would_make_of_its_files_works() {
     let bootstrap = in_istio(Bootstrap::as_written("bootstrap.yaml"));
     let (status, log) = Envoy::validate(&bootstrap);
     assert!(status.success(), "{status}\n{log}");
+
+    let backends = Backend::three();
+    let plugin = json!({"services": [web(&backends)], "update": null, "allowLoopbackEndpoints": true});
+    let envoy = Envoy::start(&in_istio(Bootstrap::read("bootstrap.yaml")).plugin(plugin));
+    let answers = tally(&mut envoy.client(), "web", 30);
+    assert_eq!(answers, [("pod-a".into(), 10), ("pod-b".into(), 10), ("pod-c".into(), 10)].into());
 }
 
 /// `bootstrap`, whose own cluster of endpoints and settings are taken away, with what the two files for Istio put in their place.

@@ -2,7 +2,6 @@
 //!
 //! Every address is of this machine's loopback interface and every port is chosen by the kernel: the tests need no root and run
 //! side by side. Each has an Envoy of its own, with two workers.
-#![expect(dead_code, reason = "the tests of HTTP will use the rest")]
 
 mod support;
 
@@ -14,6 +13,17 @@ mod envoy;
 mod head;
 mod services;
 
+mod affinity;
+mod balance;
 mod deploy;
+mod external;
+mod failing;
+mod forwarding;
+mod hand_over;
+mod memory;
 mod mistakes;
+mod statistics;
 mod tcp;
+mod trap;
+mod unknown;
+mod update;

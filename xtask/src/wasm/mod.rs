@@ -60,17 +60,18 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    /// Builds the filter with these of its features, each kind in a folder of its own.
+    /// Builds the filter with these of its features, under a name that has them in it.
     pub(crate) fn build(toolchain: &Toolchain, features: &[&str]) -> Result<Module> {
-        let folder = folder(features);
+        let folder = folder();
         let mut build = shell::cargo(["build", "--quiet", "--package", PACKAGE, "--target", TARGET]);
         build
             .args(["--profile", PROFILE, "--features", &features.join(",")])
             .arg("--target-dir")
             .arg(&folder);
         shell::answer(toolchain.lend(&mut build))?;
-        let module = Module { path: folder.join(FILE) };
-        module.shrink(&folder.join(TARGET).join(PROFILE).join(FILE))?;
+        let name = [&[FILE], features].concat().join("-");
+        let module = Module { path: folder.join(name).with_extension("wasm") };
+        module.shrink(&folder.join(TARGET).join(PROFILE).join(FILE).with_extension("wasm"))?;
         Ok(module)
     }
 
@@ -98,27 +99,26 @@ impl Module {
 fn within_budget(size: u64) -> Result<()> {
     match size {
         ..=SIZE_MAX => Ok(()),
-        size => Err(format!("{FILE} has {size} bytes, {} over its {SIZE_MAX}", size - SIZE_MAX).into()),
+        size => Err(format!("{FILE}.wasm has {size} bytes, {} over its {SIZE_MAX}", size - SIZE_MAX).into()),
     }
 }
 
 /// Clippy for the filter as rustup's target builds it.
 pub(crate) fn clippy() -> Command {
     let mut clippy = shell::cargo(["clippy", "--package", PACKAGE, "--target", TARGET, "--target-dir"]);
-    clippy.arg(folder(&[])).args(["--", "-D", "warnings"]);
+    clippy.arg(folder()).args(["--", "-D", "warnings"]);
     clippy
 }
 
 /// Apart from what cargo builds for this machine: Debian's compiler would make it build everything anew.
-fn folder(features: &[&str]) -> PathBuf {
-    let name = if features.is_empty() { "wasm".into() } else { format!("wasm-{}", features.join("-")) };
-    place::target().join(name)
+fn folder() -> PathBuf {
+    place::target().join("wasm")
 }
 
 /// The filter's package.
 pub(crate) const PACKAGE: &str = "svc-wasm-filter";
 const PROFILE: &str = "wasm";
-const FILE: &str = "svc_wasm_filter.wasm";
+const FILE: &str = "svc_wasm_filter";
 
 /// Debian's, or any that is in the path.
 const WASM_OPT: &[Program] = &[Program { name: "wasm-opt", package: "binaryen" }];
