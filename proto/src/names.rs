@@ -133,6 +133,8 @@ pub mod header {
     pub const ORIGINAL_DST_HOST: &str = "x-envoy-original-dst-host";
     /// The endpoint's address, for Envoy's policy `override_host`.
     pub const OVERRIDE_HOST: &str = "x-svcmesh-endpoint";
+    /// Which Service a request was for and which endpoint it went to, where Envoy's filter is asked to tell: `shop/web; endpoint=10.1.0.1:8080`.
+    pub const ROUTE: &str = "x-svcmesh-route";
     /// The cluster of the Service port, for Envoy's routes by `cluster_header`.
     pub const CLUSTER: &str = "x-svcmesh-cluster";
     /// RFC 9209: whose fault a failure is.

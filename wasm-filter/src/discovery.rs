@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use svc_core::discovery::document::Documents;
 use svc_core::discovery::env;
-use svc_core::inventory::{Change, Inventory, Rejection, Settings};
+use svc_core::inventory::{Inventory, Rejection, Settings};
 use svc_core::service::Rules;
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
@@ -68,12 +68,10 @@ impl Discovery {
         let variables = host.environment();
         let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let discovered = env::parse(variables, &plugin.namespace);
-        for warning in discovered.warnings {
+        for warning in &discovered.warnings {
             host.log(Level::Warn, &format!("environment variable ignored: {warning}"));
         }
-        let known = discovered.services.into_iter().map(Arc::new);
-        let changes = known.map(|service| Change::Service(service.name.clone(), Some(service)));
-        self.inventory.apply(Source::Environment, changes.collect());
+        self.inventory.apply(Source::Environment, discovered.into_changes());
     }
 }
 

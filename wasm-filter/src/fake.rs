@@ -86,6 +86,10 @@ impl Fake {
         self.0.response.replace(fields.collect());
     }
 
+    pub(crate) fn response(&self) -> BTreeMap<String, String> {
+        self.0.response.borrow().clone()
+    }
+
     pub(crate) fn replied(&self) -> Option<Reply> {
         self.0.replied.take()
     }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use svc_core::dispatch::{Aim, Dispatched, Request, dispatch, resolve};
+use svc_core::dispatch::{Aim, Dispatched, Edited, Request, dispatch, edit};
 use svc_core::forwarding::HttpVersion;
 use svc_core::outcome::Failure;
 use svc_core::port::Visit;
 use svc_core::table::Target;
+use svc_core::time::Now;
 use svc_core::vitals::{Change, Head as AnswerHead, Heard};
 use svc_proto::names::{PROXY_NAME, header};
 use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
@@ -44,8 +45,7 @@ impl<H: Http> HttpStream<H> {
     pub fn begin(&mut self) -> Flow {
         let fields = self.host.request_headers();
         let head = Head::of(&fields);
-        let table = self.mesh.table.borrow().clone();
-        let target = match self.target(&head, &table) {
+        let target = match self.target(&head) {
             Ok(target) => target,
             Err(Failure::UnknownDestination) if self.mesh.plugin.unknown == Unknown::Pass => {
                 Edits::without_hand_over(&fields, &self.mesh.plugin).make(&self.host);
@@ -71,6 +71,11 @@ impl<H: Http> HttpStream<H> {
         if std::mem::replace(&mut self.is_answered, true) {
             return; // it was ours
         }
+        if self.mesh.plugin.debug_header && !self.service.is_empty() {
+            let endpoint = self.visit.as_ref().map(|visit| format!("; endpoint={}", visit.addr().0));
+            let route = format!("{}{}", self.service, endpoint.unwrap_or_default());
+            self.host.set_response_header(header::ROUTE, route.as_bytes());
+        }
         if self.mesh.plugin.learn {
             self.learn(status);
         }
@@ -88,7 +93,7 @@ impl<H: Http> HttpStream<H> {
         self.note(heard);
     }
 
-    fn target(&self, head: &Head<'_>, table: &svc_core::table::Table) -> Result<Arc<Target>, Failure> {
+    fn target(&self, head: &Head<'_>) -> Result<Arc<Target>, Failure> {
         let metadata;
         let aim = match &self.mesh.plugin.service {
             ServiceFrom::Authority => Aim::Authority(head.authority),
@@ -101,7 +106,7 @@ impl<H: Http> HttpStream<H> {
                 }
             }
         };
-        resolve(aim, table).cloned()
+        self.mesh.resolve(aim)
     }
 
     fn dispatch(&mut self, fields: &Fields, head: &Head<'_>, target: &Arc<Target>) -> Result<(), Failure> {
@@ -117,32 +122,37 @@ impl<H: Http> HttpStream<H> {
             fields: fields.as_slice(),
         };
         let settings = mesh.settings();
-        let now = if mesh.plugin.learn { self.host.now() } else { mesh.last_tick() };
-        let dispatched = {
-            let mut ports = mesh.ports.borrow_mut();
-            dispatch(target, &mut ports, &request, settings, now, || mesh.draws.draw())?
+        let (visit, authority, told) = match &mesh.plugin.hand_off {
+            HandOff::OriginalDestination { .. } | HandOff::OverrideHost { .. } => {
+                let now = self.now();
+                let mut ports = mesh.ports.borrow_mut();
+                let draw = || mesh.draws.draw();
+                let Dispatched { visit, authority, told, .. } =
+                    dispatch(target, &mut ports, &request, settings, now, draw)?;
+                (Some(visit), authority, told)
+            }
+            HandOff::ClusterHeader { .. } | HandOff::None => {
+                let Edited { authority, told, .. } = edit(target, &request, settings)?;
+                (None, authority, told)
+            }
         };
-        let Dispatched { visit, authority, told, .. } = dispatched;
         let mut edits = Edits::without_hand_over(fields, &mesh.plugin);
         edits.tell(&told);
         if let Some(authority) = &authority {
             edits.set(":authority", Cow::Borrowed(authority.as_bytes()));
         }
-        let addr = visit.addr().0;
-        match &mesh.plugin.hand_off {
-            HandOff::OriginalDestination { header } | HandOff::OverrideHost { header } => {
-                edits.set(header, Cow::Owned(addr.to_string().into_bytes()));
-            }
-            HandOff::ClusterHeader { header, cluster } => {
-                let name = &target.service.name;
-                let cluster = cluster.of(&name.namespace, &name.name, target.port.port);
-                edits.set(header, Cow::Owned(cluster.into_bytes()));
-            }
-            HandOff::None => {}
+        let addr = visit.as_ref().map(|visit| visit.addr().0.to_string());
+        if let Some((header, value)) = hand_over(&mesh.plugin.hand_off, target, addr) {
+            edits.set(header, Cow::Owned(value.into_bytes()));
         }
         edits.make(&self.host);
-        self.visit = Some(visit);
+        self.visit = visit;
         Ok(())
+    }
+
+    /// The time: as exactly as it is needed.
+    fn now(&self) -> Now {
+        if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() }
     }
 
     /// Only asked where somebody wants to know: it is a call of the host.
@@ -209,11 +219,25 @@ impl<H: Http> HttpStream<H> {
 impl<H: Http> Drop for HttpStream<H> {
     fn drop(&mut self) {
         let Some(mut visit) = self.visit.take() else { return };
-        let now = if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() };
+        let now = self.now();
         if self.is_answered && self.mesh.plugin.learn {
             let _told_already = visit.succeeded(now);
         }
         visit.end(now, || self.mesh.draws.draw());
+    }
+}
+
+/// The header that tells the proxy where a request goes, and what it says.
+fn hand_over<'p>(by: &'p HandOff, target: &Target, endpoint: Option<String>) -> Option<(&'p str, String)> {
+    match by {
+        HandOff::OriginalDestination { header } | HandOff::OverrideHost { header } => {
+            Some((header, endpoint?))
+        }
+        HandOff::ClusterHeader { header, cluster } => {
+            let name = &target.service.name;
+            Some((header, cluster.of(&name.namespace, &name.name, target.port.port)))
+        }
+        HandOff::None => None,
     }
 }
 

@@ -6,20 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use svc_core::address::Transport;
-use svc_core::dispatch::Settings;
+use svc_core::dispatch::{Aim, Memo, Settings};
 use svc_core::draws::Draws;
 use svc_core::forwarding::Telling;
+use svc_core::outcome::Failure;
 use svc_core::port::{Pinning, Ports};
-use svc_core::table::Table;
+use svc_core::table::{Table, Target};
 use svc_core::time::Now;
-use svc_proto::plugin::{Plugin, ServiceFrom};
+use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
 
 use crate::counts::Counts;
+use crate::host::{Host, Level};
 
 /// The configuration, the snapshot in force, what is kept of Service ports, and counts.
 pub struct Mesh {
     pub(crate) plugin: Plugin,
     pub(crate) table: RefCell<Arc<Table>>,
+    /// What authorities have led to in that snapshot.
+    memo: RefCell<Memo>,
     pub(crate) ports: RefCell<Ports>,
     pub(crate) draws: Draws,
     pub(crate) counts: Counts,
@@ -33,6 +37,7 @@ impl Mesh {
         Mesh {
             plugin,
             table: RefCell::new(table),
+            memo: RefCell::default(),
             ports: RefCell::new(Ports::new(Pinning { entries_max: PINS_MAX, seed })),
             draws: Draws::new(seed),
             counts: Counts::default(),
@@ -62,6 +67,24 @@ impl Mesh {
     pub(crate) fn settings(&self) -> Settings<'_> {
         let telling = Telling { provenance: self.plugin.forwarding_headers, via: self.plugin.via_header };
         Settings { trusted_proxies: &self.plugin.trusted_proxies, telling }
+    }
+
+    /// The Service port that a request is for.
+    pub(crate) fn resolve(&self, aim: Aim<'_>) -> Result<Arc<Target>, Failure> {
+        self.memo.borrow_mut().resolve(aim, &self.table.borrow()).cloned()
+    }
+
+    /// Writes to the proxy's log what is to be there.
+    pub(crate) fn log(&self, host: &impl Host, level: Level, message: &str) {
+        let least = match self.plugin.log {
+            LogLevel::Trace | LogLevel::Debug => Level::Debug,
+            LogLevel::Info => Level::Info,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Error => Level::Error,
+        };
+        if level >= least {
+            host.log(level, message);
+        }
     }
 
     /// The label of the Service that connections to `destination` are for; empty where that is nobody's.

@@ -159,8 +159,11 @@ impl<H: Tcp> TcpStream<H> {
         self.mesh.forget_greeting(self.id);
         self.mesh.counts.count(Series::ProxyHeaders(refusal.into()));
         self.mesh.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
-        self.host
-            .log(Level::Debug, &format!("a connection was refused for want of a PROXY header: {refusal}"));
+        self.mesh.log(
+            &self.host,
+            Level::Debug,
+            &format!("a connection was refused for want of a PROXY header: {refusal}"),
+        );
         self.host.close_downstream();
         Flow::Pause
     }

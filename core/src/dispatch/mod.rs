@@ -62,6 +62,34 @@ pub struct Dispatched<'a> {
     pub told: Told<'a>,
 }
 
+/// What is changed of a request on its way, whoever picks its endpoint.
+#[derive(Debug)]
+pub struct Edited<'a> {
+    /// Whom it is from, as far as that can be believed.
+    pub client: IpAddr,
+    /// What it asks for from now on, where that is something else: the name that the endpoints go by.
+    pub authority: Option<Arc<str>>,
+    /// What becomes of its forwarding headers.
+    pub told: Told<'a>,
+}
+
+/// Decides what a request for the port that `target` is says from now on.
+///
+/// # Errors
+/// Those of [`tell`].
+pub fn edit<'a, F: Fields + ?Sized>(
+    target: &Target,
+    request: &Request<'a, F>,
+    settings: Settings<'_>,
+) -> Result<Edited<'a>, Failure> {
+    let from = provenance(request, settings.trusted_proxies);
+    Ok(Edited {
+        client: from.client,
+        authority: target.manner.as_ref().and_then(|manner| manner.authority.clone()),
+        told: tell(request.fields, &from, settings.telling)?,
+    })
+}
+
 /// Decides about a request for the port that `target` is: whom it is from, what its endpoint is told, and which one that is. `draw` is asked as
 /// [`Port::choose`](crate::port::Port::choose) does.
 ///
@@ -77,19 +105,13 @@ pub fn dispatch<'a, F: Fields + ?Sized>(
     now: Now,
     draw: impl FnOnce() -> u64,
 ) -> Result<Dispatched<'a>, Failure> {
-    let from = provenance(request, settings.trusted_proxies);
-    let told = tell(request.fields, &from, settings.telling)?;
-    let caller = Caller::of_request(from.client, &target.service);
+    let Edited { client, authority, told } = edit(target, request, settings)?;
+    let caller = Caller::of_request(client, &target.service);
     // As far as it is seen here, it can be sent again: nothing of it has been sent.
     let ask = Ask { caller, tried: &Tried::NONE, replayable: is_idempotent(request.method) };
     let port = ports.of(target, now);
     let choice = port.choose(Unit::Request, &ask, now, draw)?;
-    Ok(Dispatched {
-        index: choice.index,
-        visit: port.begin(choice, now),
-        authority: target.manner.as_ref().and_then(|manner| manner.authority.clone()),
-        told,
-    })
+    Ok(Dispatched { index: choice.index, visit: port.begin(choice, now), authority, told })
 }
 
 /// Whom a request is from.

@@ -166,6 +166,24 @@ fn each_way_of_handing_over_has_its_header() {
 }
 
 #[test]
+fn where_the_cluster_chooses_no_endpoint_need_be_known() {
+    let lines = Scene::new(r#", "handOff": {"by": "cluster-header"}"#).get("empty", &[]);
+    assert!(lines.contains(&"x-svcmesh-cluster: empty.shop:80".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn who_asks_is_told_where_a_request_went() {
+    for (fields, route) in
+        [(r#", "debugHeader": true"#, Some("shop/api; endpoint=192.0.2.80:80")), ("", None)]
+    {
+        let scene = Scene::new(fields);
+        let (mut stream, _) = scene.send("api", &[]);
+        scene.answer(&mut stream, &[(":status", "200")]);
+        assert_eq!(scene.host.response().get("x-svcmesh-route").map(String::as_str), route);
+    }
+}
+
+#[test]
 fn a_client_keeps_its_endpoint_where_its_service_says_so() {
     let scene = Scene::new("");
     let first = scene.endpoint("sticky");
