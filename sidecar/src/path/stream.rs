@@ -1,4 +1,4 @@
-//! A connection's bytes: as they are on the wire, or inside of TLS.
+//! A connection's bytes: as they are on the wire, or inside of TLS. Whatever moves passes the match, so it is inlined.
 
 use std::io;
 use std::pin::Pin;
@@ -43,6 +43,7 @@ impl From<TcpStream> for Stream {
 }
 
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
@@ -52,6 +53,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
+    #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
@@ -59,6 +61,7 @@ impl AsyncWrite for Stream {
         }
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -74,6 +77,7 @@ impl AsyncWrite for Stream {
         true
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(_) => Poll::Ready(Ok(())), // a socket holds nothing back
