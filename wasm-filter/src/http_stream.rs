@@ -185,7 +185,7 @@ impl<H: Http> HttpStream<H> {
                 self.mesh.counts.count(Series::Failures(failure.verdict().code));
                 self.note(Heard { change, spared: None });
             }
-            verdict::Verdict::Nobodys => {}
+            verdict::Verdict::Nobodys => self.leave(now), // it was not asked, or not to the end
         }
     }
 
@@ -195,8 +195,15 @@ impl<H: Http> HttpStream<H> {
         self.mesh.counts.count(Series::Ejections { service, reason });
         if let Some(visit) = &self.visit {
             let (service, endpoint, why) = (&self.service, visit.addr().0, reason.as_str());
-            self.host
-                .log(Level::Info, &format!("{service}: endpoint {endpoint} ejected for {penalty:?}: {why}"));
+            let message = format!("{service}: endpoint {endpoint} ejected for {penalty:?}: {why}");
+            self.mesh.log(&self.host, Level::Info, &message);
+        }
+    }
+
+    /// Nothing more is asked of the endpoint.
+    fn leave(&mut self, now: Now) {
+        if let Some(visit) = self.visit.take() {
+            visit.end(now, || self.mesh.draws.draw());
         }
     }
 
@@ -218,12 +225,12 @@ impl<H: Http> HttpStream<H> {
 /// Whatever becomes of a stream, its endpoint has it no more.
 impl<H: Http> Drop for HttpStream<H> {
     fn drop(&mut self) {
-        let Some(mut visit) = self.visit.take() else { return };
-        let now = self.now();
+        let Some(visit) = &mut self.visit else { return };
+        let now = if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() };
         if self.is_answered && self.mesh.plugin.learn {
             let _told_already = visit.succeeded(now);
         }
-        visit.end(now, || self.mesh.draws.draw());
+        self.leave(now);
     }
 }
 

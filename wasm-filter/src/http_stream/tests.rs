@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fake::{Fake, Reply};
+use crate::host::Host as _;
 use crate::root::Root;
 
 /// Three endpoints of `shop/web`, an ExternalName with one, and a Service without any.
@@ -249,6 +250,24 @@ fn envoys_own_answers_are_held_against_an_endpoint_only_where_it_failed() {
         assert_eq!(scene.counted("svcmesh_failures_total;code=UR"), count, "{details}");
         assert_eq!(scene.counted("svcmesh_requests_total;service=shop/web;protocol=http/1.1;code=503"), 15);
     }
+}
+
+#[test]
+fn what_envoy_answers_for_reasons_of_its_own_says_nothing_of_an_endpoint() {
+    let mut scene = Scene::new("");
+    let fails = ("500", "via_upstream");
+    // Between its failures, a request that it never saw: it has not succeeded.
+    for (status, details) in [fails, fails, fails, fails, ("403", "rbac_access_denied"), fails] {
+        scene.host.set_property(&["response", "code_details"], details.as_bytes());
+        let mut stream = loop {
+            let (stream, _) = scene.send("web", &[]);
+            if scene.host.request().iter().any(|line| line.ends_with(" 10.1.0.2:8080")) {
+                break stream;
+            }
+        };
+        scene.answer(&mut stream, &[(":status", status)]);
+    }
+    assert_eq!(scene.counted("svcmesh_ejections_total;service=shop/web;reason=consecutive"), 1);
 }
 
 #[test]
