@@ -25,7 +25,10 @@ pub struct Mesh {
     /// What authorities have led to in that snapshot.
     memo: RefCell<Memo>,
     pub(crate) ports: RefCell<Ports>,
+    /// Chance in what becomes of requests.
     pub(crate) draws: Draws,
+    /// Chance in when to ask for news, which must change nothing in what becomes of requests.
+    pub(crate) jitter: Draws,
     pub(crate) counts: Counts,
     last_tick: Cell<Now>,
     /// Connections that have yet to say whom they are for, and until when.
@@ -40,6 +43,7 @@ impl Mesh {
             memo: RefCell::default(),
             ports: RefCell::new(Ports::new(Pinning { entries_max: PINS_MAX, seed })),
             draws: Draws::new(seed),
+            jitter: Draws::new(!seed),
             counts: Counts::default(),
             last_tick: Cell::default(),
             greetings: RefCell::default(),

@@ -34,12 +34,12 @@ impl Asking {
     /// Asks, where it is time to.
     pub(super) fn tick(&mut self, mesh: &Mesh, host: &impl Plugin, now: Now) {
         let failures = self.poll.count(Outcome::Failed);
-        let asked = self.poll.tick(now, mesh.draws.draw());
+        let asked = self.poll.tick(now, mesh.jitter.draw());
         if let Some(ask) = asked {
             self.call = call(&self.of, ask, host);
             if self.call.is_none() {
                 host.log(Level::Warn, &format!("cannot ask cluster `{}` for Services", self.of.cluster));
-                self.poll.failed(now, mesh.draws.draw());
+                self.poll.failed(now, mesh.jitter.draw());
             }
         }
         let failed = self.poll.count(Outcome::Failed) - failures;
@@ -64,9 +64,9 @@ impl Asking {
         let status = answer(":status", host).and_then(|status| status.parse().ok()).unwrap_or(0);
         let before = Outcome::ALL.map(|outcome| self.poll.count(outcome));
         let mut table = None;
-        if self.poll.answered(status, now, mesh.draws.draw()) == Verdict::Take {
+        if self.poll.answered(status, now, mesh.jitter.draw()) == Verdict::Take {
             let outcome = self.take(body_bytes, inventory, &mut table, host);
-            self.poll.took(outcome, answer("etag", host).as_deref(), now, mesh.draws.draw());
+            self.poll.took(outcome, answer("etag", host).as_deref(), now, mesh.jitter.draw());
         }
         for (outcome, before) in Outcome::ALL.into_iter().zip(before) {
             mesh.counts.add(Series::Updates(outcome), self.poll.count(outcome) - before);
