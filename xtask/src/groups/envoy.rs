@@ -1,4 +1,5 @@
-//! The filter in a real Envoy: `wasm-filter/tests/envoy`, which plain `cargo test` leaves out.
+//! The filter as it is built: in a host of its own (`wasm-filter/tests/vm`) and in a real Envoy (`wasm-filter/tests/envoy`), which plain `cargo test`
+//! leaves out.
 
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub(crate) fn run(report: &mut Report) {
     let Some(trapping) = build("envoy: build a filter that traps", &[TRAP]) else { return };
     let Some(filter) = build("envoy: build the filter", &[]) else { return };
     report.attempt("envoy: its size", || filter.within_budget());
+    let mut tests = shell::cargo(["test", "--package", PACKAGE, "--test", "vm"]);
+    tests.env("SVCMESH_TEST_WASM", &filter.path);
+    report.tests("envoy: in a host of its own", tests, counts::cargo_test);
     let Some(sidecar) = report.attempt("envoy: the sidecar beside it", sidecar) else { return };
     const NAME: &str = "envoy: in a real Envoy";
     match tools::envoy() {
