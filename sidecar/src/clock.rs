@@ -12,7 +12,22 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The time.
 pub(crate) fn now() -> Now {
+    #[cfg(test)]
+    if let Some(held) = HELD.get() {
+        return held;
+    }
     Now(ORIGIN.elapsed())
+}
+
+#[cfg(test)]
+thread_local! {
+    static HELD: Cell<Option<Now>> = const { Cell::new(None) };
+}
+
+/// Makes it `now` for the thread of one test, until it is told otherwise.
+#[cfg(test)]
+pub(crate) fn set(now: Now) {
+    HELD.set(Some(now));
 }
 
 /// The time of day, for people to read.

@@ -314,3 +314,6 @@ impl Details {
         }
     }
 }
+
+#[cfg(test)]
+mod parity;
