@@ -48,7 +48,7 @@ impl<H: Plugin> Root<H> {
         true
     }
 
-    /// A [`TICK`] is over.
+    /// A second is over.
     pub fn tick(&mut self) {
         let Some(Running { mesh, discovery }) = &mut self.running else { return };
         let now = self.host.now();
