@@ -334,5 +334,11 @@ fn filter() -> String {
     std::env::var(FILTER).unwrap_or_else(|_| panic!("{FILTER} is not set: run `cargo xtask test envoy`"))
 }
 
+/// Whether there is time for all that the filter is held to.
+#[expect(clippy::disallowed_methods, reason = "as above")]
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("SVCMESH_TEST_LONG").is_some()
+}
+
 /// Names the built filter; `cargo xtask test envoy` sets it.
 const FILTER: &str = "SVCMESH_TEST_WASM";

@@ -20,7 +20,10 @@ pub(crate) fn run(report: &mut Report) {
 
 /// What is built for Envoy. `test = false` keeps the tests in Envoy out of `--all-targets` too.
 fn for_envoy(report: &mut Report) {
-    report.check("lint: clippy, Envoy tests", clippy(&["--package", wasm::PACKAGE, "--test", "envoy"]));
+    report.check(
+        "lint: clippy, Envoy tests",
+        clippy(&["--package", wasm::PACKAGE, "--test", "envoy", "--test", "vm"]),
+    );
     // Clippy is a compiler, and reads only what a compiler of its own version compiled. Debian's, which builds the filter where
     // rustup cannot, comes without one; there the filter has been looked at as a library of this machine, and that must do.
     if let Ok(Toolchain::Rustup) = Toolchain::find(None) {
