@@ -87,7 +87,10 @@ fn nginx_logs_the_client_that_haproxy_told_the_sidecar_of() {
             let _balancer = balancer(&pod, "tcp", 8080, way);
             let answer = ask(&pod, &["http://10.1.0.1/first", "http://10.1.0.1/second"]);
             assert_eq!(answer.body, "10.1.1.3|10.1.0.1:80\n".repeat(2), "{version} of {way}");
-            let logged = fs::read_to_string(&log).expect("nginx made it");
+            // nginx writes a line after the answer has gone out.
+            let logged = until("both requests are logged", || {
+                fs::read_to_string(&log).ok().filter(|logged| logged.lines().count() >= 2)
+            });
             let clients: Vec<_> = logged.lines().filter_map(|line| line.split(' ').next()).collect();
             assert_eq!(clients, [CLIENT; 2], "{logged}");
         }
