@@ -12,16 +12,14 @@ mod destination;
 mod dns;
 mod haproxy;
 mod load;
-mod manifests;
 mod namespace;
 mod nginx;
 mod postgres;
-mod process;
 mod python;
-mod recorder;
 mod redis;
 mod sidecar;
-mod time;
+
+use testing::{manifests, process, recorder, time};
 
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
 pub(crate) use certificates::{Authority, Mount, Pair};

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testing::process::{Process, folder, peer};
+use testing::time::within;
 
 use super::bootstrap::Bootstrap;
 use super::built;
 use super::client::{Answer, Client};
-use super::support::{Process, folder, peer, within};
 
 /// One Envoy with two workers.
 pub(crate) struct Envoy {

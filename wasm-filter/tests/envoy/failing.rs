@@ -1,5 +1,7 @@
 //! Endpoints that fail while the filter learns from it.
 
+use testing::time::until;
+
 use super::backend::Backend;
 use super::balance::tally;
 use super::bootstrap::Bootstrap;
@@ -41,7 +43,7 @@ fn an_endpoint_that_is_well_again_gets_its_part_again() {
         client.get("web");
     }
     failing.answer(200);
-    super::support::until("it gets requests again", || {
+    until("it gets requests again", || {
         let answers = tally(&mut client, "web", 3);
         answers.contains_key("pod-c").then_some(())
     });

@@ -3,8 +3,6 @@
 //! Every address is of this machine's loopback interface and every port is chosen by the kernel: the tests need no root and run
 //! side by side. Each has an Envoy of its own, with two workers.
 
-mod support;
-
 mod backend;
 mod bootstrap;
 mod built;

@@ -1,11 +1,13 @@
 //! What Envoy's own statistics say of the filter.
 
+use std::time::Duration;
+
+use testing::time::within;
+
 use super::backend::Backend;
 use super::bootstrap::Bootstrap;
 use super::envoy::Envoy;
 use super::services::{service, web};
-use super::support::within;
-use std::time::Duration;
 
 #[test]
 fn the_sidecars_metrics_are_envoys_too() {

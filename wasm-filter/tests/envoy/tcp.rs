@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use serde_json::{Value, json};
+use testing::recorder::Recorder;
+use testing::time::until;
 
 use super::bootstrap::Bootstrap;
 use super::client::Client;
 use super::envoy::Envoy;
-use super::support::{Recorder, until};
 
 #[test]
 fn the_application_gets_what_follows_the_header_however_it_is_cut() {

@@ -1,11 +1,12 @@
 //! A VM that ends while it handles a request.
 
+use testing::time::until;
+
 use super::backend::Backend;
 use super::bootstrap::Bootstrap;
 use super::built;
 use super::envoy::Envoy;
 use super::services::web;
-use super::support::until;
 
 #[test]
 fn a_vm_that_traps_is_loaded_again() {

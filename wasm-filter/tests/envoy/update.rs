@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use serde_json::json;
+use testing::manifests::Manifests;
+use testing::process::{Process, folder, peer};
+use testing::time::until;
 
 use super::backend::Backend;
 use super::bootstrap::Bootstrap;
 use super::built;
 use super::client::Client;
 use super::envoy::Envoy;
-use super::support::{Manifests, Process, folder, peer, until};
 use super::tcp::free_address;
 
 #[test]

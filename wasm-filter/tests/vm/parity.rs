@@ -1,31 +1,18 @@
 //! The corpus, told by the built filter.
 
-#[allow(dead_code, reason = "core looks at the marks of stories, too")]
-#[path = "../../../core/tests/parity/corpus.rs"]
-mod corpus;
-#[path = "../../../core/tests/parity/story.rs"]
-mod story;
-#[path = "../../../core/tests/parity/world.rs"]
-mod world;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde_json::json;
-use svc_core::outcome::Failure;
+use testing::parity::{self, Answer, Case, Program, corpus, filter, tell};
 
 use super::fields::{Fields, fields, text};
 use super::host::{Outcome, Request, Vm};
 use super::proxy::{Proxy, Reply};
-use corpus::Case;
-use story::{Answer, Program, tell};
 
 #[test]
 fn the_built_filter_tells_the_corpus() {
-    let wrong: Vec<String> =
-        corpus::corpus().iter().flat_map(|case| tell(case, &mut Filter::of(case))).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    tell(&corpus(), Filter::of);
 }
 
 /// The filter in its VM, beside a sidecar that the test plays.
@@ -36,17 +23,11 @@ struct Filter {
 
 impl Filter {
     fn of(case: &Case) -> Filter {
-        let said = |name: &str| case.world.settings.get(name).map_or("", String::as_str);
-        let trusted: Vec<String> = story::trusted(case).iter().map(ToString::to_string).collect();
-        let namespace = Some(said("namespace")).filter(|namespace| !namespace.is_empty());
-        let configuration = json!({
-            "namespace": namespace.unwrap_or("default"), "node": said("node"), "zone": said("zone"),
-            "trustedProxies": trusted, "unknown": "refuse", "environment": false,
-            // The question for news is always under way: it is answered when there is some.
-            "update": { "cluster": "sidecar", "interval": "1ms", "timeout": "720h" },
-        });
         let proxy = Proxy { chance: case.seed, ..Proxy::default() };
-        Filter { vm: Vm::running(&configuration.to_string(), proxy), streams: Vec::new() }
+        Filter {
+            vm: Vm::running(&filter::configuration(case, "/services").to_string(), proxy),
+            streams: Vec::new(),
+        }
     }
 }
 
@@ -65,8 +46,8 @@ impl Program for Filter {
         self.vm.wait(time);
     }
 
-    fn is_asked(&mut self, number: usize, request: &corpus::Request) -> Answer {
-        let corpus::Request { method, authority, version, from, headers, .. } = request;
+    fn is_asked(&mut self, number: usize, request: &parity::Request) -> Answer {
+        let parity::Request { method, authority, version, from, headers, .. } = request;
         let pseudo = [(":authority", &**authority), (":method", method), (":path", "/"), (":scheme", "http")];
         let said: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         let (stream, outcome) = self.vm.request(Request {
@@ -103,14 +84,8 @@ fn goes(headers: &Fields) -> Answer {
     Answer::Goes(endpoint.parse().expect("an address with its port"), told.collect())
 }
 
-/// The code of the failure that a client is told of in so many words.
+/// The code of the failure that a client is told of.
 fn code(reply: &Reply) -> String {
     let told = text(&reply.headers, "proxy-status").expect("a failure is explained");
-    let says = |failure: &Failure| {
-        let verdict = failure.verdict();
-        let status = format!("svcmesh; error={}; details=\"{failure}\"", verdict.proxy_error);
-        u32::from(verdict.status) == reply.status && status == told
-    };
-    let found = Failure::ALL.into_iter().find(says);
-    found.unwrap_or_else(|| panic!("{reply:?}")).verdict().code.to_owned()
+    filter::code(reply.status as u16, &told).unwrap_or_else(|| panic!("{reply:?}"))
 }

@@ -14,6 +14,7 @@ use svc_core::discovery::document::Documents;
 use svc_core::inventory::{self, Inventory};
 use svc_core::service::Rules;
 use svc_core::table::Source;
+use testing::parity::{self, Answer as Told, Case, Program, corpus, tell};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -26,23 +27,9 @@ use crate::path::arrival::Arrival;
 use crate::path::introduction::Guest;
 use crate::path::spawn::Local;
 
-#[allow(dead_code, reason = "core looks at the marks of stories, too")]
-#[path = "../../../../core/tests/parity/corpus.rs"]
-mod corpus;
-#[allow(dead_code, reason = "others ask it whom they trust")]
-#[path = "../../../../core/tests/parity/story.rs"]
-mod story;
-#[path = "../../../../core/tests/parity/world.rs"]
-mod world;
-
-use corpus::Case;
-use story::{Answer as Told, Program, tell};
-
 #[test]
 fn the_sidecar_tells_the_corpus() {
-    let wrong: Vec<String> =
-        corpus::corpus().iter().flat_map(|case| tell(case, &mut Worker::of(case))).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    tell(&corpus(), Worker::of);
 }
 
 /// A worker of the sidecar, with the clock in the test's hand.
@@ -113,7 +100,7 @@ impl Program for Worker {
         clock::set(self.now);
     }
 
-    fn is_asked(&mut self, _number: usize, request: &corpus::Request) -> Told {
+    fn is_asked(&mut self, _number: usize, request: &parity::Request) -> Told {
         let (origin, mesh) = (self.origin(request.from), self.mesh.clone());
         let sent = LocalSet::new().block_on(&self.runtime, ask(request, origin, mesh));
         self.answer(sent)
@@ -152,7 +139,7 @@ struct Sent {
 }
 
 /// Puts a request before hyper's server, and sees what becomes of it.
-async fn ask(request: &corpus::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> Result<Sent, Failure> {
+async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> Result<Sent, Failure> {
     let found = Rc::new(RefCell::new(None));
     let service = service_fn({
         let found = found.clone();
@@ -177,15 +164,15 @@ async fn ask(request: &corpus::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> R
     found.take().expect("hyper has read it")
 }
 
-async fn ask_by_http1(request: &corpus::Request, mut client: DuplexStream) {
-    let corpus::Request { method, authority, version, headers, .. } = request;
+async fn ask_by_http1(request: &parity::Request, mut client: DuplexStream) {
+    let parity::Request { method, authority, version, headers, .. } = request;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let text = format!("{method} / {version}\r\nHost: {authority}\r\nConnection: close\r\n{headers}\r\n");
     client.write_all(text.as_bytes()).await.expect("the server is there");
     client.read_to_end(&mut Vec::new()).await.expect("the server answers and closes");
 }
 
-async fn ask_by_http2(request: &corpus::Request, client: DuplexStream) {
+async fn ask_by_http2(request: &parity::Request, client: DuplexStream) {
     let (mut sender, connection) = h2::client::handshake(client).await.expect("both speak HTTP/2");
     tokio::task::spawn_local(connection);
     let uri = format!("http://{}/", request.authority);

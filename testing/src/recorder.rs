@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Listens, records, and answers each connection's every request head with the same response.
-pub(crate) struct Recorder {
+pub struct Recorder {
     address: String,
     shared: Arc<Shared>,
 }
@@ -22,7 +22,7 @@ struct Shared {
 
 impl Recorder {
     /// Listens on `address`. `response` is sent as it is, once for each blank line that ends a head.
-    pub(crate) fn start(address: &str, response: &'static str) -> Recorder {
+    pub fn start(address: &str, response: &'static str) -> Recorder {
         let listener = TcpListener::bind(address).expect("addresses in a namespace are free");
         let shared = Arc::new(Shared::default());
         thread::spawn({
@@ -33,7 +33,7 @@ impl Recorder {
     }
 
     /// What each connection was sent so far, as text (a byte that is none shows as U+FFFD).
-    pub(crate) fn received(&self) -> Vec<String> {
+    pub fn received(&self) -> Vec<String> {
         let connections = self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }

@@ -4,13 +4,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Asks `probe` until it has an answer; panics with `what` when it has none within ten seconds.
-pub(crate) fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
     within(Duration::from_secs(10), what, probe)
 }
 
 /// Asks `probe` until it has an answer; panics with `what` when it has none within `limit`.
 #[expect(clippy::disallowed_methods, reason = "tests run in real time")]
-pub(crate) fn within<T>(limit: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn within<T>(limit: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = probe() {

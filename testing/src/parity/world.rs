@@ -9,9 +9,9 @@ use super::corpus::pairs;
 
 /// Services, and what the program is told about itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct World {
+pub struct World {
     /// `namespace`, `node`, `zone` and `trustedProxies`, as far as they are said.
-    pub(crate) settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
     services: Vec<Service>,
 }
 
@@ -58,7 +58,7 @@ impl World {
     }
 
     /// An endpoint of that label, or the Service of that name, is no longer as it was; `gone` takes it away.
-    pub(crate) fn change(&mut self, what: &str, how: &[(String, String)]) {
+    pub fn change(&mut self, what: &str, how: &[(String, String)]) {
         let is_gone = how.iter().any(|(name, _)| name == "gone");
         let mut met = false;
         for service in &mut self.services {
@@ -75,13 +75,13 @@ impl World {
     }
 
     /// The label of the endpoint at an address.
-    pub(crate) fn label(&self, address: SocketAddr) -> Option<&str> {
+    pub fn label(&self, address: SocketAddr) -> Option<&str> {
         let endpoints = self.services.iter().flat_map(|service| &service.endpoints);
         endpoints.into_iter().find(|endpoint| endpoint.address == address).map(|endpoint| &*endpoint.label)
     }
 
     /// All of it as `/services` shows it.
-    pub(crate) fn document(&self) -> String {
+    pub fn document(&self) -> String {
         let services: Vec<Value> = self.services.iter().map(Service::document).collect();
         json!({ "version": 1, "services": services, "rejected": [] }).to_string()
     }

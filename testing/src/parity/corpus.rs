@@ -1,28 +1,29 @@
-//! Stories that every program of ours must tell in the same way: what there is, who asks, and who answers. `corpus/README.md` says how they
-//! are written.
+//! Stories: what there is, who asks, and who answers.
 
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::world::World;
 
 /// One story.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
+pub struct Case {
     /// Where it is told: `names.txt:12`.
-    pub(crate) place: String,
-    pub(crate) title: String,
+    pub place: String,
+    pub title: String,
     /// Neither time nor chance makes a difference, so that it holds where nobody has them in hand.
-    pub(crate) anywhere: bool,
-    pub(crate) seed: u64,
-    pub(crate) world: World,
-    pub(crate) steps: Vec<(usize, Step)>,
+    pub anywhere: bool,
+    pub seed: u64,
+    pub world: World,
+    pub steps: Vec<(usize, Step)>,
 }
 
 /// What happens next.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub enum Step {
     Wait(Duration),
     /// An endpoint, by its label, or a Service is no longer as it was.
     Change(String, Vec<(String, String)>),
@@ -33,27 +34,27 @@ pub(crate) enum Step {
 
 /// A request, made once for each answer that is expected.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) authority: String,
+pub struct Request {
+    pub method: String,
+    pub authority: String,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
-    pub(crate) version: String,
-    pub(crate) from: IpAddr,
-    pub(crate) headers: Vec<(String, String)>,
+    pub version: String,
+    pub from: IpAddr,
+    pub headers: Vec<(String, String)>,
     /// What endpoints answer, and after what time.
-    pub(crate) status: u16,
-    pub(crate) after: Duration,
+    pub status: u16,
+    pub after: Duration,
     /// They do not yet.
-    pub(crate) held: bool,
+    pub held: bool,
     /// Labels of endpoints, and codes of failures.
-    pub(crate) answers: Vec<String>,
+    pub answers: Vec<String>,
     /// What an endpoint is told about where the request came from; nothing is compared where nothing is expected.
-    pub(crate) told: Vec<(String, String)>,
+    pub told: Vec<(String, String)>,
 }
 
 /// All stories, in the order in which they are told.
-pub(crate) fn corpus() -> Vec<Case> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/parity/corpus");
+pub fn corpus() -> Vec<Case> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
     let entries = std::fs::read_dir(folder).expect("the corpus is there");
     let paths = entries.map(|entry| entry.expect("a folder can be listed").path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
@@ -117,6 +118,13 @@ impl Reader {
 }
 
 impl Case {
+    /// Whose forwarding headers are believed.
+    pub fn trusted(&self) -> Vec<IpNet> {
+        let said = self.world.settings.get("trustedProxies").map_or("", String::as_str);
+        let networks = said.split(',').filter(|network| !network.is_empty());
+        networks.map(|network| network.parse().expect("a network")).collect()
+    }
+
     fn read(&mut self, first: &str, rest: &str, line: &str, number: usize) -> Option<()> {
         let step = match first {
             "seed" => {
@@ -190,7 +198,7 @@ fn header(text: &str) -> Option<(String, String)> {
 }
 
 /// `a=1 b=2`; a name alone is `true`.
-pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |word: &str| match word.split_once('=') {
         Some((name, value)) => (name.to_owned(), value.to_owned()),
         None => (word.to_owned(), "true".to_owned()),

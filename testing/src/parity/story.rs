@@ -3,13 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use super::corpus::{Case, Request, Step};
 use super::world::World;
 
 /// A program that decides where requests go, begun for one case.
-pub(crate) trait Program {
+pub trait Program {
     /// This is what there is, in the words of `/services`.
     fn learns(&mut self, document: &str);
     fn waits(&mut self, time: Duration);
@@ -21,15 +19,21 @@ pub(crate) trait Program {
 
 /// What became of a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// It goes to an endpoint, with these headers: names in lower case, `host` for whom it asks.
     Goes(SocketAddr, Vec<(String, String)>),
     /// The code of its failure.
     Fails(String),
 }
 
+/// Has each of these stories told by a program begun for it; panics with all that is told differently.
+pub fn tell<'a, P: Program>(cases: impl IntoIterator<Item = &'a Case>, begin: impl Fn(&Case) -> P) {
+    let wrong: Vec<String> = cases.into_iter().flat_map(|case| differences(case, &mut begin(case))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
 /// Has a program tell a story: what it tells differently.
-pub(crate) fn tell(case: &Case, program: &mut impl Program) -> Vec<String> {
+pub fn differences(case: &Case, program: &mut impl Program) -> Vec<String> {
     let mut teller =
         Teller { case, world: case.world.clone(), program, held: Vec::new(), asked: 0, wrong: Vec::new() };
     teller.program.learns(&teller.world.document());
@@ -124,13 +128,4 @@ impl<P: Program> Teller<'_, P> {
 fn tells(name: &str) -> bool {
     let usual = ["host", "forwarded", "via", "x-real-ip"];
     usual.contains(&name) || name.starts_with("x-forwarded") || name.contains('_')
-}
-
-/// Whose forwarding headers are believed in a story.
-pub(crate) fn trusted(case: &Case) -> Vec<IpNet> {
-    let said = case.world.settings.get("trustedProxies").map_or("", String::as_str);
-    said.split(',')
-        .filter(|network| !network.is_empty())
-        .map(|network| network.parse().expect("a network"))
-        .collect()
 }

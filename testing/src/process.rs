@@ -11,10 +11,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-use super::{until, within};
+use crate::time::{until, within};
 
 /// A running peer. Dropped, it is killed with all its children; in a test that fails it says first what it logged.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     folder: TempDir,
@@ -22,7 +22,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command` with its outputs in `folder`. See [`peer`] for the command.
-    pub(crate) fn start(name: impl Into<String>, folder: TempDir, mut command: Command) -> Process {
+    pub fn start(name: impl Into<String>, folder: TempDir, mut command: Command) -> Process {
         let file = |name: &str| File::create(folder.path().join(name)).expect("a new folder takes files");
         command.stdin(Stdio::null()).stdout(file(STDOUT)).stderr(file(STDERR)).process_group(0);
         let name = name.into();
@@ -31,7 +31,7 @@ impl Process {
     }
 
     /// Waits until `probe` has an answer; panics at once when the process has ended instead.
-    pub(crate) fn ready<T>(&mut self, mut probe: impl FnMut() -> Option<T>) -> T {
+    pub fn ready<T>(&mut self, mut probe: impl FnMut() -> Option<T>) -> T {
         until(&format!("{} is ready", self.name), || {
             if let Some(status) = self.child.try_wait().expect("our own child can be waited for") {
                 panic!("{} ended before it was ready: {status}", self.name);
@@ -41,80 +41,80 @@ impl Process {
     }
 
     /// Waits until it has printed `text`.
-    pub(crate) fn wait_for_output(&mut self, text: &str) {
+    pub fn wait_for_output(&mut self, text: &str) {
         let output = self.folder.path().join(STDOUT);
         self.ready(|| fs::read_to_string(&output).is_ok_and(|output| output.contains(text)).then_some(()));
     }
 
     /// Waits until it has ended by itself, and tells how.
-    pub(crate) fn wait(&mut self, limit: Duration) -> ExitStatus {
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let name = &self.name;
         within(limit, &format!("{name} ends"), || self.child.try_wait().ok().flatten())
     }
 
     /// Waits until it has logged `text`.
-    pub(crate) fn wait_for_log(&mut self, text: &str) {
+    pub fn wait_for_log(&mut self, text: &str) {
         let log = self.folder.path().join(STDERR);
         self.ready(|| fs::read_to_string(&log).is_ok_and(|log| log.contains(text)).then_some(()));
     }
 
     /// Whether it has not ended yet.
-    pub(crate) fn is_running(&mut self) -> bool {
+    pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Its own folder: configuration, logs, data.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// What it wrote to standard output so far.
-    pub(crate) fn output(&self) -> String {
+    pub fn output(&self) -> String {
         self.read(STDOUT)
     }
 
     /// What it wrote to standard error so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.read(STDERR)
     }
 
     /// SIGKILL, as a node that vanishes: the kernel closes its connections.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         let _status = self.child.wait();
     }
 
     /// SIGTERM, and the wait until it has gone. The answer: whether it went with exit code 0.
-    pub(crate) fn terminate(&mut self) -> bool {
+    pub fn terminate(&mut self) -> bool {
         self.signal(Signal::TERM);
         let name = &self.name;
         until(&format!("{name} ends after SIGTERM"), || self.child.try_wait().ok().flatten()).success()
     }
 
     /// SIGSTOP: it keeps its sockets and answers nothing.
-    pub(crate) fn stall(&self) {
+    pub fn stall(&self) {
         self.signal(Signal::STOP);
     }
 
     /// SIGCONT.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
     /// Sends `signal` to it and to its children.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let group = Pid::from_child(&self.child);
         // Fails only when all of them have ended, which is what most callers want to see.
         let _ended = kill_process_group(group, signal);
     }
 
     /// Its resident memory in KiB, the most it ever was.
-    pub(crate) fn peak_rss_kib(&self) -> u64 {
+    pub fn peak_rss_kib(&self) -> u64 {
         self.memory_kib("VmHWM:")
     }
 
     /// Its resident memory in KiB, as it is.
-    pub(crate) fn rss_kib(&self) -> u64 {
+    pub fn rss_kib(&self) -> u64 {
         self.memory_kib("VmRSS:")
     }
 
@@ -141,12 +141,12 @@ impl Drop for Process {
 }
 
 /// The command that becomes `program` and dies with the test, even when the test is killed.
-pub(crate) fn peer(program: &str) -> Command {
+pub fn peer(program: &str) -> Command {
     peer_as(None, program)
 }
 
 /// The same, run by `user` (a name or a number) where one is given.
-pub(crate) fn peer_as(user: Option<&str>, program: &str) -> Command {
+pub fn peer_as(user: Option<&str>, program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.arg("--pdeathsig=KILL");
     if let Some(user) = user {
@@ -157,7 +157,7 @@ pub(crate) fn peer_as(user: Option<&str>, program: &str) -> Command {
 }
 
 /// The same, run by root with nothing of root's power but `capability`, as a container gets it.
-pub(crate) fn peer_with_only(capability: &str, program: &str) -> Command {
+pub fn peer_with_only(capability: &str, program: &str) -> Command {
     let mut command = Command::new("setpriv");
     let only = format!("-all,+{capability}");
     command.args(["--pdeathsig=KILL", "--bounding-set", &only, "--inh-caps", &only, program]);
@@ -165,7 +165,7 @@ pub(crate) fn peer_with_only(capability: &str, program: &str) -> Command {
 }
 
 /// A folder that other users may look into, as a peer that runs as another user must.
-pub(crate) fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     let folder =
         tempfile::Builder::new().prefix("svcmesh-").tempdir().expect("the temporary folder is writable");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("the folder is ours");

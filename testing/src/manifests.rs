@@ -6,36 +6,36 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::process::folder;
+use crate::process::folder;
 
 /// A folder that the sidecar watches. Files appear in it whole, as `kubectl` users' editors and ConfigMap mounts do it.
-pub(crate) struct Manifests {
+pub struct Manifests {
     folder: TempDir,
 }
 
 impl Manifests {
     /// A folder with one file of these documents.
-    pub(crate) fn of(documents: &[String]) -> Manifests {
+    pub fn of(documents: &[String]) -> Manifests {
         let manifests = Manifests { folder: folder() };
         manifests.write("test.yaml", &documents.join("---\n"));
         manifests
     }
 
     /// Makes or replaces the file `name` in one step.
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let (hidden, path) = (self.folder.path().join(format!(".{name}")), self.folder.path().join(name));
         fs::write(&hidden, text).expect("the folder is ours");
         fs::rename(hidden, path).expect("a rename within one folder");
     }
 
     /// The folder.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
 /// A Service `name` of the namespace `default` with one port; `app_protocol` is the API's `appProtocol`.
-pub(crate) fn service(name: &str, cluster_ips: &[&str], port: u16, app_protocol: &str) -> String {
+pub fn service(name: &str, cluster_ips: &[&str], port: u16, app_protocol: &str) -> String {
     let families = cluster_ips.iter().map(|ip| format!("{ip:?}")).collect::<Vec<String>>().join(", ");
     format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  clusterIP: {:?}\n  clusterIPs: [{families}]\n  \
@@ -45,10 +45,10 @@ pub(crate) fn service(name: &str, cluster_ips: &[&str], port: u16, app_protocol:
 }
 
 /// The annotations of a Service whose requests are to be counted, to follow its name in `metadata`.
-pub(crate) const IN_TURN: &str = "annotations: { svcmesh.dev/load-balancer: rr }";
+pub const IN_TURN: &str = "annotations: { svcmesh.dev/load-balancer: rr }";
 
 /// The EndpointSlice of that Service for the endpoints `addresses` (of one family), all ready and all at `port`.
-pub(crate) fn slice(service: &str, addresses: &[&str], port: u16) -> String {
+pub fn slice(service: &str, addresses: &[&str], port: u16) -> String {
     let family = if addresses.iter().any(|address| address.contains(':')) { "IPv6" } else { "IPv4" };
     let mut text = format!(
         "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: {service}-{}\n  \

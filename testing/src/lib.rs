@@ -1,0 +1,8 @@
+//! What the tests of several packages share. Nothing that is shipped depends on it.
+
+pub mod parity;
+
+pub mod manifests;
+pub mod process;
+pub mod recorder;
+pub mod time;
