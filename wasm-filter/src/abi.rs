@@ -11,10 +11,13 @@ use svc_core::time::Now;
 use svc_proto::plugin::Filter;
 
 use crate::clock;
-use crate::host::{CallId, Fields, Flow, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
+use crate::headers::Headers;
+use crate::host::{CallId, Flow, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
 use crate::http_stream::HttpStream;
 use crate::root::Root;
 use crate::tcp_stream::TcpStream;
+
+mod raw;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info); // also has panics logged
@@ -108,16 +111,12 @@ impl Plugin for Envoy {
 }
 
 impl Http for Envoy {
-    fn request_headers(&self) -> Fields {
-        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
+    fn request_headers(&self) -> Headers {
+        raw::headers(MapType::HttpRequestHeaders)
     }
 
     fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
         let _unset = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
-    }
-
-    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>) {
-        let _unset = hostcalls::set_map_bytes(MapType::HttpRequestHeaders, fields);
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use svc_core::discovery::poll::Outcome;
 use svc_core::introduction::Greeting;
 use svc_core::vitals::Reason;
@@ -56,7 +57,7 @@ pub(crate) enum Series {
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(RefCell<HashMap<Series, Count>>);
+pub(crate) struct Counts(RefCell<HashMap<Series, Count, FixedState>>);
 
 #[derive(Debug, Default)]
 struct Count {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use svc_core::time::Now;
 
-use crate::host::{CallId, Fields, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
+use crate::headers::Headers;
+use crate::host::{CallId, Host, Http, Level, Meter, MeterId, Plugin, Tcp};
 
 /// Handles of one host: what one is asked, all have heard.
 #[derive(Clone, Default)]
@@ -22,7 +23,7 @@ struct State {
     log: RefCell<Vec<(Level, String)>>,
     meters: RefCell<Vec<(String, u64)>>,
     downstream: RefCell<Vec<u8>>,
-    request: RefCell<Fields>,
+    request: RefCell<Vec<(String, Vec<u8>)>>,
     response: RefCell<BTreeMap<String, String>>,
     replied: RefCell<Option<Reply>>,
     calls: Cell<usize>,
@@ -232,9 +233,9 @@ impl Tcp for Fake {
 }
 
 impl Http for Fake {
-    fn request_headers(&self) -> Fields {
+    fn request_headers(&self) -> Headers {
         self.called();
-        self.0.request.borrow().clone()
+        self.0.request.borrow().iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
@@ -242,12 +243,6 @@ impl Http for Fake {
         let mut request = self.0.request.borrow_mut();
         request.retain(|(known, _)| known != name);
         request.extend(value.map(|value| (name.into(), value.to_vec())));
-    }
-
-    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>) {
-        self.called();
-        let fields = fields.into_iter().map(|(name, value)| (name.into(), value.to_vec()));
-        self.0.request.replace(fields.collect());
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use svc_core::time::Now;
 
+use crate::headers::Headers;
+
 /// What every context may ask for.
 pub trait Host {
     /// The time.
@@ -50,11 +52,9 @@ pub trait Plugin: Host {
 /// What an HTTP stream may ask for.
 pub trait Http: Host {
     /// All headers of the request, the pseudo-headers first.
-    fn request_headers(&self) -> Fields;
+    fn request_headers(&self) -> Headers;
     /// Sets one header of the request in the place of all of its name, or removes them.
     fn set_request_header(&self, name: &str, value: Option<&[u8]>);
-    /// Sets all headers of the request.
-    fn replace_request_headers(&self, fields: Vec<(&str, &[u8])>);
     /// One header of the response.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// One trailer of the response.
@@ -76,9 +76,6 @@ pub trait Tcp: Host {
     /// Closes the client's connection.
     fn close_downstream(&self);
 }
-
-/// A list of headers: names in lower case, values as they came.
-pub type Fields = Vec<(String, Vec<u8>)>;
 
 /// Names a request to a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

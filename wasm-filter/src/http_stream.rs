@@ -15,7 +15,7 @@ use svc_proto::names::{PROXY_NAME, header};
 use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
 
 use crate::counts::Series;
-use crate::host::{Fields, Flow, Http, Level};
+use crate::host::{Flow, Http, Level};
 use crate::mesh::Mesh;
 
 mod edits;
@@ -43,7 +43,8 @@ impl<H: Http> HttpStream<H> {
 
     /// The head of the request is there.
     pub fn begin(&mut self) -> Flow {
-        let fields = self.host.request_headers();
+        let headers = self.host.request_headers();
+        let fields = headers.fields();
         let head = Head::of(&fields);
         let target = match self.target(&head) {
             Ok(target) => target,
@@ -109,7 +110,12 @@ impl<H: Http> HttpStream<H> {
         self.mesh.resolve(aim)
     }
 
-    fn dispatch(&mut self, fields: &Fields, head: &Head<'_>, target: &Arc<Target>) -> Result<(), Failure> {
+    fn dispatch(
+        &mut self,
+        fields: &[(&str, &[u8])],
+        head: &Head<'_>,
+        target: &Arc<Target>,
+    ) -> Result<(), Failure> {
         let mesh = Rc::clone(&self.mesh);
         let version = self.version(&mesh);
         self.protocol = protocol(version, head);
@@ -119,7 +125,7 @@ impl<H: Http> HttpStream<H> {
             scheme: head.scheme,
             version,
             peer: peer::of(&self.host, &mesh, target),
-            fields: fields.as_slice(),
+            fields,
         };
         let settings = mesh.settings();
         let (visit, authority, told) = match &mesh.plugin.hand_off {
@@ -141,9 +147,9 @@ impl<H: Http> HttpStream<H> {
         if let Some(authority) = &authority {
             edits.set(":authority", Cow::Borrowed(authority.as_bytes()));
         }
-        let addr = visit.as_ref().map(|visit| visit.addr().0.to_string());
-        if let Some((header, value)) = hand_over(&mesh.plugin.hand_off, target, addr) {
-            edits.set(header, Cow::Owned(value.into_bytes()));
+        let endpoint = visit.as_ref().map(|visit| mesh.written(visit));
+        if let Some((header, value)) = hand_over(&mesh.plugin.hand_off, target, endpoint.as_deref()) {
+            edits.set(header, value);
         }
         edits.make(&self.host);
         self.visit = visit;
@@ -235,14 +241,19 @@ impl<H: Http> Drop for HttpStream<H> {
 }
 
 /// The header that tells the proxy where a request goes, and what it says.
-fn hand_over<'p>(by: &'p HandOff, target: &Target, endpoint: Option<String>) -> Option<(&'p str, String)> {
+fn hand_over<'a>(
+    by: &'a HandOff,
+    target: &Target,
+    endpoint: Option<&'a str>,
+) -> Option<(&'a str, Cow<'a, [u8]>)> {
     match by {
         HandOff::OriginalDestination { header } | HandOff::OverrideHost { header } => {
-            Some((header, endpoint?))
+            Some((header, Cow::Borrowed(endpoint?.as_bytes())))
         }
         HandOff::ClusterHeader { header, cluster } => {
             let name = &target.service.name;
-            Some((header, cluster.of(&name.namespace, &name.name, target.port.port)))
+            let cluster = cluster.of(&name.namespace, &name.name, target.port.port);
+            Some((header, Cow::Owned(cluster.into_bytes())))
         }
         HandOff::None => None,
     }
@@ -257,10 +268,10 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(fields: &'a Fields) -> Head<'a> {
+    fn of(fields: &[(&'a str, &'a [u8])]) -> Head<'a> {
         let mut head = Head { method: "", authority: "", scheme: "http", is_grpc: false };
         for (name, value) in fields {
-            match (name.as_str(), str::from_utf8(value)) {
+            match (*name, str::from_utf8(value)) {
                 (":method", Ok(method)) => head.method = method,
                 (":authority", Ok(authority)) => head.authority = authority,
                 (":scheme", Ok(scheme)) => head.scheme = scheme,

@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod headers;
 pub mod host;
 
 pub mod http_stream;

@@ -1,16 +1,19 @@
 //! What the contexts of one plugin share within a VM.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use svc_core::address::Transport;
 use svc_core::dispatch::{Aim, Memo, Settings};
 use svc_core::draws::Draws;
+use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
 use svc_core::outcome::Failure;
-use svc_core::port::{Pinning, Ports};
+use svc_core::port::{Pinning, Ports, Visit};
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
@@ -25,6 +28,8 @@ pub struct Mesh {
     /// What authorities have led to in that snapshot.
     memo: RefCell<Memo>,
     pub(crate) ports: RefCell<Ports>,
+    /// The addresses of the endpoints that were picked of that snapshot, as hosts are told them.
+    written: RefCell<HashMap<EndpointId, Rc<str>, FixedState>>,
     /// Chance in what becomes of requests.
     pub(crate) draws: Draws,
     /// Chance in when to ask for news, which must change nothing in what becomes of requests.
@@ -42,6 +47,7 @@ impl Mesh {
             table: RefCell::new(table),
             memo: RefCell::default(),
             ports: RefCell::new(Ports::new(Pinning { entries_max: PINS_MAX, seed })),
+            written: RefCell::default(),
             draws: Draws::new(seed),
             jitter: Draws::new(!seed),
             counts: Counts::default(),
@@ -53,6 +59,7 @@ impl Mesh {
     /// Puts another snapshot in force. Requests that are under way keep what they found in the one before.
     pub(crate) fn follow(&self, table: Arc<Table>, now: Now) {
         self.ports.borrow_mut().follow(&table, now);
+        self.written.take();
         self.table.replace(table);
     }
 
@@ -76,6 +83,12 @@ impl Mesh {
     /// The Service port that a request is for.
     pub(crate) fn resolve(&self, aim: Aim<'_>) -> Result<Arc<Target>, Failure> {
         self.memo.borrow_mut().resolve(aim, &self.table.borrow()).cloned()
+    }
+
+    /// The address of the endpoint that is visited. To write one takes longer than to pick an endpoint.
+    pub(crate) fn written(&self, visit: &Visit) -> Rc<str> {
+        let mut written = self.written.borrow_mut();
+        Rc::clone(written.entry(visit.id()).or_insert_with(|| visit.addr().0.to_string().into()))
     }
 
     /// Writes to the proxy's log what is to be there.

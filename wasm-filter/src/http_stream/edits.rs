@@ -1,4 +1,5 @@
-//! What is changed of a request's headers, in as few calls of the host as can be.
+//! What is changed of a request's headers, a call of the host each: to set them all anew takes as long as five such calls, and longer the more of
+//! them stay as they are.
 
 use std::borrow::Cow;
 
@@ -6,11 +7,11 @@ use svc_core::forwarding::Told;
 use svc_proto::names::header;
 use svc_proto::plugin::Plugin;
 
-use crate::host::{Fields, Http};
+use crate::host::Http;
 
 /// Changes of one head.
 pub(super) struct Edits<'a> {
-    fields: &'a Fields,
+    fields: &'a [(&'a str, &'a [u8])],
     removed: Vec<&'a str>,
     set: Vec<(&'a str, Cow<'a, [u8]>)>,
 }
@@ -18,16 +19,16 @@ pub(super) struct Edits<'a> {
 impl<'a> Edits<'a> {
     /// The head without what hands a request over to an endpoint: whoever sent that, it was not this filter. All three headers that Envoy may
     /// have been told to obey go, and the one that it was told to.
-    pub(super) fn without_hand_over(fields: &'a Fields, plugin: &Plugin) -> Edits<'a> {
+    pub(super) fn without_hand_over(fields: &'a [(&'a str, &'a [u8])], plugin: &Plugin) -> Edits<'a> {
         let own = plugin.hand_off.header();
         let hands_over = |name: &str| HAND_OVERS.contains(&name) || own == Some(name);
-        let names = fields.iter().map(|(name, _)| name.as_str());
+        let names = fields.iter().map(|(name, _)| *name);
         Edits { fields, removed: names.filter(|name| hands_over(name)).collect(), set: Vec::new() }
     }
 
     /// What the endpoint is told of where the request came from.
     pub(super) fn tell(&mut self, told: &'a Told<'a>) {
-        let names = self.fields.iter().map(|(name, _)| name.as_str());
+        let names = self.fields.iter().map(|(name, _)| *name);
         self.removed.extend(names.filter(|name| told.ends(name)));
         self.set.extend(told.set.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
     }
@@ -40,21 +41,11 @@ impl<'a> Edits<'a> {
     /// Makes them.
     pub(super) fn make(self, host: &impl Http) {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
-        let removed: Vec<&str> = self.removed.iter().copied().filter(|name| !is_set(name)).collect();
-        if removed.len() + self.set.len() > CALLS_MAX {
-            let stays = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-            let stays = stays.filter(|(name, _)| !is_set(name) && !removed.contains(name));
-            let set = self.set.iter().map(|(name, value)| (*name, &**value));
-            host.replace_request_headers(stays.chain(set).collect());
-            return;
-        }
-        removed.iter().for_each(|name| host.set_request_header(name, None));
+        let removed = self.removed.iter().filter(|name| !is_set(name));
+        removed.for_each(|name| host.set_request_header(name, None));
         self.set.iter().for_each(|(name, value)| host.set_request_header(name, Some(value)));
     }
 }
 
 /// By which Envoy is told of an endpoint or a cluster, unless it is told to look elsewhere.
 const HAND_OVERS: [&str; 3] = [header::ORIGINAL_DST_HOST, header::OVERRIDE_HOST, header::CLUSTER];
-
-/// To change one header is a call of the host, and so is to set them all, which takes about as long as three.
-const CALLS_MAX: usize = 3;
