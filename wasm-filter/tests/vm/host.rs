@@ -137,8 +137,6 @@ impl Vm {
 
     /// The stream is over.
     pub(crate) fn end(&mut self, id: u32) {
-        self.call::<_, u32>(id, "proxy_on_done", id);
-        self.call::<_, ()>(id, "proxy_on_log", id);
         self.call::<_, ()>(id, "proxy_on_delete", id);
         self.proxy().streams.remove(&id);
     }

@@ -1,6 +1,7 @@
 //! The filter as Envoy loads it: `svc_wasm_filter.wasm`, built for `wasm32-wasip1` and held to its size.
 
 mod debian;
+mod exports;
 mod oci;
 mod toolchain;
 
@@ -75,13 +76,17 @@ impl Module {
         Ok(module)
     }
 
-    /// Makes it of what cargo built. wasm-opt merges and reorders what the compiler's own passes, made for machines with registers, leave: a sixth
-    /// of the module.
+    /// Makes it of what cargo built: what no proxy is to call goes, with what only that needs; then wasm-opt merges and reorders what the
+    /// compiler's own passes, made for machines with registers, leave: a sixth of the module.
     fn shrink(&self, built: &Path) -> Result<()> {
-        packages::ensure(WASM_OPT)?;
-        shell::answer(
-            shell::command("wasm-opt", ["-Oz"]).args(FEATURES).arg(built).arg("-o").arg(&self.path),
-        )?;
+        packages::ensure(BINARYEN)?;
+        let (graph, trimmed) =
+            (self.path.with_extension("exports.json"), self.path.with_extension("trimmed"));
+        fs::write(&graph, exports::graph())?;
+        let mut trim = shell::command("wasm-metadce", []);
+        shell::answer(trim.args(FEATURES).arg("-f").arg(&graph).arg(built).arg("-o").arg(&trimmed))?;
+        let mut optimise = shell::command("wasm-opt", ["-Oz"]);
+        shell::answer(optimise.args(FEATURES).arg(&trimmed).arg("-o").arg(&self.path))?;
         Ok(())
     }
 
@@ -121,9 +126,12 @@ const PROFILE: &str = "wasm";
 const FILE: &str = "svc_wasm_filter";
 
 /// Debian's, or any that is in the path.
-const WASM_OPT: &[Program] = &[Program { name: "wasm-opt", package: "binaryen" }];
+const BINARYEN: &[Program] = &[
+    Program { name: "wasm-metadce", package: "binaryen" },
+    Program { name: "wasm-opt", package: "binaryen" },
+];
 
-/// Of Wasm, what rustc takes for granted and V8 has, and wasm-opt wants to be told.
+/// Of Wasm, what rustc takes for granted and V8 has, and binaryen wants to be told.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
