@@ -93,6 +93,7 @@ fn endpoint(number: u8) -> SliceEndpoint {
         ready: true,
         serving: true,
         terminating: false,
+        weight: None,
         hostname: None,
         place: None,
         pod: None,

@@ -40,6 +40,7 @@ pub(crate) fn slice_endpoint(address: &str) -> SliceEndpoint {
         ready: true,
         serving: true,
         terminating: false,
+        weight: None,
         hostname: None,
         place: None,
         pod: None,

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod duration;
+pub mod json;
 pub mod names;
 pub mod plugin;
 pub mod proxy_header;

@@ -7,7 +7,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod read;
 
 /// The version of the document that these types are.
 pub const VERSION: u32 = 1;
@@ -73,7 +75,7 @@ pub struct Service<'a> {
     pub traffic_distribution: Option<Cow<'a, str>>,
     /// Those that the sidecar honours.
     #[serde(default, borrow)]
-    pub annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    pub annotations: Annotations<'a>,
     /// `spec.ports`, in its order.
     #[serde(default, borrow)]
     pub ports: Vec<Port<'a>>,
@@ -194,58 +196,30 @@ pub struct Rejected<'a> {
     pub reason: Cow<'a, str>,
 }
 
-impl Service<'_> {
-    /// What its fields are called.
-    pub const FIELDS: [&'static str; 17] = [
-        "namespace",
-        "name",
-        "type",
-        "source",
-        "clusterIPs",
-        "externalIPs",
-        "ingress",
-        "loopbackVip",
-        "skippedPorts",
-        "externalName",
-        "policy",
-        "sessionAffinity",
-        "internalTrafficPolicy",
-        "trafficDistribution",
-        "annotations",
-        "ports",
-        "endpoints",
-    ];
+/// Annotations by their keys. Of several with one key the last counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Serialize for Annotations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
-impl Port<'_> {
-    /// What its fields are called.
-    pub const FIELDS: [&'static str; 5] = ["name", "port", "nodePort", "protocol", "appProtocol"];
-}
-
-impl Endpoint<'_> {
-    /// What its fields are called.
-    pub const FIELDS: [&'static str; 12] = [
-        "address",
-        "port",
-        "portName",
-        "ready",
-        "serving",
-        "terminating",
-        "ejected",
-        "weight",
-        "node",
-        "zone",
-        "hints",
-        "hostname",
-    ];
+impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Annotations<'a>, D::Error> {
+        let read: BTreeMap<Borrowed<'a>, Borrowed<'a>> = BTreeMap::deserialize(deserializer)?;
+        Ok(Annotations(read.into_iter().map(|(key, value)| (key.0, value.0)).collect()))
+    }
 }
 
 /// A text that is borrowed where it can be, inside of an option: there serde would copy it.
 fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
-    #[derive(Deserialize)]
-    struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
     Ok(Option::<Borrowed<'de>>::deserialize(deserializer)?.map(|text| text.0))
 }
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn yes() -> bool {
     true
@@ -257,26 +231,9 @@ fn one() -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, from_str, to_value};
+    use serde_json::from_str;
 
     use super::*;
-
-    #[track_caller]
-    fn check(written: &impl Serialize, fields: &[&str]) {
-        let Value::Object(object) = to_value(written).unwrap() else { panic!("an object") };
-        let mut fields = fields.to_vec();
-        fields.sort_unstable();
-        assert_eq!(object.keys().collect::<Vec<_>>(), fields);
-    }
-
-    #[test]
-    fn fields_are_called_what_the_document_calls_them() {
-        let service: Service<'_> = from_str(r#"{"namespace": "shop", "name": "web"}"#).unwrap();
-        check(&service, &Service::FIELDS);
-        check(&from_str::<Port<'_>>(r#"{"port": 80}"#).unwrap(), &Port::FIELDS);
-        let endpoint = r#"{"address": "10.0.0.1", "port": 80}"#;
-        check(&from_str::<Endpoint<'_>>(endpoint).unwrap(), &Endpoint::FIELDS);
-    }
 
     #[test]
     fn an_endpoint_of_which_little_is_said_is_an_ordinary_one() {

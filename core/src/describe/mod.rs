@@ -96,7 +96,7 @@ pub fn describe_service<'a>(entry: &'a Entry, ejected: &BTreeSet<EndpointId>) ->
         session_affinity: describe_affinity(service),
         internal_traffic_policy: if service.internal_traffic_local { "Local" } else { "Cluster" }.into(),
         traffic_distribution: service.traffic_distribution.as_ref().map(text),
-        annotations: annotations.collect(),
+        annotations: document::Annotations(annotations.collect()),
         ports: entry.targets.iter().map(|target| describe_port(target)).collect(),
         endpoints: endpoints.collect(),
     }

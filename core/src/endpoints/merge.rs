@@ -86,7 +86,9 @@ impl<'a> Merge<'a> {
 
     fn claim<'b>(&self, endpoint: &'b SliceEndpoint, port: u16, weights: &Weights<'_>) -> Claim<'b> {
         let pod = endpoint.pod.as_deref();
-        let weight = weights.of(endpoint.address, pod).or_else(|| self.weights.of(endpoint.address, pod));
+        let annotated =
+            || weights.of(endpoint.address, pod).or_else(|| self.weights.of(endpoint.address, pod));
+        let weight = endpoint.weight.or_else(annotated);
         Claim {
             addr: EndpointAddr(SocketAddr::new(endpoint.address, port)),
             ready: endpoint.ready || self.service.publish_not_ready,
@@ -112,8 +114,7 @@ impl Claim<'_> {
     }
 
     fn endpoint(&self, previous: &EndpointSet, ids: &mut EndpointIds) -> Endpoint {
-        let SliceEndpoint { address: _, ready: _, serving, terminating, hostname, place, pod: _ } =
-            self.endpoint;
+        let SliceEndpoint { serving, terminating, hostname, place, .. } = self.endpoint;
         Endpoint {
             id: ids.of(self.addr, previous),
             addr: self.addr,

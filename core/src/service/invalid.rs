@@ -154,6 +154,11 @@ impl Mistakes {
         self.0.len()
     }
 
+    /// The one that was found first.
+    pub(super) fn into_first(self) -> Option<Mistake> {
+        self.0.into_iter().next()
+    }
+
     /// `Err` when there is any mistake.
     pub(super) fn verdict(self, kind: &'static str, name: &str) -> Result<(), Invalid> {
         match self.0.is_empty() {

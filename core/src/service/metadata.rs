@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use svc_proto::names::annotation;
 
-use super::invalid::{Mistakes, Path};
+use super::handling::Annotations;
+use super::invalid::{Mistake, Mistakes, Path};
 use super::object::Metadata;
-use super::{Rules, grammar};
+use super::{Handling, Rules, grammar};
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::Weights;
 
@@ -36,11 +37,29 @@ pub(super) fn names(
     ServiceName::new(namespace, name)
 }
 
+/// Annotations by their keys, as written.
+type Honoured = BTreeMap<Arc<str>, Arc<str>>;
+
 /// The annotations of a Service that a data plane honours. Of AWS's an empty one counts as absent (S-23).
-pub(super) fn annotations(metadata: &Metadata) -> BTreeMap<Arc<str>, Arc<str>> {
-    let written = metadata.annotations.iter().flatten();
+pub(super) fn annotations<'a>(written: impl Iterator<Item = (&'a str, &'a str)>) -> Honoured {
     let honoured = written.filter(|(key, value)| is_ours(key) || (is_of_aws(key) && !value.is_empty()));
-    honoured.map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+    honoured.map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// What annotations of which nothing else is known ask for, and those that a data plane honours.
+///
+/// # Errors
+/// The first thing that is wrong with them.
+pub(crate) fn read_annotations<'a>(
+    written: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(Honoured, Handling), Mistake> {
+    let annotations = annotations(written);
+    let mut found = Mistakes::default();
+    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
+    match found.into_first() {
+        Some(mistake) => Err(mistake),
+        None => Ok((annotations, handling)),
+    }
 }
 
 /// Annotations that are spelt like ours, and are none of a Service's.

@@ -40,6 +40,7 @@ pub use handling::{Handling, Tls};
 pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
 pub use invalid::{Invalid, Mistake};
+pub(crate) use metadata::read_annotations;
 pub use slice::read_endpoint_slice;
 pub use subsets::read_endpoints;
 pub use validate::read_service;
@@ -249,6 +250,8 @@ pub struct SliceEndpoint {
     pub serving: bool,
     /// `conditions.terminating`.
     pub terminating: bool,
+    /// Its share beside the others, where the source tells each endpoint's; objects have annotations for that.
+    pub weight: Option<u16>,
     /// `hostname`.
     pub hostname: Option<Arc<str>>,
     /// Where it runs; `None` when the object does not say.

@@ -174,6 +174,7 @@ fn read_endpoint(
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
+        weight: None,
         hostname,
         place: interner.place(place),
         pod: pod(endpoint.target_ref.as_ref()),

@@ -81,6 +81,7 @@ fn endpoint(
         ready,
         serving: ready,
         terminating: false,
+        weight: None,
         hostname,
         place: interner.place(Place { node, ..Place::default() }),
         pod: pod(address.target_ref.as_ref()),

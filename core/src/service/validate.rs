@@ -29,7 +29,8 @@ pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Ser
     let mut found = Mistakes::default();
 
     let name = metadata::names(metadata, grammar::dns_label, rules, &mut found);
-    let annotations = metadata::annotations(metadata);
+    let written = metadata.annotations.iter().flatten();
+    let annotations = metadata::annotations(written.map(|(key, value)| (key.as_str(), value.as_str())));
     let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
     metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);

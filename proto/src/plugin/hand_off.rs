@@ -5,8 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::fields::Fields;
-use super::{header_name, one_of, text};
+use super::header_name;
+use crate::json::{Fields, one_of, text};
 use crate::names::header;
 use crate::values::Expected;
 
@@ -103,7 +103,7 @@ fn plain(text: &str) -> Result<Option<Piece>, Expected> {
     }
 }
 
-pub(super) fn read(fields: &mut Fields<'_>) -> HandOff {
+pub(super) fn read(fields: &mut Fields<'_, '_>) -> HandOff {
     let usual = || HandOff::OriginalDestination { header: header::ORIGINAL_DST_HOST.into() };
     let Some(mut fields) = fields.object("handOff") else { return usual() };
     let by = fields.read("by", |value| one_of(value, &BY));

@@ -6,9 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use ipnet::IpNet;
-use serde_json::Value;
 
-mod fields;
 mod hand_off;
 mod mistakes;
 mod services;
@@ -17,12 +15,14 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use crate::json::Mistake;
 pub use hand_off::{ClusterName, HandOff};
-pub use mistakes::{Mistake, Mistakes};
+pub use mistakes::Mistakes;
 
+use crate::json::{Fields, Place, Strangers, Value, boolean, one_of, port, text};
 use crate::values::{deadline, dns_subdomain, label, zone};
-use fields::Fields;
-use values::{authority, boolean, header_name, name, network, one_of, path, port, service_name, text, token};
+use mistakes::WHOLE;
+use values::{authority, header_name, name, network, path, service_name, token};
 
 /// Everything the filter can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,10 +155,11 @@ impl Plugin {
     pub fn parse(json: &[u8]) -> Result<Plugin, Mistakes> {
         let configuration = match json.trim_ascii() {
             b"" => Value::Null,
-            json => serde_json::from_slice(json).map_err(|error| Mistakes::not_json(&error))?,
+            json => Value::parse(json, DEPTH).map_err(|malformed| Mistakes::not_json(&malformed))?,
         };
         let mut mistakes = Mistakes::default();
-        let mut fields = Fields::of_all(&configuration, &mut mistakes);
+        let root = (Place::ROOT, WHOLE);
+        let mut fields = Fields::of(&configuration, root, Strangers::Told, &mut mistakes.0);
         let plugin = read(&mut fields);
         fields.end();
         mistakes.verdict(plugin)
@@ -166,7 +167,7 @@ impl Plugin {
 }
 
 /// After a mistake a value is its default, so that all others are looked at too; nobody sees it.
-fn read(fields: &mut Fields<'_>) -> Plugin {
+fn read(fields: &mut Fields<'_, '_>) -> Plugin {
     let trusted_proxies = fields.each("trustedProxies", |item| text(item, network));
     let (proxy_protocol, proxy_protocol_timeout) = proxy_protocol(fields, &trusted_proxies);
     Plugin {
@@ -197,7 +198,7 @@ fn read(fields: &mut Fields<'_>) -> Plugin {
     }
 }
 
-fn service_cidrs(fields: &mut Fields<'_>) -> Vec<IpNet> {
+fn service_cidrs(fields: &mut Fields<'_, '_>) -> Vec<IpNet> {
     let networks = fields.each("serviceCIDR", |item| text(item, network));
     let ipv4 = networks.iter().filter(|network| network.addr().is_ipv4()).count();
     if ipv4 > 1 || networks.len() - ipv4 > 1 {
@@ -206,7 +207,7 @@ fn service_cidrs(fields: &mut Fields<'_>) -> Vec<IpNet> {
     networks
 }
 
-fn service_from(fields: &mut Fields<'_>) -> ServiceFrom {
+fn service_from(fields: &mut Fields<'_, '_>) -> ServiceFrom {
     let Some(mut service) = fields.object("service") else { return ServiceFrom::Authority };
     let from = service.require("from", |value| one_of(value, &SERVICE_FROM));
     let of = |kind| from.is_none_or(|from| from == kind); // without `from`, anything may be right
@@ -229,7 +230,7 @@ fn service_from(fields: &mut Fields<'_>) -> ServiceFrom {
 
 /// Whoever sends none within the time of a request's head is refused; one that is only observed waits as long as the sidecar's
 /// `--detect-timeout`.
-fn proxy_protocol(fields: &mut Fields<'_>, trusted_proxies: &[IpNet]) -> (ProxyProtocol, Duration) {
+fn proxy_protocol(fields: &mut Fields<'_, '_>, trusted_proxies: &[IpNet]) -> (ProxyProtocol, Duration) {
     let mode = fields.read("proxyProtocol", |value| one_of(value, &PROXY_PROTOCOL));
     let mode = mode.unwrap_or(ProxyProtocol::Off);
     if mode == ProxyProtocol::Require && trusted_proxies.is_empty() {
@@ -243,7 +244,7 @@ fn proxy_protocol(fields: &mut Fields<'_>, trusted_proxies: &[IpNet]) -> (ProxyP
     (mode, timeout.unwrap_or(usual))
 }
 
-fn update(fields: &mut Fields<'_>) -> Option<Update> {
+fn update(fields: &mut Fields<'_, '_>) -> Option<Update> {
     let mut update = fields.object("update")?;
     let read = Update {
         cluster: update.require("cluster", |value| text(value, name)).unwrap_or_default(),
@@ -256,6 +257,9 @@ fn update(fields: &mut Fields<'_>) -> Option<Update> {
     update.end();
     Some(read)
 }
+
+/// An object, its objects and lists, and nothing of what is in those of `services`: each Service is read by itself.
+const DEPTH: usize = 2;
 
 const FILTER: [(&str, Filter); 2] = [("http", Filter::Http), ("tcp", Filter::Tcp)];
 

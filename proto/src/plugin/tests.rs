@@ -188,9 +188,9 @@ fn one_mistake_is_one() {
 #[test]
 fn the_manual_tells_of_every_field_and_its_examples_are_right() {
     let manual = include_str!("../../../docs/wasm-filter.md");
-    let Value::Object(fields) = serde_json::from_str(EVERY_FIELD).unwrap() else { panic!("an object") };
-    let nested = ["service", "handOff", "update"].iter().filter_map(|name| fields[*name].as_object());
-    for name in nested.flat_map(|object| object.keys()).chain(fields.keys()) {
+    let Ok(Value::Object(fields)) = Value::parse(EVERY_FIELD.as_bytes(), 2) else { panic!("an object") };
+    let nested = ["service", "handOff", "update"].iter().filter_map(|name| fields.get(name)?.as_object());
+    for (name, _) in nested.flat_map(|object| object.iter()).chain(fields.iter()) {
         assert!(manual.contains(&format!("`{name}`")), "{name}");
     }
     let examples = manual.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());

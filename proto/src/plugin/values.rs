@@ -1,52 +1,11 @@
-//! JSON values → values.
+//! Texts → values of the configuration.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 use ipnet::IpNet;
-use serde_json::Value;
 
 use crate::values::{Expected, label};
-
-/// What `parse` makes of a text.
-pub(super) fn text<T>(value: &Value, parse: fn(&str) -> Result<T, Expected>) -> Result<T, Expected> {
-    match value.as_str() {
-        Some(text) => parse(text),
-        None => Err(parse("").err().unwrap_or("a text".into())),
-    }
-}
-
-pub(super) fn boolean(value: &Value) -> Result<bool, Expected> {
-    value.as_bool().ok_or("`true` or `false`".into())
-}
-
-/// One of a few words.
-pub(super) fn one_of<T: Copy>(value: &Value, words: &[(&'static str, T)]) -> Result<T, Expected> {
-    let word = value.as_str().unwrap_or_default();
-    let found = words.iter().find(|(known, _)| *known == word);
-    found.map(|(_, meaning)| *meaning).ok_or_else(|| list(words.iter().map(|(word, _)| *word)).into())
-}
-
-/// `` `a`, `b` or `c` ``
-fn list(words: impl ExactSizeIterator<Item = &'static str>) -> String {
-    let last = words.len() - 1;
-    let mut listed = String::new();
-    for (index, word) in words.enumerate() {
-        listed += match index {
-            0 => "`",
-            index if index == last => "` or `",
-            _ => "`, `",
-        };
-        listed += word;
-    }
-    listed + "`"
-}
-
-/// A port that can be connected to.
-pub(super) fn port(value: &Value) -> Result<u16, Expected> {
-    let port = value.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    port.ok_or("a number from 1 to 65535".into())
-}
 
 /// A network; a lone address is a network of one. Bits behind the prefix are dropped.
 pub(super) fn network(raw: &str) -> Result<IpNet, Expected> {

@@ -4,6 +4,7 @@ mod name;
 mod wait;
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use core::net::IpAddr;
 
 use ipnet::IpNet;
@@ -18,4 +19,28 @@ pub type Expected = Cow<'static, str>;
 pub fn network(raw: &str) -> Option<IpNet> {
     let network = raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from));
     network.map(|network| network.trunc()).ok()
+}
+
+/// What one of a few words means.
+///
+/// # Errors
+/// It is none of them.
+pub fn one_of<T: Copy>(word: &str, words: &[(&'static str, T)]) -> Result<T, Expected> {
+    let found = words.iter().find(|(known, _)| *known == word);
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| list(words.iter().map(|(word, _)| *word)).into())
+}
+
+/// `` `a`, `b` or `c` ``
+fn list(words: impl ExactSizeIterator<Item = &'static str>) -> String {
+    let last = words.len() - 1;
+    let mut listed = String::new();
+    for (index, word) in words.enumerate() {
+        listed += match index {
+            0 => "`",
+            index if index == last => "` or `",
+            _ => "`, `",
+        };
+        listed += word;
+    }
+    listed + "`"
 }

@@ -1,16 +1,14 @@
 //! One Service of a document → facts, and what is news in them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
-use serde::Deserialize;
+use svc_proto::json::Value;
 use svc_proto::services as document;
 
-use super::{News, object, slices};
+use super::{News, service, slices};
 use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::discovery::names::full_name;
@@ -39,13 +37,21 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads the Service with this index in its document.
     pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Refused> {
-        let written: document::Service<'_> =
-            serde_json::from_str(json).map_err(|error| unreadable(index, json, &error))?;
+        let value = Value::parse(json.as_bytes(), document::Service::DEPTH)
+            .map_err(|malformed| Refused::unnamed(index, malformed.to_string()))?;
+        let (written, mistakes) = document::Service::read(&value);
         let name = ServiceName::new(&*written.namespace, &*written.name);
+        if let Some(mistake) = mistakes.first() {
+            let is_named = !mistakes.iter().any(|mistake| NAMING.contains(&&*mistake.field));
+            return Err(match is_named {
+                true => Refused::new(&name, mistake.to_string()),
+                false => Refused::unnamed(index, mistake.to_string()),
+            });
+        }
         let only_dns_knows = name.namespace.is_empty() || written.source == Source::Dns.as_str();
         let service = match only_dns_knows {
-            true => object::read_from_dns(&written),
-            false => object::read(&written, self.rules),
+            true => service::read_from_dns(&written),
+            false => service::read(&written, self.rules),
         };
         let service = service.map_err(|reason| Refused::new(&name, reason))?;
         let known_as = match only_dns_knows && service.external_name.is_none() {
@@ -75,7 +81,15 @@ impl Refused {
     fn new(name: &ServiceName, reason: String) -> Refused {
         Refused { name: Some(name.clone()), rejection: rejection(name, reason) }
     }
+
+    fn unnamed(index: usize, reason: String) -> Refused {
+        let object = format!("services[{index}]");
+        Refused { name: None, rejection: Rejection { object, file: String::new(), reason } }
+    }
 }
+
+/// Where something is wrong with these, or with all of it, nobody knows which Service it is.
+const NAMING: [&str; 3] = ["Service", "namespace", "name"];
 
 /// Why something of this Service does not serve.
 pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
@@ -86,43 +100,27 @@ pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
     Rejection { object, file: String::new(), reason }
 }
 
-fn unreadable(index: usize, json: &str, error: &serde_json::Error) -> Refused {
-    #[derive(Deserialize)]
-    struct Head {
-        namespace: String,
-        name: String,
-    }
-    let message = error.to_string();
-    let reason = message.split(" at line ").next().unwrap_or_default(); // a line of this one, not of the document
-    match serde_json::from_str::<Head>(json) {
-        Ok(Head { namespace, name }) => Refused::new(&ServiceName::new(namespace, name), reason.into()),
-        Err(_) => {
-            let object = format!("services[{index}]");
-            Refused {
-                name: None,
-                rejection: Rejection { object, file: String::new(), reason: reason.into() },
-            }
-        }
-    }
-}
-
 /// What DNS said of the name that these endpoints stand for. An address that has exactly the Service's ports has whichever a client asks for;
 /// else its record tells the port, as SRV does.
 fn records(written: &document::Service<'_>) -> Vec<Record> {
-    let own: BTreeSet<u16> = written.ports.iter().map(|port| port.port).collect();
-    let mut found: BTreeMap<IpAddr, (BTreeSet<u16>, u16)> = BTreeMap::new();
-    for endpoint in written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0) {
-        let (ports, _) =
-            found.entry(endpoint.address.to_canonical()).or_insert((BTreeSet::new(), endpoint.weight));
-        ports.insert(endpoint.port);
-    }
+    let mut own: Vec<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
+    own.sort_unstable();
+    own.dedup();
+    let told = written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0);
+    let mut told: Vec<Record> = told
+        .map(|endpoint| Record {
+            address: endpoint.address.to_canonical(),
+            port: Some(endpoint.port),
+            weight: endpoint.weight,
+        })
+        .collect();
+    told.sort_unstable();
+    told.dedup_by_key(|record| (record.address, record.port));
     let mut records = Vec::new();
-    for (address, (ports, weight)) in found {
-        match ports == own {
-            true => records.push(Record { address, port: None, weight }),
-            false => {
-                records.extend(ports.into_iter().map(|port| Record { address, port: Some(port), weight }));
-            }
+    for of_address in told.chunk_by(|one, next| one.address == next.address) {
+        match of_address.iter().map(|record| record.port).eq(own.iter().copied()) {
+            true => records.push(Record { port: None, ..of_address[0] }),
+            false => records.extend(of_address),
         }
     }
     records

@@ -1,12 +1,10 @@
 //! The document at `/services` ([`svc_proto::services`]) → what the inventory must hear.
 //!
-//! A Service is what its object says ([`crate::service::read_service`] holds it to the same rules), and its endpoints are slices again. A
-//! Service without a cluster IP is headless: whoever wrote the document has given out all addresses. Where endpoints stand for a name, they
+//! A Service is what its object says, and its endpoints are slices again. A Service without a cluster IP is headless: whoever wrote the document has given out all addresses. Where endpoints stand for a name, they
 //! are that name's records, and what only DNS knows, hosts of no namespace included, is what DNS said. What a document says of
 //! ejected endpoints is left aside: they failed the requests of somebody else, and who reads this counts its own. So are loopback
 //! VIPs, which are that pod's.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,8 +12,7 @@ use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use svc_proto::json::{Malformed, Value};
 use svc_proto::services::VERSION;
 
 use super::answer::Record;
@@ -25,7 +22,7 @@ use crate::service::{Interner, Rules};
 use crate::table::{Source, Table};
 
 mod facts;
-mod object;
+mod service;
 mod slices;
 
 #[cfg(test)]
@@ -46,7 +43,7 @@ pub struct Documents {
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
     by_text: Map<u64, ServiceName>,
     /// What the inventory has been told of names.
-    names: BTreeMap<Arc<str>, Arc<[Record]>>,
+    names: Map<Arc<str>, Arc<[Record]>>,
     /// What is wrong with Services that are not known for it.
     strays: Vec<Rejection>,
     /// Counts the documents.
@@ -72,7 +69,7 @@ impl Documents {
             interner: Interner::default(),
             known: Map::default(),
             by_text: Map::default(),
-            names: BTreeMap::new(),
+            names: Map::default(),
             strays: Vec::new(),
             edition: 0,
         }
@@ -84,11 +81,16 @@ impl Documents {
     /// # Errors
     /// It is none, or of another version: what was known holds on.
     pub fn read(&mut self, json: &[u8]) -> Result<News, Unreadable> {
-        let document: Outer<'_> = serde_json::from_slice(json).map_err(Unreadable::Malformed)?;
-        match (document.version, document.services) {
-            (VERSION, Some(services)) => Ok(self.read_services(services.into_iter().map(RawValue::get))),
-            (VERSION, None) => Err(Unreadable::Empty),
-            (version, _) => Err(Unreadable::Version(version)),
+        let document = Value::parse(json, DEPTH).map_err(Unreadable::Malformed)?;
+        let field = |name| document.as_object().and_then(|document| document.get(name));
+        let version = field("version").and_then(Value::as_number::<u32>).ok_or(Unreadable::Foreign)?;
+        match field("services").and_then(Value::as_list) {
+            // What is no object is as wrong as one that is empty.
+            Some(services) if version == VERSION => {
+                Ok(self.read_services(services.iter().map(|service| service.as_unread().unwrap_or("{}"))))
+            }
+            None if version == VERSION => Err(Unreadable::Foreign),
+            Some(_) | None => Err(Unreadable::Version(version)),
         }
     }
 
@@ -161,24 +163,26 @@ impl Documents {
 
     /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
     fn tell_names(&mut self, changes: &mut Vec<Change>) {
-        let mut named: BTreeMap<&Arc<str>, BTreeSet<Record>> = BTreeMap::new();
-        for (name, records) in self.known.values().filter_map(|known| known.facts.records.as_ref()) {
-            named.entry(name).or_default().extend(records);
+        let mut told: Vec<_> = self.known.values().filter_map(|known| known.facts.records.as_ref()).collect();
+        told.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let before = core::mem::take(&mut self.names);
+        for of_name in told.chunk_by(|(one, _), (next, _)| one == next) {
+            let mut records: Vec<Record> = of_name.iter().flat_map(|(_, records)| records).copied().collect();
+            records.sort_unstable();
+            records.dedup();
+            let name = &of_name[0].0;
+            let records = match before.get(name) {
+                Some(before) if **before == *records => before.clone(),
+                Some(_) | None => {
+                    let records: Arc<[Record]> = records.into();
+                    changes.push(Change::Name(name.clone(), Some(records.clone())));
+                    records
+                }
+            };
+            self.names.insert(name.clone(), records);
         }
-        self.names.retain(|name, _| {
-            let stays = named.contains_key(name);
-            if !stays {
-                changes.push(Change::Name(name.clone(), None));
-            }
-            stays
-        });
-        for (name, records) in named {
-            if self.names.get(name).is_none_or(|told| !told.iter().eq(&records)) {
-                let records: Arc<[Record]> = records.into_iter().collect();
-                self.names.insert(name.clone(), records.clone());
-                changes.push(Change::Name(name.clone(), Some(records)));
-            }
-        }
+        let gone = before.into_keys().filter(|name| !self.names.contains_key(name));
+        changes.extend(gone.map(|name| Change::Name(name, None)));
     }
 }
 
@@ -206,21 +210,16 @@ impl News {
     }
 }
 
-/// As much of a document as tells whether it is one. What is rejected there is for its own operator.
-#[derive(Deserialize)]
-struct Outer<'a> {
-    version: u32,
-    #[serde(borrow)]
-    services: Option<Vec<&'a RawValue>>,
-}
+/// Down to the list of Services, each of which is read by itself: nearly all say what they said before.
+const DEPTH: usize = 2;
 
 /// Why a text is no document.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// It is no JSON, or no object with a version.
-    Malformed(serde_json::Error),
-    /// It has no list of Services.
-    Empty,
+    /// It is no JSON.
+    Malformed(Malformed),
+    /// It is no object with a version and a list of Services.
+    Foreign,
     /// Of this version nothing is known here.
     Version(u32),
 }
@@ -228,8 +227,10 @@ pub enum Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unreadable::Malformed(error) => write!(f, "no document about Services: {error}"),
-            Unreadable::Empty => f.write_str("no document about Services: missing field `services`"),
+            Unreadable::Malformed(malformed) => write!(f, "no document about Services: {malformed}"),
+            Unreadable::Foreign => {
+                f.write_str("no document about Services: it has no `version`, or no list of `services`")
+            }
             Unreadable::Version(version) => {
                 write!(f, "a document of version {version}, where {VERSION} was expected")
             }

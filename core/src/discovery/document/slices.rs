@@ -1,13 +1,10 @@
 //! The endpoints of a document's Service → slices: one for each port of the Service, number on the pods and address family.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
-use svc_proto::names::annotation;
 use svc_proto::services as document;
 
 use crate::service::{Hints, Interner, Place, Rules, Service, Slice, SliceEndpoint, SlicePort, special_ip};
@@ -20,20 +17,24 @@ pub(super) fn read(
     rules: &Rules,
     interner: &mut Interner,
 ) -> (Vec<Slice>, Vec<String>) {
-    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
+    let mut placed: Vec<(Key, usize)> = Vec::with_capacity(written.endpoints.len());
     let mut refused = Vec::new();
     for (index, endpoint) in written.endpoints.iter().enumerate() {
         match place(endpoint, written, service, rules) {
-            Ok(key) => groups.entry(key).or_default().add(endpoint, interner),
+            Ok(key) => placed.push((key, index)),
             Err(problem) if refused.len() < REFUSED_MAX => {
                 refused.push(format!("endpoints[{index}]: {problem}"))
             }
             Err(_) => {}
         }
     }
-    let says_weights = service.annotations.contains_key(annotation::WEIGHTS);
-    let slice = |(key, group): (Key, Group)| group.into_slice(key, service, says_weights);
-    (groups.into_iter().map(slice).collect(), refused)
+    placed.sort_unstable();
+    let groups = placed.chunk_by(|(one, _), (next, _)| one == next);
+    let slice = |group: &[(Key, usize)]| {
+        let endpoints = group.iter().map(|(_, index)| endpoint(&written.endpoints[*index], interner));
+        slice(group[0].0, service, endpoints.collect())
+    };
+    (groups.map(slice).collect(), refused)
 }
 
 /// What the endpoints of one slice share.
@@ -44,12 +45,6 @@ struct Key {
     /// The port on the pods.
     number: u16,
     is_ipv6: bool,
-}
-
-#[derive(Default)]
-struct Group {
-    endpoints: Vec<SliceEndpoint>,
-    weights: BTreeMap<IpAddr, u16>,
 }
 
 /// Where an endpoint belongs, or why it belongs nowhere.
@@ -83,51 +78,43 @@ fn port_of(endpoint: &document::Endpoint<'_>, ports: &[document::Port<'_>]) -> O
     exact.or_else(|| ports.iter().position(is_named))
 }
 
-impl Group {
-    fn add(&mut self, endpoint: &document::Endpoint<'_>, interner: &mut Interner) {
-        let mut text = |text: &str| interner.text(text);
-        let place = Place {
-            node: endpoint.node.as_deref().map(&mut text),
-            zone: endpoint.zone.as_deref().map(&mut text),
-            hints: endpoint.hints.as_ref().map_or_else(Hints::default, |hints| Hints {
-                zones: hints.zones.iter().map(|zone| text(zone)).collect(),
-                nodes: hints.nodes.iter().map(|node| text(node)).collect(),
-            }),
-        };
-        self.weights.entry(endpoint.address).or_insert(endpoint.weight);
-        self.endpoints.push(SliceEndpoint {
-            address: endpoint.address,
-            ready: endpoint.ready,
-            serving: endpoint.serving,
-            terminating: endpoint.terminating,
-            hostname: endpoint.hostname.as_deref().map(Arc::from),
-            place: interner.place(place),
-            pod: None,
-        });
+fn endpoint(written: &document::Endpoint<'_>, interner: &mut Interner) -> SliceEndpoint {
+    let mut text = |text: &str| interner.text(text);
+    let place = Place {
+        node: written.node.as_deref().map(&mut text),
+        zone: written.zone.as_deref().map(&mut text),
+        hints: written.hints.as_ref().map_or_else(Hints::default, |hints| Hints {
+            zones: hints.zones.iter().map(|zone| text(zone)).collect(),
+            nodes: hints.nodes.iter().map(|node| text(node)).collect(),
+        }),
+    };
+    SliceEndpoint {
+        address: written.address,
+        ready: written.ready,
+        serving: written.serving,
+        terminating: written.terminating,
+        weight: Some(written.weight),
+        hostname: written.hostname.as_deref().map(Arc::from),
+        place: interner.place(place),
+        pod: None,
     }
+}
 
-    /// Weights are written where they are not what the Service's own annotation, or its absence, says.
-    fn into_slice(self, key: Key, service: &Service, says_weights: bool) -> Slice {
-        let unequal = self.weights.values().any(|weight| *weight != 1);
-        let weights = (unequal || says_weights).then(|| {
-            let weights = self.weights.iter().map(|(address, weight)| format!("{address}={weight}"));
-            weights.collect::<Vec<_>>().join(",").into()
-        });
-        let port = &service.ports[key.port];
-        let port = SlicePort {
-            name: port.name.clone(),
-            port: key.number,
-            transport: port.transport,
-            app_protocol: None, // the Service's port has it
-        };
-        Slice {
-            name: service.name.name.clone(),
-            service: service.name.clone(),
-            from_endpoints: false,
-            weights,
-            ports: [port].into(),
-            endpoints: self.endpoints,
-        }
+fn slice(key: Key, service: &Service, endpoints: Vec<SliceEndpoint>) -> Slice {
+    let port = &service.ports[key.port];
+    let port = SlicePort {
+        name: port.name.clone(),
+        port: key.number,
+        transport: port.transport,
+        app_protocol: None, // the Service's port has it
+    };
+    Slice {
+        name: service.name.name.clone(),
+        service: service.name.clone(),
+        from_endpoints: false,
+        weights: None, // each endpoint has its own
+        ports: [port].into(),
+        endpoints,
     }
 }
 

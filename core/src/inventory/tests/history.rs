@@ -130,7 +130,16 @@ fn check_set(target: &Target, expected: &BTreeMap<SocketAddr, SliceEndpoint>) {
 fn facts(endpoint: &Endpoint) -> SliceEndpoint {
     let Endpoint { id: _, addr, ready, serving, terminating, weight, place, hostname } = endpoint.clone();
     assert_eq!(weight, 1);
-    SliceEndpoint { address: addr.0.ip(), ready, serving, terminating, hostname, place, pod: None }
+    SliceEndpoint {
+        address: addr.0.ip(),
+        ready,
+        serving,
+        terminating,
+        weight: None,
+        hostname,
+        place,
+        pod: None,
+    }
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -198,6 +207,7 @@ fn slice_endpoints() -> impl Strategy<Value = SliceEndpoint> {
             ready,
             serving,
             terminating,
+            weight: None,
             hostname: hostname.map(|which| text(["p", "q", "r"][which])), // tells whose word was taken
             ..slice_endpoint("10.0.0.1")
         },

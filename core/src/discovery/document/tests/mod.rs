@@ -1,3 +1,4 @@
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -211,6 +212,61 @@ fn what_is_wrong_with_one_service_keeps_no_other_from_serving() {
 
     assert!(!reader.reads(json!([web(json!({"endpoints": [endpoint("10.0.0.1", 80)]}))])));
     assert_eq!(reader.rejections(), [""; 0]);
+}
+
+#[test]
+fn what_would_make_a_table_wrong_is_refused_whoever_wrote_it() {
+    let cidrs = ["10.96.0.0/12", "fd00::/108"].map(|cidr| cidr.parse().unwrap());
+    let rules = Rules { service_cidrs: cidrs.into(), ..Rules::default() };
+    let mut documents = Documents::new(Source::Services, rules, "cluster.local".into());
+    let wrong = [
+        json!({"namespace": "shop\r\nx: y"}),
+        json!({"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}),
+        json!({"ports": [{"name": "a", "port": 80}, {"name": "a", "port": 81}]}),
+        json!({"ports": [{"port": 80}, {"port": 81}, {"name": "port-81-tcp", "port": 82}]}),
+        json!({"ports": [{"port": 0}]}),
+        json!({"ports": [{"port": 80, "protocol": "QUIC"}]}),
+        json!({"clusterIPs": ["10.96.0.7", "10.96.0.8"]}),
+        json!({"clusterIPs": ["10.96.0.7", "fd00::7", "10.96.0.8"]}),
+        json!({"clusterIPs": ["192.0.2.1"]}),
+        json!({"type": "ExternalName", "externalName": "db.example.com", "clusterIPs": ["10.96.0.7"]}),
+        json!({"type": "ExternalName"}),
+        json!({"type": "ExternalName", "externalName": "db.example.com\r\nx: y"}),
+        json!({"externalIPs": ["127.0.0.1"]}),
+        json!({"ingress": [{"ip": "203.0.113.2", "ipMode": "vip"}]}),
+        json!({"sessionAffinity": {"type": "Cookie"}}),
+        json!({"sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 0}}),
+        json!({"internalTrafficPolicy": "Nowhere"}),
+        json!({"trafficDistribution": "PreferFar"}),
+        json!({"namespace": "", "ports": [{"port": 80}, {"port": 80}]}),
+    ];
+    let texts = wrong.map(|fields| web(fields).to_string());
+    let mut told = String::new();
+    for text in &texts {
+        let news = documents.read_services([text.as_str()]);
+        assert_eq!(news.told.len() + news.dns.len(), 0, "{text}");
+        let reasons = documents.rejections().map(|rejection| rejection.reason.clone());
+        told += &(reasons.collect::<Vec<_>>().join(", ") + "\n");
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn ports_of_a_name_elsewhere_need_no_names_and_several_others_get_some() {
+    let mut reader = reader();
+    let ports = json!([{"port": 80}, {"port": 81, "protocol": "UDP"}]);
+    let external =
+        json!({"type": "ExternalName", "externalName": "db.example.com", "name": "db", "ports": ports});
+    reader
+        .reads(json!([web(json!({"ports": ports, "endpoints": [endpoint("10.0.0.1", 81)]})), web(external)]));
+    assert_eq!(reader.rejections(), [""; 0]);
+    let names = |host: &str| {
+        let entry = reader.entry(host);
+        entry.service.ports.iter().map(|port| port.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("web.shop"), ["port-80-tcp", "port-81-udp"]);
+    assert_eq!(names("db.shop"), ["", ""]);
+    assert_eq!(reader.entry("web.shop").targets[1].endpoints.usable().len(), 1, "the number decides");
 }
 
 #[test]

@@ -1,0 +1,333 @@
+//! The fields of one JSON object, each asked for once; what nobody asked for is a mistake.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{Mistake, Object, Value, no_such_field};
+use crate::values::Expected;
+
+/// The fields of one object, where somebody asks for them.
+pub(crate) struct Fields<'v, 'm> {
+    place: Place<'m>,
+    values: Option<&'v Object<'v>>,
+    /// Whether something else stands there, which is told: no field can be missed then.
+    is_other: bool,
+    strangers: Strangers,
+    asked: Vec<&'static str>,
+    mistakes: &'m mut Vec<Mistake>,
+}
+
+/// What becomes of fields that nobody asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strangers {
+    /// They are mistakes.
+    Told,
+    /// Later versions may have them.
+    Ignored,
+}
+
+/// Where an object stands: becomes text only when there is a mistake to tell.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'m> {
+    of: Option<&'m Place<'m>>,
+    name: &'m str,
+    index: Option<usize>,
+}
+
+impl Place<'_> {
+    /// That of what is read itself.
+    pub(crate) const ROOT: Place<'static> = Place::field("");
+
+    /// A field of what is read.
+    pub(crate) const fn field(name: &str) -> Place<'_> {
+        Place { of: None, name, index: None }
+    }
+
+    /// An item of the list there.
+    pub(crate) const fn item(self, index: usize) -> Self {
+        Place { index: Some(index), ..self }
+    }
+
+    /// That of a field there, whose name may hold anything.
+    fn path(&self, name: &str) -> String {
+        let name = name.escape_debug().to_string();
+        Place { of: Some(self), name: &name, index: None }.to_string()
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(of) = self.of.filter(|of| !of.name.is_empty()) {
+            write!(f, "{of}.")?;
+        }
+        f.write_str(self.name)?;
+        match self.index {
+            Some(index) => write!(f, "[{index}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'v, 'm> Fields<'v, 'm> {
+    /// Those of the object at `place`. Nothing but `null` may stand for one; what else does is told as `whole`, or as the place where that is
+    /// empty.
+    pub(crate) fn of(
+        value: &'v Value<'v>,
+        (place, whole): (Place<'m>, &str),
+        strangers: Strangers,
+        mistakes: &'m mut Vec<Mistake>,
+    ) -> Fields<'v, 'm> {
+        let values = value.as_object();
+        let is_other = values.is_none() && *value != Value::Null;
+        if is_other {
+            let at = if whole.is_empty() { place.to_string() } else { whole.into() };
+            mistakes.push(Mistake::new(at, Some(value), "an object"));
+        }
+        Fields { place, values, is_other, strangers, asked: Vec::new(), mistakes }
+    }
+
+    /// Those of the object in field `name`, if there is one.
+    pub(crate) fn object(&mut self, name: &'static str) -> Option<Fields<'v, '_>> {
+        let value = self.ask(name)?;
+        let place = Place { of: Some(&self.place), name, index: None };
+        let fields = Fields::of(value, (place, ""), self.strangers, self.mistakes);
+        fields.values.is_some().then_some(fields)
+    }
+
+    /// What `read` makes of each object of a list.
+    pub(crate) fn objects<T>(&mut self, name: &'static str, read: fn(&mut Fields<'v, '_>) -> T) -> Vec<T> {
+        let items = self.items(name);
+        let mut found = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let place = Place { of: Some(&self.place), name, index: Some(index) };
+            let mut fields = Fields::of(item, (place, ""), self.strangers, self.mistakes);
+            found.push(read(&mut fields));
+            fields.end();
+        }
+        found
+    }
+
+    /// What `parse` makes of each member of the object in field `name`, whatever they are called.
+    pub(crate) fn members<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Vec<(Cow<'v, str>, T)> {
+        let Some(Fields { place, values: Some(values), mistakes, .. }) = self.object(name) else {
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        for (name, value) in values.iter() {
+            match parse(value) {
+                Ok(value) => read.push((Cow::Borrowed(name), value)),
+                Err(expected) => mistakes.push(Mistake::new(place.path(name), Some(value), expected)),
+            }
+        }
+        read
+    }
+
+    /// What `parse` makes of a field; `None` where it is absent or wrong.
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Option<T> {
+        let value = self.ask(name)?;
+        parse(value).map_err(|expected| self.note(name, Some(value), expected)).ok()
+    }
+
+    /// The same, where an empty text is as good as none.
+    pub(crate) fn read_filled<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Option<T> {
+        match self.ask(name)?.as_text() {
+            Some("") => None,
+            Some(_) | None => self.read(name, parse),
+        }
+    }
+
+    /// The same, of a value that is not for logs.
+    pub(crate) fn read_hidden<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Option<T> {
+        let value = self.ask(name)?;
+        parse(value).map_err(|expected| self.note(name, None, expected)).ok()
+    }
+
+    /// The same, of a field that must be there.
+    pub(crate) fn require<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Option<T> {
+        if self.ask(name).is_none() && !self.is_other {
+            let expected = parse(&Value::Null).err().unwrap_or_default();
+            self.note(name, None, expected);
+        }
+        self.read(name, parse)
+    }
+
+    /// The same, of a field that has a meaning only `if` something holds, which needs `otherwise`.
+    pub(crate) fn only_if<T>(
+        &mut self,
+        holds: bool,
+        name: &'static str,
+        otherwise: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Option<T> {
+        if !holds {
+            if let Some(value) = self.ask(name) {
+                self.note(name, Some(value), otherwise.into());
+            }
+            return None;
+        }
+        self.read(name, parse)
+    }
+
+    /// The items of a list, those that are right.
+    pub(crate) fn each<T>(
+        &mut self,
+        name: &'static str,
+        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+    ) -> Vec<T> {
+        let mut read = Vec::new();
+        for (index, item) in self.items(name).iter().enumerate() {
+            match parse(item) {
+                Ok(item) => read.push(item),
+                Err(expected) => {
+                    let at = format!("{}[{index}]", self.path(name));
+                    self.mistakes.push(Mistake::new(at, Some(item), expected));
+                }
+            }
+        }
+        read
+    }
+
+    /// The items of a list as they are.
+    pub(crate) fn items(&mut self, name: &'static str) -> &'v [Value<'v>] {
+        match self.ask(name) {
+            None => &[],
+            Some(Value::List(items)) => items,
+            Some(other) => {
+                self.note(name, Some(other), "a list".into());
+                &[]
+            }
+        }
+    }
+
+    /// Notes that a field does not go together with the rest.
+    pub(crate) fn refuse(&mut self, name: &'static str, expected: &'static str) {
+        let value = self.ask(name);
+        self.note(name, value, expected.into());
+    }
+
+    /// Notes that a field is not there, if it is not.
+    pub(crate) fn miss(&mut self, name: &'static str, expected: &'static str) {
+        if !self.have(name) {
+            self.note(name, None, expected.into());
+        }
+    }
+
+    /// Whether somebody wrote a field.
+    pub(crate) fn have(&mut self, name: &'static str) -> bool {
+        self.ask(name).is_some()
+    }
+
+    /// Where what nothing above can see is noted.
+    pub(crate) fn mistakes(&mut self) -> &mut Vec<Mistake> {
+        self.mistakes
+    }
+
+    /// Notes the fields that nobody has asked for. Their values are not shown: one may be a token under a misspelt name.
+    pub(crate) fn end(self) {
+        let Some(values) = self.values.filter(|_| self.strangers == Strangers::Told) else { return };
+        for (name, _) in values.iter().filter(|(name, _)| !self.asked.contains(name)) {
+            let at = self.path(name);
+            self.mistakes.push(Mistake::new(at, None, no_such_field(nearest(name, &self.asked))));
+        }
+    }
+
+    fn ask(&mut self, name: &'static str) -> Option<&'v Value<'v>> {
+        if self.strangers == Strangers::Told && !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
+        self.values?.get(name).filter(|value| **value != Value::Null)
+    }
+
+    fn note(&mut self, name: &str, value: Option<&Value<'_>>, expected: Expected) {
+        let at = self.path(name);
+        self.mistakes.push(Mistake::new(at, value, expected));
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.place.path(name)
+    }
+}
+
+/// The name that was probably meant: the same but for capitals, or with one letter in three wrong, two at most.
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let distances = known.iter().map(|known| (distance(name, known), *known));
+    let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (nearest.len() / 3).min(2)).then_some(nearest)
+}
+
+/// How many letters must be put in, left out or replaced to make one of the other, capitals aside.
+fn distance(one: &str, other: &str) -> usize {
+    if one.len() > other.len() + 2 {
+        return one.len(); // not worth the work
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.bytes().enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        for (cell, wanted) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let replaced = diagonal + usize::from(!letter.eq_ignore_ascii_case(&wanted));
+            diagonal = *cell;
+            left = replaced.min(*cell + 1).min(left + 1);
+            *cell = left;
+        }
+        row[0] = above + 1;
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_counted_that_make_one_name_of_another() {
+        for (one, other, letters) in [
+            ("", "", 0),
+            ("handOff", "handoff", 0),
+            ("handOf", "handOff", 1),
+            ("kitten", "sitting", 3),
+            ("", "key", 3),
+            ("key", "", 3),
+        ] {
+            assert_eq!(distance(one, other), letters, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_near_is_taken_for_a_slip() {
+        let known = ["namespace", "node", "zone", "by"];
+        for (name, meant) in [
+            ("nameSpace", Some("namespace")),
+            ("namespce", Some("namespace")),
+            ("nodes", Some("node")),
+            ("bye", None),
+            ("timeout", None),
+            ("a-name-that-is-longer-than-all", None),
+        ] {
+            assert_eq!(nearest(name, &known), meant, "{name}");
+        }
+    }
+}
