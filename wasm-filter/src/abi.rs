@@ -89,6 +89,7 @@ impl Plugin for Envoy {
     }
 
     fn call(&self, cluster: &str, head: &[(&str, &str)], timeout: Duration) -> Option<CallId> {
+        let timeout = timeout.min(CALL_TIMEOUT_MAX);
         hostcalls::dispatch_http_call(cluster, head.to_vec(), None, Vec::new(), timeout).ok().map(CallId)
     }
 
@@ -229,6 +230,10 @@ impl StreamContext for TcpStream<Envoy> {
         self.end();
     }
 }
+
+/// The ABI has milliseconds in 32 bits, and Envoy reads them with a sign: of 25 days and more it makes a mistake of the caller's, and nobody
+/// would ever be asked.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Ends the VM where a request says so, for the tests of what Envoy does then.
 #[cfg(feature = "trap")]
