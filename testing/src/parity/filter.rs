@@ -5,16 +5,16 @@ use svc_core::outcome::Failure;
 
 use super::Case;
 
-/// The filter's configuration for a story. It hears of Services from the cluster `sidecar`, which it asks for `path`. The question for news
-/// is always under way: it is answered when there is some.
-pub fn configuration(case: &Case, path: &str) -> Value {
+/// The filter's configuration for a story. It hears of Services from `cluster`. The question for news is always under way: it is
+/// answered when there is some.
+pub fn configuration(case: &Case, cluster: &str) -> Value {
     let said = |name: &str| case.world.settings.get(name).map_or("", String::as_str);
     let namespace = Some(said("namespace")).filter(|namespace| !namespace.is_empty());
     let trusted: Vec<String> = case.trusted().iter().map(ToString::to_string).collect();
     json!({
         "namespace": namespace.unwrap_or("default"), "node": said("node"), "zone": said("zone"),
         "trustedProxies": trusted, "unknown": "refuse", "environment": false,
-        "update": { "cluster": "sidecar", "path": path, "interval": "1ms", "timeout": "720h" },
+        "update": { "cluster": cluster, "interval": "1ms", "timeout": "720h" },
     })
 }
 

@@ -6,4 +6,4 @@ mod story;
 mod world;
 
 pub use corpus::{Case, Request, Step, corpus};
-pub use story::{Answer, Program, differences, tell};
+pub use story::{Answer, Program, differences, tell, tells};

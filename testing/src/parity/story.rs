@@ -125,7 +125,7 @@ impl<P: Program> Teller<'_, P> {
 }
 
 /// Whether that header says whom a request is for, or where it came from.
-fn tells(name: &str) -> bool {
+pub fn tells(name: &str) -> bool {
     let usual = ["host", "forwarded", "via", "x-real-ip"];
     usual.contains(&name) || name.starts_with("x-forwarded") || name.contains('_')
 }

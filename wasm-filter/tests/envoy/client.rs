@@ -56,6 +56,16 @@ impl Client {
         self.0.get_mut().write_all(bytes).expect("Envoy reads");
     }
 
+    /// The connection itself, to wait for it.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+
+    /// The same, for one that speaks another protocol; nothing was answered yet.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.0.into_inner()
+    }
+
     /// Whether the other side has closed, having said nothing.
     pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.0.read(&mut [0]), Ok(0) | Err(_))

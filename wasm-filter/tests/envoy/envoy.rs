@@ -1,5 +1,6 @@
 //! A running Envoy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
@@ -14,27 +15,31 @@ use super::bootstrap::Bootstrap;
 use super::built;
 use super::client::{Answer, Client};
 
-/// One Envoy with two workers.
+/// One Envoy, with two workers unless a test wants another number.
 pub(crate) struct Envoy {
     process: Process,
     admin: SocketAddr,
-    listener: SocketAddr,
+    listeners: BTreeMap<String, SocketAddr>,
 }
 
 impl Envoy {
     /// Runs it, and waits until it takes connections.
     pub(crate) fn start(bootstrap: &Bootstrap) -> Envoy {
+        Envoy::with_workers(2, bootstrap)
+    }
+
+    /// The same with another number of workers.
+    pub(crate) fn with_workers(count: usize, bootstrap: &Bootstrap) -> Envoy {
         let folder = folder();
         let admin_file = folder.path().join("admin");
-        let command = command(&folder, bootstrap, &["--concurrency", "2"]);
+        let command = command(&folder, bootstrap, &["--concurrency", &count.to_string()]);
         let mut process = Process::start("envoy", folder, command);
         let admin = within(LOADED_WITHIN, "envoy is ready", || {
             assert!(process.is_running(), "envoy ended before it was ready:\n{}", process.log());
             let admin: SocketAddr = fs::read_to_string(&admin_file).ok()?.trim().parse().ok()?;
             (Client::of(admin).ask("admin", "/ready", &[]).status() == 200).then_some(admin)
         });
-        let listener = listener(admin);
-        Envoy { process, admin, listener }
+        Envoy { process, admin, listeners: listeners(admin) }
     }
 
     /// Runs it where it cannot work: how it ended, and what it logged.
@@ -55,12 +60,17 @@ impl Envoy {
 
     /// Where it listens for those that the filter serves.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.listener
+        *self.listeners.values().next().expect("each file has a listener")
+    }
+
+    /// Where the listener of that name listens, where there are several.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners[name]
     }
 
     /// A connection to there.
     pub(crate) fn client(&self) -> Client {
-        Client::of(self.listener)
+        Client::of(self.address())
     }
 
     /// A counter or gauge by its whole name; 0 where nothing was counted yet.
@@ -90,13 +100,17 @@ impl Envoy {
 /// V8 compiles the whole filter first: a second on a machine that does nothing else, which those that run tests are not.
 const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
-/// The address of its only listener.
-fn listener(admin: SocketAddr) -> SocketAddr {
+/// The addresses of its listeners, by their names.
+fn listeners(admin: SocketAddr) -> BTreeMap<String, SocketAddr> {
     let listeners = Client::of(admin).ask("admin", "/listeners?format=json", &[]).body;
     let listeners: Value = serde_json::from_str(&listeners).expect("it is asked for JSON");
-    let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
-    let port = address["port_value"].as_u64().and_then(|port| port.try_into().ok());
-    SocketAddr::new([127, 0, 0, 1].into(), port.unwrap_or_else(|| panic!("no port: {listeners}")))
+    let listener = |status: &Value| {
+        let port = status["local_address"]["socket_address"]["port_value"].as_u64()?.try_into().ok()?;
+        Some((status["name"].as_str()?.to_owned(), SocketAddr::new([127, 0, 0, 1].into(), port)))
+    };
+    let found: Option<_> =
+        listeners["listener_statuses"].as_array().and_then(|all| all.iter().map(listener).collect());
+    found.unwrap_or_else(|| panic!("no names and ports: {listeners}"))
 }
 
 fn command(folder: &TempDir, bootstrap: &Bootstrap, arguments: &[&str]) -> Command {

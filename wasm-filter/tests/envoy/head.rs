@@ -1,5 +1,7 @@
 //! The head of a request or of a response, as it came over the wire.
 
+use std::collections::BTreeMap;
+
 /// A first line, and fields in their order.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
@@ -26,6 +28,16 @@ impl Head {
         let value = values.next();
         assert_eq!(values.next(), None, "{name} is there twice: {self:?}");
         value
+    }
+
+    /// All fields, with the values of one name joined, as stories have them.
+    pub(crate) fn joined(&self) -> BTreeMap<&str, String> {
+        let mut joined: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, value) in &self.fields {
+            let values = joined.entry(name).and_modify(|values| values.push_str(", ")).or_default();
+            values.push_str(value);
+        }
+        joined
     }
 
     /// The second word of a response's first line.

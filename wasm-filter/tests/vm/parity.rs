@@ -25,7 +25,7 @@ impl Filter {
     fn of(case: &Case) -> Filter {
         let proxy = Proxy { chance: case.seed, ..Proxy::default() };
         Filter {
-            vm: Vm::running(&filter::configuration(case, "/services").to_string(), proxy),
+            vm: Vm::running(&filter::configuration(case, "sidecar").to_string(), proxy),
             streams: Vec::new(),
         }
     }
