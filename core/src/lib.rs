@@ -10,6 +10,7 @@ pub use svc_proto::duration;
 
 pub mod address;
 pub mod draws;
+pub mod sorted;
 pub mod time;
 
 pub mod discovery;

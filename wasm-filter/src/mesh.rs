@@ -1,7 +1,7 @@
 //! What the contexts of one plugin share within a VM.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
 use svc_core::outcome::Failure;
 use svc_core::port::{Pinning, Ports, Visit};
+use svc_core::sorted::SortedMap;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
@@ -37,7 +38,7 @@ pub struct Mesh {
     pub(crate) counts: Counts,
     last_tick: Cell<Now>,
     /// Connections that have yet to say whom they are for, and until when.
-    greetings: RefCell<BTreeMap<u32, Now>>,
+    greetings: RefCell<SortedMap<u32, Now>>,
 }
 
 impl Mesh {

@@ -1,12 +1,12 @@
 //! The endpoints of one Service port: which there are, and which may be used.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
 use crate::service::Place;
+use crate::sorted::{SortedSet, sort_by};
 use crate::topology::Topology;
 
 mod merge;
@@ -58,7 +58,8 @@ impl EndpointSet {
     pub fn near(endpoints: impl IntoIterator<Item = Endpoint>, topology: Topology<'_>) -> EndpointSet {
         let mut all: Box<[Endpoint]> = endpoints.into_iter().collect();
         let choice = topology.choose(&all);
-        all.sort_by_key(|endpoint| (!choice.admits(endpoint), endpoint.addr));
+        let place = |endpoint: &Endpoint| (!choice.admits(endpoint), endpoint.addr);
+        sort_by(&mut all, |a, b| place(a).cmp(&place(b)));
         let usable = all.iter().take_while(|endpoint| choice.admits(endpoint)).count();
         EndpointSet { all, usable }
     }
@@ -94,12 +95,13 @@ impl EndpointSet {
 
     /// Whether there is an endpoint at any of `addresses`, whatever its port. Two comparisons where all of them lie outside of what the
     /// endpoints span, as cluster IPs and pods do.
-    pub(crate) fn has_any(&self, addresses: &BTreeSet<IpAddr>) -> bool {
+    pub(crate) fn has_any(&self, addresses: &SortedSet<IpAddr>) -> bool {
         let (usable, others) = self.all.split_at(self.usable);
         let ip = |endpoint: &Endpoint| endpoint.addr.0.ip();
         [usable, others].into_iter().any(|half| {
             let (Some(first), Some(last)) = (half.first(), half.last()) else { return false };
-            let mut near = addresses.range(ip(first)..=ip(last));
+            let begin = addresses.partition_point(|&address| address < ip(first));
+            let mut near = addresses[begin..].iter().take_while(|&&address| address <= ip(last));
             near.any(|address| half.binary_search_by_key(address, ip).is_ok())
         })
     }

@@ -1,4 +1,3 @@
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::*;
@@ -13,7 +12,7 @@ fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {
 }
 
 fn merge_port(service: &Service, slices: &[Slice], port: &Port) -> EndpointSet {
-    let (refused, here) = (BTreeSet::new(), Here::default());
+    let (refused, here) = (SortedSet::new(), Here::default());
     let merge = Merge::new(service, slices.iter(), &refused, &here);
     merge.endpoints(port, &EndpointSet::default(), &mut EndpointIds::default())
 }
@@ -162,7 +161,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
     let web = service("shop", "web");
     let mut one = slice(&web.name, "web-1", 80, &[]);
     one.ports[0].app_protocol = Some(text("grpc"));
-    let (slices, refused, here) = ([one], BTreeSet::new(), Here::default());
+    let (slices, refused, here) = ([one], SortedSet::new(), Here::default());
     let merge = Merge::new(&web, slices.iter(), &refused, &here);
     assert_eq!(merge.app_protocol(&web.ports[0]).as_deref(), Some("grpc"));
     assert_eq!(merge.app_protocol(&port("other", 80)), None);
@@ -171,7 +170,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
 #[test]
 fn an_endpoint_keeps_its_identity_while_its_address_stays_and_nobody_inherits_it() {
     let (web, mut ids) = (service("shop", "web"), EndpointIds::default());
-    let (refused, here) = (BTreeSet::new(), Here::default());
+    let (refused, here) = (SortedSet::new(), Here::default());
     let mut previous = EndpointSet::default();
     let mut step = |addresses: &[&str], unready: usize| {
         let mut one = slice(&web.name, "web-1", 80, addresses);

@@ -1,9 +1,9 @@
 //! Which addresses each Service has: its own, or given by us.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -12,6 +12,7 @@ use super::{LoopbackVips, Rejections, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
 use crate::service::{Kind, Service};
+use crate::sorted::{SortedMap, SortedSet};
 
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -22,7 +23,7 @@ pub(super) struct Addresses {
 #[derive(Debug)]
 enum Loopback {
     Allocated(Allocator),
-    Fixed(BTreeMap<ServiceName, Ipv4Addr>),
+    Fixed(SortedMap<ServiceName, Ipv4Addr>),
 }
 
 impl Addresses {
@@ -32,7 +33,7 @@ impl Addresses {
             false => Allocator::new(settings.service_cidrs.iter().copied()),
         };
         let loopback = match &settings.loopback_vips {
-            LoopbackVips::Off => Loopback::Fixed(BTreeMap::new()),
+            LoopbackVips::Off => Loopback::Fixed(SortedMap::new()),
             LoopbackVips::On => Loopback::Allocated(Allocator::new([LOOPBACK_RANGE])),
             LoopbackVips::Fixed(vips) => Loopback::Fixed(vips.clone()),
         };
@@ -43,9 +44,9 @@ impl Addresses {
     /// address is served, then who needs one, each in the order of the names. Returns the cluster IPs that nobody had before.
     pub(super) fn assign(
         &mut self,
-        services: &BTreeMap<&ServiceName, Option<&Arc<Service>>>,
+        services: &[(&ServiceName, Option<&Arc<Service>>)],
         rejections: &mut Rejections,
-    ) -> BTreeSet<IpAddr> {
+    ) -> SortedSet<IpAddr> {
         for (name, service) in services {
             if !service.is_some_and(|service| self.keeps(service)) {
                 self.cluster.release(name);
@@ -54,18 +55,19 @@ impl Addresses {
                 self.loopback.release(name);
             }
         }
-        let mut new = BTreeSet::new();
-        let wanting = || services.values().flatten().filter(|service| has_cluster_ip(service));
+        let mut new = Vec::new();
+        let known = || services.iter().filter_map(|(_, service)| *service);
+        let wanting = || known().filter(|service| has_cluster_ip(service));
         for service in wanting().filter(|service| !service.cluster_ips.is_empty()) {
             self.assign_cluster_ips(service, &mut new, rejections);
         }
         for service in wanting().filter(|service| service.cluster_ips.is_empty()) {
             self.assign_cluster_ips(service, &mut new, rejections);
         }
-        for service in services.values().flatten().filter(|service| has_listeners(service)) {
+        for service in known().filter(|service| has_listeners(service)) {
             self.loopback.assign(service, rejections);
         }
-        new
+        new.into_iter().collect()
     }
 
     /// The cluster IPs of a Service: none where it has no use for one; `None` where it was refused.
@@ -92,12 +94,7 @@ impl Addresses {
         has_cluster_ip(service) && (explicit.is_empty() || explicit == self.cluster.held(&service.name))
     }
 
-    fn assign_cluster_ips(
-        &mut self,
-        service: &Service,
-        new: &mut BTreeSet<IpAddr>,
-        rejections: &mut Rejections,
-    ) {
+    fn assign_cluster_ips(&mut self, service: &Service, new: &mut Vec<IpAddr>, rejections: &mut Rejections) {
         let name = &service.name;
         let before = self.cluster.held(name).len(); // all or nothing: see `keeps`
         let assigned = match service.cluster_ips.as_slice() {

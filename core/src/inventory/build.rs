@@ -1,6 +1,5 @@
 //! One Service's entry in the table.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +16,7 @@ use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::outcome::Failure;
 use crate::rewrite::Manner;
 use crate::service::{Kind, Port, Service};
+use crate::sorted::{SortedSet, sort_by};
 use crate::table::{Entry, Source, Target};
 
 /// What an entry is made of, besides the Service itself.
@@ -204,8 +204,8 @@ impl Builder<'_> {
     }
 
     /// Addresses of endpoints that are a Service's cluster IP (S-04): traffic would come back to us, or go round in circles.
-    fn refused_addresses(&mut self, decision: &Decision<'_>) -> BTreeSet<IpAddr> {
-        let mut refused = BTreeSet::new();
+    fn refused_addresses(&mut self, decision: &Decision<'_>) -> SortedSet<IpAddr> {
+        let mut refused = SortedSet::new();
         for slice in decision.facts.slices(&decision.service.name) {
             for address in slice.endpoints.iter().map(|endpoint| endpoint.address) {
                 let Some(holder) = self.addresses.holder(address) else { continue };
@@ -239,7 +239,7 @@ impl Builder<'_> {
 
     fn skipped_ports(&self, service: &Service) -> Vec<u16> {
         let ports = service.ports.iter().map(|port| port.port);
-        let skipped: BTreeSet<u16> = ports.filter(|port| self.settings.app_ports.contains(port)).collect();
+        let skipped: SortedSet<u16> = ports.filter(|port| self.settings.app_ports.contains(port)).collect();
         match self.addresses.loopback_vip(&service.name) {
             Some(_) => skipped.into_iter().collect(),
             None => Vec::new(),
@@ -276,7 +276,7 @@ fn each_once(records: &[&Record], port: u16) -> Vec<(EndpointAddr, u16)> {
         (EndpointAddr(SocketAddr::new(record.address, port)), record.weight)
     };
     let mut places: Vec<_> = records.iter().map(place).collect();
-    places.sort_unstable();
+    sort_by(&mut places, Ord::cmp);
     places.dedup_by_key(|(addr, _)| *addr);
     places
 }

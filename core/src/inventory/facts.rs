@@ -1,13 +1,14 @@
 //! What one source says.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
 use super::SliceKey;
 use crate::address::ServiceName;
 use crate::service::{Service, Slice};
+use crate::sorted::SortedSet;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -16,7 +17,7 @@ pub(super) struct Facts {
     services: Map<ServiceName, Arc<Service>>,
     slices: Map<SliceKey, Arc<Slice>>,
     /// Sorted, so that what is merged from them does not depend on the order in which they came.
-    slices_of: Map<ServiceName, BTreeSet<SliceKey>>,
+    slices_of: Map<ServiceName, SortedSet<SliceKey>>,
 }
 
 impl Facts {
@@ -35,7 +36,7 @@ impl Facts {
         &mut self,
         name: ServiceName,
         service: Option<Arc<Service>>,
-        touched: &mut BTreeSet<ServiceName>,
+        touched: &mut Vec<ServiceName>,
     ) {
         if self.services.get(&name) == service.as_ref() {
             return;
@@ -44,7 +45,7 @@ impl Facts {
             Some(service) => self.services.insert(name.clone(), service),
             None => self.services.remove(&name),
         };
-        touched.insert(name);
+        touched.push(name);
     }
 
     /// A slice may move from one Service to another: both change.
@@ -52,18 +53,18 @@ impl Facts {
         &mut self,
         key: SliceKey,
         slice: Option<Arc<Slice>>,
-        touched: &mut BTreeSet<ServiceName>,
+        touched: &mut Vec<ServiceName>,
     ) {
         if self.slices.get(&key) == slice.as_ref() {
             return;
         }
         if let Some(old) = self.slices.remove(&key) {
             self.disown(&old.service, &key);
-            touched.insert(old.service.clone());
+            touched.push(old.service.clone());
         }
         if let Some(new) = slice {
             self.slices_of.entry(new.service.clone()).or_default().insert(key.clone());
-            touched.insert(new.service.clone());
+            touched.push(new.service.clone());
             self.slices.insert(key, new);
         }
     }

@@ -1,6 +1,5 @@
 //! What all sources say, best first, and the [`Table`] that follows from it.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,6 +10,7 @@ use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::endpoints::EndpointIds;
 use crate::service::{Service, Slice};
+use crate::sorted::{SortedSet, sort_by};
 use crate::table::{Entry, Source, Table};
 
 mod addresses;
@@ -72,7 +72,7 @@ impl Inventory {
             return None;
         }
         // What was refused for another's sake may be right now.
-        touched.extend(self.rejections.by_service.keys().cloned());
+        touched.extend(self.rejections.found.iter().map(|(service, _)| service.clone()));
         self.rejections = Rejections::default();
         let new_addresses = self.assign_addresses(&touched);
         touched.extend(self.services_with_endpoints_at(&new_addresses));
@@ -83,6 +83,7 @@ impl Inventory {
         let changed = updates.iter().any(Update::is_change);
         let mut table = Table::clone(&self.table);
         publish(&mut table, &updates, &self.settings, &mut self.rejections);
+        self.rejections.settle();
         changed.then(|| {
             self.table = Arc::new(table);
             self.table()
@@ -97,11 +98,11 @@ impl Inventory {
     /// What does not serve because of what else there is, by Service. (What is wrong in itself never gets here: its source
     /// reports it.) May change where [`Inventory::apply`] returns `None`.
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
-        self.rejections.by_service.values().flatten()
+        self.rejections.found.iter().map(|(_, rejection)| rejection)
     }
 
-    fn learn(&mut self, source: Source, changes: Vec<Change>) -> BTreeSet<ServiceName> {
-        let mut touched = BTreeSet::new();
+    fn learn(&mut self, source: Source, changes: Vec<Change>) -> SortedSet<ServiceName> {
+        let mut touched = Vec::new();
         if let Some((_, facts)) = self.sources.iter_mut().find(|(known, _)| *known == source) {
             for change in changes {
                 match change {
@@ -111,18 +112,18 @@ impl Inventory {
                 }
             }
         }
-        touched
+        touched.into_iter().collect()
     }
 
-    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> BTreeSet<IpAddr> {
+    fn assign_addresses(&mut self, touched: &SortedSet<ServiceName>) -> SortedSet<IpAddr> {
         let services =
             touched.iter().map(|name| (name, decide(&self.sources, name).map(|decision| decision.service)));
-        self.addresses.assign(&services.collect(), &mut self.rejections)
+        self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
     }
 
     /// Those that would send traffic to an address that is a cluster IP now (S-04). Looks into every entry, though only when a
     /// Service is new: an index of 1,000,000 endpoints would cost memory all the time.
-    fn services_with_endpoints_at(&self, addresses: &BTreeSet<IpAddr>) -> Vec<ServiceName> {
+    fn services_with_endpoints_at(&self, addresses: &SortedSet<IpAddr>) -> Vec<ServiceName> {
         if addresses.is_empty() {
             return Vec::new();
         }
@@ -134,7 +135,7 @@ impl Inventory {
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }
 
-    fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
+    fn build(&mut self, touched: SortedSet<ServiceName>) -> Vec<Update> {
         let mut builder = Builder {
             settings: &self.settings,
             sources: &self.sources,
@@ -171,12 +172,12 @@ impl Inventory {
             });
             updates.push(Update { name, before, after });
         }
-        updates.sort_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut updates, |a, b| a.name.cmp(&b.name));
         updates
     }
 
     /// Keeps account of who is reached by which name.
-    fn note_names(&mut self, touched: &BTreeSet<ServiceName>) {
+    fn note_names(&mut self, touched: &SortedSet<ServiceName>) {
         for service in touched {
             let name = decide(&self.sources, service).and_then(|decision| {
                 name_of(decision.source, decision.service, &self.settings.cluster_domain)
@@ -246,7 +247,8 @@ pub struct Rejection {
 /// Why Services, or parts of them, do not serve; each is looked at anew with every update.
 #[derive(Debug, Default)]
 struct Rejections {
-    by_service: BTreeMap<ServiceName, Vec<Rejection>>,
+    /// In the order of the Services, once settled.
+    found: Vec<(ServiceName, Rejection)>,
 }
 
 impl Rejections {
@@ -260,7 +262,11 @@ impl Rejections {
 
     fn add(&mut self, service: &ServiceName, object: String, reason: String) {
         let rejection = Rejection { object, file: String::new(), reason };
-        self.by_service.entry(service.clone()).or_default().push(rejection);
+        self.found.push((service.clone(), rejection));
+    }
+
+    fn settle(&mut self) {
+        sort_by(&mut self.found, |(a, _), (b, _)| a.cmp(b));
     }
 }
 

@@ -1,6 +1,5 @@
 //! Services that are reached by a name: what DNS has said of names, and whom that concerns.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,6 +12,7 @@ use crate::discovery::answer::{ALIAS_HOPS_MAX, Record};
 use crate::discovery::names::{full_name, is_address, service_of};
 use crate::outcome::Failure;
 use crate::service::{Kind, Service};
+use crate::sorted::SortedSet;
 use crate::table::Source;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -33,16 +33,23 @@ pub(super) enum Way {
 /// What DNS has said of names, and the Services whose external name is one that changes.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    known: Map<Arc<str>, Arc<[Record]>>,
+    known: Map<Arc<str>, Known>,
     /// The name that each Service goes by; those that go by none are not in it.
-    of_service: BTreeMap<ServiceName, Arc<str>>,
-    users: BTreeMap<Arc<str>, BTreeSet<ServiceName>>,
+    of_service: Map<ServiceName, Arc<str>>,
+}
+
+/// What is known of one name.
+#[derive(Debug, Default)]
+struct Known {
+    records: Option<Arc<[Record]>>,
+    /// The Services that go by it.
+    users: SortedSet<ServiceName>,
 }
 
 impl Names {
     /// What DNS says of a name, if it has been asked.
     pub(super) fn records(&self, name: &str) -> Option<&[Record]> {
-        self.known.get(name).map(|records| &**records)
+        self.known.get(name)?.records.as_deref()
     }
 
     /// Notes an answer, and whom it concerns: nobody when it says nothing new.
@@ -50,16 +57,14 @@ impl Names {
         &mut self,
         name: Arc<str>,
         records: Option<Arc<[Record]>>,
-        touched: &mut BTreeSet<ServiceName>,
+        touched: &mut Vec<ServiceName>,
     ) {
-        if self.known.get(&name) == records.as_ref() {
-            return;
+        let known = self.known.entry(name.clone()).or_default();
+        if known.records != records {
+            touched.extend(known.users.iter().cloned());
+            known.records = records;
         }
-        touched.extend(self.users.get(&name).into_iter().flatten().cloned());
-        match records {
-            Some(records) => self.known.insert(name, records),
-            None => self.known.remove(&name),
-        };
+        self.forget_idle(&name);
     }
 
     /// Notes by which name a Service is reached now.
@@ -68,37 +73,43 @@ impl Names {
             return;
         }
         if let Some(old) = self.of_service.remove(service) {
-            self.forget(&old, service);
+            if let Some(known) = self.known.get_mut(&old) {
+                known.users.remove(service);
+            }
+            self.forget_idle(&old);
         }
         if let Some(name) = name {
-            self.users.entry(name.clone()).or_default().insert(service.clone());
+            self.known.entry(name.clone()).or_default().users.insert(service.clone());
             self.of_service.insert(service.clone(), name);
         }
     }
 
-    fn forget(&mut self, name: &Arc<str>, service: &ServiceName) {
-        if let Some(users) = self.users.get_mut(name) {
-            users.remove(service);
-            if users.is_empty() {
-                self.users.remove(name);
-            }
+    /// Forgets a name that nobody goes by, and of which DNS has said nothing.
+    fn forget_idle(&mut self, name: &Arc<str>) {
+        if self.known.get(name).is_some_and(|known| known.records.is_none() && known.users.is_empty()) {
+            self.known.remove(name);
         }
     }
 
     /// Adds the Services that are other names of those in `touched`, and their other names in turn.
-    pub(super) fn extend_to_aliases(&self, touched: &mut BTreeSet<ServiceName>, cluster_domain: &str) {
-        if self.users.is_empty() {
+    pub(super) fn extend_to_aliases(&self, touched: &mut SortedSet<ServiceName>, cluster_domain: &str) {
+        if self.of_service.is_empty() {
             return; // nearly always: a name is not made up for each of 10,000 Services
         }
-        let mut new: Vec<ServiceName> = touched.iter().cloned().collect();
-        while let Some(service) = new.pop() {
-            let name = match service.namespace.is_empty() {
-                true => service.name.to_string(), // a host that only DNS knows
-                false => full_name(&service, cluster_domain),
-            };
-            let users = self.users.get(&*name).into_iter().flatten();
-            new.extend(users.filter(|user| touched.insert((*user).clone())).cloned());
+        let mut latest = touched.clone();
+        while !latest.is_empty() {
+            let users = latest.iter().flat_map(|service| self.other_names_of(service, cluster_domain));
+            latest = users.filter(|user| !touched.contains(*user)).cloned().collect();
+            touched.extend(latest.iter().cloned());
         }
+    }
+
+    fn other_names_of(&self, service: &ServiceName, cluster_domain: &str) -> &[ServiceName] {
+        let name = match service.namespace.is_empty() {
+            true => service.name.to_string(), // a host that only DNS knows
+            false => full_name(service, cluster_domain),
+        };
+        self.known.get(&*name).map(|known| &*known.users).unwrap_or_default()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Service, Endpoints and EndpointSlice as the API spells them: the parts a data plane reads. Unknown fields are ignored, and
 //! `null` is as good as absent, as it is to the API server.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Deserialize;
+
+use crate::sorted::SortedMap;
 
 /// `metadata` of any object.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -15,9 +16,9 @@ pub struct Metadata {
     /// Where the object lives.
     pub namespace: Option<String>,
     /// Labels.
-    pub labels: Option<BTreeMap<String, String>>,
+    pub labels: Option<SortedMap<String, String>>,
     /// Annotations.
-    pub annotations: Option<BTreeMap<String, String>>,
+    pub annotations: Option<SortedMap<String, String>>,
 }
 
 /// `v1` Service (S-01).
@@ -170,7 +171,7 @@ pub struct Endpoint {
     pub node_name: Option<String>,
     pub zone: Option<String>,
     /// What `v1beta1` has in place of `zone`, and before 1.20 of `nodeName`.
-    pub topology: Option<BTreeMap<String, String>>,
+    pub topology: Option<SortedMap<String, String>>,
     pub hints: Option<Hints>,
     pub target_ref: Option<TargetRef>,
 }

@@ -1,7 +1,6 @@
 //! An EndpointSlice object → [`Slice`], by the API server's rules (`ValidateEndpointSlice`), every mistake at once.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,6 +13,7 @@ use super::metadata::{self, METADATA};
 use super::object::{self, Endpoint, EndpointPort};
 use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar};
 use crate::address::ServiceName;
+use crate::sorted::SortedSet;
 
 /// Reads an EndpointSlice of `discovery.k8s.io/v1` or `v1beta1` as the API server would admit it (S-05). One slice; none, with a
 /// warning, when its addresses are names (`addressType: FQDN`), which no proxy follows.
@@ -233,7 +233,7 @@ fn ports(written: &[EndpointPort], found: &mut Mistakes) -> Vec<SlicePort> {
         found.too_many(at, written.len(), MAX_PORTS);
         return Vec::new();
     }
-    let mut names = BTreeSet::new();
+    let mut names = SortedSet::new();
     let mut read = Vec::with_capacity(written.len());
     for (index, port) in written.iter().enumerate() {
         let at = at.index(index);

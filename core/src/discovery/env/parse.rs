@@ -1,7 +1,6 @@
 //! Environment → Services.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -16,6 +15,7 @@ use super::variable::{Fact, kubernetes_name, readings, url_variable};
 use crate::address::ServiceName;
 use crate::inventory::Change;
 use crate::service::Service;
+use crate::sorted::SortedMap;
 
 /// What the environment tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn parse<'a>(
     namespace: &Arc<str>,
 ) -> Discovered {
     let fits = |(name, value): &(&str, &str)| name.len() <= NAME_BYTES_MAX && value.len() <= VALUE_BYTES_MAX;
-    let variables: BTreeMap<&str, &str> = variables.into_iter().filter(fits).collect();
+    let variables: SortedMap<&str, &str> = variables.into_iter().filter(fits).collect();
     let mut warnings = Vec::new();
     let mut announced = announced(&variables, &mut warnings);
     for (name, value) in &variables {
@@ -82,10 +82,10 @@ struct Announced {
 
 /// The Services by their prefixes: those of which a variable tells the address.
 fn announced<'a>(
-    variables: &BTreeMap<&'a str, &'a str>,
+    variables: &SortedMap<&'a str, &'a str>,
     warnings: &mut Vec<Warning>,
-) -> BTreeMap<&'a str, Announced> {
-    let mut announced = BTreeMap::new();
+) -> SortedMap<&'a str, Announced> {
+    let mut announced = SortedMap::new();
     for (variable, value) in variables {
         let Some(prefix) = variable.strip_suffix("_SERVICE_HOST") else { continue };
         let Some(name) = kubernetes_name(prefix) else { continue };
@@ -110,8 +110,8 @@ fn address(raw: &str) -> Option<IpAddr> {
 fn attribute<'a>(
     variable: &'a str,
     value: &'a str,
-    variables: &BTreeMap<&str, &str>,
-    announced: &mut BTreeMap<&str, Announced>,
+    variables: &SortedMap<&str, &str>,
+    announced: &mut SortedMap<&str, Announced>,
     warnings: &mut Vec<Warning>,
 ) {
     if url_variable(variable).is_some_and(|url| variables.contains_key(url)) {

@@ -1,6 +1,5 @@
 //! The ports of one Service, put together from what its variables say.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,6 +7,7 @@ use alloc::vec::Vec;
 use super::variable::{Fact, Link};
 use crate::address::Transport;
 use crate::service::{Port, TargetPort};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// The ports: the first one first, the others by number and protocol, for the environment has lost their
 /// order. With them, the names, each with its number, that could not be given to a port.
@@ -19,7 +19,7 @@ use crate::service::{Port, TargetPort};
 pub(super) fn from_facts(facts: Vec<Fact>) -> (Vec<Port>, Vec<(String, u16)>) {
     let mut told = Told::from_facts(facts);
     let Some(first) = told.first() else { return (Vec::new(), Vec::new()) };
-    let mut names = BTreeMap::new();
+    let mut names = SortedMap::new();
     let mut nameless = Vec::new();
     for (number, candidates) in core::mem::take(&mut told.names) {
         let rest = assign(candidates, told.sharing(number), first, &mut names);
@@ -38,8 +38,8 @@ type Key = (u16, Transport);
 struct Told {
     first_number: Option<u16>,
     first_link: Option<Key>,
-    keys: BTreeSet<Key>,
-    names: BTreeMap<u16, Vec<String>>,
+    keys: SortedSet<Key>,
+    names: SortedMap<u16, Vec<String>>,
 }
 
 impl Told {
@@ -49,7 +49,7 @@ impl Told {
         for fact in facts {
             match fact {
                 Fact::First(number) => told.first_number = Some(number),
-                Fact::Named(name, number) => told.names.entry(number).or_default().push(name),
+                Fact::Named(name, number) => told.names.get_or_insert_with(number, Vec::new).push(name),
                 Fact::FirstLink(link) => told.first_link = Some(key(link)),
                 Fact::Link(link) => drop(told.keys.insert(key(link))),
             }
@@ -64,7 +64,8 @@ impl Told {
 
     /// The ports with this number.
     fn sharing(&self, number: u16) -> impl Iterator<Item = Key> {
-        self.keys.range((number, Transport::Tcp)..=(number, Transport::Sctp)).copied()
+        let begin = self.keys.partition_point(|key| key.0 < number);
+        self.keys[begin..].iter().copied().take_while(move |key| key.0 == number)
     }
 
     fn first(&self) -> Option<Key> {
@@ -82,7 +83,7 @@ fn assign(
     mut candidates: Vec<String>,
     sharing: impl Iterator<Item = Key>,
     first: Key,
-    names: &mut BTreeMap<Key, String>,
+    names: &mut SortedMap<Key, String>,
 ) -> Vec<String> {
     let mut unnamed = Vec::new();
     for key in sharing {
@@ -96,15 +97,15 @@ fn assign(
         unnamed.retain(|&key| key != first); // only the first port of a Service may do without a name
     }
     if let ([_], &[key]) = (&candidates[..], &unnamed[..]) {
-        names.extend(candidates.pop().map(|name| (key, name)));
+        candidates.pop().and_then(|name| names.insert(key, name));
     }
     candidates
 }
 
 /// Makes ports of keys and of the names that are known.
-fn named(keys: Vec<Key>, mut names: BTreeMap<Key, String>) -> Vec<Port> {
+fn named(keys: Vec<Key>, mut names: SortedMap<Key, String>) -> Vec<Port> {
     let one_is_unnamed = keys.len() <= names.len() + 1;
-    let taken: BTreeSet<String> = names.values().cloned().collect();
+    let taken: SortedSet<String> = names.values().cloned().collect();
     let mut name_of = |key: Key| match names.remove(&key) {
         Some(name) => name,
         None if one_is_unnamed => String::new(),
@@ -113,7 +114,7 @@ fn named(keys: Vec<Key>, mut names: BTreeMap<Key, String>) -> Vec<Port> {
     keys.into_iter().map(|key| port(key, name_of(key))).collect()
 }
 
-fn made_up((number, transport): Key, taken: &BTreeSet<String>) -> String {
+fn made_up((number, transport): Key, taken: &SortedSet<String>) -> String {
     let mut name = format!("port-{number}-{}", transport.as_str().to_ascii_lowercase());
     while taken.contains(&name) {
         name.push_str("-x");
