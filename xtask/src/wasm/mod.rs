@@ -85,7 +85,7 @@ impl Module {
         fs::write(&graph, exports::graph())?;
         let mut trim = shell::command("wasm-metadce", []);
         shell::answer(trim.args(FEATURES).arg("-f").arg(&graph).arg(built).arg("-o").arg(&trimmed))?;
-        let mut optimise = shell::command("wasm-opt", ["-Oz"]);
+        let mut optimise = shell::command("wasm-opt", PASSES);
         shell::answer(optimise.args(FEATURES).arg(&trimmed).arg("-o").arg(&self.path))?;
         Ok(())
     }
@@ -131,6 +131,10 @@ const BINARYEN: &[Program] = &[
     Program { name: "wasm-opt", package: "binaryen" },
 ];
 
+/// Whatever makes it smaller, then again on code whose nested expressions and blocks are flat and whose loops are found anew: 1%. No
+/// pointer of ours is below 1024, where a stack that overflows ends: an addition may thus become an offset of a load or a store, another 1%.
+const PASSES: [&str; 6] = ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz"];
+
 /// Of Wasm, what rustc takes for granted and V8 has, and binaryen wants to be told.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
@@ -142,8 +146,8 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// V8 compiles all of it, for each worker, while Envoy starts. The aim is 300 KiB; a filter of this kind with no more than serde_json in it has
-/// 176 kB. Ours has 621,365 bytes, of which the inventory is the largest part. This holds what has been reached, and moves only down.
-const SIZE_MAX: u64 = 622_000;
+/// 176 kB. Ours has 459,870 bytes, of which the inventory is the largest part. This holds what has been reached, and moves only down.
+const SIZE_MAX: u64 = 462_000;
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +172,6 @@ mod tests {
     fn a_byte_over_the_budget_is_too_many() {
         assert!(within_budget(SIZE_MAX).is_ok());
         let error = within_budget(SIZE_MAX + 1).unwrap_err().to_string();
-        assert_eq!(error, "svc_wasm_filter.wasm has 622001 bytes, 1 over its 622000");
+        assert_eq!(error, "svc_wasm_filter.wasm has 462001 bytes, 1 over its 462000");
     }
 }
