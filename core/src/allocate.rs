@@ -140,10 +140,14 @@ impl Range {
 
     fn find(&mut self, start: u64, holders: &Map<IpAddr, ServiceName>) -> Result<IpAddr, Refused> {
         let count = self.count();
-        let offset = |probe: u128| FIRST_OFFSET + (u128::from(start) + probe) % count;
+        let first = u64::try_from(count).map_or(start, |count| start.checked_rem(count).unwrap_or(0));
+        let offset = |probe: usize| {
+            let place = u128::from(first) + probe as u128;
+            FIRST_OFFSET + if place < count { place } else { place - count }
+        };
         let free = |address: &IpAddr| !holders.contains_key(address);
         // Among one more address than are held anywhere, one is free.
-        let probes = count.min(holders.len() as u128 + 1);
+        let probes = usize::try_from(count).unwrap_or(usize::MAX).min(holders.len() + 1);
         let found = match self.full {
             true => None,
             false => (0..probes).map(|probe| self.address(offset(probe))).find(free),

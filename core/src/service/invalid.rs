@@ -134,8 +134,12 @@ impl Mistakes {
     }
 
     pub(super) fn unsupported(&mut self, at: Path<'_>, value: &str, supported: &[&str]) {
-        let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        self.add(at, format!("Unsupported value: {value:?}: supported values: {}", supported.join(", ")));
+        let mut problem = format!("Unsupported value: {value:?}: supported values: ");
+        for (position, value) in supported.iter().enumerate() {
+            problem += if position == 0 { "" } else { ", " };
+            problem += &format!("{value:?}");
+        }
+        self.add(at, problem);
     }
 
     pub(super) fn duplicate(&mut self, at: Path<'_>, value: impl fmt::Debug) {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Mistake, Object, Value, no_such_field};
-use crate::values::Expected;
+use crate::values::{Expected, escaped};
 
 /// The fields of one object, where somebody asks for them.
 pub(crate) struct Fields<'v, 'm> {
@@ -53,7 +53,7 @@ impl Place<'_> {
 
     /// That of a field there, whose name may hold anything.
     fn path(&self, name: &str) -> String {
-        let name = name.escape_debug().to_string();
+        let name = escaped(name);
         Place { of: Some(self), name: &name, index: None }.to_string()
     }
 }

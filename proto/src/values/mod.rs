@@ -4,6 +4,7 @@ mod name;
 mod wait;
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use core::net::IpAddr;
 
@@ -17,8 +18,18 @@ pub type Expected = Cow<'static, str>;
 
 /// A network; a lone address is a network of one. Bits behind the prefix are dropped.
 pub fn network(raw: &str) -> Option<IpNet> {
-    let network = raw.parse().or_else(|_| raw.parse::<IpAddr>().map(IpNet::from));
-    network.map(|network| network.trunc()).ok()
+    let (address, prefix) =
+        raw.split_once('/').map_or((raw, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().ok()?;
+    let Some(prefix) = prefix else { return Some(address.into()) };
+    let digits = Some(prefix).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some(IpNet::new(address, digits.parse().ok()?).ok()?.trunc())
+}
+
+/// A text as it may stand in one line: what is not printable is escaped as in Rust's strings.
+pub fn escaped(text: &str) -> String {
+    let quoted = format!("{text:?}");
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().into()
 }
 
 /// What one of a few words means.
@@ -43,4 +54,33 @@ fn list(words: impl ExactSizeIterator<Item = &'static str>) -> String {
         listed += word;
     }
     listed + "`"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_an_address_with_a_prefix_or_without() {
+        for (raw, known) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("fd00::1/8", "fd00::/8"),
+            ("::1", "::1/128"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(network(raw), known.parse().ok(), "{raw}");
+        }
+        for raw in
+            ["", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/8/8", "fd00::/129", "a/8", "[::1]"]
+        {
+            assert_eq!(network(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_stands_in_one_line() {
+        assert_eq!(escaped("ä \n\u{7}\u{202e}\"b\""), "ä \\n\\u{7}\\u{202e}\\\"b\\\"");
+        assert_eq!(escaped(""), "");
+    }
 }

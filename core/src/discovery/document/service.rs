@@ -83,8 +83,7 @@ fn cluster_ips(ips: &[IpAddr], kind: Kind, rules: &Rules) -> Result<Vec<IpAddr>,
         _ if stray.is_some() => "have them in `serviceCIDR`",
         _ => return Ok(ips.to_vec()),
     };
-    let ips: Vec<String> = ips.iter().map(ToString::to_string).collect();
-    Err(format!("clusterIPs: Services {problem}, not {}", ips.join(", ")))
+    Err(format!("clusterIPs: Services {problem}, not {ips:?}"))
 }
 
 fn external_ips(ips: &[IpAddr]) -> Result<Vec<IpAddr>, String> {

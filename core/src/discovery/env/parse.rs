@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
+use svc_proto::values::escaped;
+
 use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
 use super::variable::{Fact, kubernetes_name, readings, url_variable};
@@ -47,7 +49,7 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`: expected {}", self.variable, self.value.escape_debug(), self.expected)
+        write!(f, "{} `{}`: expected {}", self.variable, escaped(&self.value), self.expected)
     }
 }
 

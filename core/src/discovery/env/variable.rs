@@ -67,8 +67,9 @@ fn fact(rest: &str, value: &str) -> Option<Result<Fact, &'static str>> {
 pub(super) fn url_variable(name: &str) -> Option<&str> {
     let url_variable = ["_PROTO", "_PORT", "_ADDR"].into_iter().find_map(|part| name.strip_suffix(part))?;
     let (before, transport) = url_variable.rsplit_once('_')?;
-    let (_, number) = before.rsplit_once("_PORT_")?;
-    (transport_named(transport).is_some() && port_number(number).is_some()).then_some(url_variable)
+    let (before, number) = before.rsplit_once('_')?;
+    let is_url = before.ends_with("_PORT") && port_number(number).is_some();
+    (is_url && transport_named(transport).is_some()).then_some(url_variable)
 }
 
 /// The name that Kubernetes knows by this part of a variable: a label, of which the kubelet made upper case,
@@ -88,7 +89,8 @@ fn port_and_transport(raw: &str) -> Option<(u16, Transport)> {
 
 /// `tcp://10.0.0.1:80`, `udp://[2001:db8::1]:53`
 fn url(raw: &str) -> Option<Link> {
-    let (scheme, authority) = raw.split_once("://")?;
+    let (scheme, rest) = raw.split_once(':')?;
+    let authority = rest.strip_prefix("//")?;
     let transport =
         TRANSPORTS.into_iter().find(|transport| transport.as_str().to_ascii_lowercase() == scheme)?;
     let authority: SocketAddr =
