@@ -14,6 +14,7 @@ use crate::discovery::answer::Record;
 use crate::discovery::names::full_name;
 use crate::inventory::{Change, Rejection, SliceKey};
 use crate::service::{Interner, Rules, Service, Slice};
+use crate::sorted::{SortedSet, sort_by};
 use crate::table::Source;
 
 #[derive(Debug)]
@@ -103,9 +104,7 @@ pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
 /// What DNS said of the name that these endpoints stand for. An address that has exactly the Service's ports has whichever a client asks for;
 /// else its record tells the port, as SRV does.
 fn records(written: &document::Service<'_>) -> Vec<Record> {
-    let mut own: Vec<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
-    own.sort_unstable();
-    own.dedup();
+    let own: SortedSet<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
     let told = written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0);
     let mut told: Vec<Record> = told
         .map(|endpoint| Record {
@@ -114,7 +113,7 @@ fn records(written: &document::Service<'_>) -> Vec<Record> {
             weight: endpoint.weight,
         })
         .collect();
-    told.sort_unstable();
+    sort_by(&mut told, Ord::cmp);
     told.dedup_by_key(|record| (record.address, record.port));
     let mut records = Vec::new();
     for of_address in told.chunk_by(|one, next| one.address == next.address) {

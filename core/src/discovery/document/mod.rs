@@ -19,6 +19,7 @@ use super::answer::Record;
 use crate::address::ServiceName;
 use crate::inventory::{Change, Inventory, Rejection};
 use crate::service::{Interner, Rules};
+use crate::sorted::{SortedMap, SortedSet, sort_by};
 use crate::table::{Source, Table};
 
 mod facts;
@@ -43,7 +44,7 @@ pub struct Documents {
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
     by_text: Map<u64, ServiceName>,
     /// What the inventory has been told of names.
-    names: Map<Arc<str>, Arc<[Record]>>,
+    names: SortedMap<Arc<str>, Arc<[Record]>>,
     /// What is wrong with Services that are not known for it.
     strays: Vec<Rejection>,
     /// Counts the documents.
@@ -69,7 +70,7 @@ impl Documents {
             interner: Interner::default(),
             known: Map::default(),
             by_text: Map::default(),
-            names: Map::default(),
+            names: SortedMap::new(),
             strays: Vec::new(),
             edition: 0,
         }
@@ -114,7 +115,7 @@ impl Documents {
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
         let mut known: Vec<&Facts> = self.known.values().map(|known| &known.facts).collect();
         known.retain(|facts| !facts.refused.is_empty());
-        known.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
+        sort_by(&mut known, |a, b| a.service.name.cmp(&b.service.name));
         self.strays.iter().chain(known.into_iter().flat_map(|facts| &facts.refused))
     }
 
@@ -164,25 +165,24 @@ impl Documents {
     /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
     fn tell_names(&mut self, changes: &mut Vec<Change>) {
         let mut told: Vec<_> = self.known.values().filter_map(|known| known.facts.records.as_ref()).collect();
-        told.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        sort_by(&mut told, |(one, _), (other, _)| one.cmp(other));
         let before = core::mem::take(&mut self.names);
         for of_name in told.chunk_by(|(one, _), (next, _)| one == next) {
-            let mut records: Vec<Record> = of_name.iter().flat_map(|(_, records)| records).copied().collect();
-            records.sort_unstable();
-            records.dedup();
+            let records: SortedSet<Record> =
+                of_name.iter().flat_map(|(_, records)| records).copied().collect();
             let name = &of_name[0].0;
             let records = match before.get(name) {
-                Some(before) if **before == *records => before.clone(),
+                Some(before) if before.iter().eq(&records) => before.clone(),
                 Some(_) | None => {
-                    let records: Arc<[Record]> = records.into();
+                    let records: Arc<[Record]> = records.into_iter().collect();
                     changes.push(Change::Name(name.clone(), Some(records.clone())));
                     records
                 }
             };
             self.names.insert(name.clone(), records);
         }
-        let gone = before.into_keys().filter(|name| !self.names.contains_key(name));
-        changes.extend(gone.map(|name| Change::Name(name, None)));
+        let gone = before.keys().filter(|name| !self.names.contains_key(*name));
+        changes.extend(gone.map(|name| Change::Name(name.clone(), None)));
     }
 }
 

@@ -18,6 +18,7 @@ use svc_proto::values::{self, Expected};
 use crate::address::{ServiceName, Transport};
 use crate::balance::Policy;
 use crate::service::{Ingress, Kind, Port, Rules, Service, TargetPort, read_annotations, special_ip};
+use crate::sorted::sort_by;
 
 /// What the Service says, or why it is refused.
 pub(super) fn read(written: &document::Service<'_>, rules: &Rules) -> Result<Service, String> {
@@ -139,12 +140,12 @@ fn ports(written: &[document::Port<'_>], kind: Kind) -> Result<Vec<Port>, String
     let ports: Vec<Port> =
         written.iter().map(|written| port(written, needs_names)).collect::<Result<_, _>>()?;
     let mut numbers: Vec<(u16, Transport)> = ports.iter().map(|port| (port.port, port.transport)).collect();
-    numbers.sort_unstable();
+    sort_by(&mut numbers, Ord::cmp);
     if let Some([(number, transport), _]) = numbers.array_windows().find(|[one, next]| one == next) {
         return Err(format!("ports: {} port {number} is told more than once", transport.as_str()));
     }
     let mut names: Vec<&str> = ports.iter().map(|port| &*port.name).filter(|name| !name.is_empty()).collect();
-    names.sort_unstable();
+    sort_by(&mut names, Ord::cmp);
     match names.array_windows().find(|[one, next]| one == next) {
         Some([name, _]) => Err(format!("ports: the name {name:?} is told more than once")),
         None => Ok(ports),

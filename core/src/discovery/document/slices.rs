@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use svc_proto::services as document;
 
 use crate::service::{Hints, Interner, Place, Rules, Service, Slice, SliceEndpoint, SlicePort, special_ip};
+use crate::sorted::sort_by;
 use crate::table::Source;
 
 /// The slices, and what is wrong with endpoints that are in none.
@@ -28,7 +29,7 @@ pub(super) fn read(
             Err(_) => {}
         }
     }
-    placed.sort_unstable();
+    sort_by(&mut placed, |(one, _), (other, _)| one.cmp(other));
     let groups = placed.chunk_by(|(one, _), (next, _)| one == next);
     let slice = |group: &[(Key, usize)]| {
         let endpoints = group.iter().map(|(_, index)| endpoint(&written.endpoints[*index], interner));
