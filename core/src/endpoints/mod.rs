@@ -56,7 +56,10 @@ impl EndpointSet {
 
     /// The same, where of the ready ones, or of those that stand in for them, only some are for clients here.
     pub fn near(endpoints: impl IntoIterator<Item = Endpoint>, topology: Topology<'_>) -> EndpointSet {
-        let mut all: Box<[Endpoint]> = endpoints.into_iter().collect();
+        EndpointSet::arranged(endpoints.into_iter().collect(), topology)
+    }
+
+    fn arranged(mut all: Box<[Endpoint]>, topology: Topology<'_>) -> EndpointSet {
         let choice = topology.choose(&all);
         let place = |endpoint: &Endpoint| (!choice.admits(endpoint), endpoint.addr);
         sort_by(&mut all, |a, b| place(a).cmp(&place(b)));

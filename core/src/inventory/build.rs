@@ -82,32 +82,24 @@ impl Builder<'_> {
         let refused = self.refused_addresses(decision);
         self.miss_own_node(service);
         let merge = Merge::new(service, decision.facts.slices(&service.name), &refused, &self.settings.here);
-        let target = |port: &Port| {
-            let known = known_target(previous, port);
+        targets(&service.ports, previous, &mut |port, known| {
             let mut port = port.clone();
             port.app_protocol = port.app_protocol.take().or_else(|| merge.app_protocol(&port));
-            let endpoints = match known {
-                Some(known) => merge.endpoints(&port, &known.endpoints, self.ids),
-                None => merge.endpoints(&port, &EndpointSet::default(), self.ids),
-            };
-            reuse(Arc::new(Target::plain(service, port, endpoints)), known)
-        };
-        service.ports.iter().map(target).collect()
+            let endpoints = merge.endpoints(&port, known, self.ids);
+            Target::plain(service, port, endpoints)
+        })
     }
 
     /// Nobody says which pods there are, so the VIP itself is the one endpoint, and whoever is behind it chooses.
     fn targets_of_vip(&mut self, service: &Arc<Service>, previous: Option<&Arc<Entry>>) -> Vec<Arc<Target>> {
-        let target = |port: &Port| {
-            let known = known_target(previous, port);
-            let nobody = EndpointSet::default();
+        targets(&service.ports, previous, &mut |port, known| {
             let endpoint = |&vip: &IpAddr| {
                 let addr = EndpointAddr(SocketAddr::new(vip, port.port));
-                plain_endpoint(addr, 1, self.ids.of(addr, known.map_or(&nobody, |target| &target.endpoints)))
+                plain_endpoint(addr, 1, self.ids.of(addr, known))
             };
             let endpoints = EndpointSet::new(service.cluster_ips.first().map(endpoint));
-            reuse(Arc::new(Target::plain(service, port.clone(), endpoints)), known)
-        };
-        service.ports.iter().map(target).collect()
+            Target::plain(service, port.clone(), endpoints)
+        })
     }
 
     /// What DNS says of the name, at each port: an address that a name must not lead to is none.
@@ -124,19 +116,14 @@ impl Builder<'_> {
             own.filter(|record| self.admits(service, name, record.address)).collect();
         let failure = (admitted.is_empty() && !records.is_empty()).then_some(Failure::NameProhibited);
         let (external, ports) = (other_name(service, name), self.ports_at(service, name));
-        let target = |port: &Port| {
-            let known = known_target(previous, port);
-            let nobody = EndpointSet::default();
-            let known_endpoints = known.map_or(&nobody, |target| &target.endpoints);
+        targets(&ports, previous, &mut |port, known| {
             let endpoints = each_once(&admitted, port.port)
                 .into_iter()
-                .map(|(addr, weight)| plain_endpoint(addr, weight, self.ids.of(addr, known_endpoints)));
+                .map(|(addr, weight)| plain_endpoint(addr, weight, self.ids.of(addr, known)));
             let endpoints = EndpointSet::new(endpoints);
             let (name, manner) = (Some(Arc::clone(name)), Manner::of(service, port, external));
-            let target = Target { name, failure, manner, ..Target::plain(service, port.clone(), endpoints) };
-            reuse(Arc::new(target), known)
-        };
-        ports.iter().map(target).collect()
+            Target { name, failure, manner, ..Target::plain(service, port.clone(), endpoints) }
+        })
     }
 
     /// The ports of a Service that is reached by a name: an ExternalName without any has those that clients have asked DNS for.
@@ -172,19 +159,12 @@ impl Builder<'_> {
         let external = full_name(of, &self.settings.cluster_domain);
         let all = original.into_iter().flat_map(|entry| &entry.targets).map(|target| target.port.clone());
         let ports = if service.ports.is_empty() { all.collect() } else { service.ports.clone() };
-        let target = |port: &Port| {
-            let known = known_target(previous, port);
-            let nobody = EndpointSet::default();
-            let known_endpoints = known.map_or(&nobody, |target| &target.endpoints);
+        targets(&ports, previous, &mut |port, known| {
             let original = original.and_then(|entry| entry.target(port.transport, port.port));
-            let endpoints =
-                original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known_endpoints)));
-            let endpoints = endpoints.unwrap_or_default();
+            let endpoints = original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known)));
             let manner = Manner::of(service, port, Some(&external));
-            let target = Target { manner, ..Target::plain(service, port.clone(), endpoints) };
-            reuse(Arc::new(target), known)
-        };
-        ports.iter().map(target).collect()
+            Target { manner, ..Target::plain(service, port.clone(), endpoints.unwrap_or_default()) }
+        })
     }
 
     fn targets_of_nobody(
@@ -196,11 +176,10 @@ impl Builder<'_> {
         if let Some(name) = &service.external_name {
             self.rejections.add_service(&service.name, format!("external name {name:?}: {failure}"));
         }
-        let target = |port: &Port| {
+        targets(&service.ports, previous, &mut |port, _| {
             let nobody = Target::plain(service, port.clone(), EndpointSet::default());
-            reuse(Arc::new(Target { failure: Some(failure), ..nobody }), known_target(previous, port))
-        };
-        service.ports.iter().map(target).collect()
+            Target { failure: Some(failure), ..nobody }
+        })
     }
 
     /// Addresses of endpoints that are a Service's cluster IP (S-04): traffic would come back to us, or go round in circles.
@@ -258,6 +237,21 @@ fn with_cluster_ips(service: &Arc<Service>, cluster_ips: &[IpAddr]) -> Arc<Servi
         true => Arc::clone(service),
         false => Arc::new(Service { cluster_ips: cluster_ips.to_vec(), ..Service::clone(service) }),
     }
+}
+
+/// What `target` makes of each port and of the endpoints that are known there.
+fn targets(
+    ports: &[Port],
+    previous: Option<&Arc<Entry>>,
+    target: &mut dyn FnMut(&Port, &EndpointSet) -> Target,
+) -> Vec<Arc<Target>> {
+    let nobody = EndpointSet::default();
+    let target = |port: &Port| {
+        let known = known_target(previous, port);
+        let target = target(port, known.map_or(&nobody, |known| &known.endpoints));
+        reuse(Arc::new(target), known)
+    };
+    ports.iter().map(target).collect()
 }
 
 /// The target that was there for the same port; its endpoints keep their identities even when the port's name changes.

@@ -31,7 +31,7 @@ pub(super) fn read(written: &document::Service<'_>, rules: &Rules) -> Result<Ser
         cluster_ips: cluster_ips(&written.cluster_ips, kind, rules)?,
         headless: written.cluster_ips.is_empty() && kind != Kind::ExternalName,
         external_ips: external_ips(&written.external_ips)?,
-        ingress: written.ingress.iter().map(ingress).collect::<Result<_, _>>()?,
+        ingress: ingress(&written.ingress)?,
         external_name: external_name(written, kind)?,
         affinity: affinity(&written.session_affinity)?,
         internal_traffic_local: word(
@@ -95,12 +95,14 @@ fn external_ips(ips: &[IpAddr]) -> Result<Vec<IpAddr>, String> {
     }
 }
 
-fn ingress(written: &document::Ingress<'_>) -> Result<Ingress, String> {
-    Ok(Ingress {
-        ip: written.ip,
-        hostname: written.hostname.as_deref().map(Arc::from),
-        proxied: word("ingress.ipMode", &written.ip_mode, &[("VIP", false), ("Proxy", true)])?,
-    })
+fn ingress(written: &[document::Ingress<'_>]) -> Result<Vec<Ingress>, String> {
+    let mut read = Vec::with_capacity(written.len());
+    for written in written {
+        let hostname = written.hostname.as_deref().map(Arc::from);
+        let proxied = word("ingress.ipMode", &written.ip_mode, &[("VIP", false), ("Proxy", true)])?;
+        read.push(Ingress { ip: written.ip, hostname, proxied });
+    }
+    Ok(read)
 }
 
 fn external_name(written: &document::Service<'_>, kind: Kind) -> Result<Option<Arc<str>>, String> {
@@ -137,8 +139,10 @@ fn traffic_distribution(written: &document::Service<'_>) -> Result<Option<Arc<st
 fn ports(written: &[document::Port<'_>], kind: Kind) -> Result<Vec<Port>, String> {
     let unnamed = written.iter().filter(|port| port.name.is_empty()).count();
     let needs_names = unnamed > 1 && kind != Kind::ExternalName;
-    let ports: Vec<Port> =
-        written.iter().map(|written| port(written, needs_names)).collect::<Result<_, _>>()?;
+    let mut ports = Vec::with_capacity(written.len());
+    for written in written {
+        ports.push(port(written, needs_names)?);
+    }
     let mut numbers: Vec<(u16, Transport)> = ports.iter().map(|port| (port.port, port.transport)).collect();
     sort_by(&mut numbers, Ord::cmp);
     if let Some([(number, transport), _]) = numbers.array_windows().find(|[one, next]| one == next) {

@@ -41,12 +41,16 @@ impl<'a> Annotations<'a> {
         grammar: impl FnOnce(&'a str) -> Result<T, Problems<'a>>,
     ) -> Option<T> {
         let text: &'a str = self.written.get(key)?;
-        grammar(text).map_err(|problems| problems.iter().for_each(|problem| self.note(key, problem))).ok()
+        grammar(text).map_err(|problems| self.note_all(key, problems)).ok()
     }
 
     /// Whether any of `keys` is there.
     pub(in crate::service) fn have(&self, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.written.contains_key(*key))
+    }
+
+    fn note_all(&mut self, key: &str, problems: Problems<'_>) {
+        problems.iter().for_each(|problem| self.note(key, problem));
     }
 
     /// Notes a problem that the grammar of one annotation cannot see.
