@@ -13,6 +13,8 @@ pub mod draws;
 pub mod sorted;
 pub mod time;
 
+mod hashed;
+
 pub mod discovery;
 pub mod protocol;
 pub mod service;

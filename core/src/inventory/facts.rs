@@ -3,21 +3,18 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::SliceKey;
 use crate::address::ServiceName;
+use crate::hashed::HashedMap;
 use crate::service::{Service, Slice};
 use crate::sorted::SortedSet;
 
-type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
-
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    services: Map<ServiceName, Arc<Service>>,
-    slices: Map<SliceKey, Arc<Slice>>,
+    services: HashedMap<ServiceName, Arc<Service>>,
+    slices: HashedMap<SliceKey, Arc<Slice>>,
     /// Sorted, so that what is merged from them does not depend on the order in which they came.
-    slices_of: Map<ServiceName, SortedSet<SliceKey>>,
+    slices_of: HashedMap<ServiceName, SortedSet<SliceKey>>,
 }
 
 impl Facts {
@@ -63,7 +60,7 @@ impl Facts {
             touched.push(old.service.clone());
         }
         if let Some(new) = slice {
-            self.slices_of.entry(new.service.clone()).or_default().insert(key.clone());
+            self.slices_of.get_or_default(new.service.clone()).insert(key.clone());
             touched.push(new.service.clone());
             self.slices.insert(key, new);
         }

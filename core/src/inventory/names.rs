@@ -4,18 +4,15 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::{Facts, decide};
 use crate::address::ServiceName;
 use crate::discovery::answer::{ALIAS_HOPS_MAX, Record};
 use crate::discovery::names::{full_name, is_address, service_of};
+use crate::hashed::HashedMap;
 use crate::outcome::Failure;
 use crate::service::{Kind, Service};
 use crate::sorted::SortedSet;
 use crate::table::Source;
-
-type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 
 /// Where the endpoints of a Service come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +30,9 @@ pub(super) enum Way {
 /// What DNS has said of names, and the Services whose external name is one that changes.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    known: Map<Arc<str>, Known>,
+    known: HashedMap<Arc<str>, Known>,
     /// The name that each Service goes by; those that go by none are not in it.
-    of_service: Map<ServiceName, Arc<str>>,
+    of_service: HashedMap<ServiceName, Arc<str>>,
 }
 
 /// What is known of one name.
@@ -59,7 +56,7 @@ impl Names {
         records: Option<Arc<[Record]>>,
         touched: &mut Vec<ServiceName>,
     ) {
-        let known = self.known.entry(name.clone()).or_default();
+        let known = self.known.get_or_default(name.clone());
         if known.records != records {
             touched.extend(known.users.iter().cloned());
             known.records = records;
@@ -79,7 +76,7 @@ impl Names {
             self.forget_idle(&old);
         }
         if let Some(name) = name {
-            self.known.entry(name.clone()).or_default().users.insert(service.clone());
+            self.known.get_or_default(name.clone()).users.insert(service.clone());
             self.of_service.insert(service.clone(), name);
         }
     }

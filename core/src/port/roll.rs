@@ -5,10 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use crate::balance::{Member, members};
 use crate::endpoints::{Endpoint, EndpointId};
+use crate::sorted::SortedSet;
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::{PortVitals, Vitals};
@@ -77,8 +78,8 @@ impl Roll {
 
     /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
     fn let_go(&mut self, target: &Target, port: &PortVitals) {
-        let ids = |endpoints: &[Endpoint]| {
-            endpoints.iter().map(|endpoint| endpoint.id).collect::<HashSet<_, FixedState>>()
+        let ids = |endpoints: &[Endpoint]| -> SortedSet<EndpointId> {
+            endpoints.iter().map(|endpoint| endpoint.id).collect()
         };
         let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
         self.vitals.retain(|id, vitals| {

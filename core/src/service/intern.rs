@@ -1,22 +1,22 @@
 //! One allocation for a text that many facts repeat.
 
 use alloc::sync::Arc;
-
-use hashbrown::HashSet;
+use core::hash::Hash;
 
 use super::Place;
+use crate::hashed::HashedMap;
 
 /// Hands out one shared copy of equal texts and equal places. A million endpoints name a few hundred nodes and a handful of zones.
 #[derive(Debug, Default)]
 pub struct Interner {
-    texts: HashSet<Arc<str>, foldhash::fast::FixedState>,
-    places: HashSet<Arc<Place>, foldhash::fast::FixedState>,
+    texts: HashedMap<Arc<str>, ()>,
+    places: HashedMap<Arc<Place>, ()>,
 }
 
 impl Interner {
     /// The shared copy of `text`.
     pub fn text(&mut self, text: &str) -> Arc<str> {
-        self.texts.get_or_insert_with(text, |text| Arc::from(text)).clone()
+        shared(&mut self.texts, text, || text.into())
     }
 
     /// The shared copy of `place`; none of one that says nothing.
@@ -24,13 +24,13 @@ impl Interner {
         if place == Place::default() {
             return None;
         }
-        Some(self.places.get_or_insert_with(&place, |place| Arc::new(place.clone())).clone())
+        Some(shared(&mut self.places, &place, || place.clone().into()))
     }
 
     /// Forgets what no fact uses any more.
     pub fn sweep(&mut self) {
-        self.places.retain(|place| Arc::strong_count(place) > 1); // first: places hold texts
-        self.texts.retain(|text| Arc::strong_count(text) > 1);
+        self.places.extract(|place, ()| Arc::strong_count(place) == 1); // first: places hold texts
+        self.texts.extract(|text, ()| Arc::strong_count(text) == 1);
     }
 
     /// How many texts and places are kept.
@@ -42,6 +42,19 @@ impl Interner {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn shared<T: Hash + Eq + ?Sized>(
+    known: &mut HashedMap<Arc<T>, ()>,
+    wanted: &T,
+    new: impl FnOnce() -> Arc<T>,
+) -> Arc<T> {
+    if let Some(known) = known.get_key(wanted) {
+        return known.clone();
+    }
+    let new = new();
+    known.insert(new.clone(), ());
+    new
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use core::slice;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::sort_by;
+use super::{search, sort_by};
 
 /// Values by their keys, which are told in their order. Looks for a key in O(log n), adds the last in O(1) and any other in O(n).
 #[derive(Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     {
         match self.entries.last() {
             Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
-            Some(_) | None => self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key)),
+            Some(_) | None => search(self.entries.len(), &|index| self.entries[index].0.borrow().cmp(key)),
         }
     }
 }

@@ -42,3 +42,17 @@ fn order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize>
     origins.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
     origins
 }
+
+/// Where among `count` sorted items, each of which tells by its index how it compares to what is wanted, that is; else where it belongs.
+fn search(count: usize, compare: &dyn Fn(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut begin, mut end) = (0, count);
+    while begin < end {
+        let middle = begin + (end - begin) / 2;
+        match compare(middle) {
+            Ordering::Less => begin = middle + 1,
+            Ordering::Equal => return Ok(middle),
+            Ordering::Greater => end = middle,
+        }
+    }
+    Err(begin)
+}

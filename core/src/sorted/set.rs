@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Deref;
 use core::slice;
 
-use super::sort_by;
+use super::{search, sort_by};
 
 /// Items, each once, which are told in their order. Looks for one in O(log n), adds the last in O(1) and any other in O(n).
 #[derive(Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl<T: Ord> SortedSet<T> {
     {
         match self.items.last() {
             Some(last) if last.borrow() < item => Err(self.items.len()),
-            Some(_) | None => self.items.binary_search_by(|known| known.borrow().cmp(item)),
+            Some(_) | None => search(self.items.len(), &|index| self.items[index].borrow().cmp(item)),
         }
     }
 }

@@ -11,12 +11,12 @@ use core::fmt;
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use svc_proto::json::{Malformed, Value};
 use svc_proto::services::VERSION;
 
 use super::answer::Record;
 use crate::address::ServiceName;
+use crate::hashed::HashedMap;
 use crate::inventory::{Change, Inventory, Rejection};
 use crate::service::{Interner, Rules};
 use crate::sorted::{SortedMap, SortedSet, sort_by};
@@ -31,8 +31,6 @@ mod tests;
 
 use facts::Facts;
 
-type Map<K, V> = HashMap<K, V, FixedState>;
-
 /// What one series of documents has said so far. Each tells everything: what the next does not mention is gone.
 #[derive(Debug)]
 pub struct Documents {
@@ -40,9 +38,9 @@ pub struct Documents {
     rules: Rules,
     cluster_domain: Arc<str>,
     interner: Interner,
-    known: Map<ServiceName, Known>,
+    known: HashedMap<ServiceName, Known>,
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
-    by_text: Map<u64, ServiceName>,
+    by_text: HashedMap<u64, ServiceName>,
     /// What the inventory has been told of names.
     names: SortedMap<Arc<str>, Arc<[Record]>>,
     /// What is wrong with Services that are not known for it.
@@ -68,8 +66,8 @@ impl Documents {
             rules,
             cluster_domain,
             interner: Interner::default(),
-            known: Map::default(),
-            by_text: Map::default(),
+            known: HashedMap::default(),
+            by_text: HashedMap::default(),
             names: SortedMap::new(),
             strays: Vec::new(),
             edition: 0,
@@ -156,7 +154,7 @@ impl Documents {
     /// What this document does not mention is gone.
     fn forget_others(&mut self, news: &mut News) {
         let edition = self.edition;
-        for (_, gone) in self.known.extract_if(|_, known| known.edition != edition) {
+        for gone in self.known.extract(|_, known| known.edition != edition) {
             self.by_text.remove(&gone.text);
             gone.facts.withdraw(news);
         }
