@@ -37,51 +37,64 @@ use super::upstream::{Slot, Upstream};
 use super::websocket;
 use crate::metrics::Protocol;
 
-/// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
-pub(crate) async fn exchange(
+/// Carries the request of a stream of HTTP/2, which its client may cancel.
+pub(crate) async fn exchange_of_stream(
     request: Request<Incoming>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let mut stream = origin.streams.as_ref().map(Streams::begin);
-    let response = answer(request, &origin, &mesh).await;
+    let answered = exchange(request, origin, mesh).await;
     stream.iter_mut().for_each(Stream::answered);
-    Ok(response)
+    answered
 }
 
-async fn answer(mut request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>) -> Response<ResponseBody> {
-    let dialect = Dialect::of(request.version(), request.headers());
-    let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
-    account.set_details(|| Details::of(&request));
-    if let ControlFlow::Break(ended) = hops::spend(&mut request) {
-        return match ended {
-            Ok(()) => respond::here(account, origin.pulse.clone()),
-            Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
-        };
-    }
-    if websocket::is_wanted(&request) {
-        return Box::pin(websocket::exchange(request, origin, mesh, account)).await;
-    }
-    if request.method() == Method::CONNECT {
-        return Box::pin(upgrade::connect(request, origin, mesh, account)).await;
-    }
-    if let Some(wanted) = upgrade::wanted(&request) {
-        return Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await;
-    }
-    let routed = origin.route(&request, mesh).await;
-    let prepared =
-        match routed.and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account)) {
+/// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would hold the request twice, a block holds it once"
+)]
+pub(crate) fn exchange(
+    mut request: Request<Incoming>,
+    origin: Rc<Origin>,
+    mesh: Rc<Mesh>,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    async move {
+        let (origin, mesh) = (&*origin, &mesh);
+        let dialect = Dialect::of(request.version(), request.headers());
+        let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
+        account.set_details(|| Details::of(&request));
+        if let ControlFlow::Break(ended) = hops::spend(&mut request) {
+            return Ok(match ended {
+                Ok(()) => respond::here(account, origin.pulse.clone()),
+                Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+            });
+        }
+        if websocket::is_wanted(&request) {
+            return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+        }
+        if request.method() == Method::CONNECT {
+            return Ok(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
+        }
+        if let Some(wanted) = upgrade::wanted(&request) {
+            return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
+        }
+        let routed = origin.route(&request, mesh).await;
+        let prepared = match routed
+            .and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account))
+        {
             Ok(prepared) => prepared,
-            Err(failure) => return respond::failure(failure, dialect, account, origin.pulse.clone()),
+            Err(failure) => return Ok(respond::failure(failure, dialect, account, origin.pulse.clone())),
         };
-    let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
-    let answered = {
-        let carrying = pin!(carry(&prepared, mesh, &mut account));
-        within(left, carrying).await
-    };
-    match answered {
-        Ok(answer) => answer.into_response(origin, account, prepared.outgoing.deadline),
-        Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+        let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
+        let answered = {
+            let carrying = pin!(carry(&prepared, mesh, &mut account));
+            within(left, carrying).await
+        };
+        Ok(match answered {
+            Ok(answer) => answer.into_response(origin, account, prepared.outgoing.deadline),
+            Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+        })
     }
 }
 
@@ -210,8 +223,8 @@ async fn forward(
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
-        let request = upstream.put(outgoing.http1()?)?;
-        let (head, incoming) = take_apart(connection.send(request).await?)?;
+        let sending = pin!(connection.send(upstream.put(outgoing.http1()?)?));
+        let (head, incoming) = take_apart(connection.hear(sending).await?)?;
         let connection = match incoming.is_end_stream() {
             false => Some(connection),
             true => {
@@ -238,8 +251,8 @@ async fn stream(
             Some(slot) => slot,
             None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
         };
-        let request = upstream.put(outgoing.http2()?)?;
-        if let Some(response) = slot.send(request).await? {
+        let sending = pin!(slot.send(upstream.put(outgoing.http2()?)?));
+        if let Some(response) = slot.hear(sending).await? {
             return Ok((slot, response));
         }
     }

@@ -12,7 +12,7 @@ use svc_core::outcome::Failure;
 
 use super::coalesce::coalesce;
 use super::flood::{Flood, Streams};
-use super::forward::exchange;
+use super::forward::{exchange, exchange_of_stream};
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::resolve::Origin;
@@ -39,12 +39,12 @@ const PING_AFTER: Duration = Duration::from_secs(60);
 /// Serves HTTP/1.1 until the client leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve_http1(
     io: ClientIo,
-    origin: Origin,
+    origin: Rc<Origin>,
     mesh: &Rc<Mesh>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
     let exchanges = {
-        let (origin, mesh) = (Rc::new(origin), mesh.clone());
+        let mesh = mesh.clone();
         service_fn(move |request| {
             if let Some(pulse) = &origin.pulse {
                 pulse.busy();
@@ -71,7 +71,7 @@ pub(crate) async fn serve_http2(
     let exchanges = {
         let (origin, mesh) = (Rc::new(origin), mesh.clone());
         // Boxed: a stream goes through many hands until its task begins, and keeps the place of its exchange until the body has ended.
-        service_fn(move |request| Box::pin(exchange(request, origin.clone(), mesh.clone())))
+        service_fn(move |request| Box::pin(exchange_of_stream(request, origin.clone(), mesh.clone())))
     };
     let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(Local)

@@ -56,13 +56,16 @@ impl Limits {
 /// The header of a gRPC call's timeout.
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice.
+/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice; the timer is boxed, for
+/// few have one, and each idle connection keeps the place of its next exchange.
 pub(crate) async fn within<T>(
     limit: Option<Duration>,
     future: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> Result<T, Failure> {
     match limit {
         None => future.await,
-        Some(limit) => tokio::time::timeout(limit, future).await.unwrap_or(Err(Failure::ResponseTimeout)),
+        Some(limit) => {
+            Box::pin(tokio::time::timeout(limit, future)).await.unwrap_or(Err(Failure::ResponseTimeout))
+        }
     }
 }

@@ -200,7 +200,8 @@ async fn attempt(
     mesh: &Mesh,
 ) -> Result<(Box<Http1>, Response<Incoming>), Failure> {
     let mut connection = upstream.open_http1(mesh).await?;
-    let response = connection.send(upstream.put(outgoing.http1_upgrade(protocol)?)?).await?;
+    let sending = pin!(connection.send(upstream.put(outgoing.http1_upgrade(protocol)?)?));
+    let response = connection.hear(sending).await?;
     Ok((connection, response))
 }
 

@@ -184,7 +184,7 @@ async fn ask_by_http2(request: &parity::Request, client: DuplexStream) {
     response.await.expect("the server answers");
 }
 
-/// The way of [`answer`] and [`carry`], up to where an endpoint would be sent the request.
+/// The way of [`exchange`] and [`carry`], up to where an endpoint would be sent the request.
 async fn prepare(request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>) -> Result<Sent, Failure> {
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));

@@ -67,13 +67,18 @@ impl Http1 {
         !self.spent && self.is_fresh() && (self.sender.is_ready() || self.is_open(cx))
     }
 
-    /// Sends a request and waits for the head of its response.
-    pub(crate) async fn send(
+    /// Begins to send a request; [`Http1::hear`] goes on. Two steps, of which only the second waits: a future of both would hold the request
+    /// beside what hyper makes of it, in the place that each idle connection keeps for its next exchange.
+    pub(crate) fn send(&mut self, request: Request<UpstreamBody>) -> impl Future<Output = Heard> + use<> {
+        self.sender.send_request(request)
+    }
+
+    /// Sends the rest of the request and waits for the head of its response.
+    pub(crate) async fn hear(
         &mut self,
-        request: Request<UpstreamBody>,
+        mut response: Pin<&mut impl Future<Output = Heard>>,
     ) -> Result<Response<Incoming>, Failure> {
         let heard_before = self.line.heard_bytes();
-        let mut response = std::pin::pin!(self.sender.send_request(request));
         let connection = &mut self.connection;
         let answer = std::future::poll_fn(|cx| {
             // The connection first: what it has for us is then there when we look, so that nobody needs to be woken for it.
@@ -115,6 +120,9 @@ impl Http1 {
         Ok((parts.io.into_inner(), parts.read_buf))
     }
 }
+
+/// What hyper says came of a request.
+type Heard = hyper::Result<Response<Incoming>>;
 
 /// A connection is let go of this long before its endpoint would end it: a request is on its way for less.
 const AHEAD: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -94,13 +95,18 @@ async fn drive(connection: Rc<RefCell<Option<Driven>>>) {
 }
 
 impl Slot {
-    /// Sends a request and waits for the head of its response. `None`: the connection took no stream any more (after a GOAWAY it
-    /// is only found out so), and nothing was sent.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<UpstreamBody>,
+    /// Begins to send a request; [`Slot::hear`] goes on. Two steps for the reason of `Http1::send`.
+    pub(crate) fn send(&mut self, request: Request<UpstreamBody>) -> impl Future<Output = Heard> + use<> {
+        self.sender.try_send_request(request)
+    }
+
+    /// Waits for the head of the response. `None`: the connection took no stream any more (after a GOAWAY it is only found out so), and
+    /// nothing was sent.
+    pub(crate) async fn hear(
+        &self,
+        response: Pin<&mut impl Future<Output = Heard>>,
     ) -> Result<Option<Response<Incoming>>, Failure> {
-        match self.sender.try_send_request(request).await {
+        match response.await {
             Ok(response) => Ok(Some(response)),
             Err(mut error) => match error.take_message() {
                 Some(_unsent) => Ok(None),
@@ -119,6 +125,9 @@ impl Slot {
         self.line.explain(looks_like)
     }
 }
+
+/// What hyper says came of a request, which it gives back where it was not sent.
+type Heard = Result<Response<Incoming>, TrySendError<Request<UpstreamBody>>>;
 
 impl Drop for Slot {
     fn drop(&mut self) {
