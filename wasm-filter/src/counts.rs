@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+use svc_core::address::ServiceName;
 use svc_core::discovery::poll::Outcome;
 use svc_core::introduction::Greeting;
 use svc_core::vitals::Reason;
@@ -22,8 +22,8 @@ use crate::host::{Host, Meter, MeterId};
 pub(crate) enum Series {
     /// Requests that were answered.
     Requests {
-        /// `namespace/name`; empty where there is none.
-        service: Arc<str>,
+        /// Whose.
+        service: Option<ServiceName>,
         /// `http/1.1`, `http/2` or `grpc`.
         protocol: &'static str,
         /// The status.
@@ -32,13 +32,13 @@ pub(crate) enum Series {
     /// Requests and connections that failed, by the code of the failure table.
     Failures(&'static str),
     /// Connections of clients that were opened.
-    Opened(Arc<str>),
+    Opened(Option<ServiceName>),
     /// Connections of clients that were closed.
-    Closed(Arc<str>),
+    Closed(Option<ServiceName>),
     /// Bytes of connections.
     Bytes {
-        /// `namespace/name`; empty where there is none.
-        service: Arc<str>,
+        /// Whose.
+        service: Option<ServiceName>,
         /// `request` or `response`.
         flow: &'static str,
     },
@@ -46,8 +46,8 @@ pub(crate) enum Series {
     ProxyHeaders(Greeting),
     /// Endpoints that were ejected.
     Ejections {
-        /// `namespace/name`.
-        service: Arc<str>,
+        /// Whose.
+        service: Option<ServiceName>,
         /// Why.
         reason: Reason,
     },
@@ -103,26 +103,30 @@ const SERIES_MAX: usize = 10_000;
 impl Series {
     fn name(&self) -> String {
         let prefix = metric::PREFIX;
+        let label =
+            |service: &Option<ServiceName>| service.as_ref().map(ServiceName::label).unwrap_or_default();
         match self {
             Series::Requests { service, protocol, code } => format!(
-                "{prefix}_{}_total;service={service};protocol={protocol};code={code}",
-                metric::REQUESTS
+                "{prefix}_{}_total;service={};protocol={protocol};code={code}",
+                metric::REQUESTS,
+                label(service)
             ),
             Series::Failures(code) => format!("{prefix}_{}_total;code={code}", metric::FAILURES),
             Series::Opened(service) => {
-                format!("{prefix}_{}_total;service={service}", metric::CONNECTIONS_OPENED)
+                format!("{prefix}_{}_total;service={}", metric::CONNECTIONS_OPENED, label(service))
             }
             Series::Closed(service) => {
-                format!("{prefix}_{}_total;service={service}", metric::CONNECTIONS_CLOSED)
+                format!("{prefix}_{}_total;service={}", metric::CONNECTIONS_CLOSED, label(service))
             }
             Series::Bytes { service, flow } => {
-                format!("{prefix}_{}_total;service={service};flow={flow}", metric::BYTES)
+                format!("{prefix}_{}_total;service={};flow={flow}", metric::BYTES, label(service))
             }
             Series::ProxyHeaders(greeting) => {
                 format!("{prefix}_{}_total;result={}", metric::PROXY_HEADERS, greeting.as_str())
             }
             Series::Ejections { service, reason } => {
-                format!("{prefix}_{}_total;service={service};reason={}", metric::EJECTIONS, reason.as_str())
+                let (service, reason) = (label(service), reason.as_str());
+                format!("{prefix}_{}_total;service={service};reason={reason}", metric::EJECTIONS)
             }
             Series::Updates(outcome) => {
                 let (family, result) = (metric::DISCOVERY_UPDATES, outcome.as_str());

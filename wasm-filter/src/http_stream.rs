@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use svc_core::address::ServiceName;
 use svc_core::dispatch::{Aim, Dispatched, Edited, Request, dispatch, edit};
 use svc_core::forwarding::HttpVersion;
 use svc_core::outcome::Failure;
@@ -28,7 +29,8 @@ use edits::Edits;
 pub struct HttpStream<H: Http> {
     host: H,
     mesh: Rc<Mesh>,
-    service: Arc<str>,
+    /// None while that is not known, and for a host of no namespace, of which clients may name any number.
+    service: Option<ServiceName>,
     protocol: &'static str,
     visit: Option<Visit>,
     /// By the endpoint, the proxy or us.
@@ -38,7 +40,7 @@ pub struct HttpStream<H: Http> {
 impl<H: Http> HttpStream<H> {
     /// A request that nothing is known of yet.
     pub fn new(host: H, mesh: Rc<Mesh>) -> HttpStream<H> {
-        HttpStream { host, mesh, service: Arc::default(), protocol: HTTP1, visit: None, is_answered: false }
+        HttpStream { host, mesh, service: None, protocol: HTTP1, visit: None, is_answered: false }
     }
 
     /// The head of the request is there.
@@ -54,7 +56,7 @@ impl<H: Http> HttpStream<H> {
             }
             Err(failure) => return self.fail(failure),
         };
-        self.service = target.service.name.label();
+        self.service = Some(target.service.name.clone()).filter(|name| !name.namespace.is_empty());
         match self.dispatch(&fields, &head, &target) {
             Ok(()) => Flow::Continue,
             Err(failure) => self.fail(failure),
@@ -64,17 +66,18 @@ impl<H: Http> HttpStream<H> {
     /// The head of the answer is there: the endpoint's, or the proxy's own.
     pub fn answered(&mut self) {
         let status = self.host.response_header(":status").and_then(|status| number(&status)).unwrap_or(0);
-        if !self.service.is_empty() {
-            let series =
-                Series::Requests { service: self.service.clone(), protocol: self.protocol, code: status };
-            self.mesh.counts.count(series);
+        if self.service.is_some() {
+            let service = self.service.clone();
+            self.mesh.counts.count(Series::Requests { service, protocol: self.protocol, code: status });
         }
         if std::mem::replace(&mut self.is_answered, true) {
             return; // it was ours
         }
-        if self.mesh.plugin.debug_header && !self.service.is_empty() {
+        if self.mesh.plugin.debug_header
+            && let Some(service) = &self.service
+        {
             let endpoint = self.visit.as_ref().map(|visit| format!("; endpoint={}", visit.addr().0));
-            let route = format!("{}{}", self.service, endpoint.unwrap_or_default());
+            let route = format!("{service}{}", endpoint.unwrap_or_default());
             self.host.set_response_header(header::ROUTE, route.as_bytes());
         }
         if self.mesh.plugin.learn {
@@ -200,7 +203,8 @@ impl<H: Http> HttpStream<H> {
         let service = self.service.clone();
         self.mesh.counts.count(Series::Ejections { service, reason });
         if let Some(visit) = &self.visit {
-            let (service, endpoint, why) = (&self.service, visit.addr().0, reason.as_str());
+            let service = self.service.as_ref().map(ServiceName::label).unwrap_or_default();
+            let (endpoint, why) = (visit.addr().0, reason.as_str());
             let message = format!("{service}: endpoint {endpoint} ejected for {penalty:?}: {why}");
             self.mesh.log(&self.host, Level::Info, &message);
         }
@@ -271,13 +275,17 @@ impl<'a> Head<'a> {
     fn of(fields: &[(&'a str, &'a [u8])]) -> Head<'a> {
         let mut head = Head { method: "", authority: "", scheme: "http", is_grpc: false };
         for (name, value) in fields {
-            match (*name, str::from_utf8(value)) {
-                (":method", Ok(method)) => head.method = method,
-                (":authority", Ok(authority)) => head.authority = authority,
-                (":scheme", Ok(scheme)) => head.scheme = scheme,
-                ("content-type", Ok(kind)) => head.is_grpc = kind.starts_with("application/grpc"),
-                _ => {}
-            }
+            let place = match *name {
+                ":method" => &mut head.method,
+                ":authority" => &mut head.authority,
+                ":scheme" => &mut head.scheme,
+                "content-type" => {
+                    head.is_grpc = value.starts_with(b"application/grpc");
+                    continue;
+                }
+                _ => continue,
+            };
+            *place = str::from_utf8(value).unwrap_or(place);
         }
         head
     }

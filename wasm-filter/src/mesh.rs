@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use svc_core::address::Transport;
+use svc_core::address::{ServiceName, Transport};
 use svc_core::dispatch::{Aim, Memo, Settings};
 use svc_core::draws::Draws;
 use svc_core::endpoints::EndpointId;
@@ -105,14 +105,14 @@ impl Mesh {
         }
     }
 
-    /// The label of the Service that connections to `destination` are for; empty where that is nobody's.
-    pub(crate) fn service_at(&self, destination: Option<SocketAddr>) -> Arc<str> {
+    /// The Service that connections to `destination` are for.
+    pub(crate) fn service_at(&self, destination: Option<SocketAddr>) -> Option<ServiceName> {
         if let ServiceFrom::Fixed { namespace, name, .. } = &self.plugin.service {
-            return format!("{namespace}/{name}").into();
+            return Some(ServiceName::new(namespace.clone(), name.clone()));
         }
         let table = self.table.borrow();
-        let target = destination.and_then(|addr| table.by_destination(Transport::Tcp, addr));
-        target.map(|target| target.service.name.label()).unwrap_or_default()
+        let target = table.by_destination(Transport::Tcp, destination?)?;
+        Some(target.service.name.clone())
     }
 
     /// The connection of that context has to begin with a header, from `now` on.

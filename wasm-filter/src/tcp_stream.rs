@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use svc_core::address::ServiceName;
 use svc_core::forwarding::is_trusted;
 use svc_core::introduction::{Greeting, Refusal, greeting};
 use svc_core::outcome::Failure;
@@ -20,7 +20,7 @@ pub struct TcpStream<H> {
     id: u32,
     mesh: Rc<Mesh>,
     stage: Stage,
-    service: Arc<str>,
+    service: Option<ServiceName>,
     /// To the endpoint, and back.
     bytes: [u64; 2],
 }
@@ -41,7 +41,7 @@ enum Stage {
 impl<H: Tcp> TcpStream<H> {
     /// A connection that nothing is known of yet; `id` is its context.
     pub fn new(host: H, id: u32, mesh: Rc<Mesh>) -> TcpStream<H> {
-        TcpStream { host, id, mesh, stage: Stage::Passing, service: Arc::default(), bytes: [0; 2] }
+        TcpStream { host, id, mesh, stage: Stage::Passing, service: None, bytes: [0; 2] }
     }
 
     /// A client has connected.
