@@ -1,7 +1,6 @@
 //! The fields of one JSON object, each asked for once; what nobody asked for is a mistake.
 
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -81,7 +80,7 @@ impl<'v, 'm> Fields<'v, 'm> {
         mistakes: &'m mut Vec<Mistake>,
     ) -> Fields<'v, 'm> {
         let values = value.as_object();
-        let is_other = values.is_none() && *value != Value::Null;
+        let is_other = values.is_none() && !value.is_null();
         if is_other {
             let at = if whole.is_empty() { place.to_string() } else { whole.into() };
             mistakes.push(Mistake::new(at, Some(value), "an object"));
@@ -201,10 +200,7 @@ impl<'v, 'm> Fields<'v, 'm> {
         for (index, item) in self.items(name).iter().enumerate() {
             match parse(item) {
                 Ok(item) => read.push(item),
-                Err(expected) => {
-                    let at = format!("{}[{index}]", self.path(name));
-                    self.mistakes.push(Mistake::new(at, Some(item), expected));
-                }
+                Err(expected) => self.note_item(name, index, item, expected),
             }
         }
         read
@@ -258,12 +254,17 @@ impl<'v, 'm> Fields<'v, 'm> {
         if self.strangers == Strangers::Told && !self.asked.contains(&name) {
             self.asked.push(name);
         }
-        self.values?.get(name).filter(|value| **value != Value::Null)
+        self.values?.get(name).filter(|value| !value.is_null())
     }
 
     fn note(&mut self, name: &str, value: Option<&Value<'_>>, expected: Expected) {
         let at = self.path(name);
         self.mistakes.push(Mistake::new(at, value, expected));
+    }
+
+    fn note_item(&mut self, name: &str, index: usize, item: &Value<'_>, expected: Expected) {
+        let at = Place { of: Some(&self.place), name, index: Some(index) }.to_string();
+        self.mistakes.push(Mistake::new(at, Some(item), expected));
     }
 
     fn path(&self, name: &str) -> String {

@@ -57,6 +57,11 @@ impl<'a> Value<'a> {
         Reader::new(text).whole(depth)
     }
 
+    /// Whether it says nothing.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
     /// The text that it is.
     pub fn as_text(&self) -> Option<&str> {
         if let Value::Text(text) = self { Some(text) } else { None }
