@@ -1,5 +1,6 @@
 //! Durations as people write them, in flags and annotations: `500ms`, `1s`, `1m30s`, `0`.
 
+use core::fmt;
 use core::time::Duration;
 
 /// Reads whole numbers with `ms`, `s`, `m` or `h`, one after the other; `0` needs no unit. `None`: it is something else, or longer
@@ -33,6 +34,21 @@ fn leading(text: &str) -> Option<(Duration, &str)> {
     Some((unit.checked_mul(count)?, rest))
 }
 
+/// Shows a duration as [`parse`] reads it, to the millisecond. Its `Debug` would bring what shows fractions, 2 kB.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown(pub Duration);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.as_secs(), self.0.subsec_millis()) {
+            (seconds, 0) => write!(f, "{seconds}s"),
+            (seconds, millis) => {
+                write!(f, "{}ms", seconds.saturating_mul(1000).saturating_add(u64::from(millis)))
+            }
+        }
+    }
+}
+
 /// 30 days (`720h`): longer than any connection is meant to live, and far from where adding it to a clock could overflow.
 pub const DURATION_MAX: Duration = Duration::from_secs(720 * 60 * 60);
 
@@ -53,6 +69,17 @@ mod tests {
             ("720h", 2_592_000_000),
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_read_again() {
+        for (millis, text) in
+            [(0, "0s"), (100, "100ms"), (1_000, "1s"), (90_500, "90500ms"), (300_000, "300s")]
+        {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(Shown(duration).to_string(), text);
+            assert_eq!(parse(text), Some(duration));
         }
     }
 

@@ -12,6 +12,7 @@ use svc_core::port::Visit;
 use svc_core::table::Target;
 use svc_core::time::Now;
 use svc_core::vitals::{Change, Head as AnswerHead, Heard};
+use svc_proto::duration::Shown;
 use svc_proto::names::{PROXY_NAME, header};
 use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
 
@@ -204,8 +205,8 @@ impl<H: Http> HttpStream<H> {
         self.mesh.counts.count(Series::Ejections { service, reason });
         if let Some(visit) = &self.visit {
             let service = self.service.as_ref().map(ServiceName::label).unwrap_or_default();
-            let (endpoint, why) = (visit.addr().0, reason.as_str());
-            let message = format!("{service}: endpoint {endpoint} ejected for {penalty:?}: {why}");
+            let (endpoint, why, penalty) = (visit.addr().0, reason.as_str(), Shown(penalty));
+            let message = format!("{service}: endpoint {endpoint} ejected for {penalty}: {why}");
             self.mesh.log(&self.host, Level::Info, &message);
         }
     }

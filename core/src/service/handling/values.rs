@@ -102,7 +102,8 @@ impl<'a> Setting<'a> {
         let duration = duration::parse(self.value).filter(|duration| range.contains(duration));
         duration.ok_or_else(|| {
             let (name, (from, to)) = (self.name, range.into_inner());
-            let expected = format!("must be {name}=DURATION, from {from:?} to {to:?}");
+            let (from, to) = (duration::Shown(from), duration::Shown(to));
+            let expected = format!("must be {name}=DURATION, from {from} to {to}");
             Problem::Invalid(self.text, expected.into())
         })
     }
