@@ -67,6 +67,9 @@ pub(super) fn run(folder: &Path, rounds: usize, time: Duration) -> Result<()> {
     let arguments = arguments.into_iter().chain(["--use-dynamic-base-id"]).collect::<Vec<_>>();
     let address = |variant: Variant| format!("127.0.0.1:{}", variant.port());
     let envoy = Process::start(PROXY_CORE, &tools::envoy()?, &arguments, &folder, &address(Variant::Lua))?;
+    for variant in Variant::ALL {
+        wrk(&format!("http://{}/1", address(variant)), CONNECTIONS, WARM_UP)?;
+    }
     let mut figures = Variant::ALL.map(|_| Vec::new());
     for _round in 0..rounds {
         for (variant, figures) in Variant::ALL.into_iter().zip(&mut figures) {
@@ -93,6 +96,9 @@ fn assemble(text: &str, module: &Path) -> Result<()> {
 }
 
 const CONNECTIONS: usize = 32;
+
+/// V8 and LuaJIT compile in a hurry, and once more what has run some 10,000 times.
+const WARM_UP: Duration = Duration::from_secs(10);
 
 /// What writes modules.
 pub(super) const PROGRAMS: &[Program] = &[Program { name: "wat2wasm", package: "wabt" }];
