@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 
 use ipnet::IpNet;
@@ -132,7 +133,17 @@ pub struct Update {
     /// How long an answer is waited for.
     pub timeout: Duration,
     /// What the header [`crate::names::header::TOKEN`] says.
-    pub token: Option<String>,
+    pub token: Option<Token>,
+}
+
+/// What only whoever is asked may know. It does not show itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(_)")
+    }
 }
 
 /// How much is logged.

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use ipnet::IpNet;
 
+use super::Token;
 use crate::values::{Expected, label};
 
 /// A network; a lone address is a network of one. Bits behind the prefix are dropped.
@@ -44,8 +45,8 @@ pub(super) fn path(raw: &str) -> Result<String, Expected> {
     path.ok_or("a path such as `/services`".into())
 }
 
-pub(super) fn token(raw: &str) -> Result<String, Expected> {
-    visible(raw).ok_or("a token of visible ASCII characters".into())
+pub(super) fn token(raw: &str) -> Result<Token, Expected> {
+    visible(raw).map(Token).ok_or("a token of visible ASCII characters".into())
 }
 
 fn visible(raw: &str) -> Option<String> {

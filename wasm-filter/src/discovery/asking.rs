@@ -8,7 +8,7 @@ use svc_core::inventory::Inventory;
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
 use svc_proto::names::header;
-use svc_proto::plugin::{Plugin as Configuration, Update};
+use svc_proto::plugin::{Plugin as Configuration, Token, Update};
 
 use super::{documents, log_rejections};
 use crate::counts::Series;
@@ -112,7 +112,7 @@ fn call(of: &Update, ask: Ask<'_>, host: &impl Plugin) -> Option<CallId> {
         ("accept", "application/json"),
     ];
     head.extend(ask.etag.map(|etag| ("if-none-match", etag)));
-    head.extend(of.token.as_deref().map(|token| (header::TOKEN, token)));
+    head.extend(of.token.as_ref().map(|Token(token)| (header::TOKEN, token.as_str())));
     host.call(&of.cluster, &head, ask.timeout)
 }
 
