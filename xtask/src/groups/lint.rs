@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::report::Report;
-use crate::wasm::{self, Toolchain};
+use crate::wasm::{self, Toolchain, Way};
 use crate::{shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
@@ -26,7 +26,7 @@ fn for_envoy(report: &mut Report) {
     );
     // Clippy is a compiler, and reads only what a compiler of its own version compiled. Debian's, which builds the filter where
     // rustup cannot, comes without one; there the filter has been looked at as a library of this machine, and that must do.
-    if let Ok(Toolchain::Rustup) = Toolchain::find(None) {
+    if Toolchain::find(None).is_ok_and(|toolchain| toolchain.way() == Way::Rustup) {
         report.check("lint: clippy, Wasm", wasm::clippy());
     }
 }
