@@ -10,10 +10,9 @@ pub use svc_proto::duration;
 
 pub mod address;
 pub mod draws;
+pub mod hashed;
 pub mod sorted;
 pub mod time;
-
-mod hashed;
 
 pub mod discovery;
 pub mod protocol;

@@ -5,12 +5,10 @@
 //! endpoints: Envoy keeps a name for ever, and endpoints come and go.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
-use foldhash::fast::FixedState;
 use svc_core::address::ServiceName;
 use svc_core::discovery::poll::Outcome;
+use svc_core::hashed::HashedMap;
 use svc_core::introduction::Greeting;
 use svc_core::vitals::Reason;
 use svc_proto::names::metric;
@@ -57,7 +55,7 @@ pub(crate) enum Series {
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(RefCell<HashMap<Series, Count, FixedState>>);
+pub(crate) struct Counts(RefCell<HashedMap<Series, Count>>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -77,11 +75,8 @@ impl Counts {
             return;
         }
         let mut counts = self.0.borrow_mut();
-        let known = counts.len();
-        match counts.entry(series) {
-            Entry::Occupied(mut entry) => entry.get_mut().pending += count,
-            Entry::Vacant(entry) if known < SERIES_MAX => entry.insert(Count::default()).pending = count,
-            Entry::Vacant(_) => {}
+        if counts.len() < SERIES_MAX || counts.contains_key(&series) {
+            counts.get_or_default(series).pending += count;
         }
     }
 

@@ -1,17 +1,16 @@
 //! What the contexts of one plugin share within a VM.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::dispatch::{Aim, Memo, Settings};
 use svc_core::draws::Draws;
 use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
+use svc_core::hashed::HashedMap;
 use svc_core::outcome::Failure;
 use svc_core::port::{Pinning, Ports, Visit};
 use svc_core::sorted::SortedMap;
@@ -30,7 +29,7 @@ pub struct Mesh {
     memo: RefCell<Memo>,
     pub(crate) ports: RefCell<Ports>,
     /// The addresses of the endpoints that were picked of that snapshot, as hosts are told them.
-    written: RefCell<HashMap<EndpointId, Rc<str>, FixedState>>,
+    written: RefCell<HashedMap<EndpointId, Rc<str>>>,
     /// Chance in what becomes of requests.
     pub(crate) draws: Draws,
     /// Chance in when to ask for news, which must change nothing in what becomes of requests.
@@ -89,7 +88,12 @@ impl Mesh {
     /// The address of the endpoint that is visited. To write one takes longer than to pick an endpoint.
     pub(crate) fn written(&self, visit: &Visit) -> Rc<str> {
         let mut written = self.written.borrow_mut();
-        Rc::clone(written.entry(visit.id()).or_insert_with(|| visit.addr().0.to_string().into()))
+        if let Some(known) = written.get(&visit.id()) {
+            return Rc::clone(known);
+        }
+        let new: Rc<str> = visit.addr().0.to_string().into();
+        written.insert(visit.id(), Rc::clone(&new));
+        new
     }
 
     /// Writes to the proxy's log what is to be there.

@@ -1,7 +1,7 @@
 //! A hash map that costs little code for each type of key.
 //!
 //! hashbrown's is 2 kB for each, most of which moves entries from one table to another. This one has its entries in a vector and one type of
-//! table for all, of their places. What each request looks at is in maps of hashbrown's own.
+//! table for all, of their places. What each request to the sidecar looks at is in maps of hashbrown's own.
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -19,25 +19,35 @@ use index::Index;
 
 /// Values by their keys, in no order. All that looks at one key is O(1).
 #[derive(Clone, Debug)]
-pub(crate) struct HashedMap<K, V> {
+pub struct HashedMap<K, V> {
     entries: Vec<(K, V)>,
     index: Index,
 }
 
 impl<K, V> HashedMap<K, V> {
     /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// Keys and values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The same, the values to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut().map(|(key, value)| (&*key, value))
     }
 
     /// Takes out what `goes`.
@@ -60,7 +70,7 @@ impl<K, V> HashedMap<K, V> {
 
 impl<K: Hash + Eq, V> HashedMap<K, V> {
     /// The value of a key.
-    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
@@ -84,7 +94,7 @@ impl<K: Hash + Eq, V> HashedMap<K, V> {
     }
 
     /// Whether there is such a key.
-    pub(crate) fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    pub fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
@@ -92,7 +102,7 @@ impl<K: Hash + Eq, V> HashedMap<K, V> {
     }
 
     /// Gives a key its value; returns the one before.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = hash(&key);
         match self.find(&key, hash) {
             Some(place) => Some(mem::replace(&mut self.entries[place].1, value)),
@@ -104,7 +114,7 @@ impl<K: Hash + Eq, V> HashedMap<K, V> {
     }
 
     /// The value of a key, the default where it has none yet.
-    pub(crate) fn get_or_default(&mut self, key: K) -> &mut V
+    pub fn get_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
     {

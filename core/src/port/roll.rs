@@ -4,11 +4,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use crate::balance::{Member, members};
 use crate::endpoints::{Endpoint, EndpointId};
+use crate::hashed::HashedMap;
 use crate::sorted::SortedSet;
 use crate::table::Target;
 use crate::time::Now;
@@ -19,14 +17,14 @@ use crate::vitals::{PortVitals, Vitals};
 pub struct Roll {
     /// What `vitals` follow.
     target: Option<Arc<Target>>,
-    vitals: HashMap<EndpointId, Arc<Vitals>, FixedState>,
+    vitals: HashedMap<EndpointId, Arc<Vitals>>,
 }
 
 impl Roll {
     /// The members that the usable endpoints of `target` are, once they are taken note of.
     pub fn members(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) -> Box<[Member]> {
         self.follow(target, port, now);
-        members(target.endpoints.usable(), |id| self.vitals.entry(id).or_default().clone())
+        members(target.endpoints.usable(), |id| self.vitals.get_or_default(id).clone())
     }
 
     /// Takes note of who the endpoints are. A worker that is behind may bring an older target once more; it has the newer one soon.
@@ -68,7 +66,7 @@ impl Roll {
         let mut newcomers = Vec::new();
         for endpoint in usable {
             let is_known = self.vitals.contains_key(&endpoint.id);
-            let vitals = self.vitals.entry(endpoint.id).or_default();
+            let vitals = self.vitals.get_or_default(endpoint.id);
             if (vitals.arrive() || !is_known) && serves {
                 newcomers.push(vitals.clone());
             }
@@ -82,11 +80,8 @@ impl Roll {
             endpoints.iter().map(|endpoint| endpoint.id).collect()
         };
         let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
-        self.vitals.retain(|id, vitals| {
-            if !usable.contains(id) {
-                vitals.leave(port);
-            }
-            all.contains(id)
-        });
+        let left = self.vitals.iter().filter(|(id, _)| !usable.contains(*id));
+        left.for_each(|(_, vitals)| vitals.leave(port));
+        self.vitals.extract(|id, _| !all.contains(id));
     }
 }
