@@ -133,9 +133,11 @@ const BINARYEN: &[Program] = &[
     Program { name: "wasm-opt", package: "binaryen" },
 ];
 
-/// Whatever makes it smaller, then again on code whose nested expressions and blocks are flat and whose loops are found anew: 1%. No
-/// pointer of ours is below 1024, where a stack that overflows ends: an addition may thus become an offset of a load or a store, another 1%.
-const PASSES: [&str; 6] = ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz"];
+/// Functions that differ in constants alone are merged first, while they still look alike: half a percent. Then whatever makes it smaller, and again on
+/// code whose nested expressions and blocks are flat and whose loops are found anew: 1%. No pointer of ours is below 1024, where a stack
+/// that overflows ends: an addition may thus become an offset of a load or a store, another 1%.
+const PASSES: [&str; 7] =
+    ["--low-memory-unused", "--merge-similar-functions", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz"];
 
 /// Of Wasm, what rustc takes for granted and V8 has, and binaryen wants to be told.
 const FEATURES: [&str; 6] = [
