@@ -26,7 +26,6 @@ mod raw;
 static MEMORY: GlobalTlsf = GlobalTlsf::new();
 
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info); // also has panics logged
     proxy_wasm::set_root_context(|context| Box::new(Root::new(Envoy, context)));
 }}
 
@@ -243,10 +242,11 @@ const CALL_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Ends the VM where a request says so, for the tests of what Envoy does then.
 #[cfg(feature = "trap")]
+#[expect(clippy::panic, reason = "a panic is what it is to show")]
 fn trap_if_asked() {
     let asked = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "x-svcmesh-test-trap");
     if matches!(asked, Ok(Some(_))) {
-        std::process::abort();
+        panic!("a test asks for it");
     }
 }
 

@@ -11,7 +11,7 @@ use super::services::web;
 #[test]
 fn a_vm_that_traps_is_loaded_again() {
     let backends = Backend::three();
-    let envoy = Envoy::start(&Bootstrap::of(&[web(&backends)]).with_filter(&built::trapping_filter()));
+    let mut envoy = Envoy::start(&Bootstrap::of(&[web(&backends)]).with_filter(&built::trapping_filter()));
     // One connection, and so one worker, from before to after.
     let mut client = envoy.client();
     assert_eq!(client.get("web").status(), 200);
@@ -22,4 +22,9 @@ fn a_vm_that_traps_is_loaded_again() {
     for _ in 0..30 {
         assert_eq!(client.get("web").status(), 200);
     }
+    // Where it ended, by the names of a `.named.wasm`.
+    let log = envoy.process().log();
+    let (_, trace) = log.split_once("Uncaught RuntimeError: unreachable").expect("Envoy logs why a VM ended");
+    assert!(trace.starts_with("\nProxy-Wasm plugin in-VM backtrace:\n"), "{trace}");
+    assert!(trace.contains("svc_wasm_filter") && trace.contains("on_http_request_headers"), "{trace}");
 }

@@ -24,7 +24,7 @@ pub(crate) fn run(report: &mut Report) {
     match tools::envoy() {
         Ok(envoy) => {
             let mut tests = shell::cargo(["test", "--package", PACKAGE, "--test", "envoy"]);
-            tests.env("SVCMESH_TEST_WASM", filter.path).env("SVCMESH_TEST_TRAPPING_WASM", trapping.path);
+            tests.env("SVCMESH_TEST_WASM", filter.path).env("SVCMESH_TEST_TRAPPING_WASM", trapping.named());
             tests.env("SVCMESH_TEST_ENVOY", envoy).env("SVCMESH_TEST_SIDECAR", sidecar);
             report.tests(NAME, tests, counts::cargo_test);
         }

@@ -4,6 +4,7 @@ mod debian;
 mod exports;
 mod oci;
 mod rustup;
+mod sections;
 mod sysroot;
 mod toolchain;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let order = Order::parse(arguments)?;
     let module = Module::build(&Toolchain::find(order.way)?, &[])?;
     println!("{}: {} bytes of {SIZE_MAX}", module.path.display(), module.size()?);
+    println!("{}: with the names of its functions", module.named().display());
     module.within_budget()?;
     if let Some(folder) = order.oci {
         println!("{}: image {}", folder.display(), oci::write(&module.path, &folder)?);
@@ -78,18 +80,24 @@ impl Module {
         Ok(module)
     }
 
-    /// Makes it of what cargo built: what no proxy is to call goes, with what only that needs; then wasm-opt merges and reorders what the
-    /// compiler's own passes, made for machines with registers, leave: a sixth of the module.
+    /// The same code with the names of its functions, by which Envoy can tell where a VM has ended.
+    pub(crate) fn named(&self) -> PathBuf {
+        self.path.with_extension("named.wasm")
+    }
+
+    /// Makes both of what cargo built: what no proxy is to call goes, with what only that needs; then wasm-opt merges and reorders what the
+    /// compiler's own passes, made for machines with registers, leave: a sixth of the module. It orders functions by their names, too:
+    /// these are taken off after it, so that the code is the same.
     fn shrink(&self, built: &Path) -> Result<()> {
         packages::ensure(BINARYEN)?;
         let (graph, trimmed) =
             (self.path.with_extension("exports.json"), self.path.with_extension("trimmed"));
         fs::write(&graph, exports::graph())?;
-        let mut trim = shell::command("wasm-metadce", []);
+        let mut trim = shell::command("wasm-metadce", ["-g"]);
         shell::answer(trim.args(FEATURES).arg("-f").arg(&graph).arg(built).arg("-o").arg(&trimmed))?;
         let mut optimise = shell::command("wasm-opt", PASSES);
-        shell::answer(optimise.args(FEATURES).arg(&trimmed).arg("-o").arg(&self.path))?;
-        Ok(())
+        shell::answer(optimise.arg("-g").args(FEATURES).arg(&trimmed).arg("-o").arg(self.named()))?;
+        Ok(fs::write(&self.path, sections::without_custom(&fs::read(self.named())?)?)?)
     }
 
     /// In bytes.
@@ -150,8 +158,8 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// V8 compiles all of it, for each worker, while Envoy starts. The aim is 300 KiB; a filter of this kind with no more than serde_json in it has
-/// 176 kB. Ours has 353,579 bytes by rustup and 355,213 by Debian, of which the inventory is the largest part. This holds what has been reached, and moves only down.
-const SIZE_MAX: u64 = 355_500;
+/// 176 kB. Ours has 352,566 bytes by rustup and 354,224 by Debian, of which the inventory is the largest part. This holds what has been reached, and moves only down.
+const SIZE_MAX: u64 = 354_500;
 
 #[cfg(test)]
 mod tests {
@@ -176,6 +184,6 @@ mod tests {
     fn a_byte_over_the_budget_is_too_many() {
         assert!(within_budget(SIZE_MAX).is_ok());
         let error = within_budget(SIZE_MAX + 1).unwrap_err().to_string();
-        assert_eq!(error, "svc_wasm_filter.wasm has 355501 bytes, 1 over its 355500");
+        assert_eq!(error, "svc_wasm_filter.wasm has 354501 bytes, 1 over its 354500");
     }
 }
