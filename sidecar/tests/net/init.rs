@@ -243,11 +243,13 @@ fn rules() -> String {
     output_of("nft", &["list", "ruleset"])
 }
 
-/// All rules and tables of routing in the namespace, of both families.
+/// All rules and tables of routing in the namespace, of both families. Not what the kernel adds by itself, as soon as it has found an
+/// address of the link to be nobody else's.
 fn routing() -> String {
     let shown = ["-4", "-6"].map(|family| {
         let routes = output_of("ip", &[family, "route", "show", "table", "all"]);
-        output_of("ip", &[family, "rule", "show"]) + &routes
+        let ours = routes.lines().filter(|route| !route.contains("fe80::"));
+        output_of("ip", &[family, "rule", "show"]) + &ours.collect::<Vec<_>>().join("\n")
     });
     shown.concat()
 }
