@@ -15,9 +15,9 @@ use tokio::time::Sleep;
 
 use super::account::Account;
 use super::request::strip_trailers;
-use super::request_body::{PolledFrame, RequestBody};
+use super::request_body::RequestBody;
 use super::roster::Pulse;
-use super::upstream::{Http1, Slot, Upstream, poll_unwoken};
+use super::upstream::{Http1, Slot, Upstream};
 use crate::clock;
 
 /// The body of a response, with the account that is closed by its last byte.
@@ -39,7 +39,7 @@ pub(crate) enum Source {
     /// Ourselves.
     Local(Bytes),
     /// A connection that this body drives, and gives back when it has ended.
-    Http1 { incoming: Incoming, connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
+    Http1 { connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
     /// A stream of a shared connection.
     Http2 { incoming: Incoming, slot: Slot },
 }
@@ -88,20 +88,28 @@ impl ResponseBody {
 }
 
 impl Source {
+    /// What follows the head of an answer over HTTP/1.
+    pub(crate) fn of(connection: Box<Http1>, upstream: &Rc<Upstream>) -> Source {
+        let connection = match connection.is_end() {
+            false => Some(connection),
+            true => {
+                upstream.give_back(connection);
+                None
+            }
+        };
+        Source::Http1 { connection, upstream: upstream.clone() }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
         match self {
             Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Http2 { incoming, .. } => Pin::new(incoming).poll_frame(cx),
-            Source::Http1 { incoming, connection, upstream } => {
-                let mut polled = poll_unwoken(incoming);
-                if let (Poll::Pending, Some(connection)) = (&polled, connection.as_mut()) {
-                    connection.drive(cx);
-                    polled = poll_unwoken(incoming);
-                }
-                let ended = matches!(polled, Poll::Ready(None)) || incoming.is_end_stream();
-                if let Some(connection) = connection.take_if(|_| ended) {
-                    upstream.give_back(connection, cx);
+            Source::Http2 { incoming, .. } => Pin::new(incoming).poll_frame(cx).map_err(Broken::Stream),
+            Source::Http1 { connection, upstream } => {
+                let Some(using) = connection else { return Poll::Ready(None) };
+                let polled = using.poll_frame(cx).map_err(Broken::Connection);
+                if let Some(ended) = connection.take_if(|connection| connection.is_end()) {
+                    upstream.give_back(ended);
                 }
                 polled
             }
@@ -120,19 +128,20 @@ impl Source {
         }
     }
 
-    /// Why the endpoint broke off.
-    fn broken(&self) -> Failure {
-        match self {
-            Source::Http1 { connection: Some(connection), .. } => connection.explain(Failure::Truncated),
-            Source::Http2 { slot, .. } => slot.explain(Failure::Truncated),
-            Source::Local(_) | Source::Http1 { connection: None, .. } => Failure::Truncated,
+    /// What it means that it broke off.
+    fn explain(&self, broken: &Broken) -> Failure {
+        match (self, broken) {
+            (_, Broken::Connection(failure)) => *failure,
+            (Source::Http2 { slot, .. }, _) => slot.explain(Failure::Truncated),
+            (Source::Local(_) | Source::Http1 { .. }, _) => Failure::Truncated,
         }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Source::Local(bytes) => bytes.is_empty(),
-            Source::Http1 { incoming, .. } | Source::Http2 { incoming, .. } => incoming.is_end_stream(),
+            Source::Http1 { connection, .. } => connection.is_none(),
+            Source::Http2 { incoming, .. } => incoming.is_end_stream(),
         }
     }
 }
@@ -140,10 +149,16 @@ impl Source {
 /// A page that says that something does not work is smaller; one that is larger costs its connection.
 const DRAINED_BYTES_MAX: usize = 64 * 1024;
 
+/// A step of a body.
+type PolledFrame = Poll<Option<Result<Frame<Bytes>, Broken>>>;
+
 /// Why a response does not go on.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    Upstream(hyper::Error),
+    /// A stream of HTTP/2. Passes on what the endpoint said why.
+    Stream(hyper::Error),
+    /// A connection of HTTP/1.
+    Connection(Failure),
     /// Its time is over. Says CANCEL to an HTTP/2 client.
     Overdue(h2::Error),
 }
@@ -158,7 +173,8 @@ impl std::error::Error for Broken {
     /// hyper looks here for what to tell an HTTP/2 client.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Broken::Upstream(error) => Some(error),
+            Broken::Stream(error) => Some(error),
+            Broken::Connection(_) => None,
             Broken::Overdue(error) => Some(error),
         }
     }
@@ -182,10 +198,7 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
         let body = &mut *self;
         if let Some(broken) = body.broken.take() {
             return Poll::Ready(Some(Err(broken)));
@@ -194,7 +207,7 @@ impl Body for ResponseBody {
             body.break_off(Failure::Overdue, Broken::Overdue(h2::Reason::CANCEL.into()), cx);
             return Poll::Pending;
         }
-        let polled = body.source.poll_frame(cx).map_err(Broken::Upstream);
+        let polled = body.source.poll_frame(cx);
         let Some(account) = &mut body.account else { return polled };
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
@@ -207,7 +220,7 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(broken))) => {
-                body.break_off(body.source.broken(), broken, cx);
+                body.break_off(body.source.explain(&broken), broken, cx);
                 Poll::Pending
             }
             Poll::Ready(None) => {
@@ -225,7 +238,9 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Http1 { incoming, .. } | Source::Http2 { incoming, .. } => incoming.size_hint(),
+            Source::Http1 { connection: Some(connection), .. } => connection.size_hint(),
+            Source::Http1 { connection: None, .. } => SizeHint::with_exact(0),
+            Source::Http2 { incoming, .. } => incoming.size_hint(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
@@ -33,7 +33,7 @@ use super::respond::{self, Dialect};
 use super::rewrite::Asked;
 use super::route::Route;
 use super::upgrade;
-use super::upstream::{Slot, Upstream};
+use super::upstream::{Answered, Slot, Upstream};
 use super::websocket;
 use crate::metrics::Protocol;
 
@@ -223,16 +223,12 @@ async fn forward(
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
         };
-        let sending = pin!(connection.send(upstream.put(outgoing.http1()?)?));
-        let (head, incoming) = take_apart(connection.hear(sending).await?)?;
-        let connection = match incoming.is_end_stream() {
-            false => Some(connection),
-            true => {
-                upstream.give_back(connection, &mut Context::from_waker(Waker::noop()));
-                None
-            }
+        let asking = {
+            let (head, body) = outgoing.http1(upstream.host());
+            connection.ask(head, body)
         };
-        (head, Source::Http1 { incoming, connection, upstream: upstream.clone() })
+        let Answered { head, .. } = asking.await?;
+        (head, Source::of(connection, upstream))
     };
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
@@ -264,7 +260,7 @@ async fn stream(
 const CONNECTIONS_MAX: usize = 5;
 
 /// Takes a response apart: a head without what belonged to the endpoint's hop, and a body that one thing tells the end of.
-pub(crate) fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incoming), Failure> {
+fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incoming), Failure> {
     let (mut head, incoming) = response.into_parts();
     if !is_plainly_framed(&head.headers, &incoming) {
         return Err(Failure::BadResponse);

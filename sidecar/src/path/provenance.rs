@@ -73,16 +73,26 @@ impl<'o> Provenance<'o> {
         Ok(())
     }
 
-    /// Tells an endpoint what nobody has said yet: nearly always all of it.
-    pub(super) fn tell(&self, headers: &mut HeaderMap, authority: &HeaderValue) {
+    /// Tells an endpoint what nobody has `said` yet: nearly always all of it.
+    pub(super) fn tell(
+        &self,
+        said: &HeaderMap,
+        authority: &HeaderValue,
+        mut put: impl FnMut(HeaderName, HeaderValue),
+    ) {
         let client = &self.origin.client_value;
-        headers.entry(X_FORWARDED_FOR).or_insert_with(|| client.clone());
-        headers.entry(header::FORWARDED).or_insert_with(|| self.element.clone());
-        headers.entry(X_REAL_IP).or_insert_with(|| client.clone());
         let scheme = self.origin.arrival.scheme.as_str();
-        headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(scheme));
-        headers.entry(X_FORWARDED_HOST).or_insert_with(|| authority.clone());
-        headers.entry(header::VIA).or_insert_with(|| via(self.version));
+        let ours: [(HeaderName, HeaderValue); ADDED] = [
+            (X_FORWARDED_FOR, client.clone()),
+            (header::FORWARDED, self.element.clone()),
+            (X_REAL_IP, client.clone()),
+            (X_FORWARDED_PROTO, HeaderValue::from_static(scheme)),
+            (X_FORWARDED_HOST, authority.clone()),
+            (header::VIA, via(self.version)),
+        ];
+        ours.into_iter()
+            .filter(|(name, _)| !said.contains_key(name))
+            .for_each(|(name, value)| put(name, value));
     }
 }
 

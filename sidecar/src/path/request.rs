@@ -3,10 +3,9 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{Method, Request, Uri, Version};
@@ -21,6 +20,7 @@ use super::limits::GRPC_TIMEOUT;
 use super::provenance::{self, Provenance};
 use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
+use super::upstream::RequestHead;
 use crate::clock;
 
 /// A request that can be sent, and sent again as long as its body is whole.
@@ -31,7 +31,7 @@ pub(crate) struct Outgoing<'o> {
     authority: HeaderValue,
     provenance: Provenance<'o>,
     pub(crate) body: Option<Rc<RequestBody>>,
-    gate: Option<Arc<Gate>>,
+    gate: Option<Rc<Gate>>,
     /// `te: trailers` was said; it belongs to a hop, and HTTP/2 endpoints (gRPC's among them) want it on theirs.
     trailers: bool,
     pub(crate) idempotent: bool,
@@ -149,26 +149,33 @@ impl<'o> Outgoing<'o> {
         self.body.as_ref().is_none_or(|body| body.is_untouched())
     }
 
-    /// The request of one attempt over HTTP/1.
-    pub(crate) fn http1(&self) -> Result<Request<UpstreamBody>, Failure> {
-        let mut request = self.request(Version::HTTP_11);
-        if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
-            *request.uri_mut() = origin_form(&self.parts.uri);
+    /// The request of one attempt over HTTP/1, for an endpoint that knows itself by the name `host` if not by the client's.
+    pub(crate) fn http1(&self, host: Option<&HeaderValue>) -> (RequestHead, UpstreamBody) {
+        let mut head = RequestHead::begin(&self.parts.method, &self.parts.uri);
+        // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
+        head.field(&header::HOST, host.unwrap_or(&self.authority).as_bytes());
+        let crumbs = self.parts.version == Version::HTTP_2 && self.said_crumbs();
+        for (name, value) in self.said().filter(|(name, _)| !crumbs || **name != header::COOKIE) {
+            head.field(name, value.as_bytes());
         }
-        if self.parts.version == Version::HTTP_2 {
-            join_cookies(request.headers_mut());
+        if crumbs {
+            head.field(&header::COOKIE, &self.cookie());
         }
-        if let (Some(gate), true) = (&self.gate, self.body_is_untouched()) {
-            request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
-            gate.watch(&mut request);
+        let said = &self.parts.headers;
+        self.provenance.tell(said, &self.authority, |name, value| head.field(&name, value.as_bytes()));
+        if self.gate.is_some() && self.body_is_untouched() {
+            head.field(&header::EXPECT, b"100-continue");
         }
-        Ok(request)
+        (head, self.body())
     }
 
     /// The request of one attempt over HTTP/2.
     pub(crate) fn http2(&self) -> Result<Request<UpstreamBody>, Failure> {
-        let mut request = self.request(Version::HTTP_2);
-        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        let mut request = Request::new(self.body());
+        *request.method_mut() = self.parts.method.clone();
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = self.headers();
+        let mut uri = self.parts.uri.clone().into_parts();
         uri.scheme = Some(Scheme::HTTP);
         if uri.authority.is_none() {
             let authority = Authority::from_maybe_shared(self.authority.clone());
@@ -188,47 +195,50 @@ impl<'o> Outgoing<'o> {
     }
 
     /// Adds what an upgrade says to the endpoint's own hop (RFC 9110 §7.8).
-    pub(crate) fn http1_upgrade(&self, protocol: &HeaderValue) -> Result<Request<UpstreamBody>, Failure> {
-        let mut request = self.http1()?;
-        request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        request.headers_mut().insert(header::UPGRADE, protocol.clone());
-        Ok(request)
+    pub(crate) fn http1_upgrade(
+        &self,
+        host: Option<&HeaderValue>,
+        protocol: &HeaderValue,
+    ) -> (RequestHead, UpstreamBody) {
+        let (mut head, body) = self.http1(host);
+        head.field(&header::CONNECTION, b"upgrade");
+        head.field(&header::UPGRADE, protocol.as_bytes());
+        (head, body)
     }
 
-    /// The head is copied: the endpoint may turn out to have closed the connection just now, and the request must then be there to be
-    /// sent again.
-    fn request(&self, version: Version) -> Request<UpstreamBody> {
-        let body = match &self.body {
-            Some(body) => body.sending(),
-            None => UpstreamBody::Empty,
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.parts.method.clone();
-        *request.uri_mut() = self.parts.uri.clone();
-        *request.version_mut() = version;
-        *request.headers_mut() = self.headers(version);
-        request
+    /// What the client said, apart from whom it asked for.
+    fn said(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.parts.headers.iter().filter(|(name, _)| **name != header::HOST)
     }
 
-    /// The client's headers and ours. `HeaderMap::clone` leaves no room for more, and to make some afterwards, name by name in a table
-    /// twice as large, costs more than to begin with it.
-    fn headers(&self, version: Version) -> HeaderMap {
+    /// HTTP/2 may split a cookie into several headers, HTTP/1 may not (RFC 9113 §8.2.3).
+    fn said_crumbs(&self) -> bool {
+        self.parts.headers.get_all(header::COOKIE).iter().nth(1).is_some()
+    }
+
+    fn cookie(&self) -> Vec<u8> {
+        let crumbs: Vec<&[u8]> =
+            self.parts.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        crumbs.join(&b"; "[..])
+    }
+
+    fn body(&self) -> UpstreamBody {
+        self.body.as_ref().map_or(UpstreamBody::Empty, RequestBody::sending)
+    }
+
+    /// The client's headers and ours, copied: the endpoint may turn out to have closed the connection just now, and the request must then be
+    /// there to be sent again. `HeaderMap::clone` leaves no room for more, and to make some afterwards, name by name in a table twice as
+    /// large, costs more than to begin with it.
+    fn headers(&self) -> HeaderMap {
         let said = &self.parts.headers;
-        let mut headers = HeaderMap::with_capacity(said.keys_len() + HOST + provenance::ADDED);
-        if version != Version::HTTP_2 {
-            // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
-            headers.insert(header::HOST, self.authority.clone());
-        }
-        for (name, value) in said.iter().filter(|(name, _)| **name != header::HOST) {
+        let mut headers = HeaderMap::with_capacity(said.keys_len() + provenance::ADDED);
+        for (name, value) in self.said() {
             headers.append(name, value.clone());
         }
-        self.provenance.tell(&mut headers, &self.authority);
+        self.provenance.tell(said, &self.authority, |name, value| drop(headers.insert(name, value)));
         headers
     }
 }
-
-/// `Host`, which HTTP/1 endpoints always get.
-const HOST: usize = 1;
 
 /// Which headers a head has, of those that few have: one walk over its names costs less than to look for each.
 #[derive(Default)]
@@ -259,14 +269,6 @@ pub(crate) fn is_plainly_framed(headers: &HeaderMap, incoming: &Incoming) -> boo
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     plain && codings.next().is_none()
-}
-
-/// `http://a/b?c` → `/b?c`; no path → `/`.
-fn origin_form(uri: &Uri) -> Uri {
-    match uri.path_and_query() {
-        Some(path) => Uri::from(path.clone()),
-        None => Uri::from_static("/"),
-    }
 }
 
 /// Takes a `100-continue` expectation out of a request with a body at HTTP/1.1; elsewhere it is dropped: hyper and HTTP/2 peers
@@ -309,14 +311,4 @@ fn strip_nominated(headers: &mut HeaderMap) {
     for name in nominated(values.map(|(_, value)| value.as_bytes())) {
         headers.remove(&*name);
     }
-}
-
-/// HTTP/2 may split a cookie into several headers, HTTP/1 may not (RFC 9113 §8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let cookie = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).expect("crumbs are header values");
-    headers.insert(header::COOKIE, cookie);
 }

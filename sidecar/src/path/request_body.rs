@@ -5,7 +5,6 @@ use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -26,11 +25,11 @@ pub(crate) struct RequestBody {
     sent_bytes: Cell<u64>,
     /// Why it has no end.
     broken: Cell<Option<Failure>>,
-    gate: Option<Arc<Gate>>,
+    gate: Option<Rc<Gate>>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, gate: Option<Arc<Gate>>) -> Rc<RequestBody> {
+    pub(crate) fn new(incoming: Incoming, gate: Option<Rc<Gate>>) -> Rc<RequestBody> {
         Rc::new(RequestBody {
             incoming: RefCell::new(incoming),
             kept: RefCell::new(Kept::NOTHING),
@@ -227,6 +226,17 @@ impl Sending {
         match to_come.exact() {
             Some(bytes) => SizeHint::with_exact(bytes + self.body.kept.borrow().data_bytes(self.next)),
             None => to_come,
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// The endpoint asks for it.
+    pub(crate) fn invite(&self) {
+        if let UpstreamBody::Client(Sending { body, .. }) = self
+            && let Some(gate) = &body.gate
+        {
+            gate.open();
         }
     }
 }

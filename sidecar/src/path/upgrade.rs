@@ -17,7 +17,7 @@ use svc_core::time::Now;
 use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
-use super::forward::{take_apart, turn};
+use super::forward::turn;
 use super::io::ClientIo;
 use super::limits::{Limits, within};
 use super::mesh::Mesh;
@@ -28,7 +28,7 @@ use super::rewrite::Asked;
 use super::route::Route;
 use super::tcp::Already;
 use super::tunnel;
-use super::upstream::{Carries, Http1, Upstream, UpstreamIo};
+use super::upstream::{Answered, Carries, Http1, Upstream, UpstreamIo};
 
 /// The protocol that a request asks to go on in: one, on a request without a body, and one that is not HTTP itself.
 ///
@@ -80,13 +80,8 @@ pub(crate) async fn exchange(
     turn(&mut head, origin);
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
-    let mesh = mesh.clone();
-    tokio::task::spawn_local(async move {
-        match connection.into_upgraded().await {
-            Ok((io, read)) => join(upgraded, io, read, account, &mesh).await,
-            Err(failure) => account.fail(failure),
-        }
-    });
+    let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
+    tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
     Response::from_parts(head, ResponseBody::tunnel())
 }
 
@@ -96,7 +91,6 @@ pub(crate) struct Answer {
     pub(crate) connection: Box<Http1>,
     /// The protocol that the connection goes on in, as the endpoint has it.
     pub(crate) agreed: Option<HeaderValue>,
-    incoming: Incoming,
     upstream: Rc<Upstream>,
     deadline: Option<Now>,
 }
@@ -112,8 +106,8 @@ impl Answer {
         account.answered(self.head.status.as_u16());
         turn(&mut self.head, origin);
         self.connection.refuse_reuse();
-        let Answer { head, connection, incoming, upstream, deadline, .. } = self;
-        let source = Source::Http1 { incoming, connection: Some(connection), upstream };
+        let Answer { head, connection, upstream, deadline, .. } = self;
+        let source = Source::of(connection, &upstream);
         Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone(), deadline))
     }
 }
@@ -133,14 +127,13 @@ pub(crate) async fn ask(
     let authority = handshake.outgoing.authority().clone();
     let carrying = pin!(carry(handshake, mesh, account));
     let left = limits.whole.map(|whole| whole.saturating_sub(waited));
-    let (connection, upstream, response) = within(left, carrying).await?;
-    let agreed = response.headers().get(header::UPGRADE).cloned();
-    let (mut head, incoming) = take_apart(response)?;
+    let (connection, upstream, answered) = within(left, carrying).await?;
+    let Answered { mut head, upgrade: agreed } = answered;
     if let Some(speech) = &upstream.speech {
         let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
         speech.turn_back(&mut head.headers, asked);
     }
-    Ok(Answer { head, connection, agreed, incoming, upstream, deadline })
+    Ok(Answer { head, connection, agreed, upstream, deadline })
 }
 
 /// A request for an upgrade with its way.
@@ -170,7 +163,7 @@ impl<'a> Handshake<'a> {
     }
 }
 
-type Carried = (Box<Http1>, Rc<Upstream>, Response<Incoming>);
+type Carried = (Box<Http1>, Rc<Upstream>, Answered);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
 async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
@@ -183,14 +176,16 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
             within(limits.per_try, attempt).await
         };
         let failure = match &answered {
-            Ok((_, response)) if attempts.minds(response.status().as_u16(), || None) => Failure::GatewayError,
+            Ok((_, answered)) if attempts.minds(answered.head.status.as_u16(), || None) => {
+                Failure::GatewayError
+            }
             Ok(_) => break answered,
             Err(failure) => *failure,
         };
         let Ok(next) = attempts.next(failure, &outgoing, &upstream, account) else { break answered };
         upstream = next;
     }
-    .map(|(connection, response)| (connection, upstream, response))
+    .map(|(connection, answered)| (connection, upstream, answered))
 }
 
 async fn attempt(
@@ -198,11 +193,11 @@ async fn attempt(
     protocol: &HeaderValue,
     upstream: &Upstream,
     mesh: &Mesh,
-) -> Result<(Box<Http1>, Response<Incoming>), Failure> {
+) -> Result<(Box<Http1>, Answered), Failure> {
     let mut connection = upstream.open_http1(mesh).await?;
-    let sending = pin!(connection.send(upstream.put(outgoing.http1_upgrade(protocol)?)?));
-    let response = connection.hear(sending).await?;
-    Ok((connection, response))
+    let (head, body) = outgoing.http1_upgrade(upstream.host(), protocol);
+    let answered = connection.ask(head, body).await?;
+    Ok((connection, answered))
 }
 
 /// Opens a tunnel through the forward proxy (RFC 9110 §9.3.6).

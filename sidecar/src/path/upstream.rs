@@ -20,6 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Request;
+use hyper::header::HeaderValue;
 use svc_core::drain::Departure;
 use svc_core::outcome::Failure;
 use svc_core::port::PortKey;
@@ -39,7 +40,7 @@ use super::shared::SharedPort;
 use super::stream::Stream;
 use crate::metrics::{Closed, Series};
 
-pub(crate) use http1::{Http1, poll_unwoken};
+pub(crate) use http1::{Answered, Http1, RequestHead};
 pub(crate) use http2::{Http2, Slot};
 pub(crate) use live::{Line, Register};
 pub(crate) use tls::{Broken, Carries, Handshake, Sessions, Trust};
@@ -215,15 +216,15 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request, unless it cannot serve one.
-    pub(crate) fn give_back(&self, connection: Box<Http1>, cx: &mut Context<'_>) {
+    pub(crate) fn give_back(&self, connection: Box<Http1>) {
         if !self.standing.gone.get() {
-            self.pool.give_back(connection, cx);
+            self.pool.give_back(connection);
         }
     }
 
     /// Opens an HTTP/1 connection.
     pub(crate) async fn open_http1(&self, mesh: &Mesh) -> Result<Box<Http1>, Failure> {
-        Http1::handshake(self.open(Carries::Http1, mesh).await?).await
+        Ok(Http1::new(self.open(Carries::Http1, mesh).await?))
     }
 
     /// A place for one stream on a shared HTTP/2 connection that is open and below the peer's limit.
@@ -249,12 +250,17 @@ impl Upstream {
         }
     }
 
-    /// A request in the words that the endpoint knows: nearly always the client's.
+    /// A request over HTTP/2 in the words that the endpoint knows: nearly always the client's.
     pub(crate) fn put<B>(&self, mut request: Request<B>) -> Result<Request<B>, Failure> {
         match &self.speech {
             None => Ok(request),
-            Some(speech) => speech.put(&mut request).map(|()| request),
+            Some(speech) => speech.put(request.uri_mut()).map(|()| request),
         }
+    }
+
+    /// The name that the endpoint knows itself by, where that is not the client's.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.speech.as_ref().and_then(|speech| speech.host())
     }
 
     /// Takes note of what the snapshot says of the endpoint.

@@ -64,13 +64,8 @@ pub(crate) async fn exchange(
     }
     account.connected();
     account.answered(head.status.as_u16());
-    let mesh = mesh.clone();
-    tokio::task::spawn_local(async move {
-        match connection.into_upgraded().await {
-            Ok((io, read)) => join(upgraded, io, read, account, &mesh).await,
-            Err(failure) => account.fail(failure),
-        }
-    });
+    let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
+    tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
     Response::from_parts(head, ResponseBody::tunnel())
 }
 

@@ -48,6 +48,22 @@ fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
 }
 
 #[test]
+fn a_switch_that_nobody_asked_for_is_a_failure_and_ends_its_connection() {
+    let backend = Backend::start(|talk| {
+        while talk.request().is_ok() {
+            talk.wire.send(format!("{SWITCHING}\r\n\r\n"));
+        }
+    });
+    let world = World::of(&[&backend], &[]);
+    for _ in 0..3 {
+        let mut client = world.client();
+        client.send(GET);
+        assert_eq!(client.response("GET").map(|response| response.status()), Ok(502));
+    }
+    assert_eq!(backend.connections(), backend.take_requests().len());
+}
+
+#[test]
 fn an_upgrade_to_http_is_none() {
     let backend = Backend::answering(OK);
     let world = World::of(&[&backend], &[]);

@@ -193,8 +193,22 @@ async fn prepare(request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>) -
     let Prepared { route, caller, outgoing, .. } = &prepared;
     let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
     let upstream = attempts.begin(outgoing, &mut account)?;
-    let sent = upstream.put(outgoing.http1()?)?;
-    Ok(Sent { to: upstream.addr, headers: sent.headers().clone(), account })
+    let (head, _) = outgoing.http1(upstream.host());
+    Ok(Sent { to: upstream.addr, headers: headers(head.as_bytes()), account })
+}
+
+/// The headers of a head that lacks its last, empty line.
+fn headers(head: &[u8]) -> HeaderMap {
+    let head = [head, b"\r\n"].concat();
+    let mut fields = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut fields);
+    assert!(request.parse(&head).expect("a request").is_complete());
+    let mut headers = HeaderMap::new();
+    for field in &*request.headers {
+        let name: header::HeaderName = field.name.parse().expect("a name");
+        headers.append(name, HeaderValue::from_bytes(field.value).expect("a value"));
+    }
+    headers
 }
 
 /// Several values of one name are joined, as stories have them.

@@ -94,7 +94,7 @@ impl Upstream {
                 self.share(Http2::handshake(io).await?);
                 Ok((Version::HTTP_2, None))
             }
-            Some(_) | None => Ok((Version::HTTP_11, Some(Http1::handshake(io).await?))),
+            Some(_) | None => Ok((Version::HTTP_11, Some(Http1::new(io)))),
         }
     }
 }

@@ -1,28 +1,45 @@
-//! One HTTP/1 connection to an endpoint, driven by whoever uses it: no task of its own, no second wake-up.
+//! One HTTP/1 connection to an endpoint, driven by whoever uses it: no task of its own, no second wake-up, and no buffer while it is idle.
+//!
+//! HTTP/1.1 is spoken here, and not by hyper's client: that expects a task to drive a connection and another one to use it, with two channels
+//! between them and two buffers of 8 KiB each, which was a third of what a request cost. hyper keeps the clients' side, whose bytes are hostile.
 
-use std::future::Future;
+mod body;
+mod head;
+mod inbox;
+mod outbox;
+#[cfg(test)]
+mod tests;
+mod unread;
+
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
+use hyper::body::{Frame, SizeHint};
+use hyper::header::HeaderValue;
+use hyper::http::response::Parts;
 use svc_core::outcome::Failure;
+use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{IDLE_FOR, Line, UpstreamIo, keep_alive};
+use super::{IDLE_FOR, Line, UpstreamIo};
 use crate::clock;
 use crate::path::request_body::UpstreamBody;
 
-/// A connection and the handle that sends requests on it. hyper expects a task to drive the one and another to hold the other;
-/// here a request's own task does both, by polling the connection before it looks at what it waits for.
+pub(crate) use outbox::Head as RequestHead;
+
+use head::Head;
+use inbox::{Inbox, Unheard};
+use outbox::{Outbox, Unsent};
+
+/// A connection, and what is under way on it: one request, and its answer.
 pub(crate) struct Http1 {
-    sender: SendRequest<UpstreamBody>,
-    connection: Connection<TokioIo<UpstreamIo>, UpstreamBody>,
-    line: Rc<Line>,
+    io: UpstreamIo,
+    outbox: Outbox,
+    inbox: Inbox,
     idle_since_ms: u32,
     /// How long it is kept when nothing is asked: what its endpoint says, or the usual time.
     idle_for_ms: u32,
@@ -30,29 +47,34 @@ pub(crate) struct Http1 {
     spent: bool,
 }
 
+/// The head of an endpoint's answer, without what belonged to its hop.
+pub(crate) struct Answered {
+    pub(crate) head: Parts,
+    /// The protocol that the connection goes on in, where it does.
+    pub(crate) upgrade: Option<HeaderValue>,
+}
+
 impl Http1 {
-    pub(super) async fn handshake(io: UpstreamIo) -> Result<Box<Http1>, Failure> {
-        let line = io.line().clone();
-        let (sender, connection) =
-            Builder::new().handshake(TokioIo::new(io)).await.map_err(|_| Failure::BadResponse)?;
-        Ok(Box::new(Http1 {
-            sender,
-            connection,
-            line,
+    pub(super) fn new(io: UpstreamIo) -> Box<Http1> {
+        Box::new(Http1 {
+            io,
+            outbox: Outbox::default(),
+            inbox: Inbox::default(),
             idle_since_ms: 0,
             idle_for_ms: IDLE_FOR.as_millis() as u32,
             reused: false,
             spent: false,
-        }))
+        })
     }
 
-    /// Moves whatever can be moved; true as long as the connection is open.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> bool {
-        self.connection.poll_without_shutdown(cx).is_pending()
+    fn line(&self) -> &Rc<Line> {
+        self.io.line()
     }
 
+    /// Whether an idle connection can serve: one that says something unasked, or has ended, cannot.
     pub(super) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx) && self.sender.is_ready()
+        let mut byte = [0];
+        Pin::new(&mut self.io).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
     /// Whether its endpoint keeps it open for long enough yet.
@@ -61,49 +83,95 @@ impl Http1 {
     }
 
     /// Makes the connection ready for its next request; false when it will never be.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn settle(&mut self) -> bool {
         self.reused = true;
         self.idle_since_ms = clock::coarse_ms();
-        !self.spent && self.is_fresh() && (self.sender.is_ready() || self.is_open(cx))
+        let is_done = self.outbox.is_empty() && self.inbox.is_empty();
+        (self.outbox, self.inbox) = (Outbox::default(), Inbox::default()); // and their buffers
+        is_done && !self.spent && self.is_fresh()
     }
 
-    /// Begins to send a request; [`Http1::hear`] goes on. Two steps, of which only the second waits: a future of both would hold the request
-    /// beside what hyper makes of it, in the place that each idle connection keeps for its next exchange.
-    pub(crate) fn send(&mut self, request: Request<UpstreamBody>) -> impl Future<Output = Heard> + use<> {
-        self.sender.send_request(request)
-    }
-
-    /// Sends the rest of the request and waits for the head of its response.
-    pub(crate) async fn hear(
+    /// Sends a request and waits for the head of its answer. What is not sent by then goes while the answer's body comes.
+    ///
+    /// Not an `async fn`, which would keep a place for the request in each exchange.
+    pub(crate) fn ask(
         &mut self,
-        mut response: Pin<&mut impl Future<Output = Heard>>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let heard_before = self.line.heard_bytes();
-        let connection = &mut self.connection;
-        let answer = std::future::poll_fn(|cx| {
-            // The connection first: what it has for us is then there when we look, so that nobody needs to be woken for it.
-            let _ended = connection.poll_without_shutdown(cx);
-            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        head: RequestHead,
+        body: UpstreamBody,
+    ) -> impl Future<Output = Result<Answered, Failure>> {
+        let heard_before = self.line().heard_bytes();
+        let asks_for_head = head.asks_for_head;
+        self.outbox = Outbox::begin(head, body);
+        poll_fn(move |cx| {
+            let polled = self.poll_answer(asks_for_head, heard_before, cx);
+            polled.map_err(|failure| self.explain(failure))
         })
-        .await;
-        if let Ok(response) = &answer
-            && let Some(keeps) = keep_alive::timeout(response.headers())
-        {
-            self.idle_for_ms = keeps.saturating_sub(AHEAD).min(IDLE_FOR).as_millis() as u32;
+    }
+
+    fn poll_answer(
+        &mut self,
+        asks_for_head: bool,
+        heard_before: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answered, Failure>> {
+        loop {
+            self.send_more(cx)?;
+            let heard = ready!(self.inbox.poll_head(&mut self.io, asks_for_head, cx));
+            let Head { parts, persists, keeps, upgrade, .. } = heard.map_err(|unheard| match unheard {
+                Unheard::Malformed => Failure::BadResponse,
+                // It was closing the connection while the request came.
+                Unheard::CutShort if self.reused && self.line().heard_bytes() == heard_before => {
+                    Failure::Unprocessed
+                }
+                Unheard::CutShort => Failure::Reset,
+            })?;
+            match parts.status {
+                StatusCode::CONTINUE => self.outbox.invite(),
+                status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+                _ => {
+                    self.spent |= !persists || parts.status == StatusCode::SWITCHING_PROTOCOLS;
+                    if let Some(keeps) = keeps {
+                        self.idle_for_ms = keeps.saturating_sub(AHEAD).min(IDLE_FOR).as_millis() as u32;
+                    }
+                    return Poll::Ready(Ok(Answered { head: parts, upgrade }));
+                }
+            }
         }
-        answer.map_err(|error| {
-            self.explain(match error {
-                error if error.is_parse() => Failure::BadResponse,
-                _ if self.reused && self.line.heard_bytes() == heard_before => Failure::Unprocessed,
-                error if error.is_user() => Failure::ClientGone, // the request body failed: its client has gone
-                _ => Failure::Reset,
-            })
-        })
+    }
+
+    /// Sends what can be sent. An endpoint that takes no more may have answered all the same; the answer is then its last.
+    fn send_more(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        match self.outbox.poll_send(&mut self.io, cx) {
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+            Poll::Ready(Err(unsent)) => {
+                self.spent = true;
+                self.outbox = Outbox::default();
+                match unsent {
+                    Unsent::Body => Err(Failure::ClientGone),
+                    Unsent::Refused => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// The next part of the answer's body; nothing when it has ended.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        self.send_more(cx).map_err(|failure| self.explain(failure))?;
+        self.inbox.poll_frame(&mut self.io, cx).map_err(|_| self.explain(Failure::Truncated))
+    }
+
+    /// Whether the answer's body has ended.
+    pub(crate) fn is_end(&self) -> bool {
+        self.inbox.is_end()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.inbox.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     /// What a failure of this connection means.
     pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
-        self.line.explain(looks_like)
+        self.line().explain(looks_like)
     }
 
     /// Makes this the connection's last response.
@@ -111,26 +179,11 @@ impl Http1 {
         self.spent = true;
     }
 
-    /// Takes the socket back after a `101 Switching Protocols`, with what was read beyond the head.
-    pub(crate) async fn into_upgraded(mut self: Box<Self>) -> Result<(UpstreamIo, Bytes), Failure> {
-        std::future::poll_fn(|cx| self.connection.poll_without_shutdown(cx))
-            .await
-            .map_err(|_| self.explain(Failure::Truncated))?;
-        let parts = self.connection.into_parts();
-        Ok((parts.io.into_inner(), parts.read_buf))
+    /// Gives the socket back after a `101 Switching Protocols`, with what was read beyond the head.
+    pub(crate) fn into_upgraded(self) -> (UpstreamIo, Bytes) {
+        (self.io, self.inbox.into_unread())
     }
 }
 
-/// What hyper says came of a request.
-type Heard = hyper::Result<Response<Incoming>>;
-
 /// A connection is let go of this long before its endpoint would end it: a request is on its way for less.
 const AHEAD: Duration = Duration::from_secs(1);
-
-/// A step of a body.
-pub(crate) type PolledFrame<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
-
-/// Polls a body whose connection has just been driven, or is about to be, by the same task.
-pub(crate) fn poll_unwoken<B: Body + Unpin>(body: &mut B) -> PolledFrame<B> {
-    Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
-}
