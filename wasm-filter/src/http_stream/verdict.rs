@@ -21,12 +21,12 @@ pub(super) fn of(status: u16, host: &impl Http) -> Verdict {
         return Verdict::Endpoints;
     }
     let details = host.property(&["response", "code_details"]).unwrap_or_default();
-    by_details(&String::from_utf8_lossy(&details))
+    by_details(&details)
 }
 
 /// By Envoy's response code details.
-fn by_details(details: &str) -> Verdict {
-    let begins = |start: &str| details.starts_with(start);
+fn by_details(details: &[u8]) -> Verdict {
+    let begins = |start: &str| details.starts_with(start.as_bytes());
     if begins("via_upstream") || details.is_empty() {
         Verdict::Endpoints
     } else if begins("upstream_reset_before_response_started{connection_timeout") {
@@ -74,7 +74,7 @@ mod tests {
             ("route_not_found", Verdict::Nobodys),
             ("rbac_access_denied", Verdict::Nobodys),
         ] {
-            assert_eq!(by_details(details), verdict, "{details}");
+            assert_eq!(by_details(details.as_bytes()), verdict, "{details}");
         }
     }
 }

@@ -84,7 +84,12 @@ fn cluster_ips(ips: &[IpAddr], kind: Kind, rules: &Rules) -> Result<Vec<IpAddr>,
         _ if stray.is_some() => "have them in `serviceCIDR`",
         _ => return Ok(ips.to_vec()),
     };
-    Err(format!("clusterIPs: Services {problem}, not {ips:?}"))
+    let mut told = String::new();
+    for ip in ips {
+        told += if told.is_empty() { "" } else { ", " };
+        told += &ip.to_string();
+    }
+    Err(format!("clusterIPs: Services {problem}, not [{told}]"))
 }
 
 fn external_ips(ips: &[IpAddr]) -> Result<Vec<IpAddr>, String> {
