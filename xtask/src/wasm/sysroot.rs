@@ -119,7 +119,7 @@ fn linker() -> Result<PathBuf> {
 }
 
 /// A panic ends the VM where it happens, instead of writing a message first: the message, what formats it and the place in the source that
-/// it names are a ninth of the module. The library and the filter must agree in this.
+/// it names are an eighth of the module. The library and the filter must agree in this.
 const SMALL: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none";
 
 /// The name of how the library is made: to be changed with that.
