@@ -12,7 +12,7 @@ use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Inventory};
 use svc_core::outcome::Failure;
 use svc_core::port::{Pinning, Ports, Visit};
-use svc_core::service::Rules;
+use svc_core::service::{Rules, Scope};
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
 use svc_core::topology::Here;
@@ -71,7 +71,12 @@ impl Core {
             trusted: case.trusted(),
             now: Now::default(),
             draws: Draws::new(seed),
-            documents: Documents::new(Source::Services, Rules::default(), settings.cluster_domain.clone()),
+            documents: Documents::new(
+                Source::Services,
+                Rules::default(),
+                Scope::ALL,
+                settings.cluster_domain.clone(),
+            ),
             inventory: Inventory::new(settings),
             table: Arc::default(),
             ports: Ports::new(Pinning { entries_max: 1000, seed: 0 }),

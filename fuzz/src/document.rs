@@ -7,7 +7,7 @@ use std::sync::Arc;
 use svc_core::describe::{Filter, describe};
 use svc_core::discovery::document::Documents;
 use svc_core::inventory::{Inventory, Settings};
-use svc_core::service::Rules;
+use svc_core::service::{Rules, Scope};
 use svc_core::table::{Source, Table};
 
 pub(crate) fn check(bytes: &[u8]) {
@@ -42,7 +42,12 @@ impl Reader {
     fn new() -> Reader {
         let sources = vec![Source::Services, Source::Dns];
         Reader {
-            documents: Documents::new(Source::Services, Rules::default(), Arc::from("cluster.local")),
+            documents: Documents::new(
+                Source::Services,
+                Rules::default(),
+                Scope::ALL,
+                Arc::from("cluster.local"),
+            ),
             inventory: Inventory::new(Settings { sources, ..Settings::default() }),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use svc_core::discovery::document::Documents;
 use svc_core::discovery::env;
 use svc_core::inventory::{Inventory, Rejection, Settings};
-use svc_core::service::Rules;
+use svc_core::service::{Rules, Scope};
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
 use svc_core::topology::Here;
@@ -93,7 +93,7 @@ fn documents(source: Source, plugin: &Configuration) -> Documents {
         allow_loopback_endpoints: plugin.allow_loopback_endpoints,
         default_namespace: plugin.namespace.clone(),
     };
-    Documents::new(source, rules, plugin.cluster_domain.clone())
+    Documents::new(source, rules, Scope::CHOICE, plugin.cluster_domain.clone())
 }
 
 /// Tells how many there are.

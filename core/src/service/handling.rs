@@ -87,24 +87,35 @@ impl Default for Handling {
     }
 }
 
+/// Which annotations mean something to who reads them; the others are passed over, mistakes included. A filter of a few hundred kilobytes has no
+/// room for grammars of which nothing follows: what is not named here is not in its code.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope(fn(&mut Annotations<'_>) -> Handling);
+
+impl Scope {
+    /// All.
+    pub const ALL: Scope = Scope(Handling::read);
+    /// Those about which endpoint is chosen, and what it is told. Connections, tries and their encryption are another proxy's.
+    pub const CHOICE: Scope = Scope(Handling::read_choice);
+
+    /// What the annotations ask for.
+    pub(super) fn read(self, annotations: &mut Annotations<'_>) -> Handling {
+        (self.0)(annotations)
+    }
+}
+
 impl Handling {
     /// What the annotations ask for: what ours say counts before what AWS's say.
     pub(super) fn read(annotations: &mut Annotations<'_>) -> Handling {
-        let unasked = Handling::default();
+        let choice = Handling::read_choice(annotations);
         let aws_idle_timeout = aws::idle_timeout(annotations);
         let aws_health_check = health_check::of_aws(annotations);
         let aws_proxy_protocol = aws::proxy_protocol(annotations);
         Handling {
-            policy: annotations.read(annotation::LOAD_BALANCER, policies::balancing),
             timeout: annotations.read(annotation::TIMEOUT, values::duration),
             try_timeout: annotations.read(annotation::TRY_TIMEOUT, values::duration),
-            retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or(unasked.retry),
+            retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or(choice.retry),
             idle_timeout: annotations.read(annotation::IDLE_TIMEOUT, values::duration).or(aws_idle_timeout),
-            max_connections: annotations.read(annotation::MAX_CONNECTIONS, policies::max_connections),
-            eject: annotations.read(annotation::EJECT, policies::eject).unwrap_or(unasked.eject),
-            slow_start: annotations
-                .read(annotation::SLOW_START, values::duration)
-                .unwrap_or(unasked.slow_start),
             health_check: annotations
                 .read(annotation::HEALTH_CHECK, health_check::parse)
                 .or(aws_health_check),
@@ -112,14 +123,29 @@ impl Handling {
             proxy_protocol: annotations
                 .read(annotation::PROXY_PROTOCOL, policies::proxy_protocol)
                 .or(aws_proxy_protocol),
-            tls: annotations.read(annotation::TLS, encryption::tls),
             tls_authorities: annotations.read(annotation::TLS_CA, encryption::authorities),
             rewrite_location: annotations
                 .read(annotation::REWRITE_LOCATION, values::truth)
-                .unwrap_or(unasked.rewrite_location),
+                .unwrap_or(choice.rewrite_location),
+            ..choice
+        }
+    }
+
+    /// The part in [`Scope::CHOICE`].
+    fn read_choice(annotations: &mut Annotations<'_>) -> Handling {
+        let unasked = Handling::default();
+        Handling {
+            policy: annotations.read(annotation::LOAD_BALANCER, policies::balancing),
+            max_connections: annotations.read(annotation::MAX_CONNECTIONS, policies::max_connections),
+            eject: annotations.read(annotation::EJECT, policies::eject).unwrap_or(unasked.eject),
+            slow_start: annotations
+                .read(annotation::SLOW_START, values::duration)
+                .unwrap_or(unasked.slow_start),
+            tls: annotations.read(annotation::TLS, encryption::tls),
             allow_local_external_name: annotations
                 .read(annotation::ALLOW_LOCAL_EXTERNAL_NAME, values::truth)
                 .unwrap_or(unasked.allow_local_external_name),
+            ..unasked
         }
     }
 }

@@ -9,7 +9,7 @@ use svc_proto::names::annotation;
 use super::handling::Annotations;
 use super::invalid::{Mistake, Mistakes, Path};
 use super::object::Metadata;
-use super::{Handling, Rules, grammar};
+use super::{Handling, Rules, Scope, grammar};
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::Weights;
 use crate::sorted::SortedMap;
@@ -52,10 +52,11 @@ pub(super) fn annotations<'a>(written: impl Iterator<Item = (&'a str, &'a str)>)
 /// The first thing that is wrong with them.
 pub(crate) fn read_annotations<'a>(
     written: impl Iterator<Item = (&'a str, &'a str)>,
+    scope: Scope,
 ) -> Result<(Honoured, Handling), Mistake> {
     let annotations = annotations(written);
     let mut found = Mistakes::default();
-    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
+    let handling = scope.read(&mut Annotations::new(&annotations, &mut found));
     match found.into_first() {
         Some(mistake) => Err(mistake),
         None => Ok((annotations, handling)),

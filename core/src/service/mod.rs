@@ -36,7 +36,7 @@ mod properties;
 mod tests;
 
 pub(crate) use grammar::special_ip;
-pub use handling::{Handling, Tls};
+pub use handling::{Handling, Scope, Tls};
 pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
 pub use invalid::{Invalid, Mistake};

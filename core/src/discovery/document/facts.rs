@@ -13,7 +13,7 @@ use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::discovery::names::full_name;
 use crate::inventory::{Change, Rejection, SliceKey};
-use crate::service::{Interner, Rules, Service, Slice};
+use crate::service::{Interner, Rules, Scope, Service, Slice};
 use crate::sorted::{SortedSet, sort_by};
 use crate::table::Source;
 
@@ -31,6 +31,7 @@ pub(super) struct Facts {
 /// What reading needs.
 pub(super) struct Reader<'a> {
     pub(super) rules: &'a Rules,
+    pub(super) scope: Scope,
     pub(super) cluster_domain: &'a str,
     pub(super) interner: &'a mut Interner,
 }
@@ -52,7 +53,7 @@ impl Reader<'_> {
         let only_dns_knows = name.namespace.is_empty() || written.source == Source::Dns.as_str();
         let service = match only_dns_knows {
             true => service::read_from_dns(&written),
-            false => service::read(&written, self.rules),
+            false => service::read(&written, self.rules, self.scope),
         };
         let service = service.map_err(|reason| Refused::new(&name, reason))?;
         let known_as = match only_dns_knows && service.external_name.is_none() {

@@ -18,7 +18,7 @@ use super::answer::Record;
 use crate::address::ServiceName;
 use crate::hashed::HashedMap;
 use crate::inventory::{Change, Inventory, Rejection};
-use crate::service::{Interner, Rules};
+use crate::service::{Interner, Rules, Scope};
 use crate::sorted::{SortedMap, SortedSet, sort_by};
 use crate::table::{Source, Table};
 
@@ -36,6 +36,7 @@ use facts::Facts;
 pub struct Documents {
     source: Source,
     rules: Rules,
+    scope: Scope,
     cluster_domain: Arc<str>,
     interner: Interner,
     known: HashedMap<ServiceName, Known>,
@@ -60,10 +61,11 @@ struct Known {
 impl Documents {
     /// Nothing has been said yet. What is said counts as the word of `source`, but for what only DNS knows. `cluster_domain` is what the names
     /// of Services end with.
-    pub fn new(source: Source, rules: Rules, cluster_domain: Arc<str>) -> Documents {
+    pub fn new(source: Source, rules: Rules, scope: Scope, cluster_domain: Arc<str>) -> Documents {
         Documents {
             source,
             rules,
+            scope,
             cluster_domain,
             interner: Interner::default(),
             known: HashedMap::default(),
@@ -125,6 +127,7 @@ impl Documents {
         }
         let reader = facts::Reader {
             rules: &self.rules,
+            scope: self.scope,
             cluster_domain: &self.cluster_domain,
             interner: &mut self.interner,
         };

@@ -17,14 +17,15 @@ use svc_proto::values::{self, Expected};
 
 use crate::address::{ServiceName, Transport};
 use crate::balance::Policy;
-use crate::service::{Ingress, Kind, Port, Rules, Service, TargetPort, read_annotations, special_ip};
+use crate::service::{Ingress, Kind, Port, Rules, Scope, Service, TargetPort, read_annotations, special_ip};
 use crate::sorted::sort_by;
 
 /// What the Service says, or why it is refused.
-pub(super) fn read(written: &document::Service<'_>, rules: &Rules) -> Result<Service, String> {
+pub(super) fn read(written: &document::Service<'_>, rules: &Rules, scope: Scope) -> Result<Service, String> {
     let kind = word("type", &written.kind, &KINDS)?;
     let annotations = written.annotations.0.iter().map(|(key, value)| (&**key, &**value));
-    let (annotations, handling) = read_annotations(annotations).map_err(|mistake| mistake.to_string())?;
+    let (annotations, handling) =
+        read_annotations(annotations, scope).map_err(|mistake| mistake.to_string())?;
     let mut service = Service {
         name: name(written)?,
         kind,

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use svc_core::discovery::document::Documents;
 use svc_core::inventory::{self, Inventory};
-use svc_core::service::Rules;
+use svc_core::service::{Rules, Scope};
 use svc_core::table::Source;
 use testing::parity::{self, Answer as Told, Case, Program, corpus, tell};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -55,7 +55,7 @@ impl Worker {
         Worker {
             runtime: Builder::new_current_thread().build().expect("a runtime without drivers"),
             now: Now::default(),
-            documents: Documents::new(Source::Services, Rules::default(), domain),
+            documents: Documents::new(Source::Services, Rules::default(), Scope::ALL, domain),
             inventory: Inventory::new(settings),
             mesh,
             origins: HashMap::new(),

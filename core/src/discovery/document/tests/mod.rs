@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::inventory::{Inventory, Settings};
-use crate::service::Service;
+use crate::service::{Scope, Service};
 use crate::table::{Entry, Source, Table};
 
 mod changes;
@@ -29,7 +29,7 @@ impl Reader {
         let cluster_domain = settings.cluster_domain.clone();
         let sources = [Source::Services, Source::Dns].into();
         Reader {
-            documents: Documents::new(Source::Services, rules, cluster_domain),
+            documents: Documents::new(Source::Services, rules, Scope::ALL, cluster_domain),
             inventory: Inventory::new(Settings { sources, ..settings }),
         }
     }
@@ -218,7 +218,7 @@ fn what_is_wrong_with_one_service_keeps_no_other_from_serving() {
 fn what_would_make_a_table_wrong_is_refused_whoever_wrote_it() {
     let cidrs = ["10.96.0.0/12", "fd00::/108"].map(|cidr| cidr.parse().unwrap());
     let rules = Rules { service_cidrs: cidrs.into(), ..Rules::default() };
-    let mut documents = Documents::new(Source::Services, rules, "cluster.local".into());
+    let mut documents = Documents::new(Source::Services, rules, Scope::ALL, "cluster.local".into());
     let wrong = [
         json!({"namespace": "shop\r\nx: y"}),
         json!({"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}),
@@ -340,4 +340,26 @@ fn a_host_that_only_dns_knows_serves_under_its_own_name() {
     );
     assert!(reader.reads(json!([])));
     assert!(reader.table().by_host("api.example").is_none());
+}
+
+#[test]
+fn who_only_chooses_endpoints_passes_over_what_is_said_of_the_way_there() {
+    let read = |scope: Scope, annotations: Value| {
+        let mut documents = Documents::new(Source::Services, Rules::default(), scope, "cluster.local".into());
+        let news = documents.read_services([web(json!({"annotations": annotations})).to_string().as_str()]);
+        let services = news.told.iter().filter_map(|change| match change {
+            Change::Service(_, service) => service.clone(),
+            Change::Slice(..) | Change::Name(..) => None,
+        });
+        services.map(|service| service.handling.clone()).next()
+    };
+    let both = json!({"svcmesh.dev/timeout": "3s", "svcmesh.dev/slow-start": "7s"});
+    let all = read(Scope::ALL, both.clone()).unwrap();
+    assert_eq!(all.timeout, Some(core::time::Duration::from_secs(3)));
+    let choice = read(Scope::CHOICE, both).unwrap();
+    assert_eq!((choice.timeout, choice.slow_start), (None, all.slow_start));
+    let wrong = json!({"svcmesh.dev/timeout": "soon"});
+    assert_eq!(read(Scope::ALL, wrong.clone()), None);
+    assert_eq!(read(Scope::CHOICE, wrong), read(Scope::CHOICE, json!({})));
+    assert_eq!(read(Scope::CHOICE, json!({"svcmesh.dev/slow-start": "soon"})), None);
 }
