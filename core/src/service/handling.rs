@@ -107,14 +107,13 @@ impl Scope {
 impl Handling {
     /// What the annotations ask for: what ours say counts before what AWS's say.
     pub(super) fn read(annotations: &mut Annotations<'_>) -> Handling {
-        let choice = Handling::read_choice(annotations);
         let aws_idle_timeout = aws::idle_timeout(annotations);
         let aws_health_check = health_check::of_aws(annotations);
         let aws_proxy_protocol = aws::proxy_protocol(annotations);
         Handling {
             timeout: annotations.read(annotation::TIMEOUT, values::duration),
             try_timeout: annotations.read(annotation::TRY_TIMEOUT, values::duration),
-            retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or(choice.retry),
+            retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or_default(),
             idle_timeout: annotations.read(annotation::IDLE_TIMEOUT, values::duration).or(aws_idle_timeout),
             health_check: annotations
                 .read(annotation::HEALTH_CHECK, health_check::parse)
@@ -126,8 +125,8 @@ impl Handling {
             tls_authorities: annotations.read(annotation::TLS_CA, encryption::authorities),
             rewrite_location: annotations
                 .read(annotation::REWRITE_LOCATION, values::truth)
-                .unwrap_or(choice.rewrite_location),
-            ..choice
+                .unwrap_or_default(),
+            ..Handling::read_choice(annotations)
         }
     }
 
