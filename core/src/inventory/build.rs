@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
+use svc_proto::values::Quoted;
+
 use super::addresses::Addresses;
 use super::names::{Names, Way};
 use super::{Decision, Facts, Rejections, Settings, decide};
@@ -143,7 +145,8 @@ impl Builder<'_> {
         };
         let prohibited = prohibition(address, permit);
         if let Some(what) = prohibited {
-            self.rejections.add_service(&service.name, format!("name {name:?} leads to {address}, {what}"));
+            self.rejections
+                .add_service(&service.name, format!("name {} leads to {address}, {what}", Quoted(name)));
         }
         prohibited.is_none()
     }
@@ -174,7 +177,7 @@ impl Builder<'_> {
         previous: Option<&Arc<Entry>>,
     ) -> Vec<Arc<Target>> {
         if let Some(name) = &service.external_name {
-            self.rejections.add_service(&service.name, format!("external name {name:?}: {failure}"));
+            self.rejections.add_service(&service.name, format!("external name {}: {failure}", Quoted(name)));
         }
         targets(&service.ports, previous, &mut |port, _| {
             let nobody = Target::plain(service, port.clone(), EndpointSet::default());

@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use svc_proto::values::Quoted;
+
 use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::endpoints::EndpointIds;
@@ -254,7 +256,7 @@ struct Rejections {
 impl Rejections {
     fn add_service(&mut self, name: &ServiceName, reason: String) {
         let object = match name.namespace.is_empty() {
-            true => format!("host {:?}", name.name), // no object's: somebody asked for it, and DNS knows it
+            true => format!("host {}", Quoted(&name.name)), // no object's: somebody asked for it, and DNS knows it
             false => format!("Service \"{name}\""),
         };
         self.add(name, object, reason);

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::invalid::{Json, Mistakes};
+use super::invalid::{Mistakes, Value};
 use super::object::ServiceSpec;
 use super::validate::SPEC;
 use super::{Kind, Rules, grammar};
@@ -36,10 +36,10 @@ pub(super) fn read(spec: &ServiceSpec, kind: Kind, rules: &Rules, found: &mut Mi
     check_families(spec, found);
     match first {
         None if !list.is_empty() => {
-            found.invalid(list_at, Json::list(list), "must be empty when `clusterIP` is not specified");
+            found.invalid(list_at, Value::list(list), "must be empty when `clusterIP` is not specified");
         }
         Some(first) if list.first() != Some(first) => {
-            found.invalid(list_at, Json::list(list), "first value must match `clusterIP`");
+            found.invalid(list_at, Value::list(list), "first value must match `clusterIP`");
         }
         None | Some(_) => {}
     }
@@ -61,7 +61,7 @@ pub(super) fn read(spec: &ServiceSpec, kind: Kind, rules: &Rules, found: &mut Mi
 fn check_headless(list: &[String], kind: Kind, found: &mut Mistakes) {
     let list_at = SPEC.field("clusterIPs");
     if list.len() > 1 {
-        found.invalid(list_at, Json::list(list), "'None' must be the first and only value");
+        found.invalid(list_at, Value::list(list), "'None' must be the first and only value");
     }
     if matches!(kind, Kind::NodePort | Kind::LoadBalancer) {
         let detail = format!("may not be set to 'None' for {} services", kind.as_str());
@@ -92,7 +92,7 @@ fn parse(list: &[String], found: &mut Mistakes) -> Vec<IpAddr> {
         }
     }
     if list.len() > 2 {
-        found.invalid(list_at, Json::list(list), "may only hold up to 2 values");
+        found.invalid(list_at, Value::list(list), "may only hold up to 2 values");
     }
     ips
 }
@@ -103,7 +103,7 @@ fn check_pair(list: &[String], ips: &[IpAddr], found: &mut Mistakes) {
     {
         found.invalid(
             SPEC.field("clusterIPs"),
-            Json::list(list),
+            Value::list(list),
             "may specify no more than one IP for each IP family",
         );
     }
@@ -144,7 +144,7 @@ fn out_of_range(list: &[String], ip: &IpAddr, range: &IpNet, found: &mut Mistake
     let detail = format!(
         "failed to allocate IP {ip}: the provided IP is not in the valid range. The range of valid IPs is {range}"
     );
-    found.invalid(SPEC.field("clusterIPs"), Json::list(list), &detail);
+    found.invalid(SPEC.field("clusterIPs"), Value::list(list), &detail);
 }
 
 fn family(ip: &IpAddr) -> &'static str {

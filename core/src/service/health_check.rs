@@ -8,6 +8,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use svc_proto::names::annotation::aws;
+use svc_proto::values::Quoted;
 
 use super::handling::{Annotations, Problem, Problems, number, path, port, seconds, settings};
 
@@ -139,7 +140,7 @@ fn aws_port(text: &str) -> Result<Option<u16>, Problems<'_>> {
 /// What the author of a Service should know whose endpoints are to be asked by TLS.
 pub(super) fn warning(protocol: &str) -> Option<String> {
     let encrypted = ["https", "ssl"].iter().any(|name| protocol.eq_ignore_ascii_case(name));
-    encrypted.then(|| format!("{protocol:?}: endpoints are asked by a connection only, without TLS"))
+    encrypted.then(|| format!("{}: endpoints are asked by a connection only, without TLS", Quoted(protocol)))
 }
 
 fn threshold(count: u32) -> u8 {

@@ -5,6 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use svc_proto::values::Quoted;
+
 /// Why an object is refused: every mistake it has (the first 64 of them), as the API server would answer 422.
 ///
 /// Shown as `Service "web" is invalid: spec.ports: Required value`; with several mistakes as `… is invalid: [a, b]`.
@@ -29,7 +31,7 @@ pub struct Mistake {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} is invalid: ", self.kind, self.name)?;
+        write!(f, "{} {} is invalid: ", self.kind, Quoted(&self.name))?;
         match self.mistakes.as_slice() {
             [only] => only.fmt(f),
             several => {
@@ -96,24 +98,44 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A value that is JSON already, and shown as it is.
-pub(super) struct Json(pub(super) String);
+/// A value that is told, as JSON or nearly: Go's `%q` is how texts are shown.
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Number(i32),
+    /// Shown as it is.
+    Json(String),
+}
 
-impl Json {
-    pub(super) fn list(texts: &[String]) -> Json {
-        let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
-        Json(format!("[{}]", texts.join(",")))
+impl Value<'_> {
+    pub(super) fn list(texts: &[String]) -> Value<'static> {
+        let texts: Vec<String> = texts.iter().map(|text| Quoted(text).to_string()).collect();
+        Value::Json(format!("[{}]", texts.join(",")))
     }
 }
 
-impl fmt::Debug for Json {
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Value<'a> {
+    fn from(text: &'a T) -> Value<'a> {
+        Value::Text(text.as_ref())
+    }
+}
+
+impl From<i32> for Value<'_> {
+    fn from(number: i32) -> Self {
+        Value::Number(number)
+    }
+}
+
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Value::Text(text) => Quoted(text).fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Json(json) => f.write_str(json),
+        }
     }
 }
 
-/// Gathers mistakes; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`. Values are shown as Go's
-/// `%q` shows strings, which is how Rust's `{:?}` does, and as JSON otherwise.
+/// Gathers mistakes; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`.
 #[derive(Default)]
 pub(super) struct Mistakes(Vec<Mistake>);
 
@@ -122,8 +144,8 @@ impl Mistakes {
         self.add(at, with_detail("Required value".to_string(), detail));
     }
 
-    pub(super) fn invalid(&mut self, at: Path<'_>, value: impl fmt::Debug, detail: &str) {
-        self.add(at, with_detail(format!("Invalid value: {value:?}"), detail));
+    pub(super) fn invalid<'v>(&mut self, at: Path<'_>, value: impl Into<Value<'v>>, detail: &str) {
+        self.add(at, with_detail(format!("Invalid value: {}", value.into()), detail));
     }
 
     /// One mistake for each of `details`, which is what the grammars of [`super::grammar`] return.
@@ -134,16 +156,16 @@ impl Mistakes {
     }
 
     pub(super) fn unsupported(&mut self, at: Path<'_>, value: &str, supported: &[&str]) {
-        let mut problem = format!("Unsupported value: {value:?}: supported values: ");
+        let mut problem = format!("Unsupported value: {}: supported values: ", Quoted(value));
         for (position, value) in supported.iter().enumerate() {
             problem += if position == 0 { "" } else { ", " };
-            problem += &format!("{value:?}");
+            problem += &Quoted(value).to_string();
         }
         self.add(at, problem);
     }
 
-    pub(super) fn duplicate(&mut self, at: Path<'_>, value: impl fmt::Debug) {
-        self.add(at, format!("Duplicate value: {value:?}"));
+    pub(super) fn duplicate<'v>(&mut self, at: Path<'_>, value: impl Into<Value<'v>>) {
+        self.add(at, format!("Duplicate value: {}", value.into()));
     }
 
     pub(super) fn forbidden(&mut self, at: Path<'_>, detail: &str) {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::invalid::{Json, Mistakes, Path};
+use super::invalid::{Mistakes, Path, Value};
 use super::object::{IntOrString, ServicePort, ServiceSpec};
 use super::validate::SPEC;
 use super::{Kind, Port, TargetPort, grammar, metadata};
@@ -51,14 +51,21 @@ fn read_port<'a>(
     }
     let number = port_number(port.port.unwrap_or(0), at.field("port"), found);
     if kind == Kind::LoadBalancer && number == KUBELET {
-        found.invalid(at, number, "may not expose port 10250 externally since it is used by kubelet");
+        found.invalid(
+            at,
+            i32::from(number),
+            "may not expose port 10250 externally since it is used by kubelet",
+        );
     }
     let transport = metadata::transport(port.protocol.as_ref(), at, found);
     let target = target_port(port.target_port.as_ref(), number, at.field("targetPort"), found);
     let app_protocol = metadata::app_protocol(port.app_protocol.as_ref(), at, found);
     let node_port = node_port(port, kind, transport, at.field("nodePort"), seen, found);
     if number != 0 && !seen.ports.insert((transport, number)) {
-        found.duplicate(at, Json(format!(r#"{{"port":{number},"protocol":"{}"}}"#, transport.as_str())));
+        found.duplicate(
+            at,
+            Value::Json(format!(r#"{{"port":{number},"protocol":"{}"}}"#, transport.as_str())),
+        );
     }
     Port { name: name.into(), port: number, transport, target, node_port, app_protocol }
 }
@@ -101,7 +108,7 @@ fn node_port(
         Kind::NodePort | Kind::LoadBalancer => {
             let number = u16::try_from(number).expect("it lies in the range of node ports");
             if !seen.node_ports.insert((transport, number)) {
-                found.duplicate(at, number);
+                found.duplicate(at, i32::from(number));
             }
             return Some(number);
         }

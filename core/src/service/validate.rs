@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use svc_proto::names::annotation;
+use svc_proto::values::Quoted;
 
 use super::handling::Annotations;
 use super::invalid::{Invalid, Mistakes, Path};
@@ -178,11 +179,12 @@ fn warnings(service: &Service, metadata: &object::Metadata) -> Vec<String> {
     let ServiceName { name, .. } = &service.name;
     let look_alike = service.external_name.as_ref().filter(|name| is_address(name));
     let look_alike = look_alike.map(|name| {
-        format!("spec.externalName: {name:?} is a name, not an address: no DNS server answers it, and traffic to it is refused")
+        let name = Quoted(name);
+        format!("spec.externalName: {name} is a name, not an address: no DNS server answers it, and traffic to it is refused")
     });
     let digit_first = name.starts_with(|first: char| first.is_ascii_digit()).then(|| {
         let at = METADATA.field("name");
-        format!("{at}: {name:?} starts with a digit, which API servers before 1.37 refuse")
+        format!("{at}: {} starts with a digit, which API servers before 1.37 refuse", Quoted(name))
     });
     let misspelt = metadata::misspelt(metadata).map(|key| {
         format!("{}: no annotation of a Service is called so, and it is ignored", ANNOTATIONS.key(key))

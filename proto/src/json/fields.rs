@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Mistake, Object, Value, no_such_field};
-use crate::values::{Expected, escaped};
+use crate::values::{Escaped, Expected};
 
 /// The fields of one object, where somebody asks for them.
 pub(crate) struct Fields<'v, 'm> {
@@ -52,7 +52,7 @@ impl Place<'_> {
 
     /// That of a field there, whose name may hold anything.
     fn path(&self, name: &str) -> String {
-        let name = escaped(name);
+        let name = Escaped(name).to_string();
         Place { of: Some(self), name: &name, index: None }.to_string()
     }
 }

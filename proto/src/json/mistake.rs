@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::Value;
-use crate::values::{Expected, escaped};
+use crate::values::{Escaped, Expected};
 
 /// One field that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl fmt::Display for Mistake {
         if let Some(value) = value {
             let shown: String = value.chars().take(VALUE_CHARS_MAX).collect();
             let cut = if shown.len() < value.len() { "…" } else { "" };
-            write!(f, " `{}{cut}`", escaped(&shown))?;
+            write!(f, " `{}{cut}`", Escaped(&shown))?;
         }
         write!(f, ": expected {expected}")
     }

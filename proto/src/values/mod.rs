@@ -1,16 +1,17 @@
 //! How the values that several programs are configured with are written. Each reader returns the value, or what was expected instead.
 
 mod name;
+mod quoted;
 mod wait;
 
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::String;
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
 pub use name::{dns_subdomain, label, zone};
+pub use quoted::{Escaped, Quoted};
 pub use wait::{deadline, optional_deadline, pause};
 
 /// What should have been there, as it goes after the word "expected".
@@ -24,12 +25,6 @@ pub fn network(raw: &str) -> Option<IpNet> {
     let Some(prefix) = prefix else { return Some(address.into()) };
     let digits = Some(prefix).filter(|prefix| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
     Some(IpNet::new(address, digits.parse().ok()?).ok()?.trunc())
-}
-
-/// A text as it may stand in one line: what is not printable is escaped as in Rust's strings.
-pub fn escaped(text: &str) -> String {
-    let quoted = format!("{text:?}");
-    quoted.get(1..quoted.len() - 1).unwrap_or_default().into()
 }
 
 /// What one of a few words means.
@@ -76,11 +71,5 @@ mod tests {
         {
             assert_eq!(network(raw), None, "{raw}");
         }
-    }
-
-    #[test]
-    fn what_is_escaped_stands_in_one_line() {
-        assert_eq!(escaped("ä \n\u{7}\u{202e}\"b\""), "ä \\n\\u{7}\\u{202e}\\\"b\\\"");
-        assert_eq!(escaped(""), "");
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use svc_proto::json::Value;
 use svc_proto::services as document;
+use svc_proto::values::Quoted;
 
 use super::{News, service, slices};
 use crate::address::ServiceName;
@@ -96,7 +97,7 @@ const NAMING: [&str; 3] = ["Service", "namespace", "name"];
 /// Why something of this Service does not serve.
 pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
     let object = match name.namespace.is_empty() {
-        true => format!("host {:?}", name.name),
+        true => format!("host {}", Quoted(&name.name)),
         false => format!("Service \"{name}\""),
     };
     Rejection { object, file: String::new(), reason }

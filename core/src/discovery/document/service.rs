@@ -13,6 +13,7 @@ use core::time::Duration;
 
 use svc_proto::json::Mistake;
 use svc_proto::services as document;
+use svc_proto::values::Quoted;
 use svc_proto::values::{self, Expected};
 
 use crate::address::{ServiceName, Transport};
@@ -157,7 +158,7 @@ fn ports(written: &[document::Port<'_>], kind: Kind) -> Result<Vec<Port>, String
     let mut names: Vec<&str> = ports.iter().map(|port| &*port.name).filter(|name| !name.is_empty()).collect();
     sort_by(&mut names, Ord::cmp);
     match names.array_windows().find(|[one, next]| one == next) {
-        Some([name, _]) => Err(format!("ports: the name {name:?} is told more than once")),
+        Some([name, _]) => Err(format!("ports: the name {} is told more than once", Quoted(name))),
         None => Ok(ports),
     }
 }

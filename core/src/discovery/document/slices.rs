@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use svc_proto::services as document;
+use svc_proto::values::Quoted;
 
 use crate::service::{Hints, Interner, Place, Rules, Service, Slice, SliceEndpoint, SlicePort, special_ip};
 use crate::sorted::sort_by;
@@ -57,7 +58,7 @@ fn place(
 ) -> Result<Key, String> {
     let document::Endpoint { address, port: number, .. } = *endpoint;
     let port = port_of(endpoint, &written.ports)
-        .ok_or_else(|| format!("portName {:?} is no port of the Service", endpoint.port_name))?;
+        .ok_or_else(|| format!("portName {} is no port of the Service", Quoted(&endpoint.port_name)))?;
     if number == 0 {
         return Err("port 0 must be between 1 and 65535, inclusive".into());
     }

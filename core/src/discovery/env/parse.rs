@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use svc_proto::values::escaped;
+use svc_proto::values::Escaped;
 
 use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
@@ -49,7 +49,7 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}`: expected {}", self.variable, escaped(&self.value), self.expected)
+        write!(f, "{} `{}`: expected {}", self.variable, Escaped(&self.value), self.expected)
     }
 }
 
