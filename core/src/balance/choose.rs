@@ -26,6 +26,8 @@ pub(super) enum Care {
 }
 
 impl Care {
+    /// Apart from the code of the policies, which mostly run where nobody is out.
+    #[cold]
     pub(super) fn admits(self, member: &Member) -> bool {
         let vitals = &member.vitals;
         let has_room = |active_max| vitals.load.active() < active_max;
@@ -64,7 +66,7 @@ impl Balancer {
         port.settle(now);
         let hashes = self.policy().hashes();
         let active_max = port.active_max();
-        let mut pick = |care| self.pick_with(care, members, ask, draw);
+        let mut pick = |care| self.pick_with(Some(care), members, ask, draw);
         let index = match hashes {
             true => None,
             false => pick(Care::Share { active_max, now, draw }),

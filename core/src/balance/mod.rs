@@ -122,24 +122,21 @@ impl Balancer {
     /// order of IPVS's list (there it is the order in which they came). Weight 0 gets nothing new, whatever the policy. `draw` is a
     /// number drawn evenly from all of `u64`.
     pub fn pick(&mut self, members: &[Member], ask: &Ask<'_>, _now: Now, draw: u64) -> Option<usize> {
-        self.pick_among(members, ask, |member| ask.admits(member), draw)
+        self.pick_with(None, members, ask, draw)
     }
 
-    /// Has the code twice: nearly always nobody is out, and then nothing is asked about it.
-    fn pick_with(&mut self, care: Care, members: &[Member], ask: &Ask<'_>, draw: u64) -> Option<usize> {
-        self.pick_among(members, ask, |member| ask.admits(member) && care.admits(member), draw)
-    }
-
-    fn pick_among(
+    fn pick_with(
         &mut self,
+        care: Option<Care>,
         members: &[Member],
         ask: &Ask<'_>,
-        eligible: impl Fn(&Member) -> bool,
         draw: u64,
     ) -> Option<usize> {
         if ask.tried.is_full() {
             return None;
         }
+        let is_well = |member: &Member| care.is_none_or(|care| care.admits(member));
+        let eligible = |member: &Member| ask.admits(member) && is_well(member);
         match &mut self.state {
             State::DestinationHash(buckets) => destination_hash::pick(buckets, members, ask, eligible),
             State::LeastConnection => least_connection::pick(members, eligible),
