@@ -20,7 +20,7 @@ impl Default for Buckets {
 impl Buckets {
     /// Deals the buckets out in the order of the members and begins again behind the last, until none is left. `in_a_row` is how many
     /// a member gets each time; it gets one at least.
-    pub(super) fn deal(members: &[Member], in_a_row: impl Fn(&Member) -> u16) -> Buckets {
+    pub(super) fn deal(members: &[Member], in_a_row: fn(&Member) -> u16) -> Buckets {
         let hands = members.iter().enumerate().cycle();
         let dealt = hands.flat_map(|(index, member)| (0..in_a_row(member).max(1)).map(move |_| index));
         let mut buckets = Box::new([0; BUCKETS]);
@@ -39,7 +39,7 @@ impl Buckets {
         &self,
         members: &[Member],
         address: IpAddr,
-        eligible: impl Fn(&Member) -> bool,
+        eligible: &impl Fn(&Member) -> bool,
     ) -> Option<usize> {
         let bucket = usize::from(bucket(address));
         let index = self.owner(bucket);
@@ -48,7 +48,7 @@ impl Buckets {
             0 => None,
             _ if eligible(member) => Some(index),
             // The kernel adds the hash to an offset that starts with the hash.
-            _ => self.round_from(2 * bucket).find(|&index| members.get(index).is_some_and(&eligible)),
+            _ => self.round_from(2 * bucket).find(|&index| members.get(index).is_some_and(eligible)),
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) fn pick(
     buckets: &Buckets,
     members: &[Member],
     ask: &Ask<'_>,
-    eligible: impl Fn(&Member) -> bool,
+    eligible: &impl Fn(&Member) -> bool,
 ) -> Option<usize> {
     buckets.find(members, ask.caller.destination, eligible)
 }

@@ -4,7 +4,7 @@ use super::Member;
 use crate::vitals::Load;
 
 /// Weights other than 0 do not matter; among equals the first one stays.
-pub(super) fn pick(members: &[Member], eligible: impl Fn(&Member) -> bool) -> Option<usize> {
+pub(super) fn pick(members: &[Member], eligible: &impl Fn(&Member) -> bool) -> Option<usize> {
     let candidates = members.iter().enumerate().filter(|(_, member)| eligible(member));
     candidates.min_by_key(|(_, member)| overhead(&member.vitals.load)).map(|(index, _)| index)
 }

@@ -40,17 +40,17 @@ impl Maglev {
         &self,
         members: &[Member],
         ask: &Ask<'_>,
-        eligible: impl Fn(&Member) -> bool,
+        eligible: &impl Fn(&Member) -> bool,
     ) -> Option<usize> {
         let own = split_draw(hash_ip(ask.caller.client), self.slots.len()).0;
         let (before, behind) = self.slots.split_at_checked(own)?;
         let mut owners = behind.iter().chain(before).map(|index| usize::from(*index));
-        let may = |index: &usize| members.get(*index).is_some_and(&eligible);
+        let may = |index: &usize| members.get(*index).is_some_and(eligible);
         // A look at all the members is cheaper than one at all the slots, for nothing.
         let first = owners.next()?;
         match may(&first) {
             true => Some(first),
-            false if !members.iter().any(&eligible) => None,
+            false if !members.iter().any(eligible) => None,
             false => owners.find(may),
         }
     }

@@ -136,7 +136,7 @@ impl Balancer {
             return None;
         }
         let is_well = |member: &Member| care.is_none_or(|care| care.admits(member));
-        let eligible = |member: &Member| ask.admits(member) && is_well(member);
+        let eligible = &|member: &Member| ask.admits(member) && is_well(member);
         match &mut self.state {
             State::DestinationHash(buckets) => destination_hash::pick(buckets, members, ask, eligible),
             State::LeastConnection => least_connection::pick(members, eligible),

@@ -2,7 +2,7 @@
 
 use super::{Member, split_draw};
 
-pub(super) fn pick(members: &[Member], eligible: impl Fn(&Member) -> bool, draw: u64) -> Option<usize> {
+pub(super) fn pick(members: &[Member], eligible: &impl Fn(&Member) -> bool, draw: u64) -> Option<usize> {
     let (index, rest) = split_draw(draw, members.len());
     if eligible(members.get(index)?) {
         return Some(index);

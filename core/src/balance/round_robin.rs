@@ -21,7 +21,7 @@ impl RoundRobin {
     pub(super) fn pick(
         &mut self,
         members: &[Member],
-        eligible: impl Fn(&Member) -> bool,
+        eligible: &impl Fn(&Member) -> bool,
         draw: u64,
     ) -> Option<usize> {
         let start = match self.last {
@@ -30,9 +30,9 @@ impl RoundRobin {
             None => split_draw(draw, members.len()).0,
         };
         let (before, from_start) = members.split_at_checked(start)?;
-        let index = match from_start.iter().position(&eligible) {
+        let index = match from_start.iter().position(eligible) {
             Some(ahead) => start + ahead,
-            None => before.iter().position(&eligible)?,
+            None => before.iter().position(eligible)?,
         };
         self.last = Some(Turn { addr: members[index].addr, index });
         Some(index)

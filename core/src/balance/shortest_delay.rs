@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 use super::Member;
 
 /// Half-closed connections do not matter; among equals the first one stays.
-pub(super) fn pick(members: &[Member], eligible: impl Fn(&Member) -> bool) -> Option<usize> {
+pub(super) fn pick(members: &[Member], eligible: &impl Fn(&Member) -> bool) -> Option<usize> {
     let candidates = members.iter().enumerate().filter(|(_, member)| eligible(member));
     let delays = candidates.map(|(index, member)| (index, Delay::of(member)));
     delays.min_by(|(_, one), (_, other)| one.compare(*other)).map(|(index, _)| index)

@@ -39,7 +39,7 @@ impl TwoChoices {
     pub(super) fn pick(
         &self,
         members: &[Member],
-        eligible: impl Fn(&Member) -> bool,
+        eligible: &impl Fn(&Member) -> bool,
         draw: u64,
     ) -> Option<usize> {
         let (first, second, rest) = self.draw(members.len(), draw);
@@ -60,7 +60,12 @@ impl TwoChoices {
     }
 
     /// Draws again, so that nobody gets the share of one who may not be picked.
-    fn pick_among(&self, members: &[Member], eligible: impl Fn(&Member) -> bool, draw: u64) -> Option<usize> {
+    fn pick_among(
+        &self,
+        members: &[Member],
+        eligible: &impl Fn(&Member) -> bool,
+        draw: u64,
+    ) -> Option<usize> {
         let candidates = || members.iter().enumerate().filter(|(_, member)| eligible(member));
         let (first, second) = match self.ends.is_empty() {
             true => {

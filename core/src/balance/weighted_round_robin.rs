@@ -39,7 +39,7 @@ impl WeightedRoundRobin {
         }
     }
 
-    pub(super) fn pick(&mut self, members: &[Member], eligible: impl Fn(&Member) -> bool) -> Option<usize> {
+    pub(super) fn pick(&mut self, members: &[Member], eligible: &impl Fn(&Member) -> bool) -> Option<usize> {
         let heavy = |member: &Member, threshold| u32::from(member.weight) >= threshold && eligible(member);
         let rest = members.get(self.asked..)?;
         let index = match rest.iter().position(|member| heavy(member, self.threshold)) {
