@@ -13,7 +13,7 @@ use svc_proto::values::Escaped;
 
 use super::generate::{MASTER, MASTER_NAMESPACE};
 use super::ports;
-use super::variable::{Fact, kubernetes_name, readings, url_variable};
+use super::variable::{Fact, is_label, label, readings, url_variable};
 use crate::address::ServiceName;
 use crate::inventory::Change;
 use crate::service::Service;
@@ -69,31 +69,33 @@ pub fn parse<'a>(
     for (name, value) in &variables {
         attribute(name, value, &variables, &mut announced, &mut warnings);
     }
-    let services =
-        announced.into_iter().filter_map(|(prefix, facts)| service(prefix, facts, namespace, &mut warnings));
-    let services = services.collect();
+    let mut services = Vec::new();
+    for (prefix, found) in announced {
+        services.extend(service(prefix, found, namespace, &mut warnings));
+    }
     Discovered { services, warnings }
 }
 
 /// A Service with what was found out about it.
-struct Announced {
-    name: String,
+struct Announced<'a> {
     address: IpAddr,
-    facts: Vec<Fact>,
+    facts: Vec<Fact<'a>>,
 }
 
 /// The Services by their prefixes: those of which a variable tells the address.
 fn announced<'a>(
     variables: &SortedMap<&'a str, &'a str>,
     warnings: &mut Vec<Warning>,
-) -> SortedMap<&'a str, Announced> {
+) -> SortedMap<&'a str, Announced<'a>> {
     let mut announced = SortedMap::new();
     for (variable, value) in variables {
         let Some(prefix) = variable.strip_suffix("_SERVICE_HOST") else { continue };
-        let Some(name) = kubernetes_name(prefix) else { continue };
+        if !is_label(prefix) {
+            continue;
+        }
         match address(value) {
             Some(address) => {
-                announced.insert(prefix, Announced { name, address, facts: Vec::new() });
+                announced.insert(prefix, Announced { address, facts: Vec::new() });
             }
             // It may be a port that is called `…-service-host`.
             None if readings(variable, value).any(|(_, fact)| fact.is_ok()) => {}
@@ -113,7 +115,7 @@ fn attribute<'a>(
     variable: &'a str,
     value: &'a str,
     variables: &SortedMap<&str, &str>,
-    announced: &mut SortedMap<&str, Announced>,
+    announced: &mut SortedMap<&'a str, Announced<'a>>,
     warnings: &mut Vec<Warning>,
 ) {
     if url_variable(variable).is_some_and(|url| variables.contains_key(url)) {
@@ -135,13 +137,13 @@ fn attribute<'a>(
 
 fn service(
     prefix: &str,
-    found: Announced,
+    found: Announced<'_>,
     namespace: &Arc<str>,
     warnings: &mut Vec<Warning>,
 ) -> Option<Service> {
     let (ports, nameless) = ports::from_facts(found.facts);
     for (name, number) in nameless {
-        let variable = format!("{prefix}_SERVICE_PORT_{}", super::prefix(&name));
+        let variable = format!("{prefix}_SERVICE_PORT_{name}");
         warnings.push(warning(
             &variable,
             &number.to_string(),
@@ -153,8 +155,9 @@ fn service(
         warnings.push(warning(&variable, &found.address.to_string(), "a variable with a port beside it"));
         return None;
     }
-    let namespace = if found.name == MASTER { MASTER_NAMESPACE.into() } else { namespace.clone() };
-    let name = ServiceName::new(namespace, found.name);
+    let name = label(prefix);
+    let namespace = if name == MASTER { MASTER_NAMESPACE.into() } else { namespace.clone() };
+    let name = ServiceName::new(namespace, name);
     Some(Service { cluster_ips: vec![found.address], ..Service::plain(name, ports) })
 }
 

@@ -1,13 +1,14 @@
 //! The ports of one Service, put together from what its variables say.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::variable::{Fact, Link};
+use super::variable::{Fact, TRANSPORTS, label};
 use crate::address::Transport;
 use crate::service::{Port, TargetPort};
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{SortedSet, sort_by};
 
 /// The ports: the first one first, the others by number and protocol, for the environment has lost their
 /// order. With them, the names, each with its number, that could not be given to a port.
@@ -16,118 +17,134 @@ use crate::sorted::{SortedMap, SortedSet};
 /// that is a part of it (`dns-tcp`), and the last name to the last protocol left (`dns` is then UDP's). Any
 /// other name is not given to a port: a wrong one would mislead. Where more than one port has no name, each
 /// is called `port-53-udp`, since names tell ports apart (S-03).
-pub(super) fn from_facts(facts: Vec<Fact>) -> (Vec<Port>, Vec<(String, u16)>) {
-    let mut told = Told::from_facts(facts);
-    let Some(first) = told.first() else { return (Vec::new(), Vec::new()) };
-    let mut names = SortedMap::new();
-    let mut nameless = Vec::new();
-    for (number, candidates) in core::mem::take(&mut told.names) {
-        let rest = assign(candidates, told.sharing(number), first, &mut names);
-        nameless.extend(rest.into_iter().map(|name| (name, number)));
+pub(super) fn from_facts(mut facts: Vec<Fact<'_>>) -> (Vec<Port>, Vec<(&str, u16)>) {
+    sort_by(&mut facts, |one, other| one.port().cmp(&other.port()));
+    let (mut drafts, mut nameless) = (Vec::new(), Vec::new());
+    let first = First::of(&facts);
+    for facts in facts.chunk_by(|one, other| one.port() == other.port()) {
+        draft(facts, &first, &mut drafts, &mut nameless);
     }
-    let others = told.keys.iter().copied().filter(|&key| key != first);
-    let keys = core::iter::once(first).chain(others).collect();
-    (named(keys, names), nameless)
+    (ports(&drafts), nameless)
 }
 
-/// What tells ports apart: number and protocol.
-type Key = (u16, Transport);
-
-/// The facts, sorted by kind.
-#[derive(Default)]
-struct Told {
-    first_number: Option<u16>,
-    first_link: Option<Key>,
-    keys: SortedSet<Key>,
-    names: SortedMap<u16, Vec<String>>,
+/// What is told of which port is the first.
+struct First {
+    number: Option<u16>,
+    transport: Option<Transport>,
 }
 
-impl Told {
-    fn from_facts(facts: Vec<Fact>) -> Told {
-        let mut told = Told::default();
-        let key = |link: Link| (link.port, link.transport);
+impl First {
+    /// Where no fact tells its number, it is the lowest, by which they are sorted.
+    fn of(facts: &[Fact<'_>]) -> First {
+        let (mut number, mut link) = (None, None);
         for fact in facts {
             match fact {
-                Fact::First(number) => told.first_number = Some(number),
-                Fact::Named(name, number) => told.names.get_or_insert_with(number, Vec::new).push(name),
-                Fact::FirstLink(link) => told.first_link = Some(key(link)),
-                Fact::Link(link) => drop(told.keys.insert(key(link))),
+                Fact::First(told) => number = Some(*told),
+                Fact::FirstLink(told) => link = Some(*told),
+                Fact::Named(..) | Fact::Link(_) => {}
             }
         }
-        told.keys.extend(told.first_link);
-        // A number of which no link tells the protocol is TCP's.
-        let numbers = told.first_number.into_iter().chain(told.names.keys().copied());
-        let lone: Vec<u16> = numbers.filter(|&number| told.sharing(number).next().is_none()).collect();
-        told.keys.extend(lone.into_iter().map(|number| (number, Transport::Tcp)));
-        told
+        let number = number.or(link.map(|link| link.port)).or(facts.first().map(Fact::port));
+        let transport = link.filter(|link| Some(link.port) == number).map(|link| link.transport);
+        First { number, transport }
     }
+}
 
-    /// The ports with this number.
-    fn sharing(&self, number: u16) -> impl Iterator<Item = Key> {
-        let begin = self.keys.partition_point(|key| key.0 < number);
-        self.keys[begin..].iter().copied().take_while(move |key| key.0 == number)
-    }
+/// A port to be.
+struct Draft<'a> {
+    number: u16,
+    transport: Transport,
+    /// As the variable has it; empty where none tells it.
+    name: &'a str,
+    is_first: bool,
+}
 
-    fn first(&self) -> Option<Key> {
-        match (self.first_number, self.first_link) {
-            (Some(number), Some(link)) if link.0 == number => Some(link),
-            (Some(number), _) => self.sharing(number).next(),
-            (None, Some(link)) => Some(link),
-            (None, None) => self.keys.first().copied(),
+/// Drafts the ports that share a number, of all facts about it.
+fn draft<'a>(
+    facts: &[Fact<'a>],
+    first: &First,
+    drafts: &mut Vec<Draft<'a>>,
+    nameless: &mut Vec<(&'a str, u16)>,
+) {
+    let number = facts[0].port();
+    let begin = drafts.len();
+    for transport in TRANSPORTS {
+        if facts.iter().any(|fact| fact.transport() == Some(transport)) {
+            drafts.push(Draft { number, transport, name: "", is_first: false });
         }
     }
-}
-
-/// Gives `candidates` to the ports that share their number; returns those that remain.
-fn assign(
-    mut candidates: Vec<String>,
-    sharing: impl Iterator<Item = Key>,
-    first: Key,
-    names: &mut SortedMap<Key, String>,
-) -> Vec<String> {
-    let mut unnamed = Vec::new();
-    for key in sharing {
-        let transport = key.1.as_str().to_ascii_lowercase();
-        match candidates.iter().position(|name| name.split('-').any(|part| part == transport)) {
-            Some(at) => drop(names.insert(key, candidates.remove(at))),
-            None => unnamed.push(key),
+    if drafts.len() == begin {
+        drafts.push(Draft { number, transport: Transport::Tcp, name: "", is_first: false });
+    }
+    let sharing = &mut drafts[begin..];
+    let is_first = |draft: &&mut Draft<'_>| first.transport.is_none_or(|first| first == draft.transport);
+    if first.number == Some(number)
+        && let Some(draft) = sharing.iter_mut().find(is_first)
+    {
+        draft.is_first = true;
+    }
+    let mut names = Vec::new();
+    for fact in facts {
+        if let Fact::Named(name, _) = fact {
+            names.push(*name);
         }
     }
-    if candidates.len() < unnamed.len() {
-        unnamed.retain(|&key| key != first); // only the first port of a Service may do without a name
+    assign(&mut names, sharing);
+    for name in names {
+        nameless.push((name, number));
     }
-    if let ([_], &[key]) = (&candidates[..], &unnamed[..]) {
-        candidates.pop().and_then(|name| names.insert(key, name));
-    }
-    candidates
 }
 
-/// Makes ports of keys and of the names that are known.
-fn named(keys: Vec<Key>, mut names: SortedMap<Key, String>) -> Vec<Port> {
-    let one_is_unnamed = keys.len() <= names.len() + 1;
-    let taken: SortedSet<String> = names.values().cloned().collect();
-    let mut name_of = |key: Key| match names.remove(&key) {
-        Some(name) => name,
-        None if one_is_unnamed => String::new(),
-        None => made_up(key, &taken),
-    };
-    keys.into_iter().map(|key| port(key, name_of(key))).collect()
+/// Gives `names` to the ports that share their number; leaves those that remain.
+fn assign<'a>(names: &mut Vec<&'a str>, sharing: &mut [Draft<'a>]) {
+    let mut unnamed = 0;
+    for draft in &mut *sharing {
+        let tells = |name: &&str| name.split('_').any(|part| part == draft.transport.as_str());
+        match names.iter().position(tells) {
+            Some(at) => draft.name = names.remove(at),
+            None => unnamed += 1,
+        }
+    }
+    let first_may_do_without = names.len() < unnamed; // as no other port of a Service may
+    let wants = |draft: &&mut Draft<'_>| draft.name.is_empty() && !(first_may_do_without && draft.is_first);
+    let mut wanting = sharing.iter_mut().filter(wants);
+    if let ([name], Some(draft), None) = (&names[..], wanting.next(), wanting.next()) {
+        draft.name = name;
+        names.clear();
+    }
 }
 
-fn made_up((number, transport): Key, taken: &SortedSet<String>) -> String {
-    let mut name = format!("port-{number}-{}", transport.as_str().to_ascii_lowercase());
-    while taken.contains(&name) {
-        name.push_str("-x");
+/// The ports of drafts in the order of their numbers and protocols.
+fn ports(drafts: &[Draft<'_>]) -> Vec<Port> {
+    let taken: SortedSet<&str> = drafts.iter().map(|draft| draft.name).collect();
+    let one_is_unnamed = drafts.iter().filter(|draft| draft.name.is_empty()).count() <= 1;
+    let mut ports = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let name = match draft.name {
+            "" if !one_is_unnamed => made_up(draft, &taken),
+            name => name.to_owned(),
+        };
+        let place = if draft.is_first { 0 } else { ports.len() };
+        ports.insert(place, port(draft, label(&name)));
+    }
+    ports
+}
+
+/// Written as a variable would have it.
+fn made_up(draft: &Draft<'_>, taken: &SortedSet<&str>) -> String {
+    let mut name = format!("PORT_{}_{}", draft.number, draft.transport.as_str());
+    while taken.contains(&*name) {
+        name.push_str("_X");
     }
     name
 }
 
-fn port((number, transport): Key, name: String) -> Port {
+fn port(draft: &Draft<'_>, name: String) -> Port {
     Port {
         name: name.into(),
-        port: number,
-        transport,
-        target: TargetPort::Number(number),
+        port: draft.number,
+        transport: draft.transport,
+        target: TargetPort::Number(draft.number),
         node_port: None,
         app_protocol: None,
     }

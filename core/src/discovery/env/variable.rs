@@ -6,16 +6,34 @@ use core::net::{IpAddr, SocketAddr};
 use crate::address::Transport;
 
 /// What a variable says about the Service whose prefix it bears.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fact {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fact<'a> {
     /// `_SERVICE_PORT`: the number of the first port.
     First(u16),
-    /// `_SERVICE_PORT_<NAME>`: a port's name and number.
-    Named(String, u16),
+    /// `_SERVICE_PORT_<NAME>`: a port's name as the variable has it, and number.
+    Named(&'a str, u16),
     /// `_PORT`: the first port as a URL.
     FirstLink(Link),
     /// `_PORT_<number>_<PROTOCOL>`: any port as a URL.
     Link(Link),
+}
+
+impl Fact<'_> {
+    /// The number of the port that it is about.
+    pub(super) fn port(&self) -> u16 {
+        match self {
+            Fact::First(number) | Fact::Named(_, number) => *number,
+            Fact::FirstLink(link) | Fact::Link(link) => link.port,
+        }
+    }
+
+    /// The protocol that it tells.
+    pub(super) fn transport(&self) -> Option<Transport> {
+        match self {
+            Fact::First(_) | Fact::Named(..) => None,
+            Fact::FirstLink(link) | Fact::Link(link) => Some(link.transport),
+        }
+    }
 }
 
 /// A port as Docker's links write it.
@@ -35,20 +53,20 @@ pub(super) struct Link {
 pub(super) fn readings<'a>(
     name: &'a str,
     value: &'a str,
-) -> impl Iterator<Item = (&'a str, Result<Fact, &'static str>)> {
+) -> impl Iterator<Item = (&'a str, Result<Fact<'a>, &'static str>)> {
     name.rmatch_indices('_').filter_map(move |(at, _)| {
         let (prefix, rest) = name.split_at(at);
         Some((prefix, fact(rest, value)?))
     })
 }
 
-fn fact(rest: &str, value: &str) -> Option<Result<Fact, &'static str>> {
+fn fact<'a>(rest: &'a str, value: &str) -> Option<Result<Fact<'a>, &'static str>> {
     if let Some(named) = rest.strip_prefix("_SERVICE_PORT") {
         let number = port_number(value).ok_or("a port from 1 to 65535");
         return match named.strip_prefix('_') {
             None if named.is_empty() => Some(number.map(Fact::First)),
             None => None,
-            Some(name) => kubernetes_name(name).map(|name| number.map(|number| Fact::Named(name, number))),
+            Some(name) => is_label(name).then(|| number.map(|number| Fact::Named(name, number))),
         };
     }
     let link = rest.strip_prefix("_PORT")?;
@@ -72,13 +90,18 @@ pub(super) fn url_variable(name: &str) -> Option<&str> {
     (is_url && transport_named(transport).is_some()).then_some(url_variable)
 }
 
-/// The name that Kubernetes knows by this part of a variable: a label, of which the kubelet made upper case,
-/// and `_` of `-`.
-pub(super) fn kubernetes_name(part: &str) -> Option<String> {
+/// Whether this part of a variable is a label, of which the kubelet made upper case, and `_` of `-`.
+pub(super) fn is_label(part: &str) -> bool {
     let is_made_of_label = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    let is_label = (1..=63).contains(&part.len()) && part.bytes().all(is_made_of_label);
-    let is_label = is_label && !part.starts_with('_') && !part.ends_with('_');
-    is_label.then(|| part.to_ascii_lowercase().replace('_', "-"))
+    (1..=63).contains(&part.len())
+        && part.bytes().all(is_made_of_label)
+        && !part.starts_with('_')
+        && !part.ends_with('_')
+}
+
+/// The label that was made such a part of a variable.
+pub(super) fn label(part: &str) -> String {
+    part.to_ascii_lowercase().replace('_', "-")
 }
 
 /// `80_TCP`
@@ -108,11 +131,11 @@ fn transport_named(raw: &str) -> Option<Transport> {
     TRANSPORTS.into_iter().find(|transport| transport.as_str() == raw)
 }
 
-const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Sctp];
+/// In their order.
+pub(super) const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Sctp];
 
 #[cfg(test)]
 mod tests {
-    use alloc::borrow::ToOwned;
     use alloc::vec::Vec;
 
     use super::*;
@@ -128,10 +151,7 @@ mod tests {
         let read: Vec<_> = readings("A_SERVICE_PORT_B_SERVICE_PORT", "80").skip(1).collect();
         assert_eq!(
             read,
-            [
-                ("A_SERVICE_PORT_B", Ok(Fact::First(80))),
-                ("A", Ok(Fact::Named("b-service-port".to_owned(), 80)))
-            ]
+            [("A_SERVICE_PORT_B", Ok(Fact::First(80))), ("A", Ok(Fact::Named("B_SERVICE_PORT", 80)))]
         );
     }
 
