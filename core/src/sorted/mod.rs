@@ -19,28 +19,34 @@ pub use set::SortedSet;
 
 /// Sorts; equals keep their order.
 pub(crate) fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
-    if items.is_sorted_by(|a, b| compare(a, b).is_le()) {
-        return; // nearly always: what is told is told in order
+    if let Some(origins) = order(items.len(), &|a, b| compare(&items[a], &items[b])) {
+        arrange(origins, &mut |a, b| items.swap(a, b));
     }
-    let mut origins = order(items.len(), &|a, b| compare(&items[a], &items[b]));
-    for start in 0..items.len() {
+}
+
+/// Where each place's item is to come from; `None` where all are in their places, as they nearly always are: what is told is told in order.
+fn order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Option<Vec<usize>> {
+    if (1..count).all(|place| compare(place - 1, place).is_le()) {
+        return None;
+    }
+    let mut origins: Vec<usize> = (0..count).collect();
+    origins.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+    Some(origins)
+}
+
+/// Brings each item to its place.
+fn arrange(mut origins: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
+    for start in 0..origins.len() {
         let mut place = start;
         loop {
             let origin = mem::replace(&mut origins[place], place);
             if origin == start {
                 break;
             }
-            items.swap(place, origin);
+            swap(place, origin);
             place = origin;
         }
     }
-}
-
-/// Where each place's item is to come from.
-fn order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
-    let mut origins: Vec<usize> = (0..count).collect();
-    origins.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
-    origins
 }
 
 /// Where among `count` sorted items, each of which tells by its index how it compares to what is wanted, that is; else where it belongs.
