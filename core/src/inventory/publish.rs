@@ -9,6 +9,7 @@ use hashbrown::hash_map::Entry as Slot;
 
 use super::{Rejections, Settings};
 use crate::address::ServiceName;
+use crate::service::Service;
 use crate::table::{Destination, Entry, Table, Target};
 
 /// What became of one Service.
@@ -68,23 +69,25 @@ struct Claims {
 impl Claims {
     fn of(entry: Option<&Arc<Entry>>, settings: &Settings) -> Claims {
         let mut claims = Claims { cluster: Vec::new(), published: Vec::new() };
-        for (entry, target) in
-            entry.into_iter().flat_map(|entry| entry.targets.iter().map(move |t| (entry, t)))
-        {
-            let claim = |address: IpAddr, port: u16| {
-                let transport = target.port.transport;
-                (Destination { transport, address: address.to_canonical(), port }, Arc::clone(target))
-            };
-            let own = entry.service.cluster_ips.iter().copied().chain(entry.loopback_vip);
-            claims.cluster.extend(own.map(|address| claim(address, target.port.port)));
-            let published = published_addresses(entry, settings);
-            claims.published.extend(published.map(|address| claim(address, target.port.port)));
-            if let Some(node_port) = target.port.node_port {
-                let nodes = settings.node_addresses.iter();
-                claims.published.extend(nodes.map(|&address| claim(address, node_port)));
-            }
+        let Some(entry) = entry else { return claims };
+        for target in &entry.targets {
+            claim(&mut claims.cluster, target, &entry.service.cluster_ips, target.port.port);
+            claim(&mut claims.cluster, target, entry.loopback_vip.as_slice(), target.port.port);
+            claims.publish(&entry.service, target, settings);
         }
         claims
+    }
+
+    fn publish(&mut self, service: &Service, target: &Arc<Target>, settings: &Settings) {
+        for ingress in service.ingress.iter().filter(|ingress| !ingress.proxied) {
+            claim(&mut self.published, target, ingress.ip.as_slice(), target.port.port);
+        }
+        if settings.external_ips_all || service.name.namespace == settings.namespace {
+            claim(&mut self.published, target, &service.external_ips, target.port.port);
+        }
+        if let Some(node_port) = target.port.node_port {
+            claim(&mut self.published, target, &settings.node_addresses, node_port);
+        }
     }
 
     fn contain(&self, destination: &Destination) -> bool {
@@ -92,12 +95,11 @@ impl Claims {
     }
 }
 
-fn published_addresses(entry: &Entry, settings: &Settings) -> impl Iterator<Item = IpAddr> {
-    let service = &entry.service;
-    let recognised = settings.external_ips_all || service.name.namespace == settings.namespace;
-    let external = service.external_ips.iter().copied().filter(move |_| recognised);
-    let ingress = service.ingress.iter().filter(|ingress| !ingress.proxied);
-    ingress.filter_map(|ingress| ingress.ip).chain(external)
+fn claim(claims: &mut Vec<Claim>, target: &Arc<Target>, addresses: &[IpAddr], port: u16) {
+    let transport = target.port.transport;
+    for address in addresses {
+        claims.push((Destination { transport, address: address.to_canonical(), port }, Arc::clone(target)));
+    }
 }
 
 /// Takes back what a Service no longer claims.
