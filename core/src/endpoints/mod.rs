@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
 use crate::service::Place;
-use crate::sorted::{SortedSet, sort_by};
+use crate::sorted::sort_by;
 use crate::topology::Topology;
 
 mod merge;
@@ -96,9 +96,9 @@ impl EndpointSet {
         find(usable).map(|index| &usable[index]).or_else(|| find(others).map(|index| &others[index]))
     }
 
-    /// Whether there is an endpoint at any of `addresses`, whatever its port. Two comparisons where all of them lie outside of what the
+    /// Whether there is an endpoint at any of `addresses`, which are in order, whatever its port. Two comparisons where all of them lie outside of what the
     /// endpoints span, as cluster IPs and pods do.
-    pub(crate) fn has_any(&self, addresses: &SortedSet<IpAddr>) -> bool {
+    pub(crate) fn has_any(&self, addresses: &[IpAddr]) -> bool {
         let (usable, others) = self.all.split_at(self.usable);
         let ip = |endpoint: &Endpoint| endpoint.addr.0.ip();
         [usable, others].into_iter().any(|half| {

@@ -4,6 +4,7 @@ use super::*;
 use crate::address::Transport;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Hints, Place, Port, Service, Slice};
+use crate::sorted::SortedSet;
 use crate::topology::Here;
 
 /// Merges, afresh, for the first port.

@@ -12,7 +12,7 @@ use super::{LoopbackVips, Rejections, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
 use crate::service::{Kind, Service};
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{SortedMap, sort_by};
 
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -41,12 +41,13 @@ impl Addresses {
     }
 
     /// Brings the addresses of these Services (`None`: gone) up to date: what they no longer want is free, then who asks for an
-    /// address is served, then who needs one, each in the order of the names. Returns the cluster IPs that nobody had before.
+    /// address is served, then who needs one, each in the order of the names. Returns the cluster IPs that nobody had before,
+    /// in order.
     pub(super) fn assign(
         &mut self,
         services: &[(&ServiceName, Option<&Arc<Service>>)],
         rejections: &mut Rejections,
-    ) -> SortedSet<IpAddr> {
+    ) -> Vec<IpAddr> {
         for (name, service) in services {
             if !service.is_some_and(|service| self.keeps(service)) {
                 self.cluster.release(name);
@@ -67,7 +68,8 @@ impl Addresses {
         for service in known().filter(|service| has_listeners(service)) {
             self.loopback.assign(service, rejections);
         }
-        new.into_iter().collect()
+        sort_by(&mut new, Ord::cmp);
+        new
     }
 
     /// The cluster IPs of a Service: none where it has no use for one; `None` where it was refused.

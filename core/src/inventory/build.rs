@@ -220,12 +220,11 @@ impl Builder<'_> {
     }
 
     fn skipped_ports(&self, service: &Service) -> Vec<u16> {
-        let ports = service.ports.iter().map(|port| port.port);
-        let skipped: SortedSet<u16> = ports.filter(|port| self.settings.app_ports.contains(port)).collect();
-        match self.addresses.loopback_vip(&service.name) {
-            Some(_) => skipped.into_iter().collect(),
-            None => Vec::new(),
+        if self.addresses.loopback_vip(&service.name).is_none() {
+            return Vec::new();
         }
+        let is_told = |number: &&u16| service.ports.iter().any(|port| port.port == **number);
+        self.settings.app_ports.iter().filter(is_told).copied().collect()
     }
 }
 

@@ -117,7 +117,7 @@ impl Inventory {
         touched.into_iter().collect()
     }
 
-    fn assign_addresses(&mut self, touched: &SortedSet<ServiceName>) -> SortedSet<IpAddr> {
+    fn assign_addresses(&mut self, touched: &SortedSet<ServiceName>) -> Vec<IpAddr> {
         let services =
             touched.iter().map(|name| (name, decide(&self.sources, name).map(|decision| decision.service)));
         self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
@@ -125,7 +125,7 @@ impl Inventory {
 
     /// Those that would send traffic to an address that is a cluster IP now (S-04). Looks into every entry, though only when a
     /// Service is new: an index of 1,000,000 endpoints would cost memory all the time.
-    fn services_with_endpoints_at(&self, addresses: &SortedSet<IpAddr>) -> Vec<ServiceName> {
+    fn services_with_endpoints_at(&self, addresses: &[IpAddr]) -> Vec<ServiceName> {
         if addresses.is_empty() {
             return Vec::new();
         }

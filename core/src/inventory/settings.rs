@@ -29,7 +29,7 @@ pub struct Settings {
     pub external_ips_all: bool,
     /// Whether Services have an address inside the pod.
     pub loopback_vips: LoopbackVips,
-    /// Ports that the application uses itself.
+    /// Ports that the application uses itself, in order, each once.
     pub app_ports: Vec<u16>,
     /// Where this pod runs.
     pub here: Here,
