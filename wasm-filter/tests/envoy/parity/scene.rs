@@ -1,7 +1,7 @@
 //! Whom the Envoy of a story meets beside the client: the sidecar that it asks for news, and the endpoint that it goes to. Both listen
 //! from the start and are played by the thread that tells the story, so that nothing happens between two steps.
 
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
@@ -71,13 +71,20 @@ pub(super) fn ready<const N: usize>(sources: [BorrowedFd<'_>; N]) -> [bool; N] {
     sources.map(|source| !source.revents().is_empty())
 }
 
+/// The next request of a listener. A connection that was given up before its request was none: a machine that stands still for longer than a
+/// call may take makes Envoy do that, and ask anew at its next tick.
 fn asked(listener: &TcpListener) -> Asked {
-    ready([listener.as_fd()]);
-    let (stream, _) = listener.accept().expect("Envoy connects");
-    stream.set_read_timeout(Some(LIFE)).expect("a timeout above zero is legal");
-    let mut stream = BufReader::new(stream);
-    let head = read_head(&mut stream).expect("Envoy sends a head").expect("and all of it");
-    Asked { head: Head::parse(&head), stream: stream.into_inner() }
+    loop {
+        ready([listener.as_fd()]);
+        let (stream, _) = listener.accept().expect("Envoy connects");
+        stream.set_read_timeout(Some(LIFE)).expect("a timeout above zero is legal");
+        let mut stream = BufReader::new(stream);
+        let is_given_up = stream.fill_buf().expect("Envoy sends a head").is_empty();
+        if !is_given_up {
+            let head = read_head(&mut stream).expect("Envoy sends a head").expect("and all of it");
+            return Asked { head: Head::parse(&head), stream: stream.into_inner() };
+        }
+    }
 }
 
 const THREADS: usize = 2;
