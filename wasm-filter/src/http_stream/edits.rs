@@ -1,9 +1,9 @@
 //! What is changed of a request's headers, a call of the host each: to set them all anew takes as long as five such calls, and longer the more of
-//! them stay as they are.
+//! them stay as they are. What a request says already, such as the `X-Forwarded-Proto` that Envoy has set itself, costs no call.
 
 use std::borrow::Cow;
 
-use svc_core::forwarding::Told;
+use svc_core::forwarding::{Fields as _, Told};
 use svc_proto::names::header;
 use svc_proto::plugin::Plugin;
 
@@ -43,7 +43,8 @@ impl<'a> Edits<'a> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
         let removed = self.removed.iter().filter(|name| !is_set(name));
         removed.for_each(|name| host.set_request_header(name, None));
-        self.set.iter().for_each(|(name, value)| host.set_request_header(name, Some(value)));
+        let set = self.set.iter().filter(|(name, value)| self.fields.only(name) != Some(value));
+        set.for_each(|(name, value)| host.set_request_header(name, Some(value)));
     }
 }
 

@@ -117,6 +117,18 @@ fn the_full_set_is_a_call_of_the_host_for_each_header() {
 }
 
 #[test]
+fn what_a_request_says_already_is_not_said_again() {
+    let (proto, twice) = (("x-forwarded-proto", "http"), ("x-forwarded-proto", "https"));
+    for (fields, set) in [(&[proto][..], 7), (&[twice], 8), (&[proto, proto], 8), (&[proto, twice], 8)] {
+        let scene = Scene::new(r#", "learn": false"#);
+        let lines = scene.get("api", fields);
+        let said = lines.iter().filter(|line| line.starts_with("x-forwarded-proto: "));
+        assert_eq!(said.collect::<Vec<_>>(), ["x-forwarded-proto: http"], "{fields:?}");
+        assert_eq!(scene.host.calls(), 3 + set, "{fields:?}");
+    }
+}
+
+#[test]
 fn what_a_client_says_of_endpoints_and_origins_changes_nothing() {
     let scene = Scene::new("");
     let spoofed = [
