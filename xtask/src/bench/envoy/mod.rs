@@ -1,4 +1,5 @@
-//! What the filter adds to a request in Envoy: beside Envoy alone, a filter that does nothing, and Lua that makes the same edits.
+//! What the filter adds to a request in Envoy: beside Envoy alone, a filter that does nothing, filters that only make the same calls of the host,
+//! and Lua that makes the same edits.
 //!
 //! One Envoy with one worker has a listener for each variant, so that they take turns within one process.
 
@@ -20,19 +21,31 @@ use crate::{Result, shell, tools};
 enum Variant {
     Alone,
     NoOp,
+    PickCalls,
     Pick,
+    FullCalls,
     Full,
     Lua,
 }
 
 impl Variant {
-    const ALL: [Variant; 5] = [Variant::Alone, Variant::NoOp, Variant::Pick, Variant::Full, Variant::Lua];
+    const ALL: [Variant; 7] = [
+        Variant::Alone,
+        Variant::NoOp,
+        Variant::PickCalls,
+        Variant::Pick,
+        Variant::FullCalls,
+        Variant::Full,
+        Variant::Lua,
+    ];
 
     fn what(self) -> &'static str {
         match self {
             Variant::Alone => "Envoy alone",
             Variant::NoOp => "a Wasm filter that does nothing",
+            Variant::PickCalls => "one that makes the pick's calls",
             Variant::Pick => "ours: pick and one header",
+            Variant::FullCalls => "one that makes the full set's calls",
             Variant::Full => "ours: the full set",
             Variant::Lua => "Lua: the full set",
         }
@@ -59,10 +72,9 @@ pub(super) fn run(folder: &Path, rounds: usize, time: Duration) -> Result<()> {
     println!("\nenvoy: HTTP/1.1, {CONNECTIONS} kept-alive connections, 1 KiB, one worker");
     let folder = folder.join("envoy");
     fs::create_dir_all(&folder)?;
-    let no_op = folder.join("no_op.wasm");
-    assemble(include_str!("no_op.wat"), &no_op)?;
+    let modules = Modules::prepare(&folder)?;
     let bootstrap = folder.join("bootstrap.yaml");
-    fs::write(&bootstrap, configuration(&filter()?, &no_op)?)?;
+    fs::write(&bootstrap, configuration(&modules)?)?;
     let arguments = ["-c", &bootstrap.display().to_string(), "--concurrency", "1", "--log-level", "error"];
     let arguments = arguments.into_iter().chain(["--use-dynamic-base-id"]).collect::<Vec<_>>();
     let address = |variant: Variant| format!("127.0.0.1:{}", variant.port());
@@ -81,18 +93,39 @@ pub(super) fn run(folder: &Path, rounds: usize, time: Duration) -> Result<()> {
         }
     }
     let medians = figures.map(Figure::median);
-    println!("{:34} {:>12} {:>10}     requests/s   busy", "", "µs/request", "+ alone");
+    println!("{:36} {:>12} {:>10}     requests/s   busy", "", "µs/request", "+ alone");
     for (variant, figure) in Variant::ALL.into_iter().zip(&medians) {
         let more = figure.cost - medians[0].cost;
-        println!("{:34} {:12.2} {more:10.2} {figure}", variant.what(), figure.cost);
+        println!("{:36} {:12.2} {more:10.2} {figure}", variant.what(), figure.cost);
     }
     Ok(())
 }
 
-fn assemble(text: &str, module: &Path) -> Result<()> {
+/// Ours, and those that it is held against.
+struct Modules {
+    filter: PathBuf,
+    no_op: PathBuf,
+    pick_calls: PathBuf,
+    full_calls: PathBuf,
+}
+
+impl Modules {
+    fn prepare(folder: &Path) -> Result<Modules> {
+        let assembled = |name: &str, text: &str| assemble(text, &folder.join(name));
+        Ok(Modules {
+            filter: filter()?,
+            no_op: assembled("no_op.wasm", include_str!("no_op.wat"))?,
+            pick_calls: assembled("pick_calls.wasm", include_str!("pick_calls.wat"))?,
+            full_calls: assembled("full_calls.wasm", include_str!("full_calls.wat"))?,
+        })
+    }
+}
+
+fn assemble(text: &str, module: &Path) -> Result<PathBuf> {
     let source = module.with_extension("wat");
     fs::write(&source, text)?;
-    shell::answer(shell::command("wat2wasm", []).arg(&source).arg("-o").arg(module)).map(drop)
+    shell::answer(shell::command("wat2wasm", []).arg(&source).arg("-o").arg(module))?;
+    Ok(module.to_owned())
 }
 
 const CONNECTIONS: usize = 32;
@@ -103,12 +136,14 @@ const WARM_UP: Duration = Duration::from_secs(10);
 /// What writes modules.
 pub(super) const PROGRAMS: &[Program] = &[Program { name: "wat2wasm", package: "wabt" }];
 
-fn configuration(filter: &Path, no_op: &Path) -> Result<String> {
+fn configuration(modules: &Modules) -> Result<String> {
     let mut text = "static_resources:\n  listeners:\n".to_owned();
     for variant in Variant::ALL {
         let cluster = match variant {
             Variant::Alone | Variant::NoOp => "backends",
-            Variant::Pick | Variant::Full | Variant::Lua => "original",
+            Variant::PickCalls | Variant::Pick | Variant::FullCalls | Variant::Full | Variant::Lua => {
+                "original"
+            }
         };
         writeln!(
             text,
@@ -125,7 +160,7 @@ fn configuration(filter: &Path, no_op: &Path) -> Result<String> {
           http_filters:
 {filters}          - {{name: router, typed_config: {{\"@type\": {EXTENSIONS}.filters.http.router.v3.Router}}}}",
             port = variant.port(),
-            filters = filters(variant, filter, no_op),
+            filters = filters(variant, modules),
         )?;
     }
     let endpoint = |address| {
@@ -143,13 +178,16 @@ fn configuration(filter: &Path, no_op: &Path) -> Result<String> {
     Ok(text)
 }
 
-fn filters(variant: Variant, filter: &Path, no_op: &Path) -> String {
+fn filters(variant: Variant, modules: &Modules) -> String {
+    let Modules { filter, no_op, pick_calls, full_calls } = modules;
     match variant {
         Variant::Alone => String::new(),
         Variant::NoOp => wasm(no_op, ""),
+        Variant::PickCalls => wasm(pick_calls, ""),
         Variant::Pick => {
             wasm(filter, &plugin(r#", "forwardingHeaders": false, "viaHeader": false, "learn": false"#))
         }
+        Variant::FullCalls => wasm(full_calls, ""),
         Variant::Full => wasm(filter, &plugin("")),
         Variant::Lua => format!(
             "          - name: lua
