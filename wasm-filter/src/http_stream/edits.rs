@@ -1,5 +1,5 @@
 //! What is changed of a request's headers, a call of the host each: to set them all anew takes as long as five such calls, and longer the more of
-//! them stay as they are. What a request says already, such as the `X-Forwarded-Proto` that Envoy has set itself, costs no call.
+//! them stay as they are.
 
 use std::borrow::Cow;
 
@@ -26,11 +26,17 @@ impl<'a> Edits<'a> {
         Edits { fields, removed: names.filter(|name| hands_over(name)).collect(), set: Vec::new() }
     }
 
-    /// What the endpoint is told of where the request came from.
+    /// What the endpoint is told of where the request came from. What the request says already, such as the `X-Forwarded-Proto` that Envoy has set
+    /// itself, costs no call.
     pub(super) fn tell(&mut self, told: &'a Told<'a>) {
-        let names = self.fields.iter().map(|(name, _)| *name);
+        let fields = self.fields;
+        let names = fields.iter().map(|(name, _)| *name);
         self.removed.extend(names.filter(|name| told.ends(name)));
-        self.set.extend(told.set.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
+        for (name, value) in &told.set {
+            if fields.only(name) != Some(value) {
+                self.set(name, Cow::Borrowed(value));
+            }
+        }
     }
 
     /// One header, in the place of all of its name.
@@ -43,8 +49,7 @@ impl<'a> Edits<'a> {
         let is_set = |name: &str| self.set.iter().any(|(set, _)| *set == name);
         let removed = self.removed.iter().filter(|name| !is_set(name));
         removed.for_each(|name| host.set_request_header(name, None));
-        let set = self.set.iter().filter(|(name, value)| self.fields.only(name) != Some(value));
-        set.for_each(|(name, value)| host.set_request_header(name, Some(value)));
+        self.set.iter().for_each(|(name, value)| host.set_request_header(name, Some(value)));
     }
 }
 

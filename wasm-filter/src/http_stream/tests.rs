@@ -129,6 +129,19 @@ fn what_a_request_says_already_is_not_said_again() {
 }
 
 #[test]
+fn a_header_that_hands_over_says_so_whatever_else_it_is_for() {
+    for header in ["x-forwarded-host", "x-forwarded-proto", "via"] {
+        let scene =
+            Scene::new(&format!(r#", "handOff": {{"by": "original-destination", "header": "{header}"}}"#));
+        for said in ["192.0.2.80:80", "api", "http"] {
+            let lines = scene.get("api", &[(header, said)]);
+            let expected = format!("{header}: 192.0.2.80:80");
+            assert!(lines.contains(&expected), "{header}: {said}: {lines:?}");
+        }
+    }
+}
+
+#[test]
 fn what_a_client_says_of_endpoints_and_origins_changes_nothing() {
     let scene = Scene::new("");
     let spoofed = [
