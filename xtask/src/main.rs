@@ -56,6 +56,7 @@ The project's own commands.
                                          CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
                                          F FK idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
   cargo xtask bench scale                what 10,000 Services × 100 endpoints cost, each figure against its bound
+  cargo xtask bench envoy                what the filter adds to a request in Envoy, beside filters that do less, and Lua
   cargo xtask wasm [--toolchain rustup|debian] [--oci FOLDER]
                                          build the filter for Envoy, within 300 KiB; --oci also writes it as an image
   cargo xtask tools                      install everything that the other commands need
