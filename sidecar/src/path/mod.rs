@@ -21,6 +21,7 @@ pub(crate) mod stream;
 
 pub(crate) mod flood;
 pub(crate) mod http;
+pub(crate) mod http2;
 
 pub(crate) mod affinity;
 pub(crate) mod application;
