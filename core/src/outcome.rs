@@ -19,6 +19,8 @@ pub enum Failure {
     IdleTimeout,
     /// The client floods us: it opens streams only to reset them, or sends what no message needs.
     Flooded,
+    /// The process held more than `--memory-max`, and of all clients this one made it hold the most.
+    MemoryExceeded,
     /// The client went away before it had its answer.
     ClientGone,
     /// No TLS handshake was complete within `--header-timeout`.
@@ -154,6 +156,7 @@ impl Failure {
             Failure::NoProxyHeader => (Client, 400, Never, "CW", "http_request_error"),
             Failure::Untrusted => (Client, 403, Never, "CD", "http_request_denied"),
             Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
+            Failure::MemoryExceeded => (Client, 429, Never, "CM", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
             Failure::HandshakeTimeout => (Client, 408, Never, "CE", "tls_protocol_error"),
             Failure::HandshakeFailed => (Client, 400, Never, "CS", "tls_protocol_error"),
@@ -224,13 +227,14 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 47] = [
+    pub const ALL: [Failure; 48] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
         Failure::NoProxyHeader,
         Failure::Untrusted,
         Failure::Flooded,
+        Failure::MemoryExceeded,
         Failure::ClientGone,
         Failure::HandshakeTimeout,
         Failure::HandshakeFailed,
@@ -284,6 +288,7 @@ impl fmt::Display for Failure {
             Failure::NoProxyHeader => "the connection does not begin with a PROXY header",
             Failure::IdleTimeout => "the connection was idle for too long",
             Failure::Flooded => "the client sends what nobody can want an answer to",
+            Failure::MemoryExceeded => "the client held more memory than all others when none was left",
             Failure::ClientGone => "the client went away",
             Failure::HandshakeTimeout => "the client did not complete a TLS handshake in time",
             Failure::HandshakeFailed => "the TLS handshake with the client failed",

@@ -191,6 +191,10 @@ pub mod metric {
     pub const DNS_STALE_ANSWERS: &str = "dns_stale_answers";
     /// Gauge.
     pub const SNAPSHOT_AGE_SECONDS: &str = "snapshot_age_seconds";
+    /// Gauge: what clients make the process hold.
+    pub const MEMORY_HELD_BYTES: &str = "memory_held_bytes";
+    /// Gauge: what `--memory-max` says.
+    pub const MEMORY_MAX_BYTES: &str = "memory_max_bytes";
     /// Counter by `kind`.
     pub const FLOODS: &str = "floods";
     /// Counter by `result`.

@@ -23,6 +23,7 @@ use crate::path::detect::{Detected, detect};
 use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
+use crate::path::memory::Holder;
 use crate::path::mesh::{Admission, Mesh};
 use crate::path::proxy_header::{self, Told};
 use crate::path::resolve::{Aim, Origin, caller};
@@ -160,8 +161,13 @@ impl Client {
         Guest { arrival: self.arrival, aim, told: self.told.clone() }
     }
 
+    /// What it makes us hold.
+    fn holder(&self) -> Holder {
+        self.admission.holder.clone()
+    }
+
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
-        ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, _admission: self.admission }
+        ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, admission: self.admission }
     }
 }
 
@@ -187,7 +193,7 @@ fn detect_and_serve(
         let limits = &mesh.config.deadlines;
         let idle = client.idle.or(limits.idle_http).unwrap_or_default();
         let deadlines = Deadlines { header: limits.header, idle };
-        let pulse = Pulse::new();
+        let pulse = Pulse::of(client.holder());
         let membership = mesh.roster.enter(pulse.clone(), deadlines);
         let limit = (hint == Hint::Unknown).then_some(limits.detect);
         let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
@@ -199,7 +205,7 @@ fn detect_and_serve(
         match (detected.protocol, is_unread) {
             (Sniffed::Http2, _) => {
                 pulse.busy(); // streams have no head of the connection's own to wait for
-                let origin = Origin::new(client.guest(aim), None, mesh);
+                let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
                 let io = client.into_io(detected.read, pulse);
                 Box::pin(http::serve_http2(io, origin, mesh, &membership)).await
             }
@@ -208,7 +214,7 @@ fn detect_and_serve(
                 if detected.timed_out {
                     mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
                 }
-                let origin = Origin::new(client.guest(aim), None, mesh);
+                let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
                 let route = origin.route_unread(mesh)?;
                 let caller = caller(client.arrival.client, aim, &route);
                 Box::pin(carry_bytes(client, detected.into(), aim, &route, caller, mesh)).await;
@@ -216,7 +222,8 @@ fn detect_and_serve(
             }
             (Sniffed::Opaque | Sniffed::More, false) if detected.read.is_empty() => Ok(()), // came and went
             (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
-                let origin = Rc::new(Origin::new(client.guest(aim), Some(pulse.clone()), mesh));
+                let origin =
+                    Rc::new(Origin::new(client.guest(aim), client.holder(), Some(pulse.clone()), mesh));
                 http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
             }
         }
@@ -278,7 +285,8 @@ async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) 
 }
 
 async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Account, mesh: &Mesh) {
-    let client = client.into_io(Bytes::new(), Pulse::new());
+    let pulse = Pulse::of(client.holder());
+    let client = client.into_io(Bytes::new(), pulse);
     let already = Already { from_client: read.into(), ..Already::default() };
     tunnel::carry(client, upstream, already, account, mesh).await;
 }

@@ -213,7 +213,12 @@ impl Metrics {
 
     /// A client was stopped from flooding us.
     pub(crate) fn flooded(&self, flood: Flood) {
-        self.floods[flood as usize].fetch_add(1, Relaxed);
+        self.flooded_by(flood, 1);
+    }
+
+    /// So many were.
+    pub(crate) fn flooded_by(&self, flood: Flood, clients: u64) {
+        self.floods[flood as usize].fetch_add(clients, Relaxed);
     }
 
     /// A source has told something: one that a sidecar can read.

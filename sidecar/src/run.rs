@@ -77,6 +77,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, published) = (publisher.table(), publisher.published());
     let shared = Arc::new(Shared::default());
+    shared.memory.limit(config.limits.memory_max);
     let mut discovery = Discovery::start(&config, publisher, ready.clone(), metrics.clone(), &shared)?;
 
     descriptors::raise_limit(config.limits.connections_max);

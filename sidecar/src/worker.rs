@@ -90,6 +90,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
         tokio::select! {
             _ = ticks.tick() => {
                 clock::tick();
+                mesh.judge_memory();
                 mesh.roster.reap();
                 mesh.drain_upstreams();
                 mesh.cut_silent(TICK);
@@ -100,6 +101,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
                     mesh.shared.sweep_pins(clock::now());
                 }
             }
+            () = mesh.holders.alarmed() => mesh.judge_memory(),
             Ok(()) = job.published.changed() => {
                 vips.follow(&mesh.table.load(), &mesh, &relay);
                 mesh.follow();

@@ -3,6 +3,7 @@
 //! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own
 //! and the values they become; [`Config::read`] goes through all of them and reports every mistake at once.
 
+mod cgroup;
 mod deadlines;
 mod discovery;
 mod dns;

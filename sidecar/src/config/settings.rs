@@ -6,6 +6,7 @@ use std::fmt;
 
 use clap::ArgMatches;
 
+use super::cgroup;
 use super::effective::{Effective, Origin, Setting};
 use super::flag::{Expected, Flag, PREFIX, variable};
 
@@ -16,12 +17,15 @@ pub struct Surroundings {
     variables: BTreeMap<String, String>,
     /// The namespace that the service account's volume names.
     namespace: Option<String>,
+    /// The most memory that the container may take, in bytes.
+    memory: Option<u64>,
 }
 
 impl Surroundings {
     /// Those of this process.
     pub fn of_process() -> Surroundings {
-        Surroundings::new(environment(), std::fs::read_to_string(NAMESPACE_FILE).ok())
+        let surroundings = Surroundings::new(environment(), std::fs::read_to_string(NAMESPACE_FILE).ok());
+        surroundings.with_memory(cgroup::memory_limit())
     }
 
     /// Those of a process with these variables and this content of the service account's `namespace` file.
@@ -33,7 +37,13 @@ impl Surroundings {
             .from_iter(variables)
             .expect("a map of strings takes every name and every value");
         let meant = |(name, value): &(String, String)| !value.is_empty() && !is_service_port(name, value);
-        Surroundings { variables: variables.into_iter().filter(meant).collect(), namespace }
+        Surroundings { variables: variables.into_iter().filter(meant).collect(), namespace, memory: None }
+    }
+
+    /// The same in a container that may take so many bytes.
+    #[must_use]
+    pub fn with_memory(self, limit: Option<u64>) -> Surroundings {
+        Surroundings { memory: limit, ..self }
     }
 }
 
@@ -93,6 +103,11 @@ impl<'a> Settings<'a> {
     /// The namespace that the service account's volume names.
     pub(super) fn namespace_of_pod(&self) -> Option<&'a str> {
         self.surroundings.namespace.as_deref().map(str::trim).filter(|namespace| !namespace.is_empty())
+    }
+
+    /// The most memory that the container may take, in bytes.
+    pub(super) fn memory_of_pod(&self) -> Option<u64> {
+        self.surroundings.memory
     }
 
     /// Says that a setting nobody gave took `value` from the pod.

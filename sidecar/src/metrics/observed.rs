@@ -32,6 +32,18 @@ impl Collector for Observed {
         encoder
             .encode_descriptor(metric::CLIENT_CONNECTIONS_OPEN, help, None, MetricType::Gauge)?
             .encode_gauge(&(self.shared.connections.load(Relaxed) as i64))?;
+        let memory = &self.shared.memory;
+        for (name, help, bytes) in [
+            (metric::MEMORY_HELD_BYTES, "What buffers of clients have allocated", memory.held_bytes()),
+            (
+                metric::MEMORY_MAX_BYTES,
+                "The bound of what buffers of clients may allocate",
+                memory.max_bytes(),
+            ),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&i64::try_from(bytes).unwrap_or(i64::MAX))?;
+        }
         let help = "Flows of datagrams: clients with an endpoint, or on their way to one";
         encoder
             .encode_descriptor(metric::UDP_FLOWS, help, None, MetricType::Gauge)?

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -14,8 +14,10 @@ use svc_core::time::Now;
 use tokio::time::Sleep;
 
 use super::account::Account;
+use super::memory::Holder;
 use super::request::strip_trailers;
 use super::request_body::RequestBody;
+use super::resolve::Origin;
 use super::roster::Pulse;
 use super::upstream::{Http1, Slot, Upstream};
 use crate::clock;
@@ -27,6 +29,8 @@ pub(crate) struct ResponseBody {
     /// Absent for `101 Switching Protocols`: the tunnel keeps it.
     account: Option<Account>,
     pulse: Option<Arc<Pulse>>,
+    /// Its client. Nothing is held on behalf of an answer of our own.
+    holder: Option<Holder>,
     /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
     /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
     broken: Option<Broken>,
@@ -50,7 +54,7 @@ impl ResponseBody {
         source: Source,
         request: Option<Rc<RequestBody>>,
         mut account: Account,
-        pulse: Option<Arc<Pulse>>,
+        origin: &Origin,
         deadline: Option<Now>,
     ) -> ResponseBody {
         let ended = source.is_end_stream();
@@ -59,7 +63,15 @@ impl ResponseBody {
         }
         let left = deadline.filter(|_| !ended).map(|deadline| deadline.since(clock::now()));
         let deadline = left.map(|left| Box::pin(tokio::time::sleep(left)));
-        ResponseBody { source, request, account: Some(account), pulse, broken: None, deadline }
+        ResponseBody {
+            source,
+            request,
+            account: Some(account),
+            pulse: origin.pulse.clone(),
+            holder: Some(origin.holder.clone()),
+            broken: None,
+            deadline,
+        }
     }
 
     /// A short answer of our own; `account` has its outcome already.
@@ -69,6 +81,7 @@ impl ResponseBody {
             request: None,
             account: Some(account),
             pulse,
+            holder: None,
             broken: None,
             deadline: None,
         }
@@ -81,6 +94,7 @@ impl ResponseBody {
             request: None,
             account: None,
             pulse: None,
+            holder: None,
             broken: None,
             deadline: None,
         }
@@ -206,6 +220,9 @@ impl Body for ResponseBody {
         if body.is_overdue(cx) {
             body.break_off(Failure::Overdue, Broken::Overdue(h2::Reason::CANCEL.into()), cx);
             return Poll::Pending;
+        }
+        if let Some(holder) = &body.holder {
+            ready!(holder.poll_resumed(cx));
         }
         let polled = body.source.poll_frame(cx);
         let Some(account) = &mut body.account else { return polled };

@@ -21,13 +21,15 @@ pub(crate) enum Flood {
     LongHead,
     /// Streams that are opened to be reset.
     Resets,
+    /// More memory than there is for all clients together, and most of it this one's.
+    Memory,
     /// Frames of HTTP/2 that no message needs: a head or a body in ever smaller pieces, streams that are reset before we have seen them.
     Frames,
 }
 
 impl Flood {
-    pub(crate) const ALL: [Flood; 5] =
-        [Flood::Connections, Flood::SlowHead, Flood::LongHead, Flood::Resets, Flood::Frames];
+    pub(crate) const ALL: [Flood; 6] =
+        [Flood::Connections, Flood::SlowHead, Flood::LongHead, Flood::Resets, Flood::Memory, Flood::Frames];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -35,6 +37,7 @@ impl Flood {
             Flood::SlowHead => "slow-head",
             Flood::LongHead => "long-head",
             Flood::Resets => "resets",
+            Flood::Memory => "memory",
             Flood::Frames => "frames",
         }
     }

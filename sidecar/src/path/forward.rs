@@ -197,7 +197,7 @@ impl Answer {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         turn(&mut self.head, origin);
-        let body = ResponseBody::new(self.source, self.request, account, origin.pulse.clone(), deadline);
+        let body = ResponseBody::new(self.source, self.request, account, origin, deadline);
         Response::from_parts(self.head, body)
     }
 }

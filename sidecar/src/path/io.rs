@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -23,7 +23,7 @@ pub(crate) struct ClientIo {
     /// How long nothing may happen on it, where its Service says so; zero is for ever.
     pub(crate) idle: Option<Duration>,
     /// Kept as long as the stream, also when hyper hands it out for a tunnel: a drain waits for that too.
-    pub(crate) _admission: Admission,
+    pub(crate) admission: Admission,
 }
 
 impl AsyncRead for ClientIo {
@@ -41,6 +41,9 @@ impl AsyncRead for ClientIo {
             }
             self.pulse.read();
             return Poll::Ready(Ok(()));
+        }
+        if self.pulse.awaits_head() {
+            ready!(self.admission.holder.poll_resumed(cx));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);

@@ -17,6 +17,8 @@ use svc_core::silence;
 use svc_core::table::{Table, Target};
 
 use super::application::{Applications, Doorway};
+use super::flood::Flood;
+use super::memory::{Holder, Holders};
 use super::roster::Roster;
 use super::route::{PortState, Route};
 use super::shared::Shared;
@@ -34,6 +36,7 @@ pub(crate) struct Mesh {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) roster: Roster,
+    pub(crate) holders: Holders,
     pub(crate) shared: Arc<Shared>,
     routes: RefCell<HashMap<PortKey, Rc<Route>>>,
     versions: Cell<u64>,
@@ -58,6 +61,7 @@ impl Mesh {
             metrics,
             access_log,
             roster: Roster::default(),
+            holders: Holders::new(shared.memory.clone()),
             shared,
             routes: RefCell::default(),
             versions: Cell::new(0),
@@ -204,16 +208,23 @@ impl Mesh {
         self.draws.draw()
     }
 
+    /// Keeps the process below `--memory-max`.
+    pub(crate) fn judge_memory(&self) {
+        self.metrics.flooded_by(Flood::Memory, self.holders.judge().paused);
+    }
+
     /// Admits one more client connection, unless `--max-connections` are open.
     pub(crate) fn admit(&self) -> Option<Admission> {
         let before = self.shared.connections.fetch_add(1, Relaxed);
-        let admission = Admission { shared: self.shared.clone() };
+        let admission = Admission { holder: self.holders.enter(), shared: self.shared.clone() };
         (before < self.config.limits.connections_max as u64).then_some(admission)
     }
 }
 
 /// One admitted client connection.
 pub(crate) struct Admission {
+    /// What it makes us hold.
+    pub(crate) holder: Holder,
     shared: Arc<Shared>,
 }
 

@@ -1,6 +1,7 @@
 //! The trip of a connection, stage by stage, in the order it takes them.
 
 pub(crate) mod account;
+pub(crate) mod memory;
 pub(crate) mod mesh;
 pub(crate) mod roster;
 pub(crate) mod shared;

@@ -108,7 +108,7 @@ impl<'o> Outgoing<'o> {
             provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
         let empty = incoming.is_end_stream();
-        let body = (!empty).then(|| RequestBody::new(incoming, gate.clone()));
+        let body = (!empty).then(|| RequestBody::new(incoming, gate.clone(), origin.holder.clone()));
         Ok(Outgoing {
             parts,
             authority,

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use svc_core::outcome::Failure;
 
 use super::gate::Gate;
+use super::memory::Holder;
 use super::request::strip_trailers;
 
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as
@@ -26,10 +27,12 @@ pub(crate) struct RequestBody {
     /// Why it has no end.
     broken: Cell<Option<Failure>>,
     gate: Option<Rc<Gate>>,
+    /// Its client.
+    holder: Holder,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, gate: Option<Rc<Gate>>) -> Rc<RequestBody> {
+    pub(crate) fn new(incoming: Incoming, gate: Option<Rc<Gate>>, holder: Holder) -> Rc<RequestBody> {
         Rc::new(RequestBody {
             incoming: RefCell::new(incoming),
             kept: RefCell::new(Kept::NOTHING),
@@ -37,6 +40,7 @@ impl RequestBody {
             sent_bytes: Cell::new(0),
             broken: Cell::new(None),
             gate,
+            holder,
         })
     }
 
@@ -74,6 +78,7 @@ impl RequestBody {
     }
 
     fn poll_incoming(&self, cx: &mut Context<'_>) -> PolledFrame {
+        ready!(self.holder.poll_resumed(cx));
         let mut polled = Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx);
         let mut kept = self.kept.borrow_mut();
         match &mut polled {

@@ -23,6 +23,7 @@ use super::application::Doorway;
 use super::arrival::Arrival;
 use super::flood::Streams;
 use super::introduction::{Guest, Own};
+use super::memory::Holder;
 use super::mesh::Mesh;
 use super::proxy_header::Told;
 use super::request;
@@ -43,6 +44,8 @@ pub(crate) struct Origin {
     pub(crate) client_value: HeaderValue,
     /// `Forwarded` for the host that this client asked for last: most ask for one.
     pub(crate) forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// What the connection makes us hold.
+    pub(crate) holder: Holder,
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
     /// What the client makes of the streams of an HTTP/2 connection.
@@ -66,7 +69,7 @@ pub(crate) enum Aim {
 }
 
 impl Origin {
-    pub(crate) fn new(guest: Guest, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+    pub(crate) fn new(guest: Guest, holder: Holder, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
         let Guest { arrival, aim, told } = guest;
         let ip = arrival.client.0.ip().to_canonical();
         let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &mesh.config.limits.trusted_proxies));
@@ -77,6 +80,7 @@ impl Origin {
             trusted: trusted == [true; 2],
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
+            holder,
             pulse,
             streams: None,
             memory: Memory::default(),

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use svc_core::outcome::Failure;
 
+use super::memory::Holder;
 use crate::clock;
 
 /// When a connection last moved, and what it waits for. Atomic only because hyper wants the I/O it may hand out as an
@@ -23,6 +24,8 @@ pub(crate) struct Pulse {
     phase: AtomicU8,
     moved_ms: AtomicU32,
     head_ms: AtomicU32,
+    /// What the connection makes us hold.
+    holder: Holder,
 }
 
 /// What an HTTP/1 connection waits for.
@@ -32,7 +35,12 @@ const BUSY: u8 = 2;
 
 impl Pulse {
     pub(crate) fn new() -> Arc<Pulse> {
-        let pulse = Pulse::default();
+        Pulse::of(Holder::default())
+    }
+
+    /// That of a connection which may hold something.
+    pub(crate) fn of(holder: Holder) -> Arc<Pulse> {
+        let pulse = Pulse { holder, ..Pulse::default() };
         pulse.moved_ms.store(clock::coarse_ms(), Relaxed);
         Arc::new(pulse)
     }
@@ -51,6 +59,11 @@ impl Pulse {
         self.moved_ms.store(clock::coarse_ms(), Relaxed);
     }
 
+    /// What the connection makes us hold.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
     /// A request head is complete, or the connection has none.
     pub(crate) fn busy(&self) {
         self.phase.store(BUSY, Relaxed);
@@ -61,12 +74,20 @@ impl Pulse {
         self.phase.load(Relaxed) == IDLE
     }
 
+    /// The connection is between requests, or within a head.
+    pub(crate) fn awaits_head(&self) -> bool {
+        self.phase.load(Relaxed) != BUSY
+    }
+
     /// The answer has been sent.
     pub(crate) fn idle(&self) {
         self.phase.store(IDLE, Relaxed);
     }
 
     fn overdue(&self, limits: Deadlines) -> Option<Failure> {
+        if self.holder.must_end() {
+            return Some(Failure::MemoryExceeded);
+        }
         let over = |since_ms, limit: Duration| {
             !limit.is_zero() && u128::from(clock::coarse_since(since_ms)) > limit.as_millis()
         };
@@ -120,7 +141,7 @@ impl Roster {
         Membership { roster: self, member }
     }
 
-    /// Ends the connections that are overdue. Cost: a few ns for each of at most `--max-connections`.
+    /// Ends the connections that are overdue, or have to make room. Cost: a few ns for each of at most `--max-connections`.
     pub(crate) fn reap(&self) {
         for member in self.members.borrow().iter() {
             if let Some(failure) = member.pulse.overdue(member.deadlines) {

@@ -16,6 +16,7 @@ use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason};
 
 use super::affinity::Pinned;
+use super::memory::Ledger;
 use super::upstream::{Sessions, Trust};
 use crate::certificates::Certificates;
 use crate::listen::Claims;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) bound: ArcSwap<Vec<SocketAddr>>,
     /// Open client connections.
     pub(crate) connections: AtomicU64,
+    /// What clients make us hold.
+    pub(crate) memory: Arc<Ledger>,
     /// Flows of datagrams.
     pub(crate) udp_flows: AtomicU64,
     /// Locked only where a change of the snapshot moves a loopback VIP.

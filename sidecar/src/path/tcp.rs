@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::memory::{Held, Holder};
 use super::roster::Pulse;
 use super::stream::Stream;
 
@@ -38,8 +39,9 @@ pub(crate) async fn relay(
     pulse: &Pulse,
     mut moved: impl FnMut(Moved),
 ) -> Result<(), (Broken, io::Error)> {
-    let mut up = Direction::new(already.from_client);
-    let mut down = Direction::new(already.from_upstream);
+    let holder = pulse.holder();
+    let mut up = Direction::new(already.from_client, holder);
+    let mut down = Direction::new(already.from_upstream, holder);
     std::future::poll_fn(|cx| {
         let upstream = &mut *upstream.borrow_mut();
         let before = moved_by(&up, &down);
@@ -103,6 +105,8 @@ struct Direction {
     moved_bytes: u64,
     pipe: Option<Pipe>,
     state: State,
+    /// What is in `rest` and in `pipe`.
+    held: Held,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,13 +118,28 @@ enum State {
 }
 
 impl Direction {
-    fn new(rest: Vec<u8>) -> Direction {
-        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open }
+    fn new(rest: Vec<u8>, holder: &Holder) -> Direction {
+        let held = holder.hold(rest.capacity());
+        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open, held }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<Result<(), End>> {
+        let polled = self.poll_through(cx, from, to);
+        self.held.resize(self.rest.capacity() + self.pipe.as_ref().map_or(0, |pipe| pipe.holds_bytes));
+        polled
+    }
+
+    fn poll_through(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> Poll<Result<(), End>> {
         loop {
             ready!(self.poll_rest(cx, to)).map_err(End::Writing)?;
+            if self.state == State::Open && self.pipe.as_ref().is_none_or(|pipe| pipe.holds_bytes == 0) {
+                ready!(self.held.holder().poll_resumed(cx));
+            }
             match (self.state, self.pipe_between(from, to)) {
                 (State::Open, Some((from, to))) => ready!(self.poll_splice(cx, from, to))?,
                 (State::Open, None) => {

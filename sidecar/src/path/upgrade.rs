@@ -108,7 +108,7 @@ impl Answer {
         self.connection.refuse_reuse();
         let Answer { head, connection, upstream, deadline, .. } = self;
         let source = Source::of(connection, &upstream);
-        Response::from_parts(head, ResponseBody::new(source, None, account, origin.pulse.clone(), deadline))
+        Response::from_parts(head, ResponseBody::new(source, None, account, origin, deadline))
     }
 }
 

@@ -1,8 +1,10 @@
 //! How the values that several settings share are read.
 
 mod address;
+mod size;
 
 pub(super) use address::{listeners, networks};
+pub(super) use size::{SIZE_MAX, SIZE_MIN, size};
 pub(super) use svc_proto::values::{deadline, dns_subdomain, label, optional_deadline, pause, zone};
 
 use super::flag::{Expected, Parser};

@@ -25,6 +25,7 @@ use crate::config::{Config, Surroundings, command};
 use crate::metrics::{Direction, Metrics};
 use crate::path::arrival::Arrival;
 use crate::path::introduction::Guest;
+use crate::path::memory::Holder;
 use crate::path::spawn::Local;
 
 #[test]
@@ -67,7 +68,12 @@ impl Worker {
         let Worker { mesh, origins, .. } = self;
         let new = || {
             let arrival = Arrival::of(SocketAddr::new(client, 4711), Direction::Outbound);
-            Rc::new(Origin::new(Guest { arrival, aim: Aim::Request, told: None }, None, mesh))
+            Rc::new(Origin::new(
+                Guest { arrival, aim: Aim::Request, told: None },
+                Holder::default(),
+                None,
+                mesh,
+            ))
         };
         origins.entry(client).or_insert_with(new).clone()
     }

@@ -1,0 +1,454 @@
+//! What clients make this process hold, and which of them have to stop when that is too much (`--memory-max`).
+//!
+//! Every buffer that a client can fill, or can keep full by not reading, is held by somebody: a [`Holder`] is one client connection, a
+//! [`Held`] is what one buffer of it has allocated. What counts is the allocation, not the bytes of a message in it. A connection that
+//! says nothing holds nothing here; how many of those there may be is what `--max-connections` bounds.
+//!
+//! Nothing is locked to hold something: a connection and its worker have counters, and the worker adds to the process's ledger when its
+//! own count has changed by [`FLUSH_BYTES`]. Who has to stop is decided on the worker's tick, and at once when the bound is crossed.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+
+use crate::clock;
+
+/// What all workers hold together.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// May be a little below zero for a moment: workers tell their changes one after the other.
+    held_bytes: AtomicI64,
+    max_bytes: AtomicU64,
+    /// When the last line about it was logged, and whether there was one.
+    logged_ms: AtomicU64,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger {
+            held_bytes: AtomicI64::new(0),
+            max_bytes: AtomicU64::new(u64::MAX),
+            logged_ms: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Ledger {
+    /// Sets the bound of the process.
+    pub(crate) fn limit(&self, max_bytes: u64) {
+        self.max_bytes.store(max_bytes, Relaxed);
+    }
+
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes.load(Relaxed)
+    }
+
+    /// What is held now, but for at most [`FLUSH_BYTES`] of each worker.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        u64::try_from(self.held_bytes.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether it is time for another line in the log.
+    fn may_log(&self) -> bool {
+        let (last, now) = (self.logged_ms.load(Relaxed), u64::from(clock::coarse_ms()) + 1);
+        let is_due = last == 0 || now.saturating_sub(last) >= LOG_EVERY_MS;
+        is_due && self.logged_ms.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+    }
+}
+
+/// One worker's part of the ledger.
+#[derive(Debug, Default)]
+struct Books {
+    ledger: Arc<Ledger>,
+    /// What the ledger does not know of yet.
+    unflushed_bytes: AtomicI64,
+    /// The bound was crossed.
+    alarm: Notify,
+}
+
+/// 64 workers × 64 KiB = 4 MiB are what the ledger may be wrong by.
+const FLUSH_BYTES: u64 = 64 * 1024;
+
+impl Books {
+    fn change(&self, bytes: i64) {
+        let unflushed = self.unflushed_bytes.fetch_add(bytes, Relaxed) + bytes;
+        if unflushed.unsigned_abs() >= FLUSH_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let change = self.unflushed_bytes.swap(0, Relaxed);
+        let before = self.ledger.held_bytes.fetch_add(change, Relaxed);
+        let max = i64::try_from(self.ledger.max_bytes()).unwrap_or(i64::MAX);
+        if before <= max && before + change > max {
+            self.alarm.notify_one();
+        }
+    }
+}
+
+/// A client connection, as far as it makes us hold something. Cheap to clone.
+///
+/// Atomic only because hyper wants the I/O that it may hand out as an upgrade to be `Send`; one thread uses it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holder(Arc<Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    books: Arc<Books>,
+    held_bytes: AtomicUsize,
+    state: AtomicU8,
+    paused_ms: AtomicU32,
+    /// What it held when it was paused.
+    paused_bytes: AtomicUsize,
+    /// Who waits for it to go on. Locked only while it is paused.
+    waiting: Mutex<Vec<Waker>>,
+}
+
+/// What a connection may do.
+const GOES_ON: u8 = 0;
+/// Nothing more is read for it, neither from it nor from its endpoints.
+const PAUSED: u8 = 1;
+/// It is over.
+const ENDED: u8 = 2;
+
+impl Holder {
+    /// Holds `bytes` until the answer is dropped.
+    pub(crate) fn hold(&self, bytes: usize) -> Held {
+        let mut held = Held { holder: self.clone(), bytes: 0 };
+        held.resize(bytes);
+        held
+    }
+
+    /// What it makes us hold.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.0.held_bytes.load(Relaxed)
+    }
+
+    /// Ready while the connection may make us hold more. Whoever is about to read something for it asks first, and is woken when it may.
+    #[inline]
+    pub(crate) fn poll_resumed(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.0.state.load(Relaxed) {
+            GOES_ON => Poll::Ready(()),
+            _ => self.wait(cx),
+        }
+    }
+
+    /// Whether the connection has to end, for the sake of all others.
+    pub(crate) fn must_end(&self) -> bool {
+        self.0.state.load(Relaxed) == ENDED
+    }
+
+    #[cold]
+    fn wait(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn is_paused(&self) -> bool {
+        self.0.state.load(Relaxed) == PAUSED
+    }
+
+    /// True when it went on until now.
+    fn pause(&self) -> bool {
+        let goes_on = self.0.state.load(Relaxed) == GOES_ON;
+        if goes_on {
+            self.0.paused_ms.store(clock::coarse_ms(), Relaxed);
+            self.0.paused_bytes.store(self.held_bytes(), Relaxed);
+            self.0.state.store(PAUSED, Relaxed);
+        }
+        goes_on
+    }
+
+    fn resume(&self) {
+        if self.is_paused() {
+            self.0.state.store(GOES_ON, Relaxed);
+            self.wake();
+        }
+    }
+
+    /// True when it had its time to let go of something, and had not ended before.
+    fn end_if_overdue(&self) -> bool {
+        let is_overdue =
+            self.is_paused() && clock::coarse_since(self.0.paused_ms.load(Relaxed)) >= END_AFTER_MS;
+        if is_overdue {
+            self.0.state.store(ENDED, Relaxed);
+            self.wake();
+        }
+        is_overdue
+    }
+
+    /// Whether it has let go of most of what it was paused for.
+    fn is_relieved(&self) -> bool {
+        self.held_bytes() < self.0.paused_bytes.load(Relaxed) / 2
+    }
+
+    fn wake(&self) {
+        let waiting = mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What one buffer holds for a connection, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    holder: Holder,
+    bytes: usize,
+}
+
+impl Held {
+    /// The buffer has another size now.
+    pub(crate) fn resize(&mut self, bytes: usize) {
+        let before = mem::replace(&mut self.bytes, bytes);
+        if bytes == before {
+            return;
+        }
+        let account = &*self.holder.0;
+        match bytes > before {
+            true => account.held_bytes.fetch_add(bytes - before, Relaxed),
+            false => account.held_bytes.fetch_sub(before - bytes, Relaxed),
+        };
+        account.books.change(bytes as i64 - before as i64); // no buffer has 2^63 bytes
+    }
+
+    /// Whose it is.
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}
+
+/// The connections of a worker.
+#[derive(Default)]
+pub(crate) struct Holders {
+    books: Arc<Books>,
+    all: RefCell<Vec<Holder>>,
+}
+
+/// What a look at the connections came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// So many were paused.
+    pub(crate) paused: u64,
+    /// So many have to end.
+    pub(crate) ended: u64,
+}
+
+impl Holders {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Holders {
+        let books = Books { ledger, ..Books::default() };
+        Holders { books: Arc::new(books), all: RefCell::default() }
+    }
+
+    /// A new connection.
+    pub(crate) fn enter(&self) -> Holder {
+        let holder = Holder(Arc::new(Account { books: self.books.clone(), ..Account::default() }));
+        self.all.borrow_mut().push(holder.clone());
+        holder
+    }
+
+    /// Ready when the bound has been crossed.
+    pub(crate) async fn alarmed(&self) {
+        self.books.alarm.notified().await;
+    }
+
+    /// Sees to it that the process stays below its bound: pauses the connections that hold the most, ends those that hold it for
+    /// [`END_AFTER_MS`] all the same, and lets go on whoever may. Cost: a few ns for each of at most `--max-connections`.
+    pub(crate) fn judge(&self) -> Judged {
+        self.books.flush();
+        let mut all = self.all.borrow_mut();
+        all.retain(|holder| Arc::strong_count(&holder.0) > 1); // else the connection has gone
+        let (held, max) = (self.books.ledger.held_bytes(), self.books.ledger.max_bytes());
+        let enough = max - max / RELIEF_PART;
+        if held <= enough {
+            all.iter().for_each(Holder::resume);
+            return Judged::default();
+        }
+        if held <= max {
+            all.iter().filter(|holder| holder.is_relieved()).for_each(Holder::resume);
+            return Judged::default();
+        }
+        let judged = stop_largest(&all, held - enough, held);
+        self.log(judged, held, max);
+        judged
+    }
+
+    fn log(&self, judged: Judged, held_bytes: u64, max_bytes: u64) {
+        if judged != Judged::default() && self.books.ledger.may_log() {
+            let Judged { paused, ended } = judged;
+            tracing::warn!(
+                held_bytes,
+                max_bytes,
+                paused,
+                ended,
+                "clients make us hold more than `--memory-max`: those that hold the most are paused, then ended"
+            );
+        }
+    }
+}
+
+/// Stops the largest of a worker's connections until its part of what is too much of all that is held would be free without them.
+fn stop_largest(all: &[Holder], excess: u64, held: u64) -> Judged {
+    let mut holding: Vec<(u64, &Holder)> = all
+        .iter()
+        .map(|holder| (holder.held_bytes() as u64, holder))
+        .filter(|(bytes, _)| *bytes > 0)
+        .collect();
+    holding.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    let ours: u64 = holding.iter().map(|(bytes, _)| bytes).sum();
+    let part = u128::from(excess) * u128::from(ours) / u128::from(held.max(1));
+    let (mut stopped, mut judged) = (0_u128, Judged::default());
+    for (bytes, holder) in holding {
+        if stopped >= part {
+            break;
+        }
+        stopped += u128::from(bytes);
+        if holder.pause() {
+            judged.paused += 1;
+        } else if holder.end_if_overdue() {
+            judged.ended += 1;
+        }
+    }
+    judged
+}
+
+/// Connections are paused until an eighth of the bound is free: else each would be paused anew as soon as it goes on.
+const RELIEF_PART: u64 = 8;
+
+/// A client that was only slow has read a send buffer of 4 MiB by then, at 6 Mbit/s.
+const END_AFTER_MS: u32 = 5000;
+
+/// One line in ten seconds says that it goes on, and drowns nothing.
+const LOG_EVERY_MS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    /// A worker whose process may hold 80 KiB.
+    fn worker() -> (Arc<Ledger>, Holders) {
+        clock::tick(); // the first one sets the origin
+        let ledger = Arc::new(Ledger::default());
+        ledger.limit(80 * KIB as u64);
+        (ledger.clone(), Holders::new(ledger))
+    }
+
+    fn goes_on(holder: &Holder) -> bool {
+        holder.poll_resumed(&Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn what_is_dropped_is_held_no_more() {
+        let (ledger, holders) = worker();
+        let holder = holders.enter();
+        let mut held = holder.hold(10 * KIB);
+        holders.judge();
+        assert_eq!((holder.held_bytes(), ledger.held_bytes()), (10 * KIB, 10 * KIB as u64));
+        held.resize(3 * KIB);
+        assert_eq!(holder.held_bytes(), 3 * KIB);
+        drop(held);
+        holders.judge();
+        assert_eq!((holder.held_bytes(), ledger.held_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn small_changes_reach_the_ledger_with_the_next_look_and_large_ones_at_once() {
+        let (ledger, holders) = worker();
+        let holder = holders.enter();
+        let _small = holder.hold(KIB);
+        assert_eq!(ledger.held_bytes(), 0);
+        let _large = holder.hold(64 * KIB);
+        assert_eq!(ledger.held_bytes(), 65 * KIB as u64);
+    }
+
+    #[test]
+    fn the_largest_are_paused_and_everybody_else_goes_on() {
+        let (_, holders) = worker();
+        let [large, small, idle] = [holders.enter(), holders.enter(), holders.enter()];
+        let (held, _small) = (large.hold(79 * KIB), small.hold(2 * KIB));
+        assert_eq!(holders.judge(), Judged { paused: 1, ended: 0 });
+        assert_eq!([&large, &small, &idle].map(goes_on), [false, true, true]);
+        drop(held);
+        holders.judge();
+        assert!(goes_on(&large));
+    }
+
+    #[test]
+    fn who_has_let_go_of_most_goes_on_although_little_is_free() {
+        let (_, holders) = worker();
+        let [first, second] = [holders.enter(), holders.enter()];
+        let (mut held, mut other) = (first.hold(50 * KIB), second.hold(40 * KIB));
+        holders.judge();
+        assert_eq!([&first, &second].map(goes_on), [false, true]);
+        held.resize(20 * KIB);
+        other.resize(55 * KIB);
+        holders.judge();
+        assert!(goes_on(&first));
+    }
+
+    #[test]
+    fn who_is_paused_and_lets_go_of_nothing_is_ended() {
+        let (_, holders) = worker();
+        let [large, small] = [holders.enter(), holders.enter()];
+        let (_large, _small) = (large.hold(90 * KIB), small.hold(2 * KIB));
+        holders.judge();
+        large.0.paused_ms.store(clock::coarse_ms().wrapping_sub(END_AFTER_MS), Relaxed);
+        assert_eq!(holders.judge(), Judged { paused: 0, ended: 1 });
+        assert_eq!([&large, &small].map(Holder::must_end), [true, false]);
+        assert_eq!(holders.judge(), Judged::default(), "it is ended once");
+    }
+
+    #[test]
+    fn each_worker_stops_its_part() {
+        let (ledger, first) = worker();
+        let second = Holders::new(ledger);
+        let holders: Vec<Holder> = (0..20).map(|index| [&first, &second][index % 2].enter()).collect();
+        let _held: Vec<Held> = holders.iter().map(|holder| holder.hold(5 * KIB)).collect();
+        second.judge(); // the ledger has to know of both
+        let paused = first.judge().paused + second.judge().paused;
+        let stopped = holders.iter().filter(|holder| !goes_on(holder)).count();
+        assert!((6..=8).contains(&stopped), "30 KiB of 100 are too much, {stopped} × 5 KiB are stopped");
+        assert!(paused <= stopped as u64);
+    }
+
+    #[test]
+    fn a_connection_that_has_gone_is_forgotten() {
+        let (_, holders) = worker();
+        let (kept, gone) = (holders.enter(), holders.enter());
+        drop(gone);
+        holders.judge();
+        assert_eq!(holders.all.borrow().len(), 1);
+        drop(kept);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn crossing_the_bound_raises_an_alarm_and_going_on_wakes_who_waits() {
+        let (_, holders) = worker();
+        let holder = holders.enter();
+        let held = holder.hold(100 * KIB);
+        tokio::time::timeout(Duration::from_secs(1), holders.alarmed()).await.unwrap();
+        holders.judge();
+        let resumed = std::future::poll_fn(|cx| holder.poll_resumed(cx));
+        let (_, ()) = tokio::join!(resumed, async {
+            tokio::task::yield_now().await;
+            drop(held);
+            holders.judge();
+        });
+    }
+}
