@@ -21,6 +21,7 @@ use super::account::{Account, Details};
 use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
+use super::client_body::ClientBody;
 use super::flood::{Stream, Streams};
 use super::hops;
 use super::limits::{Limits, within};
@@ -39,7 +40,7 @@ use crate::metrics::Protocol;
 
 /// Carries the request of a stream of HTTP/2, which its client may cancel.
 pub(crate) async fn exchange_of_stream(
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
 ) -> Result<Response<ResponseBody>, Infallible> {
@@ -55,7 +56,7 @@ pub(crate) async fn exchange_of_stream(
     reason = "an `async fn` would hold the request twice, a block holds it once"
 )]
 pub(crate) fn exchange(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
@@ -112,7 +113,7 @@ struct Prepared<'o> {
 
 impl<'o> Prepared<'o> {
     fn new(
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         routed: Routed,
         dialect: Dialect,
         origin: &'o Origin,
@@ -305,7 +306,7 @@ fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dia
     Wanted { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
 }
 
-fn protocol(request: &Request<Incoming>, dialect: Dialect) -> Protocol {
+fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
     match (dialect, request.version()) {
         (Dialect::Grpc, _) => Protocol::Grpc,
         (Dialect::Http, Version::HTTP_2) => Protocol::Http2,
@@ -314,7 +315,7 @@ fn protocol(request: &Request<Incoming>, dialect: Dialect) -> Protocol {
 }
 
 impl Details {
-    fn of(request: &Request<Incoming>) -> Details {
+    fn of(request: &Request<ClientBody>) -> Details {
         let host = request::authority(request).ok();
         Details {
             method: request.method().clone(),

@@ -2,19 +2,20 @@
 
 use std::ops::ControlFlow;
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::header::{HeaderValue, MAX_FORWARDS};
 use hyper::{Method, Request};
 use svc_core::max_forwards::{Hops, hops, is_counted};
 use svc_core::outcome::Failure;
 
+use super::client_body::ClientBody;
 use super::request::{authority, is_plainly_framed};
 
 /// Takes this hop off what a request has left. Breaks where it ends here: with a failure, or as one that asked what we can do.
 ///
 /// TRACE is passed on like any method, but not answered: an echo would show what was added on the way, and credentials to scripts that
 /// may not see them, and nobody needs it from a proxy that says `Via`.
-pub(crate) fn spend(request: &mut Request<Incoming>) -> ControlFlow<Result<(), Failure>> {
+pub(crate) fn spend(request: &mut Request<ClientBody>) -> ControlFlow<Result<(), Failure>> {
     if !is_counted(request.method().as_str()) {
         return ControlFlow::Continue(());
     }
@@ -33,7 +34,7 @@ pub(crate) fn spend(request: &mut Request<Incoming>) -> ControlFlow<Result<(), F
 }
 
 /// What a well-formed request has left.
-fn left(request: &Request<Incoming>) -> Result<Hops, Failure> {
+fn left(request: &Request<ClientBody>) -> Result<Hops, Failure> {
     let (method, body) = (request.method(), request.body());
     let traces_content = method == Method::TRACE && !body.is_end_stream(); // RFC 9110 §9.3.8: it has none
     if traces_content || !is_plainly_framed(request.headers(), body) {

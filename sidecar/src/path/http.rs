@@ -4,12 +4,14 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
+use super::client_body::ClientBody;
 use super::coalesce::coalesce;
 use super::flood::{Flood, Streams};
 use super::forward::{exchange, exchange_of_stream};
@@ -45,11 +47,11 @@ pub(crate) async fn serve_http1(
 ) -> Result<(), Failure> {
     let exchanges = {
         let mesh = mesh.clone();
-        service_fn(move |request| {
+        service_fn(move |request: Request<Incoming>| {
             if let Some(pulse) = &origin.pulse {
                 pulse.busy();
             }
-            exchange(request, origin.clone(), mesh.clone())
+            exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone())
         })
     };
     let connection = http1::Builder::new()
@@ -71,7 +73,10 @@ pub(crate) async fn serve_http2(
     let exchanges = {
         let (origin, mesh) = (Rc::new(origin), mesh.clone());
         // Boxed: a stream goes through many hands until its task begins, and keeps the place of its exchange until the body has ended.
-        service_fn(move |request| Box::pin(exchange_of_stream(request, origin.clone(), mesh.clone())))
+        service_fn(move |request: Request<Incoming>| {
+            let request = request.map(ClientBody::Http1);
+            Box::pin(exchange_of_stream(request, origin.clone(), mesh.clone()))
+        })
     };
     let (io, flusher) = coalesce(io);
     let connection = http2::Builder::new(Local)

@@ -43,6 +43,7 @@ pub(crate) mod upstream;
 pub(crate) mod upstreams;
 
 pub(crate) mod body;
+pub(crate) mod client_body;
 pub(crate) mod gate;
 pub(crate) mod request_body;
 pub(crate) mod respond;

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
@@ -15,6 +15,7 @@ use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_core::time::Now;
 
+use super::client_body::ClientBody;
 use super::gate::Gate;
 use super::limits::GRPC_TIMEOUT;
 use super::provenance::{self, Provenance};
@@ -89,7 +90,7 @@ impl<'o> Outgoing<'o> {
     /// # Errors
     /// [`Failure::BadRequest`] when its host or its body could be read in two ways; [`Failure::TooManyPasses`] when it goes in a circle.
     pub(crate) fn new(
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         authority: HeaderValue,
         client: IpAddr,
         origin: &'o Origin,
@@ -262,8 +263,8 @@ impl Names {
 
 /// Whether the body came as it is, or in chunks and nothing else: what `gzip, chunked` hides belongs to the hop that ends here, and
 /// hyper takes only the chunks away. A body of a known size has no coding.
-pub(crate) fn is_plainly_framed(headers: &HeaderMap, incoming: &Incoming) -> bool {
-    if incoming.size_hint().exact().is_some() {
+pub(crate) fn is_plainly_framed(headers: &HeaderMap, body: &impl Body) -> bool {
+    if body.size_hint().exact().is_some() {
         return true;
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();

@@ -1,17 +1,16 @@
 //! A client's request body on its way to an endpoint, and to the next one if the first does not take it.
 
 use std::cell::{Cell, RefCell};
-use std::error::Error as _;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use svc_core::outcome::Failure;
 
+use super::client_body::{ClientBody, Cut};
 use super::gate::Gate;
 use super::memory::Holder;
 use super::request::strip_trailers;
@@ -19,7 +18,7 @@ use super::request::strip_trailers;
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as
 /// long as it is little.
 pub(crate) struct RequestBody {
-    incoming: RefCell<Incoming>,
+    incoming: RefCell<ClientBody>,
     kept: RefCell<Kept>,
     /// The number of the attempt that takes from it.
     attempt: Cell<u32>,
@@ -32,7 +31,7 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, gate: Option<Rc<Gate>>, holder: Holder) -> Rc<RequestBody> {
+    pub(crate) fn new(incoming: ClientBody, gate: Option<Rc<Gate>>, holder: Holder) -> Rc<RequestBody> {
         Rc::new(RequestBody {
             incoming: RefCell::new(incoming),
             kept: RefCell::new(Kept::NOTHING),
@@ -87,22 +86,13 @@ impl RequestBody {
                 kept.push(frame);
             }
             Poll::Ready(None) => kept.ended = true,
-            Poll::Ready(Some(Err(error))) => {
-                self.broken.set(Some(blame(error)));
+            Poll::Ready(Some(Err(cut))) => {
+                self.broken.set(Some(cut.failure));
                 kept.let_go(); // a beginning must not be sent as if it were all
             }
             Poll::Pending => {}
         }
         polled
-    }
-}
-
-/// Why a client's body has no end: it is malformed, or its client has gone.
-fn blame(error: &hyper::Error) -> Failure {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    match cause.map(io::Error::kind) {
-        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Failure::BadRequest,
-        Some(_) | None => Failure::ClientGone,
     }
 }
 
@@ -178,7 +168,7 @@ impl Piece {
 }
 
 /// A step of a body.
-pub(crate) type PolledFrame = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
+pub(crate) type PolledFrame = Poll<Option<Result<Frame<Bytes>, Cut>>>;
 
 /// The request body of one attempt.
 pub(crate) enum UpstreamBody {
@@ -248,7 +238,7 @@ impl UpstreamBody {
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
         match &mut *self {

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::upgrade::OnUpgrade;
@@ -17,6 +17,7 @@ use svc_core::time::Now;
 use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
+use super::client_body::ClientBody;
 use super::forward::turn;
 use super::io::ClientIo;
 use super::limits::{Limits, within};
@@ -34,7 +35,7 @@ use super::upstream::{Answered, Carries, Http1, Upstream, UpstreamIo};
 ///
 /// RFC 9113 §3.1 has withdrawn `h2c`, and a tunnel of HTTP would carry requests that nobody here looks at. A request that does not
 /// apply is as good without (RFC 9110 §7.8).
-pub(crate) fn wanted(request: &Request<Incoming>) -> Option<HeaderValue> {
+pub(crate) fn wanted(request: &Request<ClientBody>) -> Option<HeaderValue> {
     if request.version() != Version::HTTP_11 || request.method() != Method::GET {
         return None;
     }
@@ -60,7 +61,7 @@ fn may_be_http(protocol: &[u8]) -> bool {
 
 /// Carries a request that asks for an upgrade; what follows a `101` is a tunnel.
 pub(crate) async fn exchange(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     protocol: HeaderValue,
     origin: &Origin,
     mesh: &Rc<Mesh>,
@@ -114,7 +115,7 @@ impl Answer {
 
 /// Asks for an upgrade, and waits for an answer no longer than for any other.
 pub(crate) async fn ask(
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     protocol: &HeaderValue,
     origin: &Origin,
     mesh: &Rc<Mesh>,
@@ -148,7 +149,7 @@ struct Handshake<'a> {
 
 impl<'a> Handshake<'a> {
     fn new(
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         routed: Routed,
         protocol: &'a HeaderValue,
         origin: &'a Origin,
@@ -202,7 +203,7 @@ async fn attempt(
 
 /// Opens a tunnel through the forward proxy (RFC 9110 §9.3.6).
 pub(crate) async fn connect(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     origin: &Origin,
     mesh: &Rc<Mesh>,
     mut account: Account,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use hyper::header::{self, HeaderValue};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -18,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 
 use super::account::Account;
 use super::body::ResponseBody;
+use super::client_body::ClientBody;
 use super::forward::turn;
 use super::mesh::Mesh;
 use super::resolve::Origin;
@@ -31,7 +31,7 @@ use crate::metrics::Closed;
 const WEBSOCKET: &str = "websocket";
 
 /// Whether this is an extended CONNECT for a WebSocket (RFC 8441 §4). One for anything else is a CONNECT like any other.
-pub(crate) fn is_wanted(request: &Request<Incoming>) -> bool {
+pub(crate) fn is_wanted(request: &Request<ClientBody>) -> bool {
     let protocol = request.extensions().get::<Protocol>();
     request.method() == Method::CONNECT
         && protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case(WEBSOCKET))
@@ -39,7 +39,7 @@ pub(crate) fn is_wanted(request: &Request<Incoming>) -> bool {
 
 /// Carries the request; what follows a `101`, which is a `200` to the client, is a tunnel.
 pub(crate) async fn exchange(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     origin: &Origin,
     mesh: &Rc<Mesh>,
     mut account: Account,
@@ -70,7 +70,7 @@ pub(crate) async fn exchange(
 }
 
 /// Makes an HTTP/1.1 client's request of it (RFC 6455 §4.1). What follows the head is not its body.
-fn into_upgrade(request: &mut Request<Incoming>, mesh: &Mesh) {
+fn into_upgrade(request: &mut Request<ClientBody>, mesh: &Mesh) {
     *request.method_mut() = Method::GET;
     let nonce = u128::from(mesh.draw()) << 64 | u128::from(mesh.draw());
     let key = HeaderValue::from_str(&base64(nonce)).expect("the alphabet is plain text");

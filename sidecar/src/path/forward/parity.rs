@@ -152,7 +152,7 @@ async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> R
         move |request: Request<Incoming>| {
             let (origin, mesh, found) = (origin.clone(), mesh.clone(), found.clone());
             async move {
-                *found.borrow_mut() = Some(prepare(request, &origin, &mesh).await);
+                *found.borrow_mut() = Some(prepare(request.map(ClientBody::Http1), &origin, &mesh).await);
                 Ok::<_, Infallible>(Response::new(String::new()))
             }
         }
@@ -191,7 +191,7 @@ async fn ask_by_http2(request: &parity::Request, client: DuplexStream) {
 }
 
 /// The way of [`exchange`] and [`carry`], up to where an endpoint would be sent the request.
-async fn prepare(request: Request<Incoming>, origin: &Origin, mesh: &Rc<Mesh>) -> Result<Sent, Failure> {
+async fn prepare(request: Request<ClientBody>, origin: &Origin, mesh: &Rc<Mesh>) -> Result<Sent, Failure> {
     let dialect = Dialect::of(request.version(), request.headers());
     let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
     let routed = origin.route(&request, mesh).await?;
