@@ -1,9 +1,11 @@
-//! What a DNS server's answer says: records, an alias to follow, a circle, or nothing.
+//! What a DNS server's answer says: records, an alias to follow, that there is nothing, or that it leads nowhere.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
+
+use crate::sorted::sort_by;
 
 /// One place that a name leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,12 +16,14 @@ pub struct Record {
     pub port: Option<u16>,
     /// Its share beside the others.
     pub weight: u16,
+    /// Lower comes first (SRV): one that is higher is for when none below it may be used.
+    pub priority: u16,
 }
 
 impl Record {
     /// An address, of equal share.
     pub fn of(address: IpAddr) -> Record {
-        Record { address: address.to_canonical(), port: None, weight: 1 }
+        Record { address: address.to_canonical(), port: None, weight: 1, priority: 0 }
     }
 }
 
@@ -59,7 +63,7 @@ pub enum Data {
 /// An SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Srv {
-    /// Lower comes first; what is higher is a reserve, which is left to DNS to bring forward.
+    /// Lower comes first; what is higher is a reserve.
     pub priority: u16,
     /// Its share beside those of the same priority.
     pub weight: u16,
@@ -69,65 +73,103 @@ pub struct Srv {
     pub target: Arc<str>,
 }
 
-/// What an answer comes to.
+/// A name and its aliases, in the order in which they were met, in one answer or over several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    name: Arc<str>,
+    aliases: Vec<Arc<str>>,
+}
+
+impl Chain {
+    /// Begins with the name that is asked for.
+    pub fn new(name: Arc<str>) -> Chain {
+        Chain { name, aliases: Vec::new() }
+    }
+
+    /// The name whose records count.
+    pub fn end(&self) -> &Arc<str> {
+        self.aliases.last().unwrap_or(&self.name)
+    }
+
+    /// Whether the records belong to another name than the one asked for.
+    pub fn is_alias(&self) -> bool {
+        !self.aliases.is_empty()
+    }
+
+    fn follow(&mut self, alias: &Arc<str>) -> Result<(), Broken> {
+        if self.name == *alias || self.aliases.contains(alias) {
+            return Err(Broken::Circle);
+        }
+        if self.aliases.len() >= ALIAS_HOPS_MAX {
+            return Err(Broken::TooLong);
+        }
+        self.aliases.push(Arc::clone(alias));
+        Ok(())
+    }
+}
+
+/// Why aliases lead nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// One of them leads back to one before it.
+    Circle,
+    /// There are more than [`ALIAS_HOPS_MAX`].
+    TooLong,
+}
+
+/// What an answer comes to. A lifetime is the least of all on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The addresses of the name, or of what it is an alias of. `through` is the last alias, if any.
+    /// The addresses of the end of the chain, in the order of the answer.
     Addresses {
-        /// In the order of the answer.
+        /// At least one.
         addresses: Vec<IpAddr>,
-        /// The least of all lifetimes on the way.
+        /// How long they hold.
         lifetime: Duration,
-        /// The name that they belong to, where that is not the one asked for.
-        through: Option<Arc<str>>,
     },
-    /// The SRV records of the lowest priority.
+    /// The SRV records, by priority and in the order of the answer; none whose target is the root.
     Services {
-        /// In the order of the answer; none whose target is the root.
+        /// What they say.
         services: Vec<Srv>,
-        /// The least of all lifetimes on the way.
+        /// How long they hold.
         lifetime: Duration,
     },
-    /// The answer ends at an alias, which is to be asked for.
+    /// The answer ends at an alias, the new end of the chain, which is to be asked for.
     Alias {
-        /// Its name.
-        name: Arc<str>,
-        /// The least of all lifetimes on the way.
+        /// How long the way there holds.
         lifetime: Duration,
     },
-    /// The aliases go round in a circle, or are too many.
-    Loop,
+    /// Its aliases lead nowhere.
+    Broken(Broken),
     /// It says nothing on what was asked.
     Nothing,
 }
 
-/// Reads the answer to a question for the records of `kind` of `name`. `hops` aliases have been followed before.
-pub fn read(name: &str, kind: Kind, resources: &[Resource], hops: usize) -> Reading {
-    let mut owner = name;
+/// Reads the answer to a question for the records of `kind` of the end of `chain`, which grows by the aliases in it.
+pub fn read(chain: &mut Chain, kind: Kind, resources: &[Resource]) -> Reading {
     let mut lifetime = Duration::MAX;
-    let mut seen = [name; ALIAS_HOPS_MAX + 1];
-    for hop in hops..=ALIAS_HOPS_MAX {
-        let own = resources.iter().filter(|resource| *resource.owner == *owner);
+    let followed = chain.aliases.len();
+    loop {
+        let own = resources.iter().filter(|resource| resource.owner == *chain.end());
         let wanted = own.clone().filter(|resource| is_of(&resource.data, kind));
         if let Some(shortest) = wanted.clone().map(|resource| resource.lifetime).min() {
-            let through = (owner != name).then(|| Arc::from(owner));
-            return collect(wanted, lifetime.min(shortest), through);
+            return collect(wanted, lifetime.min(shortest));
         }
         let alias = own.clone().find_map(|resource| match &resource.data {
             Data::Alias(target) => Some((target, resource.lifetime)),
             Data::Address(_) | Data::Service(_) => None,
         });
         match alias {
-            None if owner == name => return Reading::Nothing,
-            None => return Reading::Alias { name: owner.into(), lifetime },
-            Some((target, _)) if seen.contains(&&**target) => return Reading::Loop,
+            None if chain.aliases.len() == followed => return Reading::Nothing,
+            None => return Reading::Alias { lifetime },
             Some((target, shortest)) => {
-                (owner, lifetime) = (target, lifetime.min(shortest));
-                seen[hop] = target;
+                lifetime = lifetime.min(shortest);
+                if let Err(broken) = chain.follow(target) {
+                    return Reading::Broken(broken);
+                }
             }
         }
     }
-    Reading::Loop
 }
 
 fn is_of(data: &Data, kind: Kind) -> bool {
@@ -140,11 +182,7 @@ fn is_of(data: &Data, kind: Kind) -> bool {
     }
 }
 
-fn collect<'a>(
-    wanted: impl Iterator<Item = &'a Resource>,
-    lifetime: Duration,
-    through: Option<Arc<str>>,
-) -> Reading {
+fn collect<'a>(wanted: impl Iterator<Item = &'a Resource>, lifetime: Duration) -> Reading {
     let (mut addresses, mut services) = (Vec::new(), Vec::new());
     for resource in wanted {
         match &resource.data {
@@ -154,26 +192,30 @@ fn collect<'a>(
         }
     }
     match services.is_empty() {
-        true => Reading::Addresses { addresses, lifetime, through },
-        false => Reading::Services { services: foremost(services), lifetime },
+        true => Reading::Addresses { addresses, lifetime },
+        false => Reading::Services { services: by_priority(services), lifetime },
     }
 }
 
-/// Those of the lowest priority. Where all weights are 0 there is nothing to choose by, and all are equal (RFC 2782).
-fn foremost(mut services: Vec<Srv>) -> Vec<Srv> {
-    let first = services.iter().map(|service| service.priority).min();
-    services.retain(|service| Some(service.priority) == first && !service.target.is_empty());
-    if services.iter().all(|service| service.weight == 0) {
-        services.iter_mut().for_each(|service| service.weight = 1);
+/// Where all weights of a priority are 0 there is nothing to choose by, and all are equal (RFC 2782).
+fn by_priority(mut services: Vec<Srv>) -> Vec<Srv> {
+    services.retain(|service| !service.target.is_empty());
+    sort_by(&mut services, |a, b| a.priority.cmp(&b.priority));
+    for group in services.chunk_by_mut(|a, b| a.priority == b.priority) {
+        if group.iter().all(|service| service.weight == 0) {
+            group.iter_mut().for_each(|service| service.weight = 1);
+        }
     }
     services
 }
 
-/// Aliases followed for one name, in one answer or over several: CoreDNS and BIND give up at 8 to 16.
-pub const ALIAS_HOPS_MAX: usize = 8;
+/// Aliases followed for one name, in one answer or over several: as many as BIND follows. Chains in the field, of content networks, have
+/// up to 8.
+pub const ALIAS_HOPS_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec;
 
     use super::*;
@@ -196,34 +238,41 @@ mod tests {
         resource("_http._tcp.web", 30, Data::Service(data))
     }
 
+    fn chain(names: &[&str]) -> Chain {
+        let mut names = names.iter().map(|&name| Arc::from(name));
+        Chain { name: names.next().unwrap(), aliases: names.collect() }
+    }
+
+    /// What is read of `name`, and the chain that it leaves.
+    fn reads(name: &str, answer: &[Resource]) -> (Reading, Chain) {
+        let mut chain = chain(&[name]);
+        let reading = read(&mut chain, Kind::A, answer);
+        (reading, chain)
+    }
+
+    fn leads_to(addresses: &[&str], seconds: u64) -> Reading {
+        let addresses = addresses.iter().map(|address| ip(address)).collect();
+        Reading::Addresses { addresses, lifetime: Duration::from_secs(seconds) }
+    }
+
     #[test]
     fn addresses_of_the_family_asked_for_are_taken_and_strangers_are_not() {
         let answer = [address("a", 30, "10.0.0.1"), address("b", 5, "10.0.0.2"), address("a", 20, "fd00::1")];
-        let expected = Reading::Addresses {
-            addresses: vec![ip("10.0.0.1")],
-            lifetime: Duration::from_secs(30),
-            through: None,
-        };
-        assert_eq!(read("a", Kind::A, &answer, 0), expected);
-        assert_eq!(read("c", Kind::A, &answer, 0), Reading::Nothing);
+        assert_eq!(reads("a", &answer), (leads_to(&["10.0.0.1"], 30), chain(&["a"])));
+        assert_eq!(reads("c", &answer).0, Reading::Nothing);
     }
 
     #[test]
     fn aliases_are_followed_whatever_their_order_and_the_shortest_life_counts() {
         let answer = [address("c", 30, "10.0.0.1"), alias("b", 7, "c"), alias("a", 60, "b")];
-        let expected = Reading::Addresses {
-            addresses: vec![ip("10.0.0.1")],
-            lifetime: Duration::from_secs(7),
-            through: Some("c".into()),
-        };
-        assert_eq!(read("a", Kind::A, &answer, 0), expected);
+        assert_eq!(reads("a", &answer), (leads_to(&["10.0.0.1"], 7), chain(&["a", "b", "c"])));
     }
 
     #[test]
     fn an_answer_that_ends_at_an_alias_says_whom_to_ask_next() {
         let answer = [alias("a", 60, "b"), alias("b", 7, "c")];
-        let expected = Reading::Alias { name: "c".into(), lifetime: Duration::from_secs(7) };
-        assert_eq!(read("a", Kind::A, &answer, 0), expected);
+        let expected = Reading::Alias { lifetime: Duration::from_secs(7) };
+        assert_eq!(reads("a", &answer), (expected, chain(&["a", "b", "c"])));
     }
 
     #[test]
@@ -233,43 +282,62 @@ mod tests {
             vec![alias("a", 60, "b"), alias("b", 60, "a")],
             vec![alias("a", 60, "b"), alias("b", 60, "c"), alias("c", 60, "b")],
         ] {
-            assert_eq!(read("a", Kind::A, &answer, 0), Reading::Loop, "{answer:?}");
+            assert_eq!(reads("a", &answer).0, Reading::Broken(Broken::Circle), "{answer:?}");
+        }
+        let mut chain = chain(&["a", "b", "c"]);
+        let reading = read(&mut chain, Kind::A, &[alias("c", 60, "b")]);
+        assert_eq!(reading, Reading::Broken(Broken::Circle), "over several answers");
+    }
+
+    #[test]
+    fn sixteen_aliases_are_followed_and_more_are_too_many_but_no_circle() {
+        let names: Vec<_> = (0..=17).map(|number| alloc::format!("n{number}")).collect();
+        let answer = |from: usize, to: usize| -> Vec<Resource> {
+            let mut answer: Vec<_> =
+                (from..to).map(|number| alias(&names[number], 60, &names[number + 1])).collect();
+            answer.push(address(&names[to], 60, "10.0.0.1"));
+            answer
+        };
+        assert_eq!(reads("n0", &answer(0, 16)).0, leads_to(&["10.0.0.1"], 60));
+        assert_eq!(reads("n0", &answer(0, 17)).0, Reading::Broken(Broken::TooLong));
+        for step in [1, 3, 5, 16] {
+            let mut chain = chain(&["n0"]);
+            let mut last = Reading::Nothing;
+            for from in (0..17).step_by(step) {
+                let to = (from + step).min(17);
+                let mut part = answer(from, to);
+                part.pop();
+                last = read(&mut chain, Kind::A, &part);
+            }
+            assert_eq!(last, Reading::Broken(Broken::TooLong), "over answers of {step} aliases");
         }
     }
 
-    #[test]
-    fn too_many_aliases_are_a_circle_also_over_several_answers() {
-        let names: Vec<_> = (0..=9).map(|number| alloc::format!("n{number}")).collect();
-        let chain = |last: usize| -> Vec<Resource> {
-            let mut answer: Vec<_> =
-                (0..last).map(|number| alias(&names[number], 60, &names[number + 1])).collect();
-            answer.push(address(&names[last], 60, "10.0.0.1"));
-            answer
-        };
-        assert!(matches!(read("n0", Kind::A, &chain(8), 0), Reading::Addresses { .. }));
-        assert_eq!(read("n0", Kind::A, &chain(9), 0), Reading::Loop);
-        assert!(matches!(read("n0", Kind::A, &chain(2), 6), Reading::Addresses { .. }));
-        assert_eq!(read("n0", Kind::A, &chain(2), 7), Reading::Loop);
-    }
-
     #[track_caller]
-    fn check_services(answer: &[Resource], expected: &[(&str, u16)]) {
-        let Reading::Services { services, .. } = read("_http._tcp.web", Kind::Srv, answer, 0) else {
-            panic!("no services");
-        };
-        let found: Vec<_> = services.iter().map(|service| (&*service.target, service.weight)).collect();
-        assert_eq!(found, expected);
+    fn check_services(answer: &[Resource], expected: &[(&str, u16, u16)]) {
+        let read = read(&mut chain(&["_http._tcp.web"]), Kind::Srv, answer);
+        let Reading::Services { services, .. } = read else { panic!("no services") };
+        let of = |service: &Srv| (service.target.to_string(), service.weight, service.priority);
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&(target, weight, priority)| (target.to_string(), weight, priority))
+            .collect();
+        assert_eq!(services.iter().map(of).collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn the_lowest_priority_is_served_by_weight() {
-        check_services(&[srv(10, 3, "a"), srv(20, 1, "b"), srv(10, 1, "c")], &[("a", 3), ("c", 1)]);
-        check_services(&[srv(0, 0, "a"), srv(0, 0, "b")], &[("a", 1), ("b", 1)]);
-        check_services(&[srv(0, 0, "a"), srv(0, 5, "b")], &[("a", 0), ("b", 5)]);
+    fn services_come_by_priority_and_their_weights_are_of_their_priority() {
+        check_services(
+            &[srv(10, 3, "a"), srv(20, 0, "b"), srv(10, 1, "c")],
+            &[("a", 3, 10), ("c", 1, 10), ("b", 1, 20)],
+        );
+        check_services(&[srv(0, 0, "a"), srv(0, 0, "b")], &[("a", 1, 0), ("b", 1, 0)]);
+        check_services(&[srv(0, 0, "a"), srv(0, 5, "b")], &[("a", 0, 0), ("b", 5, 0)]);
     }
 
     #[test]
     fn the_root_as_a_target_is_no_service() {
         check_services(&[srv(0, 0, "")], &[]);
+        check_services(&[srv(0, 0, ""), srv(1, 0, "a")], &[("a", 1, 1)]);
     }
 }

@@ -48,17 +48,18 @@ impl Builder<'_> {
         endings: &Endings<'_>,
         previous: Option<&Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
-        let name = &decision.service.name;
-        let cluster_ips = match self.addresses.cluster_ips(decision.service) {
-            None if decision.source == Source::Dns => &[], // it serves without being recognised by them
-            cluster_ips => cluster_ips?,
+        let cluster_ips = match decision.source {
+            Source::Dns => &decision.service.cluster_ips, // nobody gives them out
+            Source::Manifests | Source::Environment | Source::Services => {
+                self.addresses.cluster_ips(decision.service)?
+            }
         };
         let service = with_cluster_ips(decision.service, cluster_ips);
         let service = reuse(service, previous.map(|entry| &entry.service));
         let entry = Entry {
             source: decision.source,
-            loopback_vip: self.addresses.loopback_vip(name),
-            skipped_ports: self.skipped_ports(&service),
+            loopback_vip: self.loopback_vip(decision),
+            skipped_ports: self.skipped_ports(decision),
             targets: match endings {
                 Endings::Same(of, original) => self.targets_of_alias(&service, of, *original, previous),
                 Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
@@ -117,6 +118,7 @@ impl Builder<'_> {
         let admitted: Vec<&Record> =
             own.filter(|record| self.admits(service, name, record.address)).collect();
         let failure = (admitted.is_empty() && !records.is_empty()).then_some(Failure::NameProhibited);
+        let admitted = foremost(admitted);
         let (external, ports) = (other_name(service, name), self.ports_at(service, name));
         targets(&ports, previous, &mut |port, known| {
             let endpoints = each_once(&admitted, port.port)
@@ -133,9 +135,10 @@ impl Builder<'_> {
         if other_name(service, name).is_none() || !service.ports.is_empty() {
             return service.ports.clone();
         }
-        let asked = service_of(name, &self.settings.cluster_domain);
-        let asked = asked.unwrap_or_else(|| ServiceName::new("", name));
-        decide(self.sources, &asked).map(|decision| decision.service.ports.clone()).unwrap_or_default()
+        let own = service_of(name, &self.settings.cluster_domain).and_then(|own| decide(self.sources, &own));
+        // An alias in DNS is served under itself, though its name is that of a Service.
+        let asked = own.or_else(|| decide(self.sources, &ServiceName::new("", name)));
+        asked.map(|decision| decision.service.ports.clone()).unwrap_or_default()
     }
 
     fn admits(&mut self, service: &Service, name: &str, address: IpAddr) -> bool {
@@ -219,11 +222,18 @@ impl Builder<'_> {
         }
     }
 
-    fn skipped_ports(&self, service: &Service) -> Vec<u16> {
-        if self.addresses.loopback_vip(&service.name).is_none() {
+    /// Only what somebody has written down has an address inside the pod: a listener for each name and port that a client asks DNS
+    /// for would use up the process's descriptors.
+    fn loopback_vip(&self, decision: &Decision<'_>) -> Option<IpAddr> {
+        let vip = self.addresses.loopback_vip(&decision.service.name);
+        vip.filter(|_| decision.source != Source::Dns)
+    }
+
+    fn skipped_ports(&self, decision: &Decision<'_>) -> Vec<u16> {
+        if self.loopback_vip(decision).is_none() {
             return Vec::new();
         }
-        let is_told = |number: &&u16| service.ports.iter().any(|port| port.port == **number);
+        let is_told = |number: &&u16| decision.service.ports.iter().any(|port| port.port == **number);
         self.settings.app_ports.iter().filter(is_told).copied().collect()
     }
 }
@@ -263,6 +273,13 @@ fn known_target<'a>(previous: Option<&'a Arc<Entry>>, port: &Port) -> Option<&'a
 
 fn plain_endpoint(addr: EndpointAddr, weight: u16, id: EndpointId) -> Endpoint {
     Endpoint { id, addr, ready: true, serving: true, terminating: false, weight, place: None, hostname: None }
+}
+
+/// Those of the lowest priority: the others are a reserve (RFC 2782).
+fn foremost(mut records: Vec<&Record>) -> Vec<&Record> {
+    let lowest = records.iter().map(|record| record.priority).min();
+    records.retain(|record| Some(record.priority) == lowest);
+    records
 }
 
 /// Where the records lead when a client asks for `port`, each address once.

@@ -117,9 +117,10 @@ impl Inventory {
         touched.into_iter().collect()
     }
 
+    /// What only DNS knows holds no address: clients choose its name, and many names share one address.
     fn assign_addresses(&mut self, touched: &SortedSet<ServiceName>) -> Vec<IpAddr> {
-        let services =
-            touched.iter().map(|name| (name, decide(&self.sources, name).map(|decision| decision.service)));
+        let decided = |name| decide(&self.sources, name).filter(|decision| decision.source != Source::Dns);
+        let services = touched.iter().map(|name| (name, decided(name).map(|decision| decision.service)));
         self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
     }
 

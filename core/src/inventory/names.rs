@@ -130,10 +130,15 @@ pub(super) fn way(
     if source == Source::Dns {
         return Way::Name(name); // DNS has followed it
     }
-    for _hop in 0..ALIAS_HOPS_MAX {
+    let mut seen = Vec::new();
+    while seen.len() <= ALIAS_HOPS_MAX {
         if is_address(&name) {
             return Way::Nowhere(Failure::NameIsAddress);
         }
+        if seen.contains(&name) {
+            return Way::Nowhere(Failure::NameLoop);
+        }
+        seen.push(Arc::clone(&name));
         let next = service_of(&name, cluster_domain).and_then(|next| decide(sources, &next));
         match next {
             Some(next) if next.source == Source::Dns => return Way::Name(name),
@@ -144,5 +149,5 @@ pub(super) fn way(
             },
         }
     }
-    Way::Nowhere(Failure::NameLoop)
+    Way::Nowhere(Failure::NameFailed) // too long for anybody, though no circle
 }

@@ -5,12 +5,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use hashbrown::hash_map::Entry as Slot;
 
 use super::{Rejections, Settings};
 use crate::address::ServiceName;
 use crate::service::Service;
-use crate::table::{Destination, Entry, Table, Target};
+use crate::table::{Destination, Entry, Services, Source, Table, Target};
 
 /// What became of one Service.
 pub(super) struct Update {
@@ -37,6 +39,12 @@ pub(super) fn publish(
     settings: &Settings,
     rejections: &mut Rejections,
 ) {
+    for update in updates {
+        match &update.after {
+            Some(entry) => table.services.insert(Arc::clone(entry)),
+            None => table.services.remove(&update.name.namespace, &update.name.name),
+        }
+    }
     let claims: Vec<Claims> =
         updates.iter().map(|update| Claims::of(update.after.as_ref(), settings)).collect();
     for (update, claims) in updates.iter().zip(&claims) {
@@ -48,11 +56,8 @@ pub(super) fn publish(
     for (update, claims) in updates.iter().zip(&claims) {
         announce(table, &update.name, &claims.published, rejections);
     }
-    for update in updates {
-        match &update.after {
-            Some(entry) => table.services.insert(Arc::clone(entry)),
-            None => table.services.remove(&update.name.namespace, &update.name.name),
-        }
+    for (update, claims) in updates.iter().zip(&claims) {
+        announce(table, &update.name, &claims.found, rejections);
     }
 }
 
@@ -64,14 +69,20 @@ struct Claims {
     cluster: Vec<Claim>,
     /// Where it is published besides (S-15, S-27).
     published: Vec<Claim>,
+    /// The virtual IPs of one that only DNS knows. Many names may have one address, and which of them has it is nobody's decision: what is
+    /// written down goes before, and the others serve by their names.
+    found: Vec<Claim>,
 }
 
 impl Claims {
     fn of(entry: Option<&Arc<Entry>>, settings: &Settings) -> Claims {
-        let mut claims = Claims { cluster: Vec::new(), published: Vec::new() };
+        let mut claims = Claims { cluster: Vec::new(), published: Vec::new(), found: Vec::new() };
         let Some(entry) = entry else { return claims };
+        let own = if entry.source == Source::Dns { &mut claims.found } else { &mut claims.cluster };
         for target in &entry.targets {
-            claim(&mut claims.cluster, target, &entry.service.cluster_ips, target.port.port);
+            claim(own, target, &entry.service.cluster_ips, target.port.port);
+        }
+        for target in &entry.targets {
             claim(&mut claims.cluster, target, entry.loopback_vip.as_slice(), target.port.port);
             claims.publish(&entry.service, target, settings);
         }
@@ -90,8 +101,8 @@ impl Claims {
         }
     }
 
-    fn contain(&self, destination: &Destination) -> bool {
-        self.cluster.iter().chain(&self.published).any(|(claimed, _)| claimed == destination)
+    fn all(&self) -> impl Iterator<Item = &Claim> {
+        self.cluster.iter().chain(&self.published).chain(&self.found)
     }
 }
 
@@ -105,8 +116,9 @@ fn claim(claims: &mut Vec<Claim>, target: &Arc<Target>, addresses: &[IpAddr], po
 /// Takes back what a Service no longer claims.
 fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Settings) {
     let before = Claims::of(update.before.as_ref(), settings);
-    for (destination, _) in before.cluster.iter().chain(&before.published) {
-        let gone = !claims.contain(destination);
+    let kept: HashSet<&Destination, FixedState> = claims.all().map(|(destination, _)| destination).collect();
+    for (destination, _) in before.all() {
+        let gone = !kept.contains(destination);
         if gone && owner(table, destination) == Some(&update.name) {
             table.destinations.remove(destination);
         }
@@ -115,6 +127,11 @@ fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Sett
 
 fn owner<'a>(table: &'a Table, destination: &Destination) -> Option<&'a ServiceName> {
     table.destinations.get(destination).map(|target| &target.service.name)
+}
+
+/// Whether only DNS knows it.
+fn is_found(services: &Services, name: &ServiceName) -> bool {
+    services.get(&name.namespace, &name.name).is_some_and(|entry| entry.source == Source::Dns)
 }
 
 fn announce(table: &mut Table, name: &ServiceName, claims: &[Claim], rejections: &mut Rejections) {
@@ -126,6 +143,12 @@ fn announce(table: &mut Table, name: &ServiceName, claims: &[Claim], rejections:
             Slot::Occupied(mut slot) if slot.get().service.name == *name => {
                 slot.insert(Arc::clone(target));
             }
+            Slot::Occupied(mut slot) if is_found(&table.services, &slot.get().service.name) => {
+                if !is_found(&table.services, name) {
+                    slot.insert(Arc::clone(target));
+                }
+            }
+            Slot::Occupied(_) if is_found(&table.services, name) => {}
             Slot::Occupied(slot) => {
                 let Destination { transport, address, port } = destination;
                 let (transport, other) = (transport.as_str(), &slot.get().service.name);

@@ -1,6 +1,7 @@
 //! Host names → Service ports, and what DNS would have to be asked for first.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
@@ -8,7 +9,7 @@ use super::{Entry, Source, Table, Target};
 use crate::address::Transport;
 use crate::authority::{Authority, Host};
 use crate::discovery::answer::ALIAS_HOPS_MAX;
-use crate::discovery::names::{is_address, split_service, split_srv};
+use crate::discovery::names::{is_address, service_of, split_service, split_srv};
 use crate::outcome::Failure;
 use crate::service::Kind;
 
@@ -44,7 +45,7 @@ impl Table {
             return Ok(target);
         }
         match self.end_of_aliases(entry)? {
-            Ok(end) => end.target(Transport::Tcp, port).ok_or(Failure::NoSuchPort),
+            Ok((end, _)) => end.target(Transport::Tcp, port).ok_or(Failure::NoSuchPort),
             Err(_) => Err(Failure::UnknownDestination),
         }
     }
@@ -71,7 +72,8 @@ impl Table {
             None if self.by_srv(host).is_some() => return Err(Failure::NoSuchPort),
             None => (host, false),
             Some(entry) => match self.end_of_aliases(entry)? {
-                Ok(entry) if entry.source == Source::Dns => (host, false),
+                Ok((end, None)) if end.source == Source::Dns => (host, false),
+                Ok((end, Some(name))) if end.source == Source::Dns => (name, true),
                 Ok(_) => return Err(Failure::NoSuchPort),
                 Err(name) => (name, true),
             },
@@ -82,29 +84,40 @@ impl Table {
     /// An ExternalName Service without ports is another name for whatever ports there are.
     fn by_alias<'a>(&'a self, entry: &'a Arc<Entry>, port: u16) -> Result<&'a Arc<Target>, NotFound> {
         match self.end_of_aliases(entry) {
-            Ok(Ok(end)) => end.target(Transport::Tcp, port).ok_or(NotFound::Port),
+            Ok(Ok((end, _))) => end.target(Transport::Tcp, port).ok_or(NotFound::Port),
             Ok(Err(_)) => Err(NotFound::Service),
             Err(_) => Err(NotFound::Port),
         }
     }
 
-    /// Follows Services that are only names: to one that is more, or (`Ok(Err(name))`) to a name that no Service has.
-    fn end_of_aliases<'a>(
-        &'a self,
-        entry: &'a Arc<Entry>,
-    ) -> Result<Result<&'a Arc<Entry>, &'a str>, Failure> {
+    /// Follows Services that are only names: to one that is more, with the name that led there, or (`Ok(Err(name))`) to a name that no
+    /// Service has.
+    fn end_of_aliases<'a>(&'a self, entry: &'a Arc<Entry>) -> Result<End<'a>, Failure> {
         let mut entry = entry;
-        for _hop in 0..=ALIAS_HOPS_MAX {
-            let Some(name) = other_name(entry) else { return Ok(Ok(entry)) };
+        let mut seen: Vec<&str> = Vec::new();
+        while seen.len() <= ALIAS_HOPS_MAX {
+            let Some(name) = other_name(entry) else { return Ok(Ok((entry, seen.pop()))) };
             if is_address(name) {
                 return Err(Failure::NameIsAddress);
             }
-            match self.by_host(name) {
+            if seen.contains(&name) {
+                return Err(Failure::NameLoop);
+            }
+            seen.push(name);
+            match self.by_full_name(name) {
                 Some(next) => entry = next,
                 None => return Ok(Err(name)),
             }
         }
-        Err(Failure::NameLoop)
+        Err(Failure::NameFailed) // too long for anybody, though no circle
+    }
+
+    /// The Service whose full name this is, or what DNS answered to it: no search path completes an external name.
+    fn by_full_name(&self, name: &str) -> Option<&Arc<Entry>> {
+        let service = service_of(name, &self.cluster_domain);
+        service
+            .and_then(|service| self.services.get(&service.namespace, &service.name))
+            .or_else(|| self.services.get("", name))
     }
 
     /// `_port._tcp.service` of a Service whose ports have names here; `None` where that is for DNS to say.
@@ -116,6 +129,9 @@ impl Table {
         Some(entry.targets.iter().find(named).filter(tcp))
     }
 }
+
+/// Where Services that are only names lead.
+type End<'a> = Result<(&'a Arc<Entry>, Option<&'a str>), &'a str>;
 
 fn other_name(entry: &Entry) -> Option<&str> {
     let alias = entry.service.kind == Kind::ExternalName && entry.service.ports.is_empty();

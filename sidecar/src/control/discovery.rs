@@ -13,7 +13,7 @@ use svc_core::service::Rules;
 use svc_core::table::Source;
 
 use super::certificates::{Keeper, Reloaded};
-use super::dns::{Book, Cluster, Dns, Hickory};
+use super::dns::{Book, Cluster, Dns, Stub};
 use super::manifests::{Manifests, Touched, Watch};
 use super::publish::Publisher;
 use crate::admin::Ready;
@@ -30,7 +30,7 @@ pub(crate) struct Discovery {
     ready: Arc<Ready>,
     manifests: Option<(Manifests, Watch)>,
     keeper: Keeper,
-    dns: Option<Dns<Hickory>>,
+    dns: Option<Dns<Stub>>,
     resolv_conf: PathBuf,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
     certificates: Arc<Certificates>,
@@ -195,7 +195,7 @@ enum News {
 async fn news(
     manifests: &mut Option<(Manifests, Watch)>,
     keeper: &Keeper,
-    dns: &mut Option<Dns<Hickory>>,
+    dns: &mut Option<Dns<Stub>>,
 ) -> News {
     let files = async {
         match manifests {
@@ -217,8 +217,8 @@ async fn news(
 }
 
 /// DNS as resolv.conf says, or a warning.
-fn open(resolv_conf: &Path, metrics: &Arc<Metrics>) -> Option<(Hickory, SearchPath)> {
-    let opened = Hickory::open(resolv_conf, metrics.clone());
+fn open(resolv_conf: &Path, metrics: &Arc<Metrics>) -> Option<(Stub, SearchPath)> {
+    let opened = Stub::open(resolv_conf, metrics.clone());
     opened
         .inspect_err(|error| {
             tracing::warn!(path = %resolv_conf.display(), %error, "cannot read whom to ask for names");

@@ -113,6 +113,7 @@ fn records(written: &document::Service<'_>) -> Vec<Record> {
             address: endpoint.address.to_canonical(),
             port: Some(endpoint.port),
             weight: endpoint.weight,
+            priority: 0, // only those of the lowest that may be used are told
         })
         .collect();
     sort_by(&mut told, Ord::cmp);

@@ -285,6 +285,116 @@ fn an_external_name_without_ports_is_a_service_of_its_own_at_those_that_were_ask
     world.check_unasked("a:443", Ok(("x.example.com", true, 443)));
 }
 
+#[test]
+fn an_external_name_without_ports_is_asked_for_each_further_port_by_its_external_name() {
+    let mut world = world();
+    world.manifests([
+        says(portless("a", "b.default.svc.cluster.local")),
+        says(portless("b", "x.example.com")),
+        says(portless("c", "db.shop.svc.cluster.local")),
+        says(portless("d", "db")),
+    ]);
+    let host = |name: &str, ports: &[u16]| Service {
+        name: ServiceName::new("", name),
+        ports: ports.iter().map(|&number| port("", number)).collect(),
+        ..portless("", name)
+    };
+    world.dns([says(host("x.example.com", &[80])), resolves("x.example.com", &["192.0.2.1"])]);
+    world.check("a", &["192.0.2.1:80"]);
+    for name in ["a:443", "b:443"] {
+        world.check_unasked(name, Ok(("x.example.com", true, 443)));
+    }
+    world.dns([says(host("x.example.com", &[80, 443]))]);
+    world.check("a:443", &["192.0.2.1:443"]);
+    assert_eq!(world.target("a:443").unwrap().service.name, ServiceName::new("default", "a"));
+
+    // What DNS says is an alias is served under itself, whatever its name looks like.
+    world.dns([
+        says(host("db.shop.svc.cluster.local", &[5432])),
+        resolves("db.shop.svc.cluster.local", &["192.0.2.2"]),
+    ]);
+    world.check("c:5432", &["192.0.2.2:5432"]);
+    assert_eq!(world.target("c:5432").unwrap().service.name, ServiceName::new("default", "c"));
+    world.check_unasked("c:5433", Ok(("db.shop.svc.cluster.local", true, 5433)));
+
+    world.manifests([says(service("default", "db"))]);
+    world.check_unasked("d", Ok(("db", true, 80)));
+}
+
+#[test]
+fn external_names_of_sixteen_services_are_followed_and_more_are_too_many_but_no_circle() {
+    let mut world = world();
+    let next = |number: usize| match number {
+        16 => "x.example.com".to_string(),
+        _ => alloc::format!("s{}.default.svc.cluster.local", number + 1),
+    };
+    world.manifests((0..=16).map(|number| says(external(&alloc::format!("s{number}"), &next(number)))));
+    world.dns([resolves("x.example.com", &["192.0.2.1"])]);
+    world.check("s1", &["192.0.2.1:80"]);
+    world.check("s16", &["192.0.2.1:80"]);
+    world.manifests([
+        says(external("s16", "s17.default.svc.cluster.local")),
+        says(external("s17", "x.example.com")),
+    ]);
+    assert_eq!(world.target("s0").unwrap().failure, Some(Failure::NameFailed));
+    world.manifests([
+        says(portless("p", "q.default.svc.cluster.local")),
+        says(portless("q", "p.default.svc.cluster.local")),
+    ]);
+    world.check_unasked("p", Err(Failure::NameLoop));
+}
+
+#[test]
+fn two_names_with_one_address_are_no_conflict() {
+    let mut world = world();
+    let found = |name| Service { cluster_ips: [ip("10.96.0.9")].into(), ..service("shop", name) };
+    for name in ["one", "two"] {
+        world.dns([
+            says(found(name)),
+            resolves(&alloc::format!("{name}.shop.svc.cluster.local"), &["10.96.0.9"]),
+        ]);
+        world.check(&alloc::format!("{name}.shop"), &["10.96.0.9:80"]);
+    }
+    assert_eq!(world.rejections(), [""; 0]);
+
+    // Nor with what is written down, which goes before: its own address, and that of an endpoint.
+    world.manifests([says(at("written", "10.96.0.9"))]);
+    assert_eq!(world.at("10.96.0.9:80").as_deref(), Some("default/written"));
+    world.check("one.shop", &["10.96.0.9:80"]);
+    let web = service("shop", "web");
+    world.dns([
+        says(Service { cluster_ips: [ip("10.0.0.1")].into(), ..service("shop", "pod") }),
+        resolves("pod.shop.svc.cluster.local", &["10.0.0.1"]),
+    ]);
+    world.manifests([says(web.clone()), says_slice(slice(&web.name, "web-1", 80, &["10.0.0.1"]))]);
+    world.check("web.shop", &["10.0.0.1:80"]);
+    assert_eq!(world.rejections(), [""; 0]);
+    assert_eq!(endpoints(&world.target("one.shop").unwrap()), endpoints(&world.target("two.shop").unwrap()));
+}
+
+#[test]
+fn a_priority_of_srv_records_is_left_for_the_next_where_none_of_it_may_be_used() {
+    let mut world = world();
+    world.manifests([says(external("a", "_http._tcp.x.example.com"))]);
+    let record = |address, priority| Record { port: Some(8080), priority, ..Record::of(ip(address)) };
+    let mut says = |records: &[Record]| {
+        world.dns([Change::Name(text("_http._tcp.x.example.com"), Some(records.into()))]);
+        endpoints(&world.target("a").unwrap())
+    };
+    assert_eq!(says(&[record("192.0.2.1", 10), record("192.0.2.2", 20)]), ["192.0.2.1:8080"]);
+    assert_eq!(says(&[record("127.0.0.1", 10), record("192.0.2.2", 20)]), ["192.0.2.2:8080"]);
+}
+
+#[test]
+fn only_what_is_written_down_has_a_loopback_vip() {
+    let mut world = world_with(Settings { loopback_vips: LoopbackVips::On, ..Settings::default() });
+    world.dns([says(Service { headless: true, ..service("shop", "web") })]);
+    world.dns([resolves("web.shop.svc.cluster.local", &["10.0.0.1", "10.0.0.2"])]);
+    assert_eq!(world.entry("web.shop").loopback_vip, None);
+    world.manifests([says(service("shop", "web"))]);
+    assert!(world.entry("web.shop").loopback_vip.is_some());
+}
+
 /// What requests name at the endpoints of `host`.
 fn authority(world: &World, host: &str) -> Option<String> {
     world.target(host).unwrap().manner.as_ref()?.authority.as_deref().map(ToString::to_string)

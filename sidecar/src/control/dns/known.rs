@@ -28,7 +28,8 @@ struct Answers {
     flying: bool,
     records: Vec<Record>,
     aliased: bool,
-    circle: bool,
+    /// Its aliases lead nowhere.
+    nowhere: Option<Failure>,
     /// What became of the last question, where that was no answer.
     failure: Option<Failure>,
 }
@@ -59,8 +60,8 @@ impl Known {
         if self.answers.iter().any(holds(Held::Records)) {
             Standing::Found
         } else if self.answers.iter().all(holds(Held::Denial)) {
-            let circle = self.answers.iter().any(|answers| answers.circle);
-            Standing::Denied(if circle { Failure::NameLoop } else { Failure::NameDenied })
+            let nowhere = self.answers.iter().find_map(|answers| answers.nowhere);
+            Standing::Denied(nowhere.unwrap_or(Failure::NameDenied))
         } else {
             Standing::Unknown(self.answers.iter().find_map(|answers| answers.failure))
         }
@@ -134,7 +135,7 @@ impl Answers {
             flying: false,
             records: Vec::new(),
             aliased: false,
-            circle: false,
+            nowhere: None,
             failure: None,
         }
     }
@@ -144,20 +145,20 @@ impl Answers {
         let outcome = match reply {
             Reply::Found { lifetime, .. } => Outcome::Found(lifetime),
             Reply::Denied { lifetime, .. } => Outcome::Denied(lifetime),
-            Reply::Circle => Outcome::Denied(None),
+            Reply::Nowhere(_) => Outcome::Denied(None),
             Reply::Failed(_) => Outcome::Failed,
         };
         self.lease.learn(outcome, bounds, now);
-        let circle = reply == Reply::Circle;
+        let nowhere = if let Reply::Nowhere(failure) = reply { Some(failure) } else { None };
         (self.records, self.aliased) = match reply {
             Reply::Found { records, aliased, .. } => (records, aliased),
-            Reply::Denied { .. } | Reply::Circle => (Vec::new(), false),
+            Reply::Denied { .. } | Reply::Nowhere(_) => (Vec::new(), false),
             Reply::Failed(how) => {
                 self.failure = Some(failure_of(how));
                 return if self.lease.held() == Held::Records { Heard::ServesOn } else { Heard::Nothing };
             }
         };
-        (self.circle, self.failure) = (circle, None);
+        (self.nowhere, self.failure) = (nowhere, None);
         Heard::Answer
     }
 

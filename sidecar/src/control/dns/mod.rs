@@ -1,9 +1,13 @@
 //! The source `dns`: asks for the names that somebody wants, and keeps what it learned for as long as somebody uses it.
 
 mod book;
-mod hickory;
 mod known;
+mod message;
+mod resolv_conf;
 mod served;
+mod server;
+mod servers;
+mod stub;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +28,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::metrics::{LookedUp, Metrics};
 use crate::wanted::{Want, Wanted};
 pub(crate) use book::Book;
-pub(crate) use hickory::Hickory;
 pub(crate) use served::Cluster;
+pub(crate) use stub::Stub;
 
 /// Asks DNS.
 pub(crate) trait Resolver {
@@ -47,8 +51,8 @@ pub(crate) enum Reply {
     Found { records: Vec<Record>, lifetime: Duration, aliased: bool },
     /// There is no such record; where the name does not exist there is no other either.
     Denied { lifetime: Option<Duration>, exists: bool },
-    /// Aliases go round in a circle.
-    Circle,
+    /// Its aliases lead nowhere, for this reason.
+    Nowhere(Failure),
     /// It could not say.
     Failed(LookedUp),
 }

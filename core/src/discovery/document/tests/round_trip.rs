@@ -238,6 +238,7 @@ prop_compose! {
         let is_srv = name.starts_with('_');
         let record = |(address, port, weight): (u8, Option<u16>, u16)| Record {
             address: ip(&format!("192.0.2.{address}")), port: is_srv.then(|| port.unwrap_or(9090)), weight: if is_srv { weight } else { 1 },
+            priority: 0,
         };
         let mut records: Vec<Record> = records.into_iter().map(record).collect();
         records.sort_unstable();

@@ -1,0 +1,121 @@
+//! All name servers: the first that can say anything is believed, in the order of resolv.conf.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::Question;
+use super::message::Answer;
+use super::server::Server;
+use crate::metrics::LookedUp;
+
+/// Whom to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Servers {
+    all: Arc<[Arc<Server>]>,
+    /// How long an answer is waited for.
+    timeout: Duration,
+}
+
+impl Servers {
+    pub(super) fn new(addrs: &[SocketAddr], tcp_only: bool, timeout: Duration) -> Servers {
+        let all = addrs.iter().map(|&addr| Arc::new(Server::new(addr, tcp_only))).collect();
+        Servers { all, timeout }
+    }
+
+    /// One answer. The next server is asked where one cannot say, and where it takes its time.
+    ///
+    /// # Errors
+    /// None could say.
+    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, LookedUp> {
+        let begun = Instant::now();
+        let mut waiting = self.order().into_iter();
+        let mut asking = Asking { question, tasks: JoinSet::new(), silent: Vec::new() };
+        let mut worst = None;
+        let mut patience = begun;
+        loop {
+            tokio::select! {
+                biased;
+                Some(landed) = asking.tasks.join_next() => match asking.land(landed) {
+                    Ok(answer) => {
+                        asking.blame(begun);
+                        return Ok(answer);
+                    }
+                    Err(how) => {
+                        worst = worse(worst, how);
+                        patience = Instant::now();
+                        if waiting.len() == 0 && asking.tasks.is_empty() {
+                            return Err(how_all(worst));
+                        }
+                    }
+                },
+                () = sleep_until(patience), if waiting.len() > 0 => {
+                    asking.begin(waiting.next());
+                    patience = Instant::now() + HEDGE;
+                }
+                () = sleep_until(begun + self.timeout) => {
+                    asking.blame(begun);
+                    return Err(how_all(worst));
+                }
+            }
+        }
+    }
+
+    /// As resolv.conf has them, but for those that did not answer lately.
+    fn order(&self) -> Vec<Arc<Server>> {
+        let (last, first): (Vec<_>, Vec<_>) =
+            self.all.iter().cloned().partition(|server| server.comes_last());
+        first.into_iter().chain(last).collect()
+    }
+}
+
+/// Servers that are being asked. Dropping it ends that.
+struct Asking<'a> {
+    question: &'a Question,
+    tasks: JoinSet<(usize, Result<Answer, LookedUp>)>,
+    /// Each that has been asked, until it lands.
+    silent: Vec<Option<Arc<Server>>>,
+}
+
+impl Asking<'_> {
+    fn begin(&mut self, server: Option<Arc<Server>>) {
+        let Some(server) = server else { return };
+        let (index, question) = (self.silent.len(), self.question.clone());
+        self.silent.push(Some(server.clone()));
+        self.tasks.spawn(async move { (index, server.ask(&question).await) });
+    }
+
+    fn land(
+        &mut self,
+        landed: Result<(usize, Result<Answer, LookedUp>), tokio::task::JoinError>,
+    ) -> Result<Answer, LookedUp> {
+        let (index, answered) = landed.map_err(|_| LookedUp::Error)?;
+        if let Some(place) = self.silent.get_mut(index) {
+            *place = None;
+        }
+        answered
+    }
+
+    /// Those who have not answered in good time.
+    fn blame(&self, begun: Instant) {
+        if begun.elapsed() >= HEDGE {
+            self.silent.iter().flatten().for_each(|server| server.was_silent());
+        }
+    }
+}
+
+/// What is worth telling of several failures: what a server said goes before that it could not be asked, and that before silence.
+fn worse(before: Option<LookedUp>, how: LookedUp) -> Option<LookedUp> {
+    if before == Some(LookedUp::ServFail) { before } else { Some(how) }
+}
+
+fn how_all(worst: Option<LookedUp>) -> LookedUp {
+    worst.unwrap_or(LookedUp::Timeout)
+}
+
+/// How long one server is waited for before another is asked beside it: a thousand times what a cluster's needs, and a fifth of what
+/// resolv.conf's default would have a client wait.
+const HEDGE: Duration = Duration::from_secs(1);
