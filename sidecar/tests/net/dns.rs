@@ -203,6 +203,72 @@ fn an_answer_too_large_for_a_datagram_comes_over_tcp() {
 }
 
 #[test]
+fn an_answer_too_large_for_a_datagram_comes_over_tcp_with_any_number_of_servers() {
+    isolated(|| {
+        let pod = Pod::here();
+        pod.node.enter(|| output_of("ip", &["route", "add", "local", "10.1.2.0/24", "dev", "lo"]));
+        let _backend = pod.node.enter(|| Nginx::named("many", "0.0.0.0:80"));
+        let addresses: Vec<String> = (1..=200).map(|last| format!("10.1.2.{last}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let (one, two) = (Pod::backend_v4(1), Pod::backend_v4(2));
+        let _servers = [&one, &two].map(|at| {
+            let server = pod.node.enter(|| Dnsmasq::start(at, 30, &[]));
+            server.know(&[("many.example.com", &addresses)]);
+            server
+        });
+        let dead = Pod::backend_v4(3);
+        for servers in [vec![&one, &two], vec![&dead, &one], vec![&one, &dead, &two]] {
+            let sidecar = start_with(&servers, &[], &[]);
+            assert_eq!(proxied("http://many.example.com/[1-200]").body, "many\n".repeat(200), "{servers:?}");
+            let many = services(&sidecar).into_iter().find(|it| it["name"] == "many.example.com");
+            assert_eq!(many.and_then(|it| it["endpoints"].as_array().map(Vec::len)), Some(200));
+        }
+    });
+}
+
+#[test]
+fn an_external_name_without_ports_serves_every_port_that_is_asked_for() {
+    isolated(|| {
+        let pod = Pod::here();
+        let address = Pod::backend_v4(1);
+        let listens: String = (8002..=8020).map(|port| format!("listen {address}:{port};")).collect();
+        let _backend = pod.node.enter(|| {
+            let page = format!("{listens} location / {{ return 200 \"$host $server_port\\n\"; }}");
+            Nginx::serving("a", &format!("{address}:80"), &page)
+        });
+        let server = dnsmasq(&pod, 30, &["--cname=api.default.svc.cluster.local,api.example.com"]);
+        server.know(&[("api.example.com", &[&address])]);
+        let portless =
+            |name: &str, external_name: &str| external(name, external_name, &[]).replace("  ports: []\n", "");
+        let documents = [
+            portless("api", "api.example.com"),
+            portless("again", "api.default.svc.cluster.local"),
+            portless("nowhere", "nowhere.example.com"),
+        ];
+        let _sidecar = start(&documents, &[]);
+        for name in ["api", "again.default", "api.default.svc.cluster.local"] {
+            for port in [80, 8002, 8003, 8020] {
+                let answer = proxied(&format!("http://{name}:{port}/"));
+                assert_eq!(
+                    (answer.status, answer.body.as_str()),
+                    (200, format!("api.example.com {port}\n").as_str()),
+                    "{name}:{port}"
+                );
+            }
+        }
+        for host in ["nowhere", "nowhere:8002", "nobody", "nobody.example.com:8002", "api.nowhere"] {
+            let begun = now();
+            let (status, head) = ask(host);
+            assert!(status == 502 && head.contains("error=dns_error"), "{host}: {head}");
+            assert!(begun.elapsed() < Duration::from_secs(1), "{host}: {:?}", begun.elapsed());
+        }
+        let begun = now();
+        assert_eq!(ask("api:9999").0, 503, "nobody listens there");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
 fn a_denial_fails_requests_at_once_and_only_while_it_lasts_and_open_connections_stay() {
     isolated(|| {
         let pod = Pod::here();
@@ -366,10 +432,16 @@ fn dnsmasq(pod: &Pod, ttl_seconds: u32, options: &[&str]) -> Dnsmasq {
 
 /// A sidecar that asks DNS for what these documents do not have, as a pod of the namespace `default` is told to.
 fn start(documents: &[String], arguments: &[&str]) -> Sidecar {
+    start_with(&[SERVER], documents, arguments)
+}
+
+/// The same with other name servers.
+fn start_with(servers: &[impl AsRef<str>], documents: &[String], arguments: &[&str]) -> Sidecar {
     let manifests = Manifests::of(documents);
     let resolv_conf = manifests.path().join("resolv.conf");
     let search = "default.svc.cluster.local svc.cluster.local cluster.local";
-    std::fs::write(&resolv_conf, format!("nameserver {SERVER}\nsearch {search}\noptions ndots:5\n"))
+    let servers: String = servers.iter().map(|server| format!("nameserver {}\n", server.as_ref())).collect();
+    std::fs::write(&resolv_conf, format!("{servers}search {search}\noptions ndots:5\n"))
         .expect("the folder is ours");
     let path = resolv_conf.to_str().expect("its name is plain").to_owned();
     let dns = ["--discovery", "manifests,dns", "--resolv-conf", &path];
