@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use testing::network::enter_own_network;
 
 fn demo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sidecar"));
@@ -13,7 +14,7 @@ fn demo(arguments: &[&str]) -> Command {
     command
 }
 
-/// What `attempt` gives once no other demo runs on this machine.
+/// What `attempt` gives once no other demo runs on this machine, which only root need not wait for.
 fn patiently<T>(attempt: impl Fn() -> Option<T>) -> T {
     const SECONDS_MAX: u32 = 60; // another one takes four
     for _ in 0..SECONDS_MAX {
@@ -27,6 +28,7 @@ fn patiently<T>(attempt: impl Fn() -> Option<T>) -> T {
 
 #[test]
 fn every_line_of_the_tour_shows_what_it_should() {
+    enter_own_network();
     let output = patiently(|| {
         let output = demo(&["--once"]).output().expect("the binary is built");
         (!String::from_utf8_lossy(&output.stderr).contains("another demo runs")).then_some(output)
@@ -43,6 +45,7 @@ fn every_line_of_the_tour_shows_what_it_should() {
 
 #[test]
 fn without_once_all_stays_until_the_demo_is_told_to_end() {
+    enter_own_network();
     let (mut demo, stdout) = patiently(|| {
         let mut demo = demo(&[]).stdout(Stdio::piped()).spawn().expect("the binary is built");
         let lines = BufReader::new(demo.stdout.take().expect("it is piped")).lines().map_while(Result::ok);

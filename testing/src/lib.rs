@@ -3,6 +3,7 @@
 pub mod parity;
 
 pub mod manifests;
+pub mod network;
 pub mod process;
 pub mod recorder;
 pub mod time;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::support::enter_own_network;
 use super::wire::{Broken, Message, Wire};
 
 /// A backend at a port of its own.
@@ -36,6 +37,7 @@ impl Backend {
 
     /// The same where one was before.
     pub(crate) fn start_at(address: SocketAddr, talk: impl Fn(&mut Talk) + Send + Sync + 'static) -> Backend {
+        enter_own_network();
         let listener = TcpListener::bind(address).expect("the port is free");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared::default());

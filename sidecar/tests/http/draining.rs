@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 
 use super::backend::{Backend, Talk};
 use super::http2::{Does, answer_of, connect, speaks_http2};
-use super::support::until;
+use super::support::{enter_own_network, until};
 use super::wire::Wire;
 use super::world::{READY, TERMINATING, UNREADY, World, web};
 
@@ -209,6 +209,7 @@ struct Crowded {
 
 impl Crowded {
     fn new() -> Crowded {
+        enter_own_network();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         socket.bind(&any.into()).expect("some port is free");
@@ -220,7 +221,7 @@ impl Crowded {
 
     /// How many are being connected (SYN_SENT, see proc_net_tcp in the kernel's documentation).
     fn waiting(&self) -> usize {
-        let connections = std::fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+        let connections = std::fs::read_to_string("/proc/thread-self/net/tcp").expect("Linux has it");
         let to_here = format!(":{:04X} 02 ", self.address.port());
         connections.lines().filter(|line| line.contains(&to_here)).count()
     }

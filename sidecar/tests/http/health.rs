@@ -9,7 +9,7 @@ use hyper::Request;
 
 use super::backend::Backend;
 use super::http2::{self, Does, speaks_http2};
-use super::support::{until, within};
+use super::support::{enter_own_network, until, within};
 use super::world::World;
 
 /// A backend that answers with the status it was told last, and what tells it.
@@ -206,6 +206,7 @@ fn an_endpoint_where_nobody_listens_is_found_before_anybody_asks_for_it() {
 
 /// An address where nobody listens.
 fn nobody() -> SocketAddr {
+    enter_own_network();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
     listener.local_addr().expect("it is bound")
 }

@@ -9,7 +9,7 @@ use svc_proto::proxy_header::{Addresses, Header, Origin, Step, Version, decode};
 
 use super::backend::{Backend, Talk};
 use super::http2::{self, Does, speaks_http2};
-use super::support::until;
+use super::support::{enter_own_network, until};
 use super::wire::Wire;
 use super::world::{PORT, World, documents, ours};
 
@@ -194,6 +194,7 @@ fn a_server_that_speaks_first_knows_whom_it_speaks_to() {
 
 #[test]
 fn a_connection_that_another_endpoint_refused_is_introduced_to_the_next() {
+    enter_own_network();
     let nobody = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     nobody.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap(); // and does not listen
     let refused = nobody.local_addr().unwrap().as_socket().unwrap();

@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::wire::{Broken, Message};
-use super::world::World;
+use super::world::{MANIFESTS_ONLY, World};
 
 #[test]
 fn a_service_without_endpoints_is_a_503() {
@@ -28,7 +28,7 @@ fn refused(world: &World, status: u16, error: &str) {
 #[test]
 fn the_forward_proxy_names_what_it_does_not_know() {
     let backend = Backend::answering(OK);
-    let world = World::of(&[&backend], &[]);
+    let world = World::of(&[&backend], &MANIFESTS_ONLY);
     for (target, status, error) in [
         ("http://nobody/", 502, "destination_not_found"),
         ("http://web.elsewhere/", 502, "destination_not_found"),

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::table::Becomes::{Refused, Requests};
 use super::table::{OK, check, row};
-use super::world::World;
+use super::world::{MANIFESTS_ONLY, World};
 
 #[test]
 fn a_request_is_for_one_host() {
@@ -85,7 +85,7 @@ fn a_target_has_one_of_four_forms() {
 #[test]
 fn what_follows_a_refused_connect_is_not_read_by_the_forward_proxy_either() {
     let backend = Backend::answering(OK);
-    let world = World::of(&[&backend], &[]);
+    let world = World::of(&[&backend], &MANIFESTS_ONLY);
     for (target, status) in [("nobody:80", 502), ("web:81", 502), ("web", 502), ("a@web:8080", 400)] {
         let mut client = world.proxy_client();
         client.send(format!(

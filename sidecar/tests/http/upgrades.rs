@@ -2,7 +2,7 @@
 
 use super::backend::Backend;
 use super::wire::{Message, Wire};
-use super::world::World;
+use super::world::{MANIFESTS_ONLY, World};
 
 /// Switches, says something at once, and then answers what it hears in capitals.
 fn websocket() -> Backend {
@@ -121,7 +121,7 @@ fn tunnelled(client: &mut Wire) {
 #[test]
 fn connect_elsewhere_is_refused() {
     let backend = Backend::answering(OK);
-    let world = World::of(&[&backend], &[]);
+    let world = World::of(&[&backend], &MANIFESTS_ONLY);
     for (mut client, target, status) in [
         (world.client(), "web:8080", 501),
         (world.proxy_client(), "nobody:80", 502),

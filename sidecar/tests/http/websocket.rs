@@ -9,6 +9,7 @@ use hyper::{Method, Request, Response};
 use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
+use super::support::enter_own_network;
 use super::wire::Message;
 use super::world::World;
 use crate::http2::connect;
@@ -136,6 +137,7 @@ async fn another_protocol_is_refused() {
 
 #[tokio::test]
 async fn an_endpoint_that_refuses_is_passed_over() {
+    enter_own_network();
     let (gone, backend) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), shouting());
     let closed = gone.local_addr().unwrap();
     drop(gone);

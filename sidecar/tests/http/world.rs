@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::backend::Backend;
-use super::support::{Manifests, Sidecar, get, service, until};
+use super::support::{Manifests, Sidecar, enter_own_network, get, service, until};
 use super::wire::Wire;
 
 /// A running sidecar and its Service.
@@ -47,6 +47,7 @@ impl World {
 
     /// `web` is what `documents` say, with port [`PORT`].
     pub(crate) fn over(documents: &[String], arguments: &[&str]) -> World {
+        enter_own_network();
         let number = TcpListener::bind("127.0.0.1:0").expect("some port is free");
         let port = number.local_addr().expect("it is bound").port();
         // While that port is held nobody else has its number, nor the address that we make of it.
@@ -189,6 +190,9 @@ pub(crate) fn slice(index: usize, address: SocketAddr) -> String {
     write!(text, "ports: [{{ port: {port} }}]\nendpoints:\n- addresses: [{ip}]\n").expect("a string");
     text
 }
+
+/// Only the manifests tell of Services: what they do not have is unknown at once, without a question to DNS.
+pub(crate) const MANIFESTS_ONLY: [&str; 2] = ["--discovery", "manifests"];
 
 /// The port of `web`.
 pub(crate) const PORT: u16 = 8080;

@@ -27,7 +27,8 @@ fn the_forward_proxy_finds_a_service_by_any_of_its_names() {
     isolated(|| {
         let pod = Pod::here();
         let _backends = three_nginx(&pod);
-        let _sidecar = Sidecar::start(web("http", 3), &[]);
+        // Without DNS, which would be asked for `nobody`, and is not there.
+        let _sidecar = Sidecar::start(web("http", 3), &["--discovery", "manifests"]);
         for name in ["web", "web.default", "web.default.svc", "WEB.default.svc.cluster.local."] {
             let answer = curl(&["--proxy", "http://127.0.0.1:15002", &format!("http://{name}/")]);
             assert_eq!(answer.status, 200, "{name}");

@@ -19,7 +19,7 @@ mod python;
 mod redis;
 mod sidecar;
 
-use testing::{manifests, process, recorder, time};
+use testing::{manifests, network, process, recorder, time};
 
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
 pub(crate) use certificates::{Authority, Mount, Pair};
@@ -31,6 +31,7 @@ pub(crate) use haproxy::Haproxy;
 pub(crate) use load::{Load, h2load, wrk, wrk_with};
 pub(crate) use manifests::{IN_TURN, Manifests, service, slice};
 pub(crate) use namespace::{Namespace, Pod, isolated};
+pub(crate) use network::enter_own_network;
 pub(crate) use nginx::Nginx;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;

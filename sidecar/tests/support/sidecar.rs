@@ -117,9 +117,6 @@ impl Drop for Sidecar {
 
 fn command(mut command: Command, manifests: &Path, arguments: &[&str]) -> Command {
     command.args(["run", "--access-log", "json", "--manifests"]).arg(manifests);
-    if !arguments.contains(&"--discovery") {
-        command.args(["--discovery", "manifests"]);
-    }
     command.args(arguments);
     command
 }
