@@ -20,6 +20,7 @@ use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
 use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::{Detected, detect};
+use crate::path::ending;
 use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
@@ -39,6 +40,7 @@ use crate::path::{connect, http, tunnel};
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
     let Some(admission) = mesh.admit() else {
+        ending::break_when_dropped(&stream);
         mesh.metrics.flooded(Flood::Connections);
         return mesh.metrics.failed(Failure::TooManyConnections);
     };
@@ -47,7 +49,10 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
     let arrival = Arrival::of(peer, door.direction());
     let way = match whither(&stream, peer, door, mesh) {
         Ok(way) => way,
-        Err(failure) => return Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
+        Err(failure) => {
+            ending::break_when_dropped(&stream);
+            return Account::open(mesh, arrival, Protocol::Tcp).fail(failure);
+        }
     };
     let newcomer = Newcomer { stream, arrival, told: None, admission };
     match (arrival.direction, mesh.config.limits.proxy_protocol_in) {
@@ -85,7 +90,10 @@ async fn greet(mut newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
             enter(newcomer, way, door, mesh);
         }
         Ok(None) => {} // it came and went
-        Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
+        Err(failure) => {
+            ending::break_when_dropped(&newcomer.stream);
+            Account::open(mesh, arrival, Protocol::Tcp).fail(failure);
+        }
     }
 }
 
@@ -167,7 +175,15 @@ impl Client {
     }
 
     fn into_io(self, prefix: Bytes, pulse: Arc<Pulse>) -> ClientIo {
-        ClientIo { stream: self.stream, prefix, pulse, idle: self.idle, admission: self.admission }
+        ClientIo {
+            stream: self.stream,
+            prefix,
+            pulse,
+            idle: self.idle,
+            ended: false,
+            linger: None,
+            admission: self.admission,
+        }
     }
 }
 
@@ -211,6 +227,7 @@ fn detect_and_serve(
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
                 drop(membership);
+                client.stream.break_when_dropped();
                 if detected.timed_out {
                     mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
                 }
@@ -264,6 +281,7 @@ async fn carry_bytes(
     caller: Caller,
     mesh: &Rc<Mesh>,
 ) {
+    client.stream.break_when_dropped(); // also where no endpoint can be had: to this client an end would be an answer
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     let guest = client.guest(aim);
     match tunnel::dial(route, read.carries, caller, &guest, mesh, &mut account).await {
@@ -274,6 +292,7 @@ async fn carry_bytes(
 
 /// Carries bytes to a destination that is no Service of ours, untouched.
 async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) {
+    client.stream.break_when_dropped();
     mesh.metrics.passed_through.fetch_add(1, Relaxed);
     let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
     let stranger = mesh.stranger(destination);

@@ -18,6 +18,7 @@ mod metrics;
 mod run;
 
 mod connection;
+mod linger;
 mod listen;
 mod path;
 mod wanted;

@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Effective;
+use crate::linger::Lingering;
 
 pub use ready::Ready;
 pub use tags::Tags;
@@ -104,7 +105,7 @@ async fn converse(stream: TcpStream, peer: IpAddr, admin: &Admin) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
     match timeout(CONNECTION_DEADLINE, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%peer, %error, "admin connection failed"),

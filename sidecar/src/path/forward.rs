@@ -279,6 +279,9 @@ pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
     if origin.aim == Aim::Request {
         provenance::pass_back(&mut head.headers, head.version);
     }
+    if respond::is_early(origin.pulse.as_ref()) {
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
 }
 

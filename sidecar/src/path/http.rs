@@ -4,10 +4,10 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::{Request, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::outcome::Failure;
 
@@ -49,12 +49,16 @@ pub(crate) async fn serve_http1(
         let mesh = mesh.clone();
         service_fn(move |request: Request<Incoming>| {
             if let Some(pulse) = &origin.pulse {
-                pulse.busy();
+                pulse.asked(!request.body().is_end_stream());
+                if request.version() == Version::HTTP_10 {
+                    pulse.end_answers();
+                }
             }
             exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone())
         })
     };
     let connection = http1::Builder::new()
+        .half_close(true) // who has said its last still hears
         .auto_date_header(false) // an answer carries its origin's date or none
         .max_header_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges)

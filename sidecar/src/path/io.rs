@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use super::mesh::Admission;
 use super::roster::Pulse;
 use super::stream::Stream;
+use crate::linger::Linger;
 
 /// A client's connection. Every byte that moves is a beat of its [`Pulse`].
 pub(crate) struct ClientIo {
@@ -22,6 +23,10 @@ pub(crate) struct ClientIo {
     pub(crate) pulse: Arc<Pulse>,
     /// How long nothing may happen on it, where its Service says so; zero is for ever.
     pub(crate) idle: Option<Duration>,
+    /// All was said that was to be said.
+    pub(crate) ended: bool,
+    /// How it ends where its client may have more to say.
+    pub(crate) linger: Option<Box<Linger>>,
     /// Kept as long as the stream, also when hyper hands it out for a tunnel: a drain waits for that too.
     pub(crate) admission: Admission,
 }
@@ -73,12 +78,31 @@ impl AsyncWrite for ClientIo {
         true
     }
 
+    /// hyper flushes at each turn, and while a request is under way it does not read: here a client is seen that has gone.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if self.pulse.waits() { self.stream.poll_gone(cx) } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ClientIo { stream, ended, linger, pulse, .. } = &mut *self;
+        if linger.is_none() {
+            *ended = true;
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+            *linger = Some(Box::new(Linger::new(pulse.may_say_more())));
+            pulse.busy(); // a head that is under way is not waited for any more
+        }
+        let polled = linger.as_mut().map_or(Poll::Ready(()), |linger| linger.poll(stream.tcp(), cx));
+        polled.map(Ok)
+    }
+}
+
+impl Drop for ClientIo {
+    /// A client of HTTP/1.0 takes the end of its connection for the end of the answer.
+    fn drop(&mut self) {
+        if !self.ended && self.pulse.ends_answers() {
+            self.stream.break_when_dropped();
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod tls;
 
 pub(crate) mod coalesce;
 pub(crate) mod detect;
+pub(crate) mod ending;
 pub(crate) mod io;
 pub(crate) mod stream;
 

@@ -109,7 +109,8 @@ impl<'o> Outgoing<'o> {
             provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
         let empty = incoming.is_end_stream();
-        let body = (!empty).then(|| RequestBody::new(incoming, gate.clone(), origin.holder.clone()));
+        let body = (!empty)
+            .then(|| RequestBody::new(incoming, gate.clone(), origin.holder.clone(), origin.pulse.clone()));
         Ok(Outgoing {
             parts,
             authority,

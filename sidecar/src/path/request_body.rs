@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use super::client_body::{ClientBody, Cut};
 use super::gate::Gate;
 use super::memory::Holder;
 use super::request::strip_trailers;
+use super::roster::Pulse;
 
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as
 /// long as it is little.
@@ -28,10 +30,17 @@ pub(crate) struct RequestBody {
     gate: Option<Rc<Gate>>,
     /// Its client.
     holder: Holder,
+    /// Its connection's, where that carries nothing else.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: ClientBody, gate: Option<Rc<Gate>>, holder: Holder) -> Rc<RequestBody> {
+    pub(crate) fn new(
+        incoming: ClientBody,
+        gate: Option<Rc<Gate>>,
+        holder: Holder,
+        pulse: Option<Arc<Pulse>>,
+    ) -> Rc<RequestBody> {
         Rc::new(RequestBody {
             incoming: RefCell::new(incoming),
             kept: RefCell::new(Kept::NOTHING),
@@ -40,6 +49,7 @@ impl RequestBody {
             broken: Cell::new(None),
             gate,
             holder,
+            pulse,
         })
     }
 
@@ -80,6 +90,11 @@ impl RequestBody {
         ready!(self.holder.poll_resumed(cx));
         let mut polled = Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx);
         let mut kept = self.kept.borrow_mut();
+        if let Some(pulse) = &self.pulse
+            && (matches!(polled, Poll::Ready(None)) || self.incoming.borrow().is_end_stream())
+        {
+            pulse.heard_all();
+        }
         match &mut polled {
             Poll::Ready(Some(Ok(frame))) => {
                 frame.trailers_mut().map(strip_trailers);

@@ -47,10 +47,11 @@ pub(crate) fn failure(
         Dialect::Grpc => String::new(),
     };
     let over_http1 = pulse.is_some();
+    let is_early = is_early(pulse.as_ref());
     let mut response = Response::new(ResponseBody::local(text, account, pulse));
     let headers = response.headers_mut();
-    if over_http1 && failure == Failure::BadRequest {
-        // Whoever sent it may see the next request somewhere else in these bytes than we do (RFC 9112 §11.2).
+    if is_early || (over_http1 && failure == Failure::BadRequest) {
+        // Whoever sent what is malformed may see the next request somewhere else in these bytes than we do (RFC 9112 §11.2).
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{told}\"", verdict.proxy_error);
@@ -79,10 +80,20 @@ pub(crate) fn failure(
 pub(crate) fn here(mut account: Account, pulse: Option<Arc<Pulse>>) -> Response<ResponseBody> {
     account.answered(StatusCode::NO_CONTENT.as_u16());
     account.done();
+    let is_early = is_early(pulse.as_ref());
     let mut response = Response::new(ResponseBody::local("", account, pulse));
     *response.status_mut() = StatusCode::NO_CONTENT;
+    if is_early {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response.headers_mut().insert(header::PROXY_STATUS, HeaderValue::from_static(HERE));
     response
+}
+
+/// Whether an answer comes before the end of its request. It is then the last of its connection, and says so (RFC 9112 §9.6): its client
+/// need not send the rest.
+pub(crate) fn is_early(pulse: Option<&Arc<Pulse>>) -> bool {
+    pulse.is_some_and(|pulse| pulse.is_unheard())
 }
 
 /// Begins with [`PROXY_NAME`].

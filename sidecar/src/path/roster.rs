@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -26,12 +26,15 @@ pub(crate) struct Pulse {
     head_ms: AtomicU32,
     /// What the connection makes us hold.
     holder: Holder,
+    ends_answers: AtomicBool,
+    unheard: AtomicBool,
 }
 
-/// What an HTTP/1 connection waits for.
+/// What an HTTP/1 connection waits for; `BUSY` where it is none.
 const IDLE: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
+const ASKED: u8 = 3;
 
 impl Pulse {
     pub(crate) fn new() -> Arc<Pulse> {
@@ -67,6 +70,41 @@ impl Pulse {
     /// A request head is complete, or the connection has none.
     pub(crate) fn busy(&self) {
         self.phase.store(BUSY, Relaxed);
+    }
+
+    /// The end of this connection may be the end of an answer: its client knows no chunks.
+    pub(crate) fn end_answers(&self) {
+        self.ends_answers.store(true, Relaxed);
+    }
+
+    pub(crate) fn ends_answers(&self) -> bool {
+        self.ends_answers.load(Relaxed)
+    }
+
+    /// A request head is complete, and its answer is to come; of the request there is a body, if there is, to hear.
+    pub(crate) fn asked(&self, has_body: bool) {
+        self.unheard.store(has_body, Relaxed);
+        self.phase.store(ASKED, Relaxed);
+    }
+
+    /// The request was heard to its end.
+    pub(crate) fn heard_all(&self) {
+        self.unheard.store(false, Relaxed);
+    }
+
+    /// There is a request whose end was not heard. An answer to it is its connection's last: nobody knows whether its end will come.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.unheard.load(Relaxed)
+    }
+
+    /// The client has asked something, and not had all of its answer.
+    pub(crate) fn waits(&self) -> bool {
+        self.phase.load(Relaxed) == ASKED
+    }
+
+    /// The client was stopped short: in a request, or in the head of one.
+    pub(crate) fn may_say_more(&self) -> bool {
+        self.is_unheard() || self.phase.load(Relaxed) == HEAD
     }
 
     /// Nothing is under way.

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use super::ending;
 use super::io::poll_write_gathered;
 
 /// One end of a connection.
@@ -25,6 +26,29 @@ impl Stream {
             Stream::Plain(tcp) => tcp,
             Stream::Tls(tls) => tls.get_ref().0,
         }
+    }
+
+    /// Looks for the end of a peer that is waited with, without reading. One that has said its last waits, too; one that has broken
+    /// the connection off does not.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut byte = [0];
+        match self.tcp().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(())), // pending: woken when there is news
+        }
+    }
+
+    /// Makes a reset of what happens when it is dropped.
+    pub(crate) fn break_when_dropped(&self) {
+        ending::break_when_dropped(self.tcp());
+    }
+
+    /// Makes an end of it again.
+    pub(crate) fn end_when_dropped(&self) {
+        ending::end_when_dropped(self.tcp());
     }
 
     /// The socket, where what it carries is what the connection says: the kernel may then move the bytes.

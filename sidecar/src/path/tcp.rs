@@ -45,17 +45,23 @@ pub(crate) async fn relay(
     std::future::poll_fn(|cx| {
         let upstream = &mut *upstream.borrow_mut();
         let before = moved_by(&up, &down);
-        let up_polled = up.poll(cx, client, upstream);
-        let down_polled = down.poll(cx, upstream, client);
+        let up_polled = up.poll(cx, client, upstream, down.was_reset());
+        let down_polled = down.poll(cx, upstream, client, up.was_reset());
         let now = moved_by(&up, &down);
         if now != before {
             pulse.wrote();
             moved(now);
         }
         match (up_polled, down_polled) {
-            (Poll::Ready(Err(end)), _) => Poll::Ready(Err(end.named(Broken::Client, Broken::Upstream))),
-            (_, Poll::Ready(Err(end))) => Poll::Ready(Err(end.named(Broken::Upstream, Broken::Client))),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err((Broken::Client, error))),
+            (_, Poll::Ready(Err(error))) => Poll::Ready(Err((Broken::Upstream, error))),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
+                Poll::Ready(match (up.refused.take(), down.refused.take()) {
+                    (Some(error), _) => Err((Broken::Upstream, error)),
+                    (None, Some(error)) => Err((Broken::Client, error)),
+                    (None, None) => Ok(()),
+                })
+            }
             (Poll::Pending, _) | (_, Poll::Pending) => Poll::Pending,
         }
     })
@@ -89,15 +95,6 @@ enum End {
     Writing(io::Error),
 }
 
-impl End {
-    fn named(self, source: Broken, sink: Broken) -> (Broken, io::Error) {
-        match self {
-            End::Reading(error) => (source, error),
-            End::Writing(error) => (sink, error),
-        }
-    }
-}
-
 /// One way: what `from` says, `to` hears.
 struct Direction {
     /// Read, and not yet taken by `to`.
@@ -107,6 +104,8 @@ struct Direction {
     state: State,
     /// What is in `rest` and in `pipe`.
     held: Held,
+    /// Why `to` took no more. What it has said before is still to be read: its last words may tell the client why.
+    refused: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,22 +119,50 @@ enum State {
 impl Direction {
     fn new(rest: Vec<u8>, holder: &Holder) -> Direction {
         let held = holder.hold(rest.capacity());
-        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open, held }
+        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open, held, refused: None }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<Result<(), End>> {
-        let polled = self.poll_through(cx, from, to);
-        self.held.resize(self.rest.capacity() + self.pipe.as_ref().map_or(0, |pipe| pipe.holds_bytes));
-        polled
+    /// Whether a write has met the reset of `to`. The kernel tells that once: a read behind it finds an end like any other.
+    fn was_reset(&self) -> bool {
+        // Of a connection that had ended before its reset came, it says "broken pipe", and the end was one.
+        self.refused.as_ref().is_some_and(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
-    fn poll_through(
+    /// Ready when this way has ended: `from` has, or `to` takes no more.
+    ///
+    /// # Errors
+    /// `from` broke off.
+    fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
+        from_was_reset: bool,
+    ) -> Poll<io::Result<()>> {
+        let polled = self.poll_to_end(cx, from, to, from_was_reset).map(|ended| match ended {
+            Ok(()) => Ok(()),
+            Err(End::Reading(error)) => Err(error),
+            Err(End::Writing(error)) => {
+                (self.rest, self.pipe, self.state) = (Vec::new(), None, State::Done);
+                self.refused = Some(error);
+                Ok(())
+            }
+        });
+        self.held.resize(self.rest.capacity() + self.pipe.as_ref().map_or(0, |pipe| pipe.holds_bytes));
+        polled
+    }
+
+    fn poll_to_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        from_was_reset: bool,
     ) -> Poll<Result<(), End>> {
         loop {
+            if self.state == State::Done {
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_rest(cx, to)).map_err(End::Writing)?;
             if self.state == State::Open && self.pipe.as_ref().is_none_or(|pipe| pipe.holds_bytes == 0) {
                 ready!(self.held.holder().poll_resumed(cx));
@@ -144,6 +171,9 @@ impl Direction {
                 (State::Open, Some((from, to))) => ready!(self.poll_splice(cx, from, to))?,
                 (State::Open, None) => {
                     ready!(SCRATCH.with_borrow_mut(|scratch| self.poll_copy(cx, from, to, scratch)))?;
+                }
+                (State::Closing, _) if from_was_reset => {
+                    return Poll::Ready(Err(End::Reading(io::ErrorKind::ConnectionReset.into())));
                 }
                 (State::Closing, _) => {
                     // The peer may be gone already, which ends this direction just as well.
@@ -307,6 +337,30 @@ mod tests {
         let (relayed, ()) = tokio::join!(relaying, peers);
         assert!(relayed.is_ok());
         assert_eq!(moved, Moved { to_upstream_bytes: 5, to_client_bytes: 5, half_closed: true });
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn last_words_arrive_from_an_upstream_that_takes_no_more_and_their_end_is_no_end() {
+        let (mut client, mut client_side) = pair().await;
+        let (mut upstream, upstream_side) = pair().await;
+        upstream.write_all(b"last words").await.unwrap();
+        upstream.set_zero_linger().unwrap();
+        drop(upstream);
+        let upstream_side = RefCell::new(upstream_side);
+        let already = Already { from_client: b"unheard".to_vec(), ..Already::default() };
+        let pulse = Pulse::new();
+        let relayed = relay(&mut client_side, &upstream_side, already, &pulse, |_| {}).await;
+        assert_eq!(
+            relayed.map_err(|(broken, error)| (broken, error.kind())),
+            Err((Broken::Upstream, io::ErrorKind::ConnectionReset))
+        );
+        let mut heard = [0; 10];
+        client.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"last words");
+        assert!(
+            client.try_read(&mut heard).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
+            "nobody said that it ended"
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]

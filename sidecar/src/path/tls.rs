@@ -11,15 +11,15 @@ use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConnection};
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
 use super::stream::Stream;
 use crate::config::ShownBy;
+use crate::linger::linger;
 use crate::metrics::{Direction, Handshake};
 
 /// A connection whose client has shaken hands.
@@ -142,22 +142,6 @@ async fn take_leave(tcp: Option<TcpStream>) {
     }
 }
 
-/// To close while bytes are unread would reset the connection, and the client's system would drop what it has not read of our last
-/// words. So its own are read for a while (RFC 9112 §9.6).
-async fn linger(tcp: &mut TcpStream) {
-    let mut unread = [0; 1024];
-    let hear = async {
-        tcp.shutdown().await?;
-        for _ in 0..LINGER_READS_MAX {
-            if tcp.read(&mut unread).await? == 0 {
-                break;
-            }
-        }
-        io::Result::Ok(())
-    };
-    let _ = timeout(LINGER, hear).await;
-}
-
 /// A drain does not wait for a client that has said nothing since before it began.
 struct Shaking<'a, F> {
     shaking: Pin<&'a mut F>,
@@ -184,9 +168,3 @@ impl<F> Graceful for Shaking<'_, F> {
 }
 
 const HANDSHAKE: u8 = 0x16; // RFC 8446 §5.1
-
-/// Longer than a way to the client and back.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// 64 KiB, a whole request head, in the small buffer that a task can afford.
-const LINGER_READS_MAX: usize = 64;

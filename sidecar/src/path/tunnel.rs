@@ -57,6 +57,8 @@ pub(crate) async fn dial(
 }
 
 /// Carries bytes both ways until both sides have ended, one fails, or nothing moves for the idle time.
+///
+/// Only where both sides have ended do both hear of an end; all else that ends a tunnel, the end of this process included, is a reset.
 pub(crate) async fn carry(
     mut client: ClientIo,
     mut upstream: UpstreamIo,
@@ -64,6 +66,8 @@ pub(crate) async fn carry(
     mut account: Account,
     mesh: &Mesh,
 ) {
+    client.stream.break_when_dropped();
+    upstream.break_when_dropped();
     let (pulse, idle) = (client.pulse.clone(), client.idle.or(mesh.config.deadlines.idle_tcp));
     let ended = {
         let note = |moved: Moved| {
@@ -77,7 +81,12 @@ pub(crate) async fn carry(
         keep(relaying, &pulse, idle, upstream.line(), mesh).await
     };
     match ended {
-        Ok(Ok(())) => account.done(),
+        Ok(Ok(())) => {
+            client.ended = true;
+            client.stream.end_when_dropped();
+            upstream.end_when_dropped();
+            account.done();
+        }
         Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
         Ok(Err((Broken::Upstream, _))) => {
             upstream.closed = Closed::Failed;

@@ -240,6 +240,7 @@ pub(crate) async fn connect(
 
 /// Joins the client's connection, once hyper hands it over, with the endpoint's.
 async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account, mesh: &Rc<Mesh>) {
+    io.break_when_dropped();
     let Ok(upgraded) = upgraded.await else {
         return account.fail(Failure::ClientGone);
     };

@@ -191,9 +191,16 @@ impl Upstream {
         let stream = Rc::new(RefCell::new(stream));
         let entry = self.live.enter(&stream);
         if introduction.is_some() {
-            entry.line().sent();
+            let _ = entry.line().sent(); // nobody has had it to cut
         }
-        Ok(UpstreamIo { stream, entry, series: self.series.clone(), closed: Closed::Done })
+        Ok(UpstreamIo {
+            unfinished: false,
+            was_reset: false,
+            stream,
+            entry,
+            series: self.series.clone(),
+            closed: Closed::Done,
+        })
     }
 
     /// Opens a connection on which nothing is said yet but whom it is for.
@@ -328,6 +335,10 @@ impl Upstream {
 
 /// A connection to an endpoint, which counts itself.
 pub(crate) struct UpstreamIo {
+    /// A message on it has begun and not ended: dropped now, it is broken off.
+    unfinished: bool,
+    /// A write has met its reset. The kernel tells that once: a read behind it finds an end like any other.
+    was_reset: bool,
     /// Shared with its line, and borrowed only while it is polled.
     pub(crate) stream: Rc<RefCell<Stream>>,
     entry: Entry,
@@ -339,11 +350,32 @@ impl UpstreamIo {
     pub(crate) fn line(&self) -> &Rc<Line> {
         self.entry.line()
     }
+
+    fn note_reset(&mut self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Err(error)) = polled {
+            // Where its end had come before, which was one then, the kernel says "broken pipe".
+            self.was_reset |= error.kind() != io::ErrorKind::BrokenPipe;
+        }
+    }
+
+    /// Makes a reset of what happens when it is dropped, for who carries what may end with its connection.
+    pub(crate) fn break_when_dropped(&self) {
+        self.stream.borrow().break_when_dropped();
+    }
+
+    /// Makes an end of it again.
+    pub(crate) fn end_when_dropped(&self) {
+        self.stream.borrow().end_when_dropped();
+    }
 }
 
 impl Drop for UpstreamIo {
     fn drop(&mut self) {
-        let how = if self.line().is_cut() { Closed::Cut } else { self.closed };
+        let is_cut = self.line().is_cut();
+        if is_cut || self.unfinished {
+            self.break_when_dropped(); // to an end it may still answer, and work for nobody
+        }
+        let how = if is_cut { Closed::Cut } else { self.closed };
         self.series.closed(how);
     }
 }
@@ -354,7 +386,7 @@ impl AsyncRead for UpstreamIo {
         let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf);
         let heard_bytes = buf.filled().len() - before;
         self.line().heard(heard_bytes);
-        if heard_bytes == 0 && polled.is_ready() && self.line().is_cut() {
+        if heard_bytes == 0 && polled.is_ready() && (self.line().is_cut() || self.was_reset) {
             // A response that lasts until its connection ends would seem to be whole.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -363,18 +395,22 @@ impl AsyncRead for UpstreamIo {
 }
 
 impl AsyncWrite for UpstreamIo {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.line().sent();
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.line().sent()?;
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf);
+        self.note_reset(&polled);
+        polled
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.line().sent();
-        Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs)
+        self.line().sent()?;
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.note_reset(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

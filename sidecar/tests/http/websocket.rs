@@ -112,7 +112,7 @@ async fn an_endpoint_that_declines_is_heard() {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_to_the_endpoint_is_none_to_the_client() {
+async fn what_is_no_websocket_until_it_endspoint_is_none_to_the_client() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n",

@@ -35,6 +35,15 @@ pub(crate) enum Broken {
     Ambiguous(String),
 }
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The other side had said all: FIN.
+    End,
+    /// It was broken off: RST.
+    Reset,
+}
+
 /// Longer than anything here takes, short enough to fail by.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -47,6 +56,11 @@ impl Wire {
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _closed_meanwhile = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Sends, and tells whether that worked.
+    pub(crate) fn sends(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Makes a reset of the connection's end.
@@ -135,6 +149,20 @@ impl Wire {
     pub(crate) fn rest(&mut self) -> String {
         while self.more().is_ok() {}
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// Reads to the end: what came, and how it ended.
+    pub(crate) fn until_it_ends(&mut self) -> (String, Ending) {
+        let mut buffer = [0; 16 * 1024];
+        let ending = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break Ending::End,
+                Ok(count) => self.read.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break Ending::Reset,
+                Err(error) => panic!("neither more nor the end: {error}"),
+            }
+        };
+        (String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned(), ending)
     }
 
     /// Waits until something can be read; what it begins with.

@@ -130,6 +130,11 @@ impl World {
         self.sidecar.admin(path)
     }
 
+    /// Sends a signal to the sidecar.
+    pub(crate) fn signal(&mut self, signal: rustix::process::Signal) {
+        self.sidecar.process().signal(signal);
+    }
+
     /// How often anything was tried again.
     pub(crate) fn retries(&self) -> u64 {
         self.sidecar.measured("svcmesh_retries_total").iter().sum()

@@ -143,8 +143,8 @@ fn what_never_ends_is_cut_when_the_time_is_over() {
         let mut sidecar = start("tcp", &["--drain-delay", "0", "--drain-timeout", "500ms"]);
         let mut idle = Opened::through(&backend);
         sidecar.process().signal(Signal::TERM);
-        idle.client.ends();
-        idle.served.ends();
+        idle.client.breaks();
+        idle.served.breaks();
         assert!(sidecar.process().wait(Duration::from_secs(1)).success());
         cut_record(&sidecar);
     });
@@ -175,7 +175,7 @@ fn a_second_sigterm_waits_for_nobody() {
         idle.exchange();
         sidecar.process().signal(Signal::TERM);
         assert!(sidecar.process().wait(Duration::from_secs(1)).success());
-        idle.client.ends();
+        idle.client.breaks();
         cut_record(&sidecar);
     });
 }

@@ -1,6 +1,6 @@
 //! TLS around what is no HTTP, and around nothing: bytes both ways, half-closed connections, and idle ones.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::SockRef;
 
 use crate::support::*;
 use crate::tls::nothing;
@@ -67,7 +68,7 @@ impl World {
 }
 
 /// The application, for one connection.
-fn serve(act: impl FnOnce(TcpStream) + Send + 'static) -> thread::JoinHandle<()> {
+fn serve<T: Send + 'static>(act: impl FnOnce(TcpStream) -> T + Send + 'static) -> thread::JoinHandle<T> {
     let listener = TcpListener::bind("127.0.0.1:9000").expect("addresses in a namespace are free");
     thread::spawn(move || act(listener.accept().expect("the sidecar connects").0))
 }
@@ -121,6 +122,78 @@ fn bulk_goes_both_ways_and_what_is_sent_after_the_clients_end_arrives() {
         client.read_to_end(&mut heard).expect("a clean end");
         assert!(heard == bulk(), "{} bytes came back", heard.len());
         application.join().expect("the application saw what it expects");
+    });
+}
+
+#[test]
+fn an_end_without_close_notify_is_a_break_and_a_break_has_no_close_notify() {
+    isolated(|| {
+        let world = World::opaque();
+        for resets in [false, true] {
+            let application = serve(|mut stream| {
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).expect_err("what was cut has no end").kind()
+            });
+            let mut client = world.client(&[]);
+            client.write_all(b"half").expect("the application reads");
+            thread::sleep(Duration::from_millis(200)); // a reset may take with it what is on its way
+            if resets {
+                SockRef::from(&client.sock).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+            }
+            drop(client); // the socket alone: no close_notify
+            assert_eq!(application.join().expect("it saw an error"), ErrorKind::ConnectionReset);
+        }
+        let application = serve(|stream| {
+            thread::sleep(Duration::from_millis(200));
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+        });
+        let mut client = world.client(&[]);
+        let heard = client.read(&mut [0]);
+        assert_eq!(heard.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));
+        application.join().expect("it only ends");
+    });
+}
+
+#[test]
+fn a_client_of_tls_that_has_said_its_last_gets_its_answer_and_one_that_sends_all_first_gets_it_too() {
+    isolated(|| {
+        let world = World::over(nothing(), &[]);
+        let asked = |request: String, body_bytes: usize, answer: &'static str| {
+            let application = serve(move |mut stream| {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("a request comes");
+                    head.extend(byte);
+                }
+                thread::sleep(Duration::from_millis(200));
+                stream.write_all(answer.as_bytes()).expect("the sidecar reads");
+            });
+            let mut client = world.client(&["http/1.1"]);
+            client.write_all(request.as_bytes()).expect("the sidecar reads");
+            client.write_all(&vec![b'x'; body_bytes]).expect("the sidecar reads to the end");
+            end(&mut client);
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).expect("a clean end");
+            application.join().expect("the application saw what it expects");
+            heard
+        };
+        let heard = asked(
+            "GET / HTTP/1.1\r\nHost: web\r\n\r\n".into(),
+            0,
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate",
+        );
+        assert!(heard.ends_with("late"), "{heard}");
+        for _ in 0..10 {
+            let length = 8 << 20;
+            let request = format!("POST / HTTP/1.1\r\nHost: web\r\nContent-Length: {length}\r\n\r\n");
+            let heard = asked(
+                request,
+                length,
+                "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno",
+            );
+            assert!(heard.starts_with("HTTP/1.1 413 ") && heard.ends_with("no"), "{heard}");
+        }
     });
 }
 

@@ -63,6 +63,15 @@ impl Conversation {
         }
     }
 
+    /// Expects the other side to break the connection off, without another byte.
+    pub(crate) fn breaks(&mut self) {
+        let read = self.stream.read(&mut [0]);
+        assert!(
+            read.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset),
+            "no reset: {read:?}"
+        );
+    }
+
     /// Whether the other side has said or ended nothing.
     pub(crate) fn is_quiet(&self) -> bool {
         self.stream.set_nonblocking(true).expect("every socket can");

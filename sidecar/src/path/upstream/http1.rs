@@ -87,6 +87,7 @@ impl Http1 {
         self.reused = true;
         self.idle_since_ms = clock::coarse_ms();
         let is_done = self.outbox.is_empty() && self.inbox.is_empty();
+        self.io.unfinished = !is_done;
         (self.outbox, self.inbox) = (Outbox::default(), Inbox::default()); // and their buffers
         is_done && !self.spent && self.is_fresh()
     }
@@ -100,6 +101,7 @@ impl Http1 {
         body: UpstreamBody,
     ) -> impl Future<Output = Result<Answered, Failure>> {
         let heard_before = self.line().heard_bytes();
+        self.io.unfinished = true;
         let asks_for_head = head.asks_for_head;
         self.outbox = Outbox::begin(head, body);
         poll_fn(move |cx| {
@@ -180,7 +182,8 @@ impl Http1 {
     }
 
     /// Gives the socket back after a `101 Switching Protocols`, with what was read beyond the head.
-    pub(crate) fn into_upgraded(self) -> (UpstreamIo, Bytes) {
+    pub(crate) fn into_upgraded(mut self) -> (UpstreamIo, Bytes) {
+        self.io.unfinished = false;
         (self.io, self.inbox.into_unread())
     }
 }

@@ -3,14 +3,15 @@
 //! Whoever opens a connection gets it with its [`Line`], which stands in the [`Register`] from then until the socket is dropped,
 //! whatever the connection speaks and whoever uses it. That costs one record per connection and nothing per request. Who has a
 //! reason to end connections from outside, which their users know nothing of, walks the register on the worker's tick and cuts:
-//! the reason is noted and the socket is shut down, so that whoever waits for it wakes up, finds an error, and tells the reason
-//! ([`Line::explain`]) instead of the reset that it looks like. What else such a walk has to know belongs into the line, next to
+//! the reason is noted and the socket is shut down for reading, so that whoever waits for it wakes up, finds an error, and tells the reason
+//! ([`Line::explain`]) instead of the reset that it looks like. The endpoint hears of it when the socket is dropped, as a reset. What else such a walk has to know belongs into the line, next to
 //! [`Line::heard_bytes`].
 //!
 //! A line knows the socket itself and not the number of its descriptor, which may be another socket's by now; and it does
 //! not keep the socket open.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::Shutdown;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -96,8 +97,9 @@ impl Line {
         }
         self.cut.set(Some(because));
         if let Some(stream) = self.stream.upgrade() {
-            // One that has ended meanwhile cannot be shut down, and need not be.
-            let _ = SockRef::from(stream.borrow().tcp()).shutdown(Shutdown::Both);
+            // Not for writing: to the endpoint that would be an end like any other. One that has ended meanwhile cannot be shut down, and
+            // need not be.
+            let _ = SockRef::from(stream.borrow().tcp()).shutdown(Shutdown::Read);
         }
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -138,11 +140,18 @@ impl Line {
         }
     }
 
-    /// Something was sent to the endpoint.
-    pub(super) fn sent(&self) {
+    /// Something is about to be sent to the endpoint.
+    ///
+    /// # Errors
+    /// It has been cut.
+    pub(super) fn sent(&self) -> io::Result<()> {
+        if self.is_cut() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         if self.owes_since_ms.get() == 0 {
             self.owes_since_ms.set(marked(clock::coarse_ms()));
         }
+        Ok(())
     }
 
     fn is_silent(&self, silence_max: Duration) -> bool {
@@ -211,9 +220,9 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_cut_ends_the_connection_at_both_ends_and_its_first_reason_is_told() {
+    async fn a_cut_ends_the_connection_and_its_first_reason_is_told() {
         let register = Rc::<Register>::default();
-        let (stream, mut far) = connected().await;
+        let (stream, _far) = connected().await;
         let entry = register.enter(&stream);
         let line = entry.line().clone();
         assert_eq!(line.explain(Failure::Reset), Failure::Reset);
@@ -228,7 +237,7 @@ mod tests {
         );
         assert_eq!(because, Failure::Ended);
         assert_eq!(line.explain(Failure::Reset), Failure::Ended);
-        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        assert!(line.sent().is_err());
         let mut near = Rc::into_inner(stream).unwrap().into_inner();
         assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
     }
