@@ -92,6 +92,10 @@ pub enum Failure {
     Reset,
     /// The endpoint's response is not HTTP.
     BadResponse,
+    /// The head of the endpoint's response is larger, or has more fields, than any that is read.
+    ResponseTooLarge,
+    /// The endpoint broke HTTP/2's rules for a connection, with all that was under way on it.
+    ProtocolBroken,
     /// The endpoint acknowledged nothing of what it was sent, for as long as a connection may take to open.
     Unacknowledged,
     /// The endpoint did not begin to answer in time.
@@ -192,6 +196,8 @@ impl Failure {
             Failure::Unprocessed => (Upstream, 502, Always, "US", "connection_terminated"),
             Failure::Reset => (Upstream, 502, WhenIdempotent, "UH", "connection_terminated"),
             Failure::BadResponse => (Upstream, 502, Never, "UP", "http_protocol_error"),
+            Failure::ResponseTooLarge => (Upstream, 502, Never, "UZ", "http_response_header_section_size"),
+            Failure::ProtocolBroken => (Upstream, 502, WhenIdempotent, "UQ", "http_protocol_error"),
             Failure::Unacknowledged => (Upstream, 504, WhenIdempotent, "UK", "connection_timeout"),
             Failure::ResponseTimeout => (Upstream, 504, WhenIdempotent, "UW", "http_response_timeout"),
             Failure::GatewayError => (Upstream, 502, WhenIdempotent, "UG", "destination_unavailable"),
@@ -227,7 +233,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 48] = [
+    pub const ALL: [Failure; 50] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -270,6 +276,8 @@ impl Failure {
         Failure::Unprocessed,
         Failure::Reset,
         Failure::BadResponse,
+        Failure::ResponseTooLarge,
+        Failure::ProtocolBroken,
         Failure::Unacknowledged,
         Failure::ResponseTimeout,
         Failure::GatewayError,
@@ -324,6 +332,10 @@ impl fmt::Display for Failure {
             Failure::Unprocessed => "the endpoint closed the connection before it took the request",
             Failure::Reset => "the endpoint closed the connection before it answered",
             Failure::BadResponse => "the endpoint's response is malformed",
+            Failure::ResponseTooLarge => {
+                "the head of the endpoint's response is too large or has too many fields"
+            }
+            Failure::ProtocolBroken => "the endpoint broke the rules of HTTP/2",
             Failure::Unacknowledged => "the endpoint acknowledged nothing for too long",
             Failure::ResponseTimeout => "the endpoint did not answer in time",
             Failure::GatewayError => "the endpoint said that it cannot serve",

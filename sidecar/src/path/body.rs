@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use h2::Reason;
+use hyper::body::{Body, Frame, SizeHint};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 use tokio::time::Sleep;
@@ -19,7 +20,7 @@ use super::request::strip_trailers;
 use super::request_body::RequestBody;
 use super::resolve::Origin;
 use super::roster::Pulse;
-use super::upstream::{Http1, Slot, Upstream};
+use super::upstream::{Answer, Http1, Upstream};
 use crate::clock;
 
 /// The body of a response, with the account that is closed by its last byte.
@@ -45,7 +46,7 @@ pub(crate) enum Source {
     /// A connection that this body drives, and gives back when it has ended.
     Http1 { connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
     /// A stream of a shared connection.
-    Http2 { incoming: Incoming, slot: Slot },
+    Http2(Answer),
 }
 
 impl ResponseBody {
@@ -118,7 +119,7 @@ impl Source {
         match self {
             Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Http2 { incoming, .. } => Pin::new(incoming).poll_frame(cx).map_err(Broken::Stream),
+            Source::Http2(answer) => answer.poll_frame(cx).map_err(Broken::of_stream),
             Source::Http1 { connection, upstream } => {
                 let Some(using) = connection else { return Poll::Ready(None) };
                 let polled = using.poll_frame(cx).map_err(Broken::Connection);
@@ -146,7 +147,7 @@ impl Source {
     fn explain(&self, broken: &Broken) -> Failure {
         match (self, broken) {
             (_, Broken::Connection(failure)) => *failure,
-            (Source::Http2 { slot, .. }, _) => slot.explain(Failure::Truncated),
+            (Source::Http2(answer), _) => answer.explain(Failure::Truncated),
             (Source::Local(_) | Source::Http1 { .. }, _) => Failure::Truncated,
         }
     }
@@ -155,7 +156,7 @@ impl Source {
         match self {
             Source::Local(bytes) => bytes.is_empty(),
             Source::Http1 { connection, .. } => connection.is_none(),
-            Source::Http2 { incoming, .. } => incoming.is_end_stream(),
+            Source::Http2(answer) => answer.is_end_stream(),
         }
     }
 }
@@ -170,11 +171,21 @@ type PolledFrame = Poll<Option<Result<Frame<Bytes>, Broken>>>;
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// A stream of HTTP/2. Passes on what the endpoint said why.
-    Stream(hyper::Error),
+    Stream(h2::Error),
     /// A connection of HTTP/1.
     Connection(Failure),
     /// Its time is over. Says CANCEL to an HTTP/2 client.
     Overdue(h2::Error),
+}
+
+impl Broken {
+    fn of_stream(error: h2::Error) -> Broken {
+        Broken::Stream(match error.reason() {
+            // To a client it would say that the answer was whole (RFC 9113 §8.1).
+            Some(Reason::NO_ERROR) => Reason::INTERNAL_ERROR.into(),
+            Some(_) | None => error,
+        })
+    }
 }
 
 impl fmt::Display for Broken {
@@ -200,6 +211,8 @@ impl ResponseBody {
     }
 
     fn break_off(&mut self, failure: Failure, broken: Broken, cx: &Context<'_>) {
+        // A stream that we reset because its request broke off looks as if its endpoint had done so.
+        let failure = self.request.as_ref().and_then(|request| request.broken()).unwrap_or(failure);
         if let Some(account) = &mut self.account {
             account.failed(failure);
         }
@@ -218,7 +231,7 @@ impl Body for ResponseBody {
             return Poll::Ready(Some(Err(broken)));
         }
         if body.is_overdue(cx) {
-            body.break_off(Failure::Overdue, Broken::Overdue(h2::Reason::CANCEL.into()), cx);
+            body.break_off(Failure::Overdue, Broken::Overdue(Reason::CANCEL.into()), cx);
             return Poll::Pending;
         }
         if let Some(holder) = &body.holder {
@@ -257,7 +270,7 @@ impl Body for ResponseBody {
             Source::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Http1 { connection: Some(connection), .. } => connection.size_hint(),
             Source::Http1 { connection: None, .. } => SizeHint::with_exact(0),
-            Source::Http2 { incoming, .. } => incoming.size_hint(),
+            Source::Http2(answer) => answer.size_hint(),
         }
     }
 }

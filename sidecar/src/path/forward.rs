@@ -1,13 +1,13 @@
 //! One exchange: a client's request to an endpoint, and its response back.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -27,14 +27,14 @@ use super::hops;
 use super::limits::{Limits, within};
 use super::mesh::Mesh;
 use super::provenance;
-use super::request::{self, Outgoing, is_plainly_framed, strip_hop};
+use super::request::{self, Outgoing, strip_hop};
 use super::request_body::RequestBody;
 use super::resolve::{Aim, Origin, Routed};
 use super::respond::{self, Dialect};
 use super::rewrite::Asked;
 use super::route::Route;
 use super::upgrade;
-use super::upstream::{Answered, Slot, Upstream};
+use super::upstream::{self, Answered, Upstream};
 use super::websocket;
 use crate::metrics::Protocol;
 
@@ -215,11 +215,10 @@ async fn forward(
         Some(_) | None => (wanted.version, None),
     };
     let (head, source) = if version == Version::HTTP_2 {
-        let (slot, response) = stream(outgoing, upstream, mesh).await?;
-        let (head, incoming) = take_apart(response)?;
-        (head, Source::Http2 { incoming, slot })
+        let (head, answer) = stream(outgoing, upstream, mesh).await?;
+        (head, Source::Http2(answer))
     } else {
-        let idle = std::future::poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
+        let idle = poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
         let mut connection = match opened.or(idle) {
             Some(connection) => connection,
             None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
@@ -242,16 +241,18 @@ async fn stream(
     outgoing: &Outgoing<'_>,
     upstream: &Rc<Upstream>,
     mesh: &Mesh,
-) -> Result<(Slot, Response<Incoming>), Failure> {
+) -> Result<(Parts, upstream::Answer), Failure> {
     for _ in 0..CONNECTIONS_MAX {
-        let mut slot = match upstream.free_slot() {
+        let slot = match upstream.free_slot() {
             Some(slot) => slot,
             None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
         };
-        let sending = pin!(slot.send(upstream.put(outgoing.http2()?)?));
-        if let Some(response) = slot.hear(sending).await? {
-            return Ok((slot, response));
-        }
+        let Some(mut asked) = slot.ask(upstream.put(outgoing.http2()?)?)? else { continue };
+        let interim = outgoing.interim.as_ref();
+        let (mut head, body) = poll_fn(|cx| asked.poll_head(interim, cx)).await?;
+        let answer = asked.answer(&head, body);
+        strip_hop(&mut head.headers);
+        return Ok((head, answer));
     }
     Err(Failure::Unprocessed)
 }
@@ -259,19 +260,6 @@ async fn stream(
 /// Connections of one endpoint that one attempt finds to have ended: those that are open are few, and a new one that ends at once,
 /// again and again, is an answer too.
 const CONNECTIONS_MAX: usize = 5;
-
-/// Takes a response apart: a head without what belonged to the endpoint's hop, and a body that one thing tells the end of.
-fn take_apart(response: Response<Incoming>) -> Result<(Parts, Incoming), Failure> {
-    let (mut head, incoming) = response.into_parts();
-    if !is_plainly_framed(&head.headers, &incoming) {
-        return Err(Failure::BadResponse);
-    }
-    if incoming.size_hint().exact().is_none() {
-        head.headers.remove(header::CONTENT_LENGTH); // overridden by the chunks that it came with (RFC 9112 §6.3)
-    }
-    strip_hop(&mut head.headers);
-    Ok((head, incoming))
-}
 
 /// Turns a head to the client: who asked a proxy is told that it came through one (RFC 9110 §7.6.3); who asked a Service did not ask us,
 /// and need not be.

@@ -30,6 +30,7 @@ pub(crate) mod application;
 pub(crate) mod attempts;
 pub(crate) mod forward;
 pub(crate) mod hops;
+pub(crate) mod interim;
 pub(crate) mod introduction;
 pub(crate) mod limits;
 pub(crate) mod provenance;

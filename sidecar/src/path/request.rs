@@ -17,6 +17,7 @@ use svc_core::time::Now;
 
 use super::client_body::ClientBody;
 use super::gate::Gate;
+use super::interim::Interim;
 use super::limits::GRPC_TIMEOUT;
 use super::provenance::{self, Provenance};
 use super::request_body::{RequestBody, UpstreamBody};
@@ -41,6 +42,8 @@ pub(crate) struct Outgoing<'o> {
     pub(crate) deadline: Option<Now>,
     /// The endpoint is told how much time is left, as the client told us.
     pub(crate) tells_deadline: bool,
+    /// Where interim answers go, if the client can have them.
+    pub(crate) interim: Option<Interim>,
 }
 
 /// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2).
@@ -122,6 +125,7 @@ impl<'o> Outgoing<'o> {
             grpc: false,
             deadline: None,
             tells_deadline: false,
+            interim: None,
         })
     }
 
@@ -187,6 +191,9 @@ impl<'o> Outgoing<'o> {
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Failure::BadRequest)?;
         if self.trailers {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if self.gate.is_some() && self.body_is_untouched() {
+            request.headers_mut().insert(header::EXPECT, HeaderValue::from_static("100-continue"));
         }
         if let (Some(deadline), true) = (self.deadline, self.tells_deadline) {
             let left = grpc_timeout::write(deadline.since(clock::now()));

@@ -13,6 +13,7 @@ use svc_core::outcome::Failure;
 
 use super::client_body::{ClientBody, Cut};
 use super::gate::Gate;
+use super::http2::send::ResetReason;
 use super::memory::Holder;
 use super::request::strip_trailers;
 use super::roster::Pulse;
@@ -274,5 +275,11 @@ impl Body for UpstreamBody {
             UpstreamBody::Empty => SizeHint::with_exact(0),
             UpstreamBody::Client(sending) => sending.size_hint(),
         }
+    }
+}
+
+impl ResetReason for hyper::Error {
+    fn reset_reason(&self) -> h2::Reason {
+        h2::Reason::CANCEL
     }
 }

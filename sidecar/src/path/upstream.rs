@@ -41,7 +41,7 @@ use super::stream::Stream;
 use crate::metrics::{Closed, Series};
 
 pub(crate) use http1::{Answered, Http1, RequestHead};
-pub(crate) use http2::{Http2, Slot};
+pub(crate) use http2::{Answer, Http2, Slot};
 pub(crate) use live::{Line, Register};
 pub(crate) use tls::{Broken, Carries, Handshake, Sessions, Trust};
 

@@ -27,6 +27,8 @@ pub(crate) enum Does {
     Unavailable,
     /// Begins to answer, and never ends.
     Stall,
+    /// Answers `/large` without end, in frames of so many bytes, and all else with 300 kB.
+    Pour { part: usize },
     /// Answers when the others have come.
     Meet(Arc<Barrier>),
 }
@@ -57,6 +59,7 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
                 }
                 Does::Answer => drop(tokio::spawn(answer(request, respond, talk.keeper(), None))),
                 Does::Fail(status) => drop(tokio::spawn(fail(request, respond, talk.keeper(), status))),
+                Does::Pour { part } => drop(tokio::spawn(pour(request, respond, part))),
                 Does::Meet(others) => {
                     drop(tokio::spawn(answer(request, respond, talk.keeper(), Some(others))))
                 }
@@ -81,6 +84,24 @@ async fn answer(
         stream.send_trailers(status("0"))
     });
     sent.expect("the sidecar waits for its answer");
+}
+
+/// Sends as much as the other side takes.
+async fn pour(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, part: usize) -> Option<()> {
+    let (mut left, part) =
+        if request.uri().path() == "/large" { (usize::MAX, part) } else { (300_000, 16_000) };
+    let mut sending = respond.send_response(Response::new(()), false).ok()?;
+    while left > 0 {
+        let part = part.min(left);
+        sending.reserve_capacity(part);
+        while sending.capacity() < part {
+            std::future::poll_fn(|cx| sending.poll_capacity(cx)).await?.ok()?;
+        }
+        left -= part;
+        sending.send_data(vec![b'x'; part].into(), left == 0).ok()?;
+        tokio::task::yield_now().await;
+    }
+    Some(())
 }
 
 async fn fail(
@@ -167,6 +188,41 @@ impl Frames<'_> {
         self.send(HEADERS, END_STREAM | END_HEADERS, stream, &[0x88]);
     }
 
+    /// Sends a head of plain literals: of an answer, an interim one, or trailers.
+    pub(crate) fn head(&mut self, stream: u32, fields: &[(&str, &str)], ends: bool) {
+        let ends = if ends { END_STREAM } else { 0 };
+        let block = literals(fields);
+        let mut parts = block.chunks(FRAME_BYTES_MAX);
+        let (first, count) = (parts.next().unwrap_or_default(), parts.len());
+        self.send(HEADERS, ends | if count == 0 { END_HEADERS } else { 0 }, stream, first);
+        for (index, part) in parts.enumerate() {
+            self.send(CONTINUATION, if index + 1 == count { END_HEADERS } else { 0 }, stream, part);
+        }
+    }
+
+    /// Sends a part of a body.
+    pub(crate) fn data(&mut self, stream: u32, data: &[u8], ends: bool) {
+        self.send(DATA, if ends { END_STREAM } else { 0 }, stream, data);
+    }
+
+    /// Ends a stream (RST_STREAM).
+    pub(crate) fn reset(&mut self, stream: u32, reason: Reason) {
+        self.send(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes());
+    }
+
+    /// Waits until the other side resets a stream, or ends the connection: why.
+    pub(crate) fn reset_of(&mut self, stream: u32) -> Option<Reason> {
+        loop {
+            match self.next()? {
+                (RST_STREAM, _, of) if of == stream => {
+                    let reason = self.payload.first_chunk().expect("RFC 9113 §6.4: four bytes");
+                    return Some(u32::from_be_bytes(*reason).into());
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Sends a request on stream 1 whose fields, data and trailers are these.
     pub(crate) fn ask(&mut self, head: &[(&str, &str)], data: &str, trailers: &[(&str, &str)]) {
         let ends = |last: bool| if last { END_STREAM } else { 0 };
@@ -230,8 +286,21 @@ impl Frames<'_> {
 /// A header block of literals that no table keeps, in plain bytes (RFC 7541 §6.2.2).
 fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
     let string = |text: &str| {
-        let length = u8::try_from(text.len()).ok().filter(|length| *length < 0x7f);
-        [&[length.expect("these fields are short")], text.as_bytes()].concat()
+        let mut length = vec![];
+        let mut left = text.len();
+        match u8::try_from(left).ok().filter(|length| *length < 0x7f) {
+            Some(short) => length.push(short),
+            None => {
+                length.push(0x7f); // RFC 7541 §5.1
+                left -= 0x7f;
+                while left >= 0x80 {
+                    length.push(left as u8 | 0x80);
+                    left >>= 7;
+                }
+                length.push(left as u8);
+            }
+        }
+        [&length, text.as_bytes()].concat()
     };
     fields.iter().flat_map(|(name, value)| [vec![0], string(name), string(value)].concat()).collect()
 }
@@ -240,6 +309,8 @@ fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
+const CONTINUATION: u8 = 0x9;
+const FRAME_BYTES_MAX: usize = 16 * 1024;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
@@ -279,6 +350,21 @@ pub(crate) async fn answer_to(
     let status = trailers.as_ref().and_then(|trailers| trailers.get("grpc-status"));
     let status = status.map(|status| String::from_utf8_lossy(status.as_bytes()).into_owned());
     (Response::from_parts(head, ()), body, status)
+}
+
+/// A body as its reader has it: its bytes, and why it is not whole.
+pub(crate) async fn heard(mut body: RecvStream) -> (String, Result<Option<HeaderMap>, Option<Reason>>) {
+    let mut text = String::new();
+    while let Some(data) = body.data().await {
+        match data {
+            Ok(data) => {
+                text += &String::from_utf8_lossy(&data);
+                body.flow_control().release_capacity(data.len()).expect("it was received");
+            }
+            Err(error) => return (text, Err(error.reason())),
+        }
+    }
+    (text, body.trailers().await.map_err(|error| error.reason()))
 }
 
 async fn read(mut body: RecvStream) -> (String, Option<HeaderMap>) {

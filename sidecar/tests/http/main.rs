@@ -11,6 +11,7 @@ mod wire;
 mod world;
 
 mod affinity;
+mod answers;
 mod attempts;
 mod balance;
 mod budget;

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::HeaderMap;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -211,7 +212,7 @@ fn headers(head: &[u8]) -> HeaderMap {
     assert!(request.parse(&head).expect("a request").is_complete());
     let mut headers = HeaderMap::new();
     for field in &*request.headers {
-        let name: header::HeaderName = field.name.parse().expect("a name");
+        let name: HeaderName = field.name.parse().expect("a name");
         headers.append(name, HeaderValue::from_bytes(field.value).expect("a value"));
     }
     headers
@@ -219,7 +220,7 @@ fn headers(head: &[u8]) -> HeaderMap {
 
 /// Several values of one name are joined, as stories have them.
 fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
-    let line = |name: &header::HeaderName| {
+    let line = |name: &HeaderName| {
         let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
         (name.to_string(), values.collect::<Vec<_>>().join(", "))
     };

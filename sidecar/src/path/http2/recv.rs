@@ -1,9 +1,10 @@
 //! What a stream of HTTP/2 receives: a message's body, whole only by END_STREAM.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
@@ -20,22 +21,77 @@ pub(crate) struct RecvBody {
     taken: usize,
     /// Nothing but trailers can follow.
     is_past_data: bool,
+    /// What was gathered while the reader took nothing.
+    gathered: Gathered,
+    /// The reader, while it waits for more.
+    reader: Option<Waker>,
 }
 
 impl RecvBody {
     /// What follows a head with these headers.
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap) -> RecvBody {
-        RecvBody { stream, left: content_length(headers), taken: 0, is_past_data: false }
+        RecvBody {
+            stream,
+            left: content_length(headers),
+            taken: 0,
+            is_past_data: false,
+            gathered: Gathered::default(),
+            reader: None,
+        }
+    }
+
+    /// Takes over what h2 has received of the stream.
+    ///
+    /// h2 keeps some 300 bytes for each frame, and all of the buffer that it was read into, however few bytes it has: a window of 128 KiB
+    /// becomes 40 MiB in frames of one byte. Whoever drives a connection gathers the bodies of its streams each time that as much came as
+    /// may be held so; what is held then is little more than what the windows count.
+    pub(crate) fn gather(&mut self) {
+        if self.is_past_data {
+            return;
+        }
+        let reader = self.reader.take();
+        let mut cx = Context::from_waker(reader.as_ref().unwrap_or(Waker::noop()));
+        loop {
+            match self.stream.poll_data(&mut cx) {
+                Poll::Ready(Some(Ok(data))) => self.gathered.push(data),
+                Poll::Ready(None) => self.is_past_data = true,
+                // An error is there again when the reader comes to it.
+                Poll::Ready(Some(Err(_))) | Poll::Pending => break,
+            }
+            if self.is_past_data {
+                break;
+            }
+        }
+        self.reader = reader;
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
         self.give_back();
-        let polled = ready!(self.stream.poll_data(cx));
-        if let Some(Ok(data)) = &polled {
-            self.taken = data.len();
-            self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+        let polled = match self.gathered.pop() {
+            Some(data) => Some(Ok(data)),
+            None if self.is_past_data => None,
+            None => ready!(self.poll_stream(cx)),
+        };
+        match &polled {
+            Some(Ok(data)) => {
+                self.taken = data.len();
+                self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+            }
+            Some(Err(_)) => {}
+            None => self.is_past_data = true,
         }
         Poll::Ready(polled)
+    }
+
+    /// Asks h2, which remembers one task: that of the reader, whoever asks.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let polled = self.stream.poll_data(cx);
+        match &mut self.reader {
+            reader if polled.is_ready() => *reader = None,
+            Some(reader) => reader.clone_from(cx.waker()),
+            reader @ None => *reader = Some(cx.waker().clone()),
+        }
+        polled
     }
 
     /// The reader has done with what it took: its peer may send as much again.
@@ -57,11 +113,8 @@ impl Body for RecvBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let body = &mut *self;
-        if !body.is_past_data {
-            match ready!(body.poll_data(cx)) {
-                Some(data) => return Poll::Ready(Some(data.map(Frame::data))),
-                None => body.is_past_data = true,
-            }
+        if let Some(data) = ready!(body.poll_data(cx)) {
+            return Poll::Ready(Some(data.map(Frame::data)));
         }
         body.stream
             .poll_trailers(cx)
@@ -69,15 +122,58 @@ impl Body for RecvBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.gathered.is_empty() && self.stream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.left {
-            _ if self.stream.is_end_stream() => SizeHint::with_exact(0),
+            _ if self.is_end_stream() => SizeHint::with_exact(0),
             Some(left) => SizeHint::with_exact(left),
             None => SizeHint::default(),
         }
+    }
+}
+
+/// Parts of a body that wait for a reader: small ones are copied together.
+#[derive(Default)]
+struct Gathered {
+    parts: VecDeque<Bytes>,
+    /// Behind them.
+    small: BytesMut,
+}
+
+/// A part of this size stays as it is: h2 reads into buffers of 8 to 16 KiB, so that what it keeps alive is four times as much at most.
+const WHOLE_BYTES_MIN: usize = 4 * 1024;
+
+impl Gathered {
+    fn push(&mut self, data: Bytes) {
+        if data.len() < WHOLE_BYTES_MIN {
+            self.small.extend_from_slice(&data);
+        } else {
+            self.settle();
+            self.parts.push_back(data);
+        }
+    }
+
+    fn settle(&mut self) {
+        if !self.small.is_empty() {
+            self.parts.push_back(self.small.split().freeze());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        if self.parts.is_empty() {
+            self.settle();
+        }
+        let part = self.parts.pop_front();
+        if self.is_empty() {
+            *self = Gathered::default(); // and its buffers
+        }
+        part
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.small.is_empty()
     }
 }
 

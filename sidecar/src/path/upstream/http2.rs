@@ -1,45 +1,80 @@
 //! One HTTP/2 connection to an endpoint, shared by the streams of all clients of a worker.
 
+mod answer;
+mod asked;
+mod driver;
+
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::{Builder, Connection, SendRequest};
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use h2::client::{Builder, SendRequest};
+use h2::{Error, Reason};
 use svc_core::outcome::Failure;
 
+use super::pool::IDLE_FOR;
 use super::{Line, UpstreamIo};
-use crate::path::coalesce::{Coalesced, coalesce};
-use crate::path::http::{HEADER_BYTES_MAX, STREAM_WINDOW_BYTES};
-use crate::path::request_body::UpstreamBody;
-use crate::path::spawn::Flushing;
+use crate::clock;
+use crate::path::coalesce::coalesce;
+use crate::path::http::HEADER_BYTES_MAX;
+use crate::path::http2::backlog::{Backlog, Piece};
+
+pub(crate) use answer::Answer;
+
+use answer::Answers;
+use driver::{Turn, Wire, drive};
 
 /// A connection that streams share.
 pub(crate) struct Http2 {
-    sender: SendRequest<UpstreamBody>,
-    streams: Rc<Cell<usize>>,
-    line: Rc<Line>,
-    /// Asked for what the peer allows at the moment; [`drive`] polls it, and takes it out when it has ended.
-    connection: Rc<RefCell<Option<Driven>>>,
+    sender: SendRequest<Piece>,
+    shared: Rc<Shared>,
 }
 
-type Driven = Connection<TokioIo<Coalesced<UpstreamIo>>, UpstreamBody, Flushing<UpstreamIo>>;
-
-/// The right to one stream; held until the response has ended.
-pub(crate) struct Slot {
-    sender: SendRequest<UpstreamBody>,
-    streams: Rc<Cell<usize>>,
+/// What a connection's pool, task and streams have in common.
+struct Shared {
     line: Rc<Line>,
+    streams: Cell<usize>,
+    /// Since when it has had none ([`clock::coarse_ms`]).
+    idle_since_ms: Cell<u32>,
+    /// Its task has ended.
+    ended: Cell<bool>,
+    /// What of requests' bodies waits for the socket.
+    backlog: Rc<Backlog>,
+    answers: RefCell<Answers>,
+    turn: Rc<Turn>,
+}
+
+/// The right to one stream.
+pub(crate) struct Slot {
+    sender: SendRequest<Piece>,
+    stream: Rc<Stream>,
+}
+
+/// One stream, counted for as long as somebody has a part of it.
+struct Stream {
+    shared: Rc<Shared>,
 }
 
 /// Streams on one connection, whatever more the peer allows: a second connection then shares the load, and a lost one costs less.
-const STREAMS_MAX: usize = 512;
+const STREAMS_MAX: u32 = 512;
+
+/// Streams before the peer has said how many it allows: as many as it should at least (RFC 9113 §6.5.2).
+const FIRST_STREAMS_MAX: usize = 100;
+
+/// How much of an answer waits here for a client that does not read. 10 Gbit/s at 0.1 ms from endpoint to endpoint, 1 Gbit/s at 1 ms.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+
+/// All that the windows of its streams allow, 64 MiB: no stream ever waits for the reader of another one. What is held is bounded by
+/// the streams that are open, and they by their clients.
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
+
+/// What h2 may keep of small frames before it closes the connection: more than can come until they are gathered. Each costs up to 256 of it,
+/// and takes 10 bytes on the way: 256 × 64 KiB / 10 = 1.7 MB a turn, twice.
+const DATA_FRAME_BUDGET: usize = 4 * 1024 * 1024;
+
+/// Heads beyond [`HEADER_BYTES_MAX`] are read as long as they are no larger than this, so that it can be said what is wrong with them.
+const READ_HEADER_BYTES_MAX: u32 = 4 * HEADER_BYTES_MAX;
 
 /// An endpoint that is silent for this long is asked (PING), and given up after as long again.
 const PING_AFTER: Duration = Duration::from_secs(20);
@@ -48,104 +83,88 @@ impl Http2 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Http2, Failure> {
         let line = io.line().clone();
         let (io, flusher) = coalesce(io);
-        let handshake = Builder::new(Flushing(flusher.clone()))
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(PING_AFTER)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(16 * STREAM_WINDOW_BYTES)
-            .max_header_list_size(HEADER_BYTES_MAX)
-            .handshake(TokioIo::new(io));
-        let (sender, connection) =
-            flusher.clone().drive(handshake).await.map_err(|_| Failure::BadResponse)?;
-        let connection = Rc::new(RefCell::new(Some(connection)));
-        tokio::task::spawn_local(flusher.drive(drive(connection.clone())));
-        Ok(Http2 { sender, streams: Rc::default(), line, connection })
+        let turn = Rc::<Turn>::default();
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_max_send_streams(FIRST_STREAMS_MAX)
+            .initial_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .data_frame_budget(DATA_FRAME_BUDGET)
+            .max_header_list_size(READ_HEADER_BYTES_MAX);
+        let handshake = builder.handshake::<_, Piece>(Wire::new(io, turn.clone()));
+        let begun = flusher.clone().drive(handshake).await;
+        let (sender, connection) = begun.map_err(|_| line.explain(Failure::Reset))?;
+        let shared = Rc::new(Shared {
+            line,
+            streams: Cell::new(0),
+            idle_since_ms: Cell::new(clock::coarse_ms()),
+            ended: Cell::new(false),
+            backlog: Rc::default(),
+            answers: RefCell::default(),
+            turn,
+        });
+        tokio::task::spawn_local(drive(connection, flusher, shared.clone()));
+        Ok(Http2 { sender, shared })
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.connection.borrow().is_some() && !self.sender.is_closed()
+    /// Whether it takes streams: not after a GOAWAY, nor when it has had all the numbers that there are.
+    pub(super) fn is_open(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        !self.shared.ended.get() && !matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Err(_)))
+    }
+
+    /// Whether it has had no stream for too long. Let go of, it says GOAWAY and is closed.
+    pub(super) fn is_stale(&self) -> bool {
+        self.shared.streams.get() == 0
+            && u128::from(clock::coarse_since(self.shared.idle_since_ms.get())) >= IDLE_FOR.as_millis()
     }
 
     /// Whether the peer's limit leaves room for one more stream: beyond it requests would queue here, where no other endpoint
-    /// could take them. Asked each time: SETTINGS wake a task of hyper's own, not the one that [`drive`] is.
+    /// could take them.
     pub(super) fn has_room(&self) -> bool {
-        let connection = self.connection.borrow();
-        let allowed = connection.as_ref().map_or(0, |connection| connection.current_max_send_streams());
-        self.streams.get() < allowed.min(STREAMS_MAX)
+        self.shared.streams.get() < self.sender.current_max_send_streams().min(STREAMS_MAX as usize)
     }
 
     pub(super) fn slot(&self) -> Slot {
-        self.streams.set(self.streams.get() + 1);
-        Slot { sender: self.sender.clone(), streams: self.streams.clone(), line: self.line.clone() }
+        self.shared.streams.set(self.shared.streams.get() + 1);
+        Slot { sender: self.sender.clone(), stream: Rc::new(Stream { shared: self.shared.clone() }) }
     }
 }
 
-/// Drives a connection until it takes no stream any more; those that it has are driven by a task of hyper's.
-async fn drive(connection: Rc<RefCell<Option<Driven>>>) {
-    let ended = std::future::poll_fn(|cx| match &mut *connection.borrow_mut() {
-        Some(driven) => Pin::new(driven).poll(cx),
-        None => Poll::Ready(Ok(())),
-    });
-    if let Err(error) = ended.await {
-        tracing::debug!(%error, "an HTTP/2 connection to an endpoint failed");
-    }
-    // It says that it is closed, and gives back the requests that came too late, only when it is dropped.
-    drop(connection.take());
-}
-
-impl Slot {
-    /// Begins to send a request; [`Slot::hear`] goes on. Two steps for the reason of `Http1::send`.
-    pub(crate) fn send(&mut self, request: Request<UpstreamBody>) -> impl Future<Output = Heard> + use<> {
-        self.sender.try_send_request(request)
-    }
-
-    /// Waits for the head of the response. `None`: the connection took no stream any more (after a GOAWAY it is only found out so), and
-    /// nothing was sent.
-    pub(crate) async fn hear(
-        &self,
-        response: Pin<&mut impl Future<Output = Heard>>,
-    ) -> Result<Option<Response<Incoming>>, Failure> {
-        match response.await {
-            Ok(response) => Ok(Some(response)),
-            Err(mut error) => match error.take_message() {
-                Some(_unsent) => Ok(None),
-                None => {
-                    let looks_like = failure(&error.into_error());
-                    // What the endpoint has said of it holds, whatever came afterwards.
-                    let known = looks_like == Failure::Unprocessed;
-                    Err(if known { looks_like } else { self.explain(looks_like) })
-                }
-            },
-        }
-    }
-
+impl Stream {
     /// What a failure of this stream means.
-    pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
-        self.line.explain(looks_like)
+    fn explain(&self, looks_like: Failure) -> Failure {
+        self.shared.line.explain(looks_like)
+    }
+
+    /// What an error before the head of an answer means.
+    fn explain_unanswered(&self, error: &Error) -> Failure {
+        let looks_like = failure(error);
+        // What the endpoint has said of it holds, whatever came afterwards.
+        let known = looks_like == Failure::Unprocessed;
+        if known { looks_like } else { self.explain(looks_like) }
     }
 }
 
-/// What hyper says came of a request, which it gives back where it was not sent.
-type Heard = Result<Response<Incoming>, TrySendError<Request<UpstreamBody>>>;
-
-impl Drop for Slot {
+impl Drop for Stream {
     fn drop(&mut self) {
-        self.streams.set(self.streams.get() - 1);
+        self.shared.streams.set(self.shared.streams.get() - 1);
+        self.shared.idle_since_ms.set(clock::coarse_ms());
     }
 }
 
-/// What an error before the response head means: whether the endpoint has said that it did not process the request
-/// (RFC 9113 §6.8, §8.7).
-fn failure(error: &hyper::Error) -> Failure {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
-    match cause {
-        Some(cause) if cause.is_go_away() && cause.is_remote() => Failure::Unprocessed,
-        Some(cause) if cause.reason() == Some(h2::Reason::REFUSED_STREAM) => Failure::Unprocessed,
-        Some(cause) if cause.is_reset() && cause.is_remote() => Failure::Reset,
-        Some(_) => Failure::Reset,
-        None if error.is_canceled() => Failure::Unprocessed,
-        None if error.is_user() => Failure::ClientGone,
-        None => Failure::Reset,
+/// What an error before the head of an answer looks like: whether the endpoint has said that it did not process the request (RFC 9113
+/// §6.8, §8.7), or has said what is no answer.
+fn failure(error: &Error) -> Failure {
+    let is_go_away = error.is_go_away();
+    match error.reason() {
+        Some(_) if is_go_away && error.is_remote() => Failure::Unprocessed,
+        Some(Reason::REFUSED_STREAM) if error.is_remote() => Failure::Unprocessed,
+        // "header_list_way_too_large": h2 ends the connection then.
+        Some(Reason::ENHANCE_YOUR_CALM) if is_go_away && error.is_library() => Failure::ResponseTooLarge,
+        Some(_) if is_go_away && error.is_library() => Failure::ProtocolBroken,
+        Some(_) if error.is_library() => Failure::BadResponse,
+        Some(_) | None => Failure::Reset,
     }
 }

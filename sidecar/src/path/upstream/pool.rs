@@ -63,7 +63,7 @@ impl Pool {
     /// A place for one stream on a connection that is open and below the peer's limit.
     pub(super) fn free_slot(&self) -> Option<Slot> {
         let mut shared = self.shared.borrow_mut();
-        shared.retain(Http2::is_open);
+        shared.retain_mut(Http2::is_open);
         shared.iter().find(|connection| connection.has_room()).map(Http2::slot)
     }
 
@@ -77,7 +77,7 @@ impl Pool {
     pub(super) fn reap(&self) {
         let mut cx = Context::from_waker(Waker::noop());
         self.idle.borrow_mut().retain_mut(|connection| connection.is_fresh() && connection.is_open(&mut cx));
-        self.shared.borrow_mut().retain(Http2::is_open);
+        self.shared.borrow_mut().retain_mut(|connection| connection.is_open() && !connection.is_stale());
     }
 
     pub(super) fn is_empty(&self) -> bool {

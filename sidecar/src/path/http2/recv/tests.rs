@@ -18,7 +18,9 @@ async fn read(frames: &[&[u8]]) -> Read {
 /// The body of an answer, the other half of its stream, and the server.
 async fn answered(frames: &[&[u8]]) -> (RecvBody, SendStream<Bytes>, DuplexStream) {
     let (near, mut far) = duplex(64 * 1024);
-    let (mut sender, connection) = client::handshake(near).await.unwrap();
+    let mut builder = client::Builder::new();
+    let handshake = builder.data_frame_budget(usize::MAX).handshake::<_, Bytes>(near);
+    let (mut sender, connection) = handshake.await.unwrap();
     drop(tokio::spawn(connection));
     let (response, upload) = sender.send_request(Request::new(()), false).unwrap();
     let begun = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len(), SETTINGS_BYTES, frame(0x1, 0, b"").len()];
@@ -145,4 +147,47 @@ async fn a_body_of_known_length_says_what_is_to_come() {
     far.write_all(&frame(0x0, 0x1, b"cd")).await.unwrap();
     let _ = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
     assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(0), true));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_was_gathered_is_read_as_it_came() {
+    for size in [1, 10, 100, 1_000, 5_000] {
+        let text: String = ('a'..='z').cycle().take(10_000).collect();
+        let frames: Vec<Vec<u8>> = text.as_bytes().chunks(size).map(|part| long_frame(0x0, part)).collect();
+        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        let (head, trailers) = (head(None), trailers());
+        let all = [&[&head[..]], &frames[..], &[&trailers[..]]].concat();
+        let (mut body, _upload, _far) = answered(&all).await;
+        body.gather();
+        body.gather();
+        assert!(!body.is_end_stream());
+        assert_eq!(drain(body).await, (&*text.leak(), 1, Ok(())), "{size}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_reader_that_waits_is_woken_although_another_gathers() {
+    let (body, _upload, mut far) = answered(&[&head(None)]).await;
+    let body = std::rc::Rc::new(std::cell::RefCell::new(body));
+    let reading = poll_fn(|cx| Pin::new(&mut *body.borrow_mut()).poll_frame(cx));
+    let others = async {
+        body.borrow_mut().gather();
+        far.write_all(&data("ab")).await.unwrap();
+        std::future::pending::<()>().await
+    };
+    let read = tokio::select! { biased; read = reading => read, () = others => None };
+    assert_eq!(&read.unwrap().unwrap().into_data().unwrap()[..], b"ab");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_cut_is_told_behind_what_was_gathered() {
+    let (mut body, _upload, _far) =
+        answered(&[&head(None), &data("ab"), &data("c"), &reset(Reason::NO_ERROR)]).await;
+    body.gather();
+    assert_eq!(drain(body).await, ("abc", 0, Err(Some(Reason::NO_ERROR))));
+}
+
+fn long_frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[0, length[0], length[1], kind, 0, 0, 0, 0, 1], payload].concat()
 }

@@ -1,0 +1,116 @@
+//! The body of an endpoint's answer on a stream.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use hyper::body::{Body, Frame, SizeHint};
+use hyper::http::response::Parts;
+use svc_core::outcome::Failure;
+use tokio::task::JoinHandle;
+
+use super::Stream;
+use crate::path::http2::recv::RecvBody;
+use crate::path::http2::send::Sending;
+use crate::path::request_body::UpstreamBody;
+
+/// What follows the head of an answer. Dropped before its end, it resets the stream (CANCEL).
+pub(crate) struct Answer {
+    /// Absent where nothing follows. Shared with those that [`Answers::gather`] knows.
+    body: Option<Rc<RefCell<RecvBody>>>,
+    upload: Option<Upload>,
+    stream: Rc<Stream>,
+}
+
+impl Answer {
+    pub(super) fn new(stream: RecvStream, head: &Parts, of: Rc<Stream>, upload: Option<Upload>) -> Answer {
+        let body = (!stream.is_end_stream()).then(|| {
+            let body = Rc::new(RefCell::new(RecvBody::new(stream, &head.headers)));
+            of.shared.answers.borrow_mut().enter(&body);
+            body
+        });
+        Answer { body, upload, stream: of }
+    }
+
+    /// The next part; nothing when it has ended.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        match &self.body {
+            None => Poll::Ready(None),
+            Some(body) => Pin::new(&mut *body.borrow_mut()).poll_frame(cx),
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.borrow().is_end_stream())
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), |body| body.borrow().size_hint())
+    }
+
+    /// What a failure of this stream means.
+    pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
+        self.stream.explain(looks_like)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.is_end_stream() {
+            self.upload.iter().for_each(|Upload(sending)| sending.abort());
+        }
+    }
+}
+
+/// What is sent of a request after the head of its answer has come: both directions of a call go on for themselves, and a client that does
+/// not read may still have something to say.
+pub(super) struct Upload(JoinHandle<()>);
+
+impl Upload {
+    pub(super) fn go_on(sending: Box<Sending<UpstreamBody>>, stream: Rc<Stream>) -> Upload {
+        Upload(tokio::task::spawn_local(async move {
+            // Whoever reads the answer finds out what there is to be known of it.
+            let _ = sending.await;
+            drop(stream);
+        }))
+    }
+}
+
+/// The bodies of the answers that a connection is receiving.
+#[derive(Default)]
+pub(super) struct Answers {
+    bodies: Vec<Weak<RefCell<RecvBody>>>,
+    /// How many there may be before those that have ended are looked for.
+    swept_at: usize,
+}
+
+impl Answers {
+    fn enter(&mut self, body: &Rc<RefCell<RecvBody>>) {
+        if self.bodies.len() >= self.swept_at {
+            self.sweep();
+        }
+        self.bodies.push(Rc::downgrade(body));
+    }
+
+    fn sweep(&mut self) {
+        self.bodies.retain(|body| body.strong_count() > 0);
+        self.swept_at = (2 * self.bodies.len()).max(SWEPT_MIN);
+    }
+
+    /// Takes over what h2 has received of them.
+    pub(super) fn gather(&mut self) {
+        self.sweep();
+        for body in self.bodies.iter().filter_map(Weak::upgrade) {
+            body.borrow_mut().gather();
+        }
+    }
+}
+
+/// So few are not worth a look.
+const SWEPT_MIN: usize = 32;

@@ -1,0 +1,128 @@
+//! A request on its way: its body goes while its answer is waited for.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use h2::RecvStream;
+use h2::client::ResponseFuture;
+use hyper::HeaderMap;
+use hyper::body::Body;
+use hyper::header::CONTENT_LENGTH;
+use hyper::http::response::Parts;
+use hyper::{Request, StatusCode};
+use svc_core::outcome::Failure;
+
+use super::answer::Upload;
+use super::{Answer, Slot, Stream};
+use crate::path::http::HEADER_BYTES_MAX;
+use crate::path::http2::send::{Sending, Unsent};
+use crate::path::interim::Interim;
+use crate::path::request_body::UpstreamBody;
+
+/// A request that has begun to go.
+pub(crate) struct Asked {
+    response: ResponseFuture,
+    /// What is not sent of its body.
+    upload: Option<Box<Sending<UpstreamBody>>>,
+    stream: Rc<Stream>,
+}
+
+/// How long an endpoint may take nothing of a body: for ever. What bounds it is the time that it has to answer, and the client's patience.
+const PATIENCE: Duration = Duration::ZERO;
+
+impl Slot {
+    /// Begins to send a request. `None`: the connection takes no stream any more, and nothing was sent.
+    ///
+    /// # Errors
+    /// The request cannot be sent over HTTP/2.
+    pub(crate) fn ask(mut self, request: Request<UpstreamBody>) -> Result<Option<Asked>, Failure> {
+        let (head, body) = request.into_parts();
+        let is_whole = body.is_end_stream();
+        match self.sender.send_request(Request::from_parts(head, ()), is_whole) {
+            Ok((response, sending)) => {
+                let backlog = &self.stream.shared.backlog;
+                let upload = (!is_whole).then(|| Box::new(Sending::new(body, sending, backlog, PATIENCE)));
+                Ok(Some(Asked { response, upload, stream: self.stream }))
+            }
+            // A mistake in the head, as h2 sees it: the connection took streams a moment ago.
+            Err(error) if error.reason().is_none() && !error.is_io() => Err(Failure::BadRequest),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Asked {
+    /// Ready with the head of the answer.
+    pub(crate) fn poll_head(
+        &mut self,
+        interim: Option<&Interim>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Parts, RecvStream), Failure>> {
+        self.send_more(cx)?;
+        while let Some(told) = ready!(self.response.poll_informational(cx)) {
+            let head = told.map_err(|error| self.stream.explain_unanswered(&error))?;
+            self.hears(&head.into_parts().0, interim);
+        }
+        let response = ready!(Pin::new(&mut self.response).poll(cx));
+        Poll::Ready(match response {
+            Ok(response) => {
+                let (mut head, stream) = response.into_parts();
+                settle(&mut head.headers).map(|()| (head, stream))
+            }
+            Err(error) => Err(self.stream.explain_unanswered(&error)),
+        })
+    }
+
+    /// Sends what can be sent. Whether an endpoint that takes no more has answered, its stream will tell.
+    fn send_more(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        match Pin::new(&mut **upload).poll(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Err(Unsent::Body(_))) => Err(Failure::ClientGone),
+            Poll::Ready(Ok(()) | Err(Unsent::Reset(_) | Unsent::Lost(_) | Unsent::Stalled)) => {
+                self.upload = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn hears(&mut self, head: &Parts, interim: Option<&Interim>) {
+        match (head.status, &mut self.upload, interim) {
+            (StatusCode::CONTINUE, Some(upload), _) => upload.body_mut().invite(),
+            (StatusCode::CONTINUE, None, _) | (_, _, None) => {}
+            (_, _, Some(interim)) => interim(head),
+        }
+    }
+
+    /// The answer whose head has come. What is not sent of the request goes while it comes, and after it.
+    pub(crate) fn answer(self, head: &Parts, stream: RecvStream) -> Answer {
+        let upload = self.upload.map(|upload| Upload::go_on(upload, self.stream.clone()));
+        Answer::new(stream, head, self.stream, upload)
+    }
+}
+
+/// Holds a head to the limits of all heads, and says its length once: h2 has refused those that differ (RFC 9110 §8.6).
+fn settle(headers: &mut HeaderMap) -> Result<(), Failure> {
+    let (mut bytes, mut fields, mut lengths) = (0, 0, 0);
+    for (name, value) in &*headers {
+        bytes += name.as_str().len() + value.len() + FIELD_BYTES;
+        fields += 1;
+        lengths += usize::from(*name == CONTENT_LENGTH);
+    }
+    if bytes > HEADER_BYTES_MAX as usize || fields > HEADERS_MAX {
+        return Err(Failure::ResponseTooLarge);
+    }
+    if lengths > 1
+        && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
+    {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
+
+/// What a field counts beside its name and its value (RFC 9113 §6.5.2).
+const FIELD_BYTES: usize = 32;
+
+const HEADERS_MAX: usize = 256;
