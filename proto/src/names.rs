@@ -86,8 +86,11 @@ pub mod annotation {
         /// `*`: on every port, the pods expect what a load balancer says of its clients (S-20).
         pub const PROXY_PROTOCOL: &str = "service.beta.kubernetes.io/aws-load-balancer-proxy-protocol";
 
+        /// `nlb`, `external`: another than a classic load balancer, whose rules are others.
+        pub const TYPE: &str = "service.beta.kubernetes.io/aws-load-balancer-type";
+
         /// All of these.
-        pub const ON_SERVICES: [&str; 11] = [
+        pub const ON_SERVICES: [&str; 12] = [
             DRAINING_ENABLED,
             DRAINING_TIMEOUT,
             IDLE_TIMEOUT,
@@ -99,6 +102,7 @@ pub mod annotation {
             CHECK_PORT,
             CHECK_PATH,
             PROXY_PROTOCOL,
+            TYPE,
         ];
     }
 }

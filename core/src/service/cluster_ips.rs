@@ -1,4 +1,4 @@
-//! `spec.clusterIP`, `spec.clusterIPs` and `spec.ipFamilies` of a Service (S-11, S-14).
+//! `spec.clusterIP`, `spec.clusterIPs`, `spec.ipFamilies` and `spec.ipFamilyPolicy` of a Service (S-11, S-14).
 
 use alloc::format;
 use alloc::string::String;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::invalid::{Mistakes, Value};
 use super::object::ServiceSpec;
 use super::validate::SPEC;
-use super::{Kind, Rules, grammar};
+use super::{Kind, Rules, addresses};
 
 #[derive(Default)]
 pub(super) struct ClusterIps {
@@ -28,12 +28,19 @@ pub(super) fn read(spec: &ServiceSpec, kind: Kind, rules: &Rules, found: &mut Mi
     };
     if kind == Kind::ExternalName {
         if !list.is_empty() {
-            found.forbidden(list_at, "may not be set for ExternalName services");
+            found.forbidden(list_at, NOT_EXTERNAL);
+        }
+        if spec.ip_families.as_ref().is_some_and(|families| !families.is_empty()) {
+            found.forbidden(SPEC.field("ipFamilies"), NOT_EXTERNAL);
+        }
+        if spec.ip_family_policy.is_some() {
+            found.forbidden(SPEC.field("ipFamilyPolicy"), NOT_EXTERNAL);
         }
         return ClusterIps::default();
     }
     let before = found.len();
     check_families(spec, found);
+    check_policy(spec, list, rules, found);
     match first {
         None if !list.is_empty() => {
             found.invalid(list_at, Value::list(list), "must be empty when `clusterIP` is not specified");
@@ -82,14 +89,54 @@ fn check_families(spec: &ServiceSpec, found: &mut Mistakes) {
     }
 }
 
+/// What the allocator of an API server asks of the policy. One that is told nothing of it, where there are two of something, refuses the
+/// Service; here it serves, with a warning, for nothing depends on it.
+fn check_policy(spec: &ServiceSpec, list: &[String], rules: &Rules, found: &mut Mistakes) {
+    const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+    let at = SPEC.field("ipFamilyPolicy");
+    let policy = spec.ip_family_policy.as_deref();
+    let families = spec.ip_families.as_deref().unwrap_or_default();
+    if let Some(policy) = policy.filter(|policy| !POLICIES.contains(policy)) {
+        return found.unsupported(at, policy, &POLICIES);
+    }
+    for (several, what) in [(list, "cluster IPs"), (families, "IP families")] {
+        let detail =
+            || format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+        match policy {
+            Some(single @ "SingleStack") if several.len() == 2 => found.invalid(at, single, &detail()),
+            None if several.len() == 2 && !is_without_pods(spec, list) => {
+                found.warn(at, None, format!("{}, or an API server refuses the Service", detail()));
+            }
+            Some(_) | None => {}
+        }
+    }
+    let configured = |wanted: &str| rules.service_cidrs.iter().any(|range| family(&range.addr()) == wanted);
+    if rules.service_cidrs.is_empty() || is_without_pods(spec, list) {
+        return;
+    }
+    if let Some(policy @ "RequireDualStack") = policy
+        && !(configured("IPv4") && configured("IPv6"))
+    {
+        found.invalid(at, policy, "this cluster is not configured for dual-stack services");
+    }
+    for (index, wanted) in families.iter().enumerate() {
+        if !configured(wanted) {
+            found.invalid(SPEC.field("ipFamilies").index(index), wanted, "not configured on this cluster");
+        }
+    }
+}
+
+/// Headless and without a selector: its endpoints are whatever somebody writes, of any family.
+fn is_without_pods(spec: &ServiceSpec, list: &[String]) -> bool {
+    let selects = spec.selector.as_ref().is_some_and(|selector| selector.iter().next().is_some());
+    !selects && list.first().is_some_and(|ip| ip == NONE)
+}
+
 fn parse(list: &[String], found: &mut Mistakes) -> Vec<IpAddr> {
     let list_at = SPEC.field("clusterIPs");
     let mut ips = Vec::with_capacity(list.len());
     for (index, text) in list.iter().enumerate() {
-        match grammar::ip(text) {
-            Ok(ip) => ips.push(ip),
-            Err(problem) => found.invalid(list_at.index(index), text, problem),
-        }
+        ips.extend(addresses::read(text, list_at.index(index), found));
     }
     if list.len() > 2 {
         found.invalid(list_at, Value::list(list), "may only hold up to 2 values");
@@ -130,11 +177,8 @@ fn check_range(list: &[String], ips: &[IpAddr], rules: &Rules, found: &mut Mista
         match ranges.peek() {
             Some(range) => out_of_range(list, ip, range, found),
             None => {
-                found.invalid(
-                    SPEC.field("ipFamilies").index(index),
-                    family(ip),
-                    "not configured on this cluster",
-                );
+                let detail = format!("{} is not configured on this cluster", family(ip));
+                found.invalid(SPEC.field("clusterIPs").index(index), Value::list(list), &detail);
             }
         }
     }
@@ -153,6 +197,8 @@ fn family(ip: &IpAddr) -> &'static str {
         IpAddr::V6(_) => "IPv6",
     }
 }
+
+const NOT_EXTERNAL: &str = "may not be set for ExternalName services";
 
 /// What a headless Service has in place of an address.
 const NONE: &str = "None";

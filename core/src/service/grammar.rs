@@ -107,10 +107,20 @@ pub(super) fn port_number(number: i32) -> Result<u16, &'static str> {
     }
 }
 
-/// An address in the spelling the API accepts. Leading zeroes (`010.0.0.1`) are refused, which newer API servers warn of: programs do not
-/// agree on whether such a number is octal.
-pub(super) fn ip(value: &str) -> Result<IpAddr, &'static str> {
-    value.parse().map_err(|_| "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+/// A name of two labels or more, with or without the dot of the root: an address of the type FQDN.
+pub(super) fn full_name(value: &str) -> Vec<&'static str> {
+    let name = value.strip_suffix('.').unwrap_or(value);
+    let problems = dns_subdomain(name);
+    if !problems.is_empty() {
+        return problems;
+    }
+    match name.split_once('.') {
+        None => vec!["should be a domain with at least two segments separated by dots"],
+        Some(_) => name
+            .split('.')
+            .flat_map(|label| longer_than(label, 63, "must be no more than 63 bytes"))
+            .collect(),
+    }
 }
 
 /// What keeps an address from being an endpoint's or an external one (S-04, S-27).
@@ -217,8 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_number_with_a_leading_zero_is_no_address() {
-        assert!(ip("010.0.0.1").is_err());
-        assert_eq!(ip("2001:DB8::1"), Ok("2001:db8::1".parse().unwrap()));
+    fn a_full_name_has_two_labels_and_may_have_the_dot_of_the_root() {
+        check(
+            full_name,
+            &["db.example.com", "db.example.com.", "a.b"],
+            &["", ".", "db", "db.", "a..b", "a.b..", "A.b", &["a".repeat(64), "b".into()].join(".")],
+        );
     }
 }

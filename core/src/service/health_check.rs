@@ -1,14 +1,12 @@
 //! How endpoints are asked whether they live (S-23).
 
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use svc_proto::names::annotation::aws;
-use svc_proto::values::Quoted;
 
 use super::handling::{Annotations, Problem, Problems, number, path, port, seconds, settings};
 
@@ -19,7 +17,7 @@ pub struct HealthCheck {
     pub probe: Probe,
     /// From the beginning of one check to that of the next.
     pub interval: Duration,
-    /// How long one check may take; below `interval`.
+    /// How long one check may take; no longer than `interval`.
     pub timeout: Duration,
     /// Checks in a row that must succeed before an endpoint that was not healthy is; at least 2.
     pub healthy: u8,
@@ -87,11 +85,13 @@ fn read_probe(text: &str) -> Result<Probe, Problem<'_>> {
     }
 }
 
-/// The check that any of AWS's annotations asks for.
+/// The check that any of AWS's annotations asks for. A classic load balancer wants the timeout below the interval; the others, whose own
+/// defaults are 10 s for both, do not, and a check ends at the latest when the next begins.
 pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
     if !annotations.have(&ASKING) {
         return None;
     }
+    let is_classic = annotations.read(aws::TYPE, |text| Ok(CLASSIC.contains(&text))).unwrap_or(true);
     let unasked = HealthCheck::default();
     let path = annotations.read(aws::CHECK_PATH, |text| path(text).map_err(|problem| vec![problem]));
     let speaks_http = annotations.read(aws::CHECK_PROTOCOL, speaks_http).unwrap_or(false);
@@ -100,19 +100,24 @@ pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
         let count = annotations.read(key, |text| number(text, THRESHOLD).map_err(|problem| vec![problem]));
         count.map_or(unasked, threshold)
     };
-    let check = HealthCheck {
+    let mut check = HealthCheck {
         probe: if speaks_http { Probe::Http { path: path.into() } } else { Probe::Tcp },
         healthy: threshold_of(aws::HEALTHY_THRESHOLD, unasked.healthy),
         unhealthy: threshold_of(aws::UNHEALTHY_THRESHOLD, unasked.unhealthy),
         interval: aws_seconds(annotations, aws::CHECK_INTERVAL, 5..=300).unwrap_or(unasked.interval),
-        timeout: aws_seconds(annotations, aws::CHECK_TIMEOUT, 2..=60).unwrap_or(unasked.timeout),
+        timeout: aws_seconds(annotations, aws::CHECK_TIMEOUT, 2..=if is_classic { 60 } else { 120 })
+            .unwrap_or(unasked.timeout),
         port: annotations.read(aws::CHECK_PORT, aws_port).flatten(),
     };
-    if check.timeout >= check.interval {
+    if is_classic && check.timeout >= check.interval {
         let seconds = format!("{}", check.timeout.as_secs());
-        let expected = format!("must be below the interval of {} seconds", check.interval.as_secs());
+        let expected = format!(
+            "must be below the interval of {} seconds, as a classic load balancer wants it (those of the types nlb and external do not)",
+            check.interval.as_secs()
+        );
         annotations.note(aws::CHECK_TIMEOUT, &Problem::Invalid(&seconds, expected.into()));
     }
+    check.timeout = check.timeout.min(check.interval);
     Some(check)
 }
 
@@ -120,7 +125,7 @@ fn aws_seconds(annotations: &mut Annotations<'_>, key: &str, range: RangeInclusi
     annotations.read(key, |text| seconds(text, range).map_err(|problem| vec![problem]))
 }
 
-/// AWS writes protocols in either case. What is encrypted is asked by its connection only, of which [`warning`] tells.
+/// AWS writes protocols in either case. What is encrypted is asked by its connection only, of which a warning tells.
 fn speaks_http(text: &str) -> Result<bool, Problems<'_>> {
     match text.to_ascii_lowercase().as_str() {
         "http" => Ok(true),
@@ -137,15 +142,17 @@ fn aws_port(text: &str) -> Result<Option<u16>, Problems<'_>> {
     port(text).map(Some).map_err(|_| vec![expected()])
 }
 
-/// What the author of a Service should know whose endpoints are to be asked by TLS.
-pub(super) fn warning(protocol: &str) -> Option<String> {
-    let encrypted = ["https", "ssl"].iter().any(|name| protocol.eq_ignore_ascii_case(name));
-    encrypted.then(|| format!("{}: endpoints are asked by a connection only, without TLS", Quoted(protocol)))
+/// Whether AWS would check by TLS.
+pub(super) fn is_encrypted(protocol: &str) -> bool {
+    ["https", "ssl"].iter().any(|name| protocol.eq_ignore_ascii_case(name))
 }
 
 fn threshold(count: u32) -> u8 {
     u8::try_from(count).expect("it lies in the range of thresholds")
 }
+
+/// What `aws-load-balancer-type` says of a classic load balancer, which it is without that annotation.
+const CLASSIC: [&str; 2] = ["classic", "elb"];
 
 /// Any of these makes a check.
 const ASKING: [&str; 7] = [

@@ -20,13 +20,28 @@ pub struct Invalid {
     pub mistakes: Vec<Mistake>,
 }
 
-/// One mistake.
+/// One mistake. Shown as `spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// Where: `spec.ports[1].name`.
     pub field: String,
-    /// What: `Required value`, `Invalid value: 0: must be between 1 and 65535, inclusive`.
-    pub problem: String,
+    /// Of which sort: `Required value`, `Invalid value`.
+    pub sort: &'static str,
+    /// What is there, as JSON or nearly; `None` where nothing is, or where it is not to be shown.
+    pub value: Option<String>,
+    /// What should be; empty where the sort says it.
+    pub expected: String,
+}
+
+/// What the author of an object should know although it is admitted. Shown as `endpoints[0].addresses[1]: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub field: String,
+    /// What is there; `None` where nothing is, or where it is of no use.
+    pub value: Option<String>,
+    /// What is odd with it, and what follows, as a sentence without a capital and a full stop.
+    pub text: String,
 }
 
 impl fmt::Display for Invalid {
@@ -48,7 +63,24 @@ impl core::error::Error for Invalid {}
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
+        write!(f, "{}: {}", self.field, self.sort)?;
+        if let Some(value) = &self.value {
+            write!(f, ": {value}")?;
+        }
+        match self.expected.as_str() {
+            "" => Ok(()),
+            expected => write!(f, ": {expected}"),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.field)?;
+        if let Some(value) = &self.value {
+            write!(f, "{value} ")?;
+        }
+        f.write_str(&self.text)
     }
 }
 
@@ -135,17 +167,20 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// Gathers mistakes; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`.
+/// Gathers mistakes and warnings; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`.
 #[derive(Default)]
-pub(super) struct Mistakes(Vec<Mistake>);
+pub(super) struct Mistakes {
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Warning>,
+}
 
 impl Mistakes {
     pub(super) fn required(&mut self, at: Path<'_>, detail: &str) {
-        self.add(at, with_detail("Required value".to_string(), detail));
+        self.add(at, "Required value", None, detail.into());
     }
 
     pub(super) fn invalid<'v>(&mut self, at: Path<'_>, value: impl Into<Value<'v>>, detail: &str) {
-        self.add(at, with_detail(format!("Invalid value: {}", value.into()), detail));
+        self.add(at, "Invalid value", Some(value.into().to_string()), detail.into());
     }
 
     /// One mistake for each of `details`, which is what the grammars of [`super::grammar`] return.
@@ -156,50 +191,62 @@ impl Mistakes {
     }
 
     pub(super) fn unsupported(&mut self, at: Path<'_>, value: &str, supported: &[&str]) {
-        let mut problem = format!("Unsupported value: {}: supported values: ", Quoted(value));
+        let mut expected = "supported values: ".to_string();
         for (position, value) in supported.iter().enumerate() {
-            problem += if position == 0 { "" } else { ", " };
-            problem += &Quoted(value).to_string();
+            expected += if position == 0 { "" } else { ", " };
+            expected += &Quoted(value).to_string();
         }
-        self.add(at, problem);
+        self.add(at, "Unsupported value", Some(Quoted(value).to_string()), expected);
     }
 
     pub(super) fn duplicate<'v>(&mut self, at: Path<'_>, value: impl Into<Value<'v>>) {
-        self.add(at, format!("Duplicate value: {}", value.into()));
+        self.add(at, "Duplicate value", Some(value.into().to_string()), String::new());
     }
 
     pub(super) fn forbidden(&mut self, at: Path<'_>, detail: &str) {
-        self.add(at, with_detail("Forbidden".to_string(), detail));
+        self.add(at, "Forbidden", None, detail.into());
     }
 
     pub(super) fn too_many(&mut self, at: Path<'_>, actual: usize, most: usize) {
-        self.add(at, format!("Too many: {actual}: must have at most {most} items"));
+        let expected = format!("must have at most {most} items");
+        self.add(at, "Too many", Some(actual.to_string()), expected);
+    }
+
+    pub(super) fn too_long(&mut self, at: Path<'_>, most_bytes: usize) {
+        self.add(at, "Too long", None, format!("may not be more than {most_bytes} bytes"));
+    }
+
+    pub(super) fn warn<'v>(&mut self, at: Path<'_>, value: Option<Value<'v>>, text: String) {
+        if self.warnings.len() < MAX_MISTAKES {
+            let value = value.map(|value| value.to_string());
+            self.warnings.push(Warning { field: at.to_string(), value, text });
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.mistakes.len()
     }
 
     /// The one that was found first.
     pub(super) fn into_first(self) -> Option<Mistake> {
-        self.0.into_iter().next()
+        self.mistakes.into_iter().next()
     }
 
-    /// `Err` when there is any mistake.
-    pub(super) fn verdict(self, kind: &'static str, name: &str) -> Result<(), Invalid> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(Invalid { kind, name: name.to_string(), mistakes: self.0 }),
+    /// The warnings; `Err` when there is any mistake.
+    pub(super) fn verdict(self, kind: &'static str, name: &str) -> Result<Vec<Warning>, Invalid> {
+        match self.mistakes.is_empty() {
+            true => Ok(self.warnings),
+            false => Err(Invalid { kind, name: name.to_string(), mistakes: self.mistakes }),
         }
     }
 
-    fn add(&mut self, at: Path<'_>, problem: String) {
-        if self.0.len() >= MAX_MISTAKES {
+    fn add(&mut self, at: Path<'_>, sort: &'static str, value: Option<String>, expected: String) {
+        if self.mistakes.len() >= MAX_MISTAKES {
             return;
         }
-        let mistake = Mistake { field: at.to_string(), problem };
-        if !self.0.contains(&mistake) {
-            self.0.push(mistake);
+        let mistake = Mistake { field: at.to_string(), sort, value, expected };
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
         }
     }
 }
@@ -207,13 +254,6 @@ impl Mistakes {
 /// More than anybody mends before trying again. A slice may hold 1000 × 100 bad addresses, whose messages are 20 MB, and comparing
 /// each with all would take minutes.
 const MAX_MISTAKES: usize = 64;
-
-fn with_detail(problem: String, detail: &str) -> String {
-    match detail {
-        "" => problem,
-        detail => format!("{problem}: {detail}"),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -231,7 +271,7 @@ mod tests {
         let spec = Path::root("spec");
         let mut mistakes = Mistakes::default();
         mistakes.required(spec.field("ports").index(1).field("name"), "");
-        let alone = Invalid { kind: "Service", name: "web".into(), mistakes: mistakes.0.clone() };
+        let alone = Invalid { kind: "Service", name: "web".into(), mistakes: mistakes.mistakes.clone() };
         assert_eq!(alone.to_string(), r#"Service "web" is invalid: spec.ports[1].name: Required value"#);
         mistakes.invalid(spec.field("ports").index(0).field("port"), 0, "must be positive");
         mistakes.required(spec.field("ports").index(1).field("name"), "");

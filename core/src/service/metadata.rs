@@ -1,15 +1,16 @@
 //! What all kinds share: names, ports' protocols and `appProtocol`, annotations.
 
-use alloc::string::{String, ToString};
+use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use svc_proto::names::annotation;
 
 use super::handling::Annotations;
-use super::invalid::{Mistake, Mistakes, Path};
+use super::invalid::{Mistake, Mistakes, Path, Value};
 use super::object::Metadata;
-use super::{Handling, Rules, Scope, grammar};
+use super::{Handling, Rules, Scope, grammar, labels};
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::Weights;
 use crate::sorted::SortedMap;
@@ -17,24 +18,70 @@ use crate::sorted::SortedMap;
 pub(super) const METADATA: Path<'_> = Path::root("metadata");
 pub(super) const ANNOTATIONS: Path<'_> = METADATA.field("annotations");
 
-/// The names of an object; `name_grammar` is what its kind demands.
-pub(super) fn names(
+/// The names of an object, and what is wrong with the rest of its metadata; `name_grammar` is what its kind demands.
+pub(super) fn read(
     metadata: &Metadata,
     name_grammar: fn(&str) -> Vec<&'static str>,
     rules: &Rules,
     found: &mut Mistakes,
 ) -> ServiceName {
+    if let Some(base) = metadata.generate_name.as_deref().filter(|base| !base.is_empty()) {
+        found.invalid_each(METADATA.field("generateName"), base, name_grammar(&as_a_name(base)));
+    }
     let name = metadata.name.as_deref().unwrap_or_default();
     match name {
         "" => found.required(METADATA.field("name"), "name or generateName is required"),
         name => found.invalid_each(METADATA.field("name"), name, name_grammar(name)),
     }
+    labels::check_all(metadata.labels.as_ref(), METADATA.field("labels"), found);
+    labels::check_annotations(metadata.annotations.as_ref(), found);
+    check_bonds(metadata, found);
     let namespace = match metadata.namespace.as_deref() {
         None | Some("") => return ServiceName::new(rules.default_namespace.clone(), name),
         Some(namespace) => namespace,
     };
     found.invalid_each(METADATA.field("namespace"), namespace, grammar::dns_label(namespace));
     ServiceName::new(namespace, name)
+}
+
+/// What is wrong with the metadata of an object whose name is a DNS name, as that of a Secret is, and of which nothing else is read here.
+pub fn check_metadata(metadata: &Metadata, rules: &Rules) -> Vec<Mistake> {
+    let mut found = Mistakes::default();
+    read(metadata, grammar::dns_subdomain, rules, &mut found);
+    found.verdict("", "").err().map(|invalid| invalid.mistakes).unwrap_or_default()
+}
+
+/// The dash at the end of a name's beginning is not the name's end.
+fn as_a_name(base: &str) -> Cow<'_, str> {
+    match base.strip_suffix('-') {
+        Some(name) if !name.is_empty() => Cow::Owned([name, "a"].concat()),
+        Some(_) | None => Cow::Borrowed(base),
+    }
+}
+
+/// Owners and finalizers.
+fn check_bonds(metadata: &Metadata, found: &mut Mistakes) {
+    let at = METADATA.field("ownerReferences");
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    for (index, owner) in owners.iter().enumerate() {
+        let at = at.index(index);
+        for (field, value, expected) in [
+            ("apiVersion", &owner.api_version, "version must not be empty"),
+            ("kind", &owner.kind, "must not be empty"),
+            ("name", &owner.name, "must not be empty"),
+            ("uid", &owner.uid, "must not be empty"),
+        ] {
+            if value.as_deref().unwrap_or_default().is_empty() {
+                found.invalid(at.field(field), "", expected);
+            }
+        }
+    }
+    if owners.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {
+        found.invalid(at, Value::Json("[…]".into()), "Only one reference can have Controller set to true");
+    }
+    for finalizer in metadata.finalizers.iter().flatten() {
+        found.invalid_each(METADATA.field("finalizers"), finalizer, grammar::qualified_name(finalizer));
+    }
 }
 
 /// Annotations by their keys, as written.
@@ -86,14 +133,18 @@ pub(super) fn weights(metadata: &Metadata, found: &mut Mistakes) -> Option<Arc<s
 
 fn check_weights(value: &str, found: &mut Mistakes) {
     if let Err(bad) = Weights::parse(value) {
-        found.invalid(ANNOTATIONS.key(annotation::WEIGHTS), &bad.entry, &bad.to_string());
+        found.invalid(
+            ANNOTATIONS.key(annotation::WEIGHTS),
+            &bad.entry,
+            &alloc::string::ToString::to_string(&bad),
+        );
     }
 }
 
-/// `protocol` of a port at `at`; TCP where the object does not say.
+/// `protocol` of a port at `at`; TCP where the object does not say. Whether an empty one says nothing depends on the kind.
 pub(super) fn transport(protocol: Option<&String>, at: Path<'_>, found: &mut Mistakes) -> Transport {
     match protocol.map(String::as_str) {
-        None | Some("" | "TCP") => Transport::Tcp,
+        None | Some("TCP") => Transport::Tcp,
         Some("UDP") => Transport::Udp,
         Some("SCTP") => Transport::Sctp,
         Some(other) => {

@@ -3,7 +3,6 @@
 //! Every discovery source ends here: [`Service`] and [`Slice`] are the only things that [`crate::inventory`] knows.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -20,16 +19,23 @@ mod slice;
 mod subsets;
 mod validate;
 
+mod balancer;
 mod cluster_ips;
 mod handling;
 mod health_check;
 mod metadata;
 mod ports;
+mod status;
 
+mod addresses;
+mod decode;
 mod grammar;
 mod intern;
 mod invalid;
+mod labels;
 
+#[cfg(test)]
+mod admission;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -39,7 +45,8 @@ pub(crate) use grammar::special_ip;
 pub use handling::{Handling, Scope, Tls};
 pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
-pub use invalid::{Invalid, Mistake};
+pub use invalid::{Invalid, Mistake, Warning};
+pub use metadata::check_metadata;
 pub(crate) use metadata::read_annotations;
 pub use slice::read_endpoint_slice;
 pub use subsets::read_endpoints;
@@ -72,8 +79,8 @@ impl Default for Rules {
 pub struct Valid<T> {
     /// The facts.
     pub fact: T,
-    /// One sentence each, with the field it is about.
-    pub warnings: Vec<String>,
+    /// In the order of the checks.
+    pub warnings: Vec<Warning>,
 }
 
 /// One Service (S-01).

@@ -50,14 +50,8 @@ fn read_port<'a>(
         found.duplicate(at.field("name"), name);
     }
     let number = port_number(port.port.unwrap_or(0), at.field("port"), found);
-    if kind == Kind::LoadBalancer && number == KUBELET {
-        found.invalid(
-            at,
-            i32::from(number),
-            "may not expose port 10250 externally since it is used by kubelet",
-        );
-    }
-    let transport = metadata::transport(port.protocol.as_ref(), at, found);
+    let protocol = port.protocol.as_ref().filter(|protocol| !protocol.is_empty());
+    let transport = metadata::transport(protocol, at, found);
     let target = target_port(port.target_port.as_ref(), number, at.field("targetPort"), found);
     let app_protocol = metadata::app_protocol(port.app_protocol.as_ref(), at, found);
     let node_port = node_port(port, kind, transport, at.field("nodePort"), seen, found);
@@ -119,6 +113,3 @@ fn node_port(
 
 /// `--service-node-port-range` of an API server that was not told another.
 const NODE_PORTS: core::ops::RangeInclusive<i32> = 30_000..=32_767;
-
-/// The kubelet's own port, which a balancer would expose.
-const KUBELET: u16 = 10_250;

@@ -11,9 +11,10 @@ use svc_proto::names::label;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::metadata::{self, METADATA};
 use super::object::{self, Endpoint, EndpointPort};
-use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar};
-use crate::address::ServiceName;
-use crate::sorted::SortedSet;
+use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid};
+use super::{addresses, grammar, labels};
+use crate::address::{ServiceName, Transport};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// Reads an EndpointSlice of `discovery.k8s.io/v1` or `v1beta1` as the API server would admit it (S-05). One slice; none, with a
 /// warning, when its addresses are names (`addressType: FQDN`), which no proxy follows.
@@ -30,20 +31,23 @@ pub fn read_endpoint_slice(
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
     let mut found = Mistakes::default();
 
-    let name = metadata::names(metadata, grammar::dns_subdomain, rules, &mut found);
+    let name = metadata::read(metadata, grammar::dns_subdomain, rules, &mut found);
     let service = service_label(metadata, &mut found);
     let weights = metadata::weights(metadata, &mut found);
     let family = family(object, &mut found);
     let endpoints = endpoints(object, family, rules, interner, &mut found);
     let ports = ports(object.ports.as_deref().unwrap_or_default(), &mut found);
-    found.verdict("EndpointSlice.discovery.k8s.io", &name.name)?;
     if family == Family::Fqdn {
-        let warning = "addressType: \"FQDN\" is accepted and ignored, as kube-proxy does";
-        return Ok(Valid { fact: Vec::new(), warnings: [warning.into()].into() });
+        let text = "is accepted and ignored, as kube-proxy does";
+        found.warn(Path::root("addressType"), Some("FQDN".into()), text.into());
+    }
+    let warnings = found.verdict("EndpointSlice.discovery.k8s.io", &name.name)?;
+    if family == Family::Fqdn {
+        return Ok(Valid { fact: Vec::new(), warnings });
     }
     let service = ServiceName::new(name.namespace, service);
     let slice = Slice { name: name.name, service, from_endpoints: false, weights, ports, endpoints };
-    Ok(Valid { fact: [slice].into(), warnings: Vec::new() })
+    Ok(Valid { fact: [slice].into(), warnings })
 }
 
 fn service_label(metadata: &object::Metadata, found: &mut Mistakes) -> Arc<str> {
@@ -124,27 +128,37 @@ fn first_address(
     }
     let mut first = None;
     for (index, text) in written.iter().enumerate() {
-        match one_address(text, family, rules) {
-            Ok(address) => first = first.or(address),
-            Err(problem) => found.invalid(list_at.index(index), text, problem),
+        let address = read_address(text, family, rules, list_at.index(index), found);
+        first = first.or(address);
+        if index == 1 && family != Family::Fqdn {
+            let text = "and what follows is not used: the addresses of one endpoint are taken for the same, as kube-proxy does; \
+                        write an endpoint for each";
+            found.warn(list_at.index(1), Some((&*written[1]).into()), text.into());
         }
     }
     first
 }
 
-fn one_address(text: &str, family: Family, rules: &Rules) -> Result<Option<IpAddr>, &'static str> {
-    let ip = match family {
-        Family::Unknown => return Ok(None),
-        Family::Fqdn => {
-            return grammar::dns_subdomain(text).first().map_or(Ok(None), |problem| Err(*problem));
-        }
-        Family::V4 | Family::V6 => grammar::ip(text)?,
-    };
-    match family == Family::V4 {
-        true if ip.is_ipv6() => Err("must be an IPv4 address"),
-        false if ip.is_ipv4() => Err("must be an IPv6 address"),
-        true | false => grammar::special_ip(ip, rules.allow_loopback_endpoints).map_or(Ok(Some(ip)), Err),
+fn read_address(
+    text: &str,
+    family: Family,
+    rules: &Rules,
+    at: Path<'_>,
+    found: &mut Mistakes,
+) -> Option<IpAddr> {
+    if family == Family::Fqdn {
+        found.invalid_each(at, text, grammar::full_name(text));
     }
+    if matches!(family, Family::Fqdn | Family::Unknown) {
+        return None;
+    }
+    let ip = addresses::read(text, at, found)?;
+    let problem = match family == Family::V4 {
+        true if ip.is_ipv6() => Some("must be a valid IPv4 address"),
+        false if ip.is_ipv4() => Some("must be a valid IPv6 address"),
+        true | false => grammar::special_ip(ip, rules.allow_loopback_endpoints),
+    };
+    problem.inspect(|problem| found.invalid(at, text, problem)).is_none().then_some(ip)
 }
 
 /// Checks all there is; the endpoint itself only where its address is good.
@@ -155,6 +169,8 @@ fn read_endpoint(
     interner: &mut Interner,
     found: &mut Mistakes,
 ) -> Option<SliceEndpoint> {
+    let deprecated = endpoint.topology.as_ref().or(endpoint.deprecated_topology.as_ref());
+    check_topology(deprecated, at, found);
     let topology = |key| endpoint.topology.as_ref().and_then(|labels| labels.get(key));
     let node = endpoint.node_name.as_ref().or_else(|| topology(label::TOPOLOGY_HOSTNAME));
     let zone = endpoint.zone.as_ref().or_else(|| topology(label::TOPOLOGY_ZONE));
@@ -181,9 +197,19 @@ fn read_endpoint(
     })
 }
 
+/// `topology` of `v1beta1`, which `v1` keeps by another name.
+fn check_topology(topology: Option<&SortedMap<String, String>>, at: Path<'_>, found: &mut Mistakes) {
+    let at = at.field("deprecatedTopology");
+    let count = topology.into_iter().flatten().count();
+    if count > MAX_TOPOLOGY {
+        found.too_many(at, count, MAX_TOPOLOGY);
+    }
+    labels::check_all(topology, at, found);
+}
+
 /// `hostname` of an endpoint at `at`.
 pub(super) fn hostname(hostname: Option<&String>, at: Path<'_>, found: &mut Mistakes) -> Option<Arc<str>> {
-    let hostname = hostname.filter(|name| !name.is_empty())?;
+    let hostname = hostname?;
     found.invalid_each(at.field("hostname"), hostname, grammar::dns_label(hostname));
     Some(hostname.as_str().into())
 }
@@ -244,29 +270,33 @@ fn ports(written: &[EndpointPort], found: &mut Mistakes) -> Vec<SlicePort> {
         if !names.insert(name) {
             found.duplicate(at.field("name"), name);
         }
-        read.extend(numbered_port(port, at, found));
+        let transport = metadata::transport(port.protocol.as_ref(), at, found);
+        if let Some(number) =
+            port.port.filter(|number| *number != 0 && grammar::port_number(*number).is_err())
+        {
+            let text = "is admitted, as an API server does, and serves nobody: it is no port";
+            found.warn(at.field("port"), Some(number.into()), text.into());
+        }
+        read.extend(numbered_port(port, transport, at, found));
     }
     read
 }
 
-/// A port with its number. `null` ("all ports") and 0 are legal and serve nobody, so such a port is dropped.
-pub(super) fn numbered_port(port: &EndpointPort, at: Path<'_>, found: &mut Mistakes) -> Option<SlicePort> {
-    let transport = metadata::transport(port.protocol.as_ref(), at, found);
+/// A port with its number. `null` ("all ports"), 0 and what is no port are legal and serve nobody, so such a port is dropped.
+pub(super) fn numbered_port(
+    port: &EndpointPort,
+    transport: Transport,
+    at: Path<'_>,
+    found: &mut Mistakes,
+) -> Option<SlicePort> {
     let app_protocol = metadata::app_protocol(port.app_protocol.as_ref(), at, found);
-    let number = port.port.filter(|number| *number != 0)?;
-    match grammar::port_number(number) {
-        Ok(number) => {
-            let name = port.name.as_deref().unwrap_or_default().into();
-            Some(SlicePort { name, port: number, transport, app_protocol })
-        }
-        Err(problem) => {
-            found.invalid(at.field("port"), number, problem);
-            None
-        }
-    }
+    let number = grammar::port_number(port.port?).ok()?;
+    let name = port.name.as_deref().unwrap_or_default().into();
+    Some(SlicePort { name, port: number, transport, app_protocol })
 }
 
 const MAX_ENDPOINTS: usize = 1000; // API: discovery/v1 types.go, "each slice may include a maximum of 1000 endpoints"
 const MAX_ADDRESSES: usize = 100; // "no more than 100"
 const MAX_PORTS: usize = 100; // "each slice may include a maximum of 100 ports"
+const MAX_TOPOLOGY: usize = 16; // API: "no more than 16 key/value pairs"
 const MAX_HINTS: usize = 8; // "may contain a maximum of 8 entries"

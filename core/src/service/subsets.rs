@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::object::{self, EndpointPort, Subset, SubsetAddress};
 use super::slice::{hostname, numbered_port, pod};
-use super::{Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, grammar, metadata};
+use super::{Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, addresses, grammar, metadata};
 use crate::address::ServiceName;
 
 /// Reads an Endpoints object as the API server would admit it (S-04). Its slices come in the order of the subsets, IPv4 before IPv6.
@@ -24,7 +24,7 @@ pub fn read_endpoints(
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
     let mut found = Mistakes::default();
 
-    let service = metadata::names(metadata, grammar::dns_subdomain, rules, &mut found);
+    let service = metadata::read(metadata, grammar::dns_subdomain, rules, &mut found);
     let weights = metadata::weights(metadata, &mut found);
     let mut slices = Vec::new();
     let at = Path::root("subsets");
@@ -32,8 +32,8 @@ pub fn read_endpoints(
         let (endpoints, ports) = read_subset(subset, at.index(index), rules, interner, &mut found);
         slices.extend(by_family(endpoints).map(|endpoints| slice(&service, &weights, &ports, endpoints)));
     }
-    found.verdict("Endpoints", &service.name)?;
-    Ok(Valid { fact: slices, warnings: Vec::new() })
+    let warnings = found.verdict("Endpoints", &service.name)?;
+    Ok(Valid { fact: slices, warnings })
 }
 
 fn read_subset(
@@ -68,16 +68,17 @@ fn endpoint(
     found: &mut Mistakes,
 ) -> Option<SliceEndpoint> {
     let text = address.ip.as_deref().unwrap_or_default();
-    let ip = grammar::ip(text)
-        .and_then(|ip| grammar::special_ip(ip, rules.allow_loopback_endpoints).map_or(Ok(ip), Err))
-        .map_err(|problem| found.invalid(at.field("ip"), text, problem));
-    let hostname = hostname(address.hostname.as_ref(), at, found);
+    let ip = addresses::read(text, at.field("ip"), found).filter(|ip| {
+        let problem = grammar::special_ip(*ip, rules.allow_loopback_endpoints);
+        problem.inspect(|problem| found.invalid(at.field("ip"), text, problem)).is_none()
+    });
+    let hostname = hostname(address.hostname.as_ref().filter(|name| !name.is_empty()), at, found);
     if let Some(node) = &address.node_name {
         found.invalid_each(at.field("nodeName"), node, grammar::dns_subdomain(node));
     }
     let node = address.node_name.as_ref().map(|node| interner.text(node));
     Some(SliceEndpoint {
-        address: ip.ok()?,
+        address: ip?,
         ready,
         serving: ready,
         terminating: false,
@@ -97,10 +98,11 @@ fn ports(written: &[EndpointPort], at: Path<'_>, found: &mut Mistakes) -> Vec<Sl
             "" => {}
             name => found.invalid_each(at.field("name"), name, grammar::dns_label(name)),
         }
-        if matches!(port.port, None | Some(0)) {
-            found.invalid(at.field("port"), 0, "must be between 1 and 65535, inclusive"); // no "all ports" here
+        if let Err(problem) = grammar::port_number(port.port.unwrap_or(0)) {
+            found.invalid(at.field("port"), port.port.unwrap_or(0), problem); // no "all ports" here
         }
-        read.extend(numbered_port(port, at, found));
+        let protocol = port.protocol.as_ref().filter(|protocol| !protocol.is_empty());
+        read.extend(numbered_port(port, metadata::transport(protocol, at, found), at, found));
     }
     read
 }

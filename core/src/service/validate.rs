@@ -1,22 +1,21 @@
 //! A Service object → [`Service`], by the API server's rules (`ValidateService`), every mistake at once.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use svc_proto::names::annotation;
-use svc_proto::values::Quoted;
 
 use super::handling::Annotations;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::metadata::{self, ANNOTATIONS, METADATA};
-use super::object::{self, LoadBalancerIngress, ServiceSpec};
-use super::{Handling, Ingress, Kind, Rules, Service, Valid, cluster_ips, grammar, health_check, ports};
+use super::object::{self, ServiceSpec};
+use super::{Handling, Kind, Rules, Service, Valid};
+use super::{addresses, balancer, cluster_ips, grammar, health_check, labels, ports, status};
 use crate::address::ServiceName;
 use crate::discovery::names::is_address;
+use crate::sorted::SortedMap;
 
 /// Reads a Service as the API server would admit it, defaults filled in (S-01 to S-03, S-10, S-11, S-15, S-26, S-27).
 ///
@@ -29,31 +28,34 @@ pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Ser
     let spec = object.spec.as_ref().unwrap_or(&no_spec);
     let mut found = Mistakes::default();
 
-    let name = metadata::names(metadata, grammar::dns_label, rules, &mut found);
+    let name = metadata::read(metadata, grammar::dns_label, rules, &mut found);
     let written = metadata.annotations.iter().flatten();
     let annotations = metadata::annotations(written.map(|(key, value)| (key.as_str(), value.as_str())));
     let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
     metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);
-    let addresses = cluster_ips::read(spec, kind, rules, &mut found);
+    let own = cluster_ips::read(spec, kind, rules, &mut found);
+    labels::check_all(spec.selector.as_ref(), SPEC.field("selector"), &mut found);
+    balancer::check(metadata, spec, kind, &mut found);
+    warn(metadata, &name, &annotations, &mut found);
     let service = Service {
         kind,
-        headless: addresses.headless,
-        ports: ports::read(spec, kind, addresses.headless, &mut found),
+        headless: own.headless,
+        ports: ports::read(spec, kind, own.headless, &mut found),
         external_name: external_name(spec, kind, &mut found),
         affinity: affinity(spec, &mut found),
-        cluster_ips: addresses.ips,
+        cluster_ips: own.ips,
         external_ips: external_ips(spec, &mut found),
         internal_traffic_local: internal_traffic_local(spec, &mut found),
         traffic_distribution: traffic_distribution(spec, &mut found),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
-        ingress: ingress(object, &mut found),
+        ingress: status::ingress(object, &mut found),
         annotations,
         handling,
         name,
     };
-    found.verdict("Service", &service.name.name)?;
-    Ok(Valid { warnings: warnings(&service, metadata), fact: service })
+    let warnings = found.verdict("Service", &service.name.name)?;
+    Ok(Valid { fact: service, warnings })
 }
 
 fn kind(spec: &ServiceSpec, found: &mut Mistakes) -> Kind {
@@ -78,6 +80,10 @@ fn external_name(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) -> Option
     let name = written.strip_suffix('.').unwrap_or(written);
     match name {
         "" => found.required(SPEC.field("externalName"), ""),
+        name if is_address(name) => {
+            let text = "is a name, not an address: no DNS server answers it, and traffic to it is refused";
+            found.warn(SPEC.field("externalName"), Some(name.into()), text.into());
+        }
         name => found.invalid_each(SPEC.field("externalName"), name, grammar::dns_subdomain(name)),
     }
     Some(name.into())
@@ -91,7 +97,7 @@ fn affinity(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Duration> {
     match spec.session_affinity.as_deref() {
         None | Some("" | "None") => {
             if spec.session_affinity_config.is_some() {
-                found.forbidden(config_at, "must not be set when session affinity is None");
+                found.warn(config_at, None, "is dropped: there is no session affinity".into());
             }
             None
         }
@@ -119,9 +125,10 @@ fn external_ips(spec: &ServiceSpec, found: &mut Mistakes) -> Vec<IpAddr> {
     let list_at = SPEC.field("externalIPs");
     let mut ips = Vec::new();
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
-        match grammar::ip(text).and_then(|ip| grammar::special_ip(ip, false).map_or(Ok(ip), Err)) {
-            Ok(ip) => ips.push(ip),
-            Err(problem) => found.invalid(list_at.index(index), text, problem),
+        let Some(ip) = addresses::read(text, list_at.index(index), found) else { continue };
+        match grammar::special_ip(ip, false) {
+            None => ips.push(ip),
+            Some(problem) => found.invalid(list_at.index(index), text, problem),
         }
     }
     ips
@@ -147,58 +154,30 @@ fn traffic_distribution(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Arc<
     Some(value.into())
 }
 
-fn ingress(object: &object::Service, found: &mut Mistakes) -> Vec<Ingress> {
-    let status = object.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let entries = status.and_then(|balancer| balancer.ingress.as_ref()).into_iter().flatten();
-    let status_at = Path::root("status");
-    let balancer_at = status_at.field("loadBalancer");
-    let list_at = balancer_at.field("ingress");
-    entries.enumerate().map(|(index, entry)| ingress_entry(entry, list_at.index(index), found)).collect()
-}
-
-fn ingress_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut Mistakes) -> Ingress {
-    let ip = entry.ip.as_ref().filter(|text| !text.is_empty()).and_then(|text| {
-        grammar::ip(text).map_err(|problem| found.invalid(at.field("ip"), text, problem)).ok()
-    });
-    let hostname = entry.hostname.as_deref().filter(|name| !name.is_empty());
-    if let Some(name) = hostname {
-        found.invalid_each(at.field("hostname"), name, grammar::dns_subdomain(name));
+/// What the author should know although the Service is admitted.
+fn warn(
+    metadata: &object::Metadata,
+    name: &ServiceName,
+    annotations: &SortedMap<Arc<str>, Arc<str>>,
+    found: &mut Mistakes,
+) {
+    if name.name.starts_with(|first: char| first.is_ascii_digit()) {
+        let text = "starts with a digit, which API servers before 1.37 refuse";
+        found.warn(METADATA.field("name"), Some((&*name.name).into()), text.into());
     }
-    let proxied = match entry.ip_mode.as_deref() {
-        None | Some("VIP") => false,
-        Some("Proxy") => true,
-        Some(other) => {
-            found.unsupported(at.field("ipMode"), other, &["Proxy", "VIP"]);
-            false
-        }
-    };
-    Ingress { ip, hostname: hostname.map(Arc::from), proxied }
-}
-
-fn warnings(service: &Service, metadata: &object::Metadata) -> Vec<String> {
-    let ServiceName { name, .. } = &service.name;
-    let look_alike = service.external_name.as_ref().filter(|name| is_address(name));
-    let look_alike = look_alike.map(|name| {
-        let name = Quoted(name);
-        format!("spec.externalName: {name} is a name, not an address: no DNS server answers it, and traffic to it is refused")
-    });
-    let digit_first = name.starts_with(|first: char| first.is_ascii_digit()).then(|| {
-        let at = METADATA.field("name");
-        format!("{at}: {} starts with a digit, which API servers before 1.37 refuse", Quoted(name))
-    });
-    let misspelt = metadata::misspelt(metadata).map(|key| {
-        format!("{}: no annotation of a Service is called so, and it is ignored", ANNOTATIONS.key(key))
-    });
-    let unasked = health_check_warning(service);
-    look_alike.into_iter().chain(digit_first).chain(misspelt).chain(unasked).collect()
-}
-
-fn health_check_warning(service: &Service) -> Option<String> {
-    if service.annotations.contains_key(annotation::HEALTH_CHECK) {
-        return None;
+    for key in metadata::misspelt(metadata) {
+        let text = "no annotation of a Service is called so, and it is ignored";
+        found.warn(ANNOTATIONS.key(key), None, text.into());
     }
-    let warning = health_check::warning(service.annotations.get(annotation::aws::CHECK_PROTOCOL)?)?;
-    Some(format!("{}: {warning}", ANNOTATIONS.key(annotation::aws::CHECK_PROTOCOL)))
+    if annotations.contains_key(annotation::HEALTH_CHECK) {
+        return;
+    }
+    let protocol = annotations.get(annotation::aws::CHECK_PROTOCOL);
+    if let Some(protocol) = protocol.filter(|protocol| health_check::is_encrypted(protocol)) {
+        let at = ANNOTATIONS.key(annotation::aws::CHECK_PROTOCOL);
+        let text = "names TLS, but endpoints are asked by a connection only, without TLS";
+        found.warn(at, Some((&**protocol).into()), text.into());
+    }
 }
 
 pub(super) const SPEC: Path<'_> = Path::root("spec");

@@ -273,30 +273,35 @@ impl<'v, 'm> Fields<'v, 'm> {
 }
 
 /// The name that was probably meant: the same but for capitals, or with one letter in three wrong, two at most.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let distances = known.iter().map(|known| (distance(name, known), *known));
     let (distance, nearest) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= (nearest.len() / 3).min(2)).then_some(nearest)
 }
 
-/// How many letters must be put in, left out or replaced to make one of the other, capitals aside.
+/// How many letters must be put in, left out, replaced or exchanged with the next to make one of the other, capitals aside.
 fn distance(one: &str, other: &str) -> usize {
     if one.len() > other.len() + 2 {
         return one.len(); // not worth the work
     }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.bytes().enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        for (cell, wanted) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let replaced = diagonal + usize::from(!letter.eq_ignore_ascii_case(&wanted));
-            diagonal = *cell;
-            left = replaced.min(*cell + 1).min(left + 1);
-            *cell = left;
+    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    let mut before = above.clone();
+    for (i, &letter) in one.iter().enumerate() {
+        let mut row = Vec::with_capacity(above.len());
+        row.push(i + 1);
+        for (j, &wanted) in other.iter().enumerate() {
+            let replaced = above[j] + usize::from(!same(letter, wanted));
+            let mut least = replaced.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && same(letter, other[j - 1]) && same(one[i - 1], wanted) {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
         }
-        row[0] = above + 1;
+        before = core::mem::replace(&mut above, row);
     }
-    row[other.len()]
+    above[other.len()]
 }
 
 #[cfg(test)]
@@ -310,6 +315,8 @@ mod tests {
             ("handOff", "handoff", 0),
             ("handOf", "handOff", 1),
             ("kitten", "sitting", 3),
+            ("prots", "ports", 1),
+            ("ab", "ba", 1),
             ("", "key", 3),
             ("key", "", 3),
         ] {

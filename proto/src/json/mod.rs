@@ -16,6 +16,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use fields::nearest;
 pub(crate) use fields::{Fields, Place, Strangers};
 pub use mistake::Mistake;
 pub(crate) use mistake::no_such_field;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 
-use super::pem::{self, Identity, Unusable};
+use super::Validity;
+use super::pem::{self, Identity, Part, Unusable};
 
 /// What one Secret is good for: a certificate to show, authorities to believe, both, or nothing that concerns us.
 #[derive(Default)]
@@ -38,6 +39,21 @@ impl Material {
             }),
             (identity, authorities) => Err(identity.err().into_iter().chain(authorities.err()).collect()),
         }
+    }
+}
+
+impl Material {
+    /// When its certificates hold: of a chain the first, whose key is ours, and of the authorities each.
+    pub(crate) fn validities(&self) -> Vec<(Part, Validity)> {
+        let of = |part, pem: &[u8]| {
+            let certificates = pem::certificates(pem).unwrap_or_default();
+            let validities = certificates.iter().filter_map(Validity::of);
+            validities.map(|validity| (part, validity)).collect::<Vec<_>>()
+        };
+        let own =
+            self.source.pair.iter().flat_map(|(chain, _)| of(Part::Certificate, chain).into_iter().take(1));
+        let authorities = self.source.authorities.iter().flat_map(|pem| of(Part::Authorities, pem));
+        own.chain(authorities).collect()
     }
 }
 

@@ -14,13 +14,15 @@ use svc_core::address::SecretName;
 mod material;
 mod pem;
 mod terms;
+mod validity;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use material::{Material, Source};
-pub(crate) use pem::{Identity, Part, Unusable, authorities, identity};
+pub(crate) use pem::{Identity, Part, Unusable, authorities, certificates, check_key, identity};
 pub(crate) use terms::Terms;
+pub(crate) use validity::{Validity, seconds_since_1970};
 
 use crate::config::ShownBy;
 

@@ -65,7 +65,10 @@ pub(crate) fn authorities(pem: &[u8]) -> Result<RootCertStore, Unusable> {
 }
 
 /// At least one.
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+///
+/// # Errors
+/// There is none, or it is not PEM.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(|_| NOT_PEM.to_owned())?;
     if chain.is_empty() {
@@ -83,6 +86,15 @@ fn names(certificate: &CertificateDer<'_>) -> Result<Vec<Box<str>>, String> {
         format!("the certificate cannot be read: {error}")
     })?;
     Ok(parsed.valid_dns_names().map(|name| name.to_ascii_lowercase().into()).collect())
+}
+
+/// Whether there is a private key that can be used.
+///
+/// # Errors
+/// There is none, it is encrypted, or of a sort that nobody here knows.
+pub(crate) fn check_key(pem: &[u8]) -> Result<(), String> {
+    let signing = default_provider().key_provider.load_private_key(private_key(pem)?);
+    signing.map(drop).map_err(|_| UNKNOWN_KEY.into())
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {

@@ -20,10 +20,21 @@ impl Authority {
 
     /// The PEM of a certificate for `names`, and that of its key.
     pub(crate) fn certify(&self, names: &[&str]) -> (String, String) {
+        self.certify_until(names, (4096, 1, 1))
+    }
+
+    /// The same of one that ends with the beginning of a day.
+    pub(crate) fn certify_until(
+        &self,
+        names: &[&str],
+        (year, month, day): (i32, u8, u8),
+    ) -> (String, String) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate().unwrap();
         let issuer: &Issuer<'_, KeyPair> = &self.0;
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, issuer).unwrap();
+        let mut asked = CertificateParams::new(names).unwrap();
+        asked.not_after = rcgen::date_time_ymd(year, month, day);
+        let certificate = asked.signed_by(&key, issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 }

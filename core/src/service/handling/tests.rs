@@ -15,7 +15,7 @@ fn read(annotations: &[(&str, &str)]) -> Result<Handling, Vec<String>> {
     let mut found = Mistakes::default();
     let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
     match found.verdict("Service", "web") {
-        Ok(()) => Ok(handling),
+        Ok(_) => Ok(handling),
         Err(invalid) => Err(invalid.mistakes.iter().map(ToString::to_string).collect()),
     }
 }
@@ -272,10 +272,33 @@ fn the_ranges_of_aws_are_kept_to_their_ends() {
 
 #[test]
 fn a_check_of_aws_ends_before_the_next_begins() {
+    let refused = aws(&[("healthcheck-interval", "5")]).unwrap_err();
     let expected = "metadata.annotations[service.beta.kubernetes.io/aws-load-balancer-healthcheck-timeout]: \
                     Invalid value: \"5\": must be below the interval of 5 seconds";
-    assert_eq!(aws(&[("healthcheck-interval", "5")]), Err([expected.to_string()].into()));
+    assert!(refused.len() == 1 && refused[0].starts_with(expected), "{refused:?}");
     assert!(aws(&[("healthcheck-interval", "5"), ("healthcheck-timeout", "4")]).is_ok());
+}
+
+#[test]
+fn the_defaults_of_the_controller_of_aws_are_admitted_and_its_checks_do_not_overlap() {
+    let with = |kind: &str, more: &[(&str, &str)]| {
+        let mut annotations =
+            [("type", kind), ("healthcheck-interval", "10"), ("healthcheck-timeout", "10")].to_vec();
+        annotations.extend(more);
+        aws(&annotations).map(|handling| handling.health_check.unwrap())
+    };
+    for kind in ["nlb", "external", "nlb-ip"] {
+        let check =
+            with(kind, &[("healthcheck-healthy-threshold", "3"), ("healthcheck-unhealthy-threshold", "3")]);
+        let HealthCheck { interval, timeout, healthy, unhealthy, .. } = check.unwrap();
+        assert_eq!((interval, timeout, healthy, unhealthy), (seconds(10), seconds(10), 3, 3), "{kind}");
+    }
+    for classic in ["classic", "elb"] {
+        assert_eq!(with(classic, &[]).unwrap_err().len(), 1, "{classic}");
+    }
+    let longest = [("type", "nlb"), ("healthcheck-timeout", "120")];
+    assert_eq!(aws(&longest).unwrap().health_check.unwrap().timeout, seconds(10), "the interval's end");
+    assert_eq!(aws(&[("type", "nlb"), ("healthcheck-timeout", "121")]).unwrap_err().len(), 1);
 }
 
 #[test]

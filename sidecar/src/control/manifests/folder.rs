@@ -43,9 +43,7 @@ impl Folder {
     pub(super) fn has(&self, name: &str) -> bool {
         match &self.only {
             Some(only) => only.contains(name),
-            None => {
-                !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
-            }
+            None => is_manifest(name),
         }
     }
 
@@ -64,8 +62,8 @@ impl Folder {
         Ok(found)
     }
 
-    /// The text of a manifest; `None` when it is gone.
-    pub(super) fn read(&self, name: &str) -> io::Result<Option<(Stamp, String)>> {
+    /// The bytes of a manifest; `None` when it is gone.
+    pub(super) fn read(&self, name: &str) -> io::Result<Option<(Stamp, Vec<u8>)>> {
         let path = self.path.join(name);
         let metadata = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata, // a pipe would keep us waiting
@@ -73,14 +71,26 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut text =
-            String::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or_default());
-        fs::File::open(&path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-        match text.len() as u64 > MAX_BYTES {
-            true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 64 MiB")),
-            false => Ok(Some((Stamp::of(&metadata), text))),
-        }
+        Ok(Some((Stamp::of(&metadata), read_file(&path, metadata.len())?)))
     }
+}
+
+/// The bytes of a file, of which some `expected` are expected.
+///
+/// # Errors
+/// It cannot be read, or is too large for a manifest.
+pub(crate) fn read_file(path: &Path, expected: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(MAX_BYTES)).unwrap_or_default());
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 64 MiB")),
+        false => Ok(bytes),
+    }
+}
+
+/// Whether a file of a folder is one by its name.
+pub(crate) fn is_manifest(name: &str) -> bool {
+    !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end))
 }
 
 /// The folder of a file, and its name there.

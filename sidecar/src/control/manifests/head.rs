@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use svc_proto::json::nearest;
 
 /// `apiVersion`, `kind` and `metadata`, the latter unread: it may be at fault, and the kind is needed to say so.
 #[derive(Deserialize)]
@@ -19,7 +20,7 @@ pub(super) struct Head<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Service,
     Endpoints,
     EndpointSlice,
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Kind::Service => "Service",
             Kind::Endpoints => "Endpoints",
@@ -45,29 +46,62 @@ pub(super) enum Sort {
     List(Option<Kind>),
     /// A kind that means nothing here.
     Other,
+    /// A kind that the API does not have: probably this one was meant.
+    Misspelt(&'static str),
 }
+
+/// The version and the kind of all that means something here.
+const KINDS: [(&str, &str, Sort); 12] = [
+    ("v1", "Service", Sort::One(Kind::Service)),
+    ("v1", "Endpoints", Sort::One(Kind::Endpoints)),
+    ("v1", "Secret", Sort::One(Kind::Secret)),
+    ("v1", "List", Sort::List(None)),
+    ("v1", "ServiceList", Sort::List(Some(Kind::Service))),
+    ("v1", "EndpointsList", Sort::List(Some(Kind::Endpoints))),
+    ("v1", "SecretList", Sort::List(Some(Kind::Secret))),
+    ("discovery.k8s.io/v1", "EndpointSlice", Sort::One(Kind::EndpointSlice)),
+    ("discovery.k8s.io/v1", "EndpointSliceList", Sort::List(Some(Kind::EndpointSlice))),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice", Sort::One(Kind::EndpointSlice)),
+    ("discovery.k8s.io/v1beta1", "EndpointSliceList", Sort::List(Some(Kind::EndpointSlice))),
+    // Beside `Service`, and one letter from `Endpoints`, is nothing else of the API's.
+    ("v1", "ServiceAccount", Sort::Other),
+];
 
 impl Head<'_> {
     /// `Err` says what is missing, in `kubectl`'s words.
     pub(super) fn sort(&self) -> Result<Sort, &'static str> {
-        Ok(match (&*self.api_version, &*self.kind) {
-            (_, "") => return Err("Object 'Kind' is missing"),
-            ("", _) => return Err("Object 'apiVersion' is missing"),
-            ("v1", "Service") => Sort::One(Kind::Service),
-            ("v1", "Endpoints") => Sort::One(Kind::Endpoints),
-            ("v1", "Secret") => Sort::One(Kind::Secret),
-            ("v1", "List") => Sort::List(None),
-            ("v1", "ServiceList") => Sort::List(Some(Kind::Service)),
-            ("v1", "EndpointsList") => Sort::List(Some(Kind::Endpoints)),
-            ("v1", "SecretList") => Sort::List(Some(Kind::Secret)),
-            ("discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1", "EndpointSlice") => {
-                Sort::One(Kind::EndpointSlice)
-            }
-            ("discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1", "EndpointSliceList") => {
-                Sort::List(Some(Kind::EndpointSlice))
-            }
-            _ => Sort::Other,
-        })
+        let (version, kind) = (&*self.api_version, &*self.kind);
+        if kind.is_empty() {
+            return Err("Object 'Kind' is missing");
+        }
+        if version.is_empty() {
+            return Err("Object 'apiVersion' is missing");
+        }
+        let known = KINDS.into_iter().find(|(of, name, _)| (*of, *name) == (version, kind));
+        Ok(known.map_or_else(|| self.misspelt(), |(_, _, sort)| sort))
+    }
+
+    /// A group without a dot is Kubernetes' own, which has no kinds but those in its documentation; any other may have a `Service`.
+    fn misspelt(&self) -> Sort {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        let is_kubernetes = !group.contains('.') || group == DISCOVERY;
+        let names = KINDS.map(|(_, name, _)| name);
+        let same = names.into_iter().find(|name| name.eq_ignore_ascii_case(&self.kind));
+        let of_group = |name: &str| (group == DISCOVERY) == name.starts_with("EndpointSlice");
+        let near = || nearest(&self.kind, &names).filter(|name| of_group(name));
+        match same.or_else(|| near().filter(|_| matches!(group, "" | DISCOVERY))) {
+            Some(meant) if is_kubernetes => Sort::Misspelt(meant),
+            Some(_) | None => Sort::Other,
+        }
+    }
+
+    /// How an object is called in messages that has no better name: `ServiceList`.
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(super) fn api_version(&self) -> &str {
+        &self.api_version
     }
 
     /// `apiVersion` without its group.
@@ -75,16 +109,94 @@ impl Head<'_> {
         self.api_version.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The namespace and the name; `None` without a name.
-    pub(super) fn names(&self, default_namespace: &Arc<str>) -> Option<(Arc<str>, Arc<str>)> {
+    /// The namespace and the name; `None` without a name, or where the beginning of one is not all that is given.
+    pub(super) fn names(
+        &self,
+        default_namespace: &Arc<str>,
+        suffix: impl FnOnce() -> String,
+    ) -> Option<Names> {
         #[derive(Deserialize)]
-        struct Names {
+        #[serde(rename_all = "camelCase")]
+        struct Written {
             name: Option<String>,
+            generate_name: Option<String>,
             namespace: Option<String>,
         }
-        let names: Names = serde_json::from_str(self.metadata?.get()).ok()?;
-        let namespace = names.namespace.filter(|namespace| !namespace.is_empty());
-        let namespace = namespace.map_or_else(|| default_namespace.clone(), Arc::from);
-        Some((namespace, names.name.filter(|name| !name.is_empty())?.into()))
+        let written: Written = serde_json::from_str(self.metadata?.get()).ok()?;
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let namespace = given(written.namespace).map_or_else(|| default_namespace.clone(), Arc::from);
+        let generated = || given(written.generate_name).map(|base| generate(&base, &suffix()));
+        let (name, is_generated) = match given(written.name) {
+            Some(name) => (name, false),
+            None => (generated()?, true),
+        };
+        Some(Names { namespace, name: name.into(), is_generated })
+    }
+}
+
+/// Of an object.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    /// The name was not given, but what it begins with.
+    pub(super) is_generated: bool,
+}
+
+/// As an API server makes a name: of 63 bytes at most.
+fn generate(base: &str, suffix: &str) -> String {
+    let room = NAME_BYTES_MAX - suffix.len();
+    let base = if base.len() > room && base.is_char_boundary(room) { &base[..room] } else { base };
+    [base, suffix].concat()
+}
+
+const NAME_BYTES_MAX: usize = 63;
+const DISCOVERY: &str = "discovery.k8s.io";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(version: &str, kind: &str) -> Sort {
+        let json = format!(r#"{{"apiVersion": "{version}", "kind": "{kind}"}}"#);
+        serde_json::from_str::<Head<'_>>(&json).unwrap().sort().unwrap()
+    }
+
+    #[test]
+    fn a_kind_that_only_looks_like_one_is_told_from_kinds_that_mean_nothing_here() {
+        for (version, kind, meant) in [
+            ("v1", "service", "Service"),
+            ("v1", "Services", "Service"),
+            ("v1", "Sevice", "Service"),
+            ("v1", "SERVICELIST", "ServiceList"),
+            ("v1", "Endpoint", "Endpoints"),
+            ("v1", "EndpointSlice", "EndpointSlice"),
+            ("V1", "Service", "Service"),
+            ("apps/v1", "Service", "Service"),
+            ("discovery.k8s.io/v1", "EndpointSlices", "EndpointSlice"),
+            ("discovery.k8s.io/v1alpha1", "EndpointSlice", "EndpointSlice"),
+        ] {
+            assert_eq!(sort(version, kind), Sort::Misspelt(meant), "{version} {kind}");
+        }
+        for (version, kind) in [
+            ("v1", "ConfigMap"),
+            ("v1", "Pod"),
+            ("v1", "ServiceAccount"),
+            ("v1", "Event"),
+            ("serving.knative.dev/v1", "Service"),
+            ("apps/v1", "Deployment"),
+            ("cilium.io/v2", "CiliumEndpointSlice"),
+            ("external-secrets.io/v1", "ExternalSecret"),
+            ("v1", "Node"),
+            ("v1", "Secrets.bak"),
+        ] {
+            assert_eq!(sort(version, kind), Sort::Other, "{version} {kind}");
+        }
+    }
+
+    #[test]
+    fn a_generated_name_fits_into_a_label() {
+        assert_eq!(generate("web-", "x7k2p"), "web-x7k2p");
+        assert_eq!(generate(&"a".repeat(80), "x7k2p").len(), 63);
     }
 }

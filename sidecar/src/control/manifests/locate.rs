@@ -1,72 +1,93 @@
-//! A field's path → the line it stands on. Asked only when there is a mistake to tell, so the document is parsed once more.
+//! Fields' paths → the lines they stand on. Asked only when there is something to tell, so the document is parsed once more.
 
 use std::borrow::Cow;
 
 use serde_saphyr::granit_parser::{Event, Parser, Span};
 
-/// The line, counted from 1, of `field` (`spec.ports[1].name`) or, where the document does not have it, of the innermost field around
-/// it that it has.
-pub(super) fn line_of(document: &str, field: &str) -> usize {
-    let mut events = Parser::new_from_str(document).map_while(Result::ok);
-    let mut line = 1;
-    while let Some((event, span)) = events.next() {
+/// The lines, counted from 1, of `fields` (`spec.ports[1].name`) or, where the document does not have one, of the innermost field around
+/// it that it has. Of a key that is there more than once it is the last, whose value counts.
+pub(super) fn lines_of(document: &str, fields: &[String]) -> Vec<usize> {
+    let steps: Vec<_> = fields.iter().map(|field| steps(field)).collect();
+    let events = Parser::new_from_str(document).map_while(Result::ok);
+    let mut search = Search { events, lines: vec![1; fields.len()] };
+    while let Some((event, span)) = search.events.next() {
         if is_collection(&event) || matches!(event, Event::Scalar(..)) {
-            line = span.start.line();
-            descend(event, &mut events, &steps(field), &mut line);
+            search.lines.fill(span.start.line());
+            let wanted: Vec<_> = steps.iter().enumerate().map(|(index, steps)| (index, &steps[..])).collect();
+            search.descend(&event, &wanted);
             break;
         }
     }
-    line
+    search.lines
 }
 
-/// Follows `steps` from the node that `event` starts, and leaves in `line` where they led.
-fn descend<'a>(
-    event: Event<'a>,
-    events: &mut impl Iterator<Item = (Event<'a>, Span)>,
-    steps: &[Cow<'_, str>],
-    line: &mut usize,
-) {
-    let Some((step, further)) = steps.split_first() else { return };
-    let is_mapping = matches!(event, Event::MappingStart(..));
-    if !is_collection(&event) {
-        return;
-    }
-    let mut index = 0;
-    while let Some((event, span)) = events.next() {
-        if is_end(&event) {
+/// The index of a field, and what is left of the way to it.
+type Wanted<'s, 'f> = (usize, &'s [Cow<'f, str>]);
+
+struct Search<E> {
+    events: E,
+    lines: Vec<usize>,
+}
+
+impl<'a, E: Iterator<Item = (Event<'a>, Span)>> Search<E> {
+    /// Goes through the node that `event` starts, in which `wanted` are.
+    fn descend(&mut self, event: &Event<'a>, wanted: &[Wanted<'_, '_>]) {
+        if wanted.iter().all(|(_, steps)| steps.is_empty()) {
+            return self.skip(event);
+        }
+        if !is_collection(event) {
             return;
         }
-        let name = if let (true, Event::Scalar(key, ..)) = (is_mapping, &event) {
-            key.clone()
-        } else {
-            Cow::Owned(format!("[{index}]"))
-        };
-        let value = if is_mapping { next_value(event, events) } else { Some(event) };
-        let Some(value) = value else { return };
-        if name == *step || (step == "clusterIPs" && name == "clusterIP") {
-            *line = span.start.line(); // the API server tells of the list even where only its first was written
-            return descend(value, events, further, line);
+        let is_mapping = matches!(event, Event::MappingStart(..));
+        let mut index = 0;
+        while let Some((event, span)) = self.events.next() {
+            if is_end(&event) {
+                return;
+            }
+            let name = if let (true, Event::Scalar(key, ..)) = (is_mapping, &event) {
+                key.clone()
+            } else {
+                Cow::Owned(format!("[{index}]"))
+            };
+            let value = if is_mapping { self.value_of(&event) } else { Some(event) };
+            let Some(value) = value else { return };
+            let further = self.follow(&name, span, wanted);
+            self.descend(&value, &further);
+            index += 1;
         }
-        skip(&value, events);
-        index += 1;
     }
-}
 
-/// The value of the key that `key` starts.
-fn next_value<'a>(key: Event<'a>, events: &mut impl Iterator<Item = (Event<'a>, Span)>) -> Option<Event<'a>> {
-    skip(&key, events);
-    events.next().map(|(event, _)| event)
-}
+    /// Those that lead through the child `name`, which stands at `span`.
+    fn follow<'s, 'f>(&mut self, name: &str, span: Span, wanted: &[Wanted<'s, 'f>]) -> Vec<Wanted<'s, 'f>> {
+        let mut further = Vec::new();
+        for (index, steps) in wanted {
+            // The API server tells of the list even where only its first was written.
+            if let Some((step, rest)) = steps.split_first()
+                && (*step == name || (step == "clusterIPs" && name == "clusterIP"))
+            {
+                self.lines[*index] = span.start.line();
+                further.push((*index, rest));
+            }
+        }
+        further
+    }
 
-/// Passes over the rest of the node that `event` starts.
-fn skip<'a>(event: &Event<'a>, events: &mut impl Iterator<Item = (Event<'a>, Span)>) {
-    let mut open = usize::from(is_collection(event));
-    while open > 0 {
-        match events.next() {
-            Some((event, _)) if is_collection(&event) => open += 1,
-            Some((event, _)) if is_end(&event) => open -= 1,
-            Some(_) => {}
-            None => return,
+    /// The value of the key that `key` starts.
+    fn value_of(&mut self, key: &Event<'a>) -> Option<Event<'a>> {
+        self.skip(key);
+        self.events.next().map(|(event, _)| event)
+    }
+
+    /// Passes over the rest of the node that `event` starts.
+    fn skip(&mut self, event: &Event<'a>) {
+        let mut open = usize::from(is_collection(event));
+        while open > 0 {
+            match self.events.next() {
+                Some((event, _)) if is_collection(&event) => open += 1,
+                Some((event, _)) if is_end(&event) => open -= 1,
+                Some(_) => {}
+                None => return,
+            }
         }
     }
 }
@@ -104,6 +125,10 @@ fn steps(field: &str) -> Vec<Cow<'_, str>> {
 mod tests {
     use super::*;
 
+    fn line_of(document: &str, field: &str) -> usize {
+        lines_of(document, &[field.to_owned()])[0]
+    }
+
     const DOCUMENT: &str = "\
 # a comment
 kind: Service
@@ -140,6 +165,18 @@ spec:
         {
             assert_eq!(line_of(DOCUMENT, field), line, "{field}");
         }
+    }
+
+    #[test]
+    fn many_fields_are_found_in_one_go() {
+        let fields = ["spec.ports[1].port", "kind", "spec.ports[0]", "spec.ports[1].port"].map(str::to_owned);
+        assert_eq!(lines_of(DOCUMENT, &fields), [11, 2, 9, 11]);
+        assert_eq!(lines_of(DOCUMENT, &[]), [0; 0]);
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_last_is_found() {
+        assert_eq!(line_of("a: 1\nb:\n  c: 1\nb:\n  c: 2\n", "b.c"), 5);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Files of Services, Endpoints, EndpointSlices and Secrets: YAML and JSON, as people write them and as `kubectl get` prints them.
 //!
 //! What an API server would refuse is refused here, in its words, and the rest serves:
-//! - a file that is not YAML keeps all objects it had when it was;
 //! - an object that is not valid keeps what it was when it was;
+//! - in a document that is not YAML the objects keep what they were whose names stand in it; the other documents of its file serve;
 //! - an object in two files is taken from the first by name.
 //!
 //! Only files that changed are read again.
@@ -21,11 +21,18 @@ pub mod yaml;
 mod changes;
 mod claims;
 mod documents;
+mod draft;
+mod encoding;
+mod fields;
+mod finding;
 mod folder;
 mod head;
 mod locate;
 mod objects;
+mod port_names;
+mod schema;
 mod secret;
+mod typed;
 mod watch;
 
 #[cfg(test)]
@@ -33,11 +40,17 @@ mod tests;
 
 pub use watch::{Touched, Watch};
 
+pub(crate) use encoding::Text;
+pub(crate) use finding::{Finding, Severity};
+pub(crate) use folder::{is_manifest, read_file};
+pub(crate) use head::Kind;
+pub(crate) use objects::{Contents, Facts, Key, Object, read};
+pub(crate) use port_names::unknown_to;
+
 use crate::certificates::Secrets;
 use claims::Claims;
 use folder::{Folder, Stamp};
-use head::Kind;
-use objects::{Contents, Facts, Key, Object};
+use objects::Unreadable;
 
 /// The objects of a folder, or of one file.
 #[derive(Debug)]
@@ -143,15 +156,18 @@ impl Manifests {
         let mut before = BTreeMap::new();
         for name in names {
             match self.folder.read(&name) {
-                Ok(Some((stamp, text))) => {
-                    let contents = objects::read(&name, &text, &self.rules, &mut self.interner);
+                Ok(Some((stamp, bytes))) => {
+                    let contents = read(&name, &Text::decode(bytes), &self.rules, &mut self.interner);
                     self.take(&name, Some(stamp), contents, &mut before);
                 }
                 Ok(None) => {
-                    self.take(&name, None, Ok(Contents::default()), &mut before);
+                    self.take(&name, None, Contents::default(), &mut before);
                     self.files.remove(&name);
                 }
-                Err(error) => self.take(&name, None, Err(unreadable(&name, &error)), &mut before),
+                Err(error) => {
+                    self.files.entry(name.clone()).or_default().stamp = None;
+                    self.report(&name, vec![unreadable(&name, &error)]);
+                }
             }
         }
         if self.interner.len() > self.interner_full {
@@ -159,6 +175,7 @@ impl Manifests {
             self.interner_full = MIN_INTERNED.max(2 * self.interner.len());
         }
         before.keys().for_each(|key| self.note_secret(key));
+        self.warn_of_port_names(&before);
         before
             .into_iter()
             .flat_map(|(key, before)| changes::between(&key, before, self.facts(&key)))
@@ -190,16 +207,9 @@ impl Manifests {
         &mut self,
         name: &Arc<str>,
         stamp: Option<Stamp>,
-        contents: Result<Contents, Rejection>,
+        contents: Contents,
         before: &mut BTreeMap<Key, Option<Facts>>,
     ) {
-        let contents = match contents {
-            Ok(contents) => contents,
-            Err(rejection) => {
-                self.files.entry(name.clone()).or_default().stamp = stamp;
-                return self.report(name, vec![rejection]);
-            }
-        };
         let old = self.files.get(name).into_iter().flat_map(|file| file.held.keys());
         for key in contents.objects.iter().map(|object| &object.key).chain(old) {
             before.entry(key.clone()).or_insert_with(|| self.facts(key).cloned());
@@ -218,6 +228,30 @@ impl Manifests {
         Some(&self.files[owner].held[key].facts)
     }
 
+    /// Warns of slices that name ports which their Services do not have, where one of the two has changed.
+    fn warn_of_port_names(&self, changed: &BTreeMap<Key, Option<Facts>>) {
+        let has_services = changed.keys().any(|key| key.kind == Kind::Service);
+        let of_all = self.files.values().flat_map(|file| file.held.keys()).filter(|_| has_services);
+        let of_changed = changed.keys().filter(|_| !has_services);
+        for key in of_all.chain(of_changed) {
+            let Some(Facts::Slices(slices)) = self.facts(key) else { continue };
+            let Some(slice) = slices.first() else { continue };
+            let (namespace, name) = (slice.service.namespace.clone(), slice.service.name.clone());
+            let service = Key { kind: Kind::Service, namespace, name };
+            if !changed.contains_key(key) && !changed.contains_key(&service) {
+                continue;
+            }
+            let Some(Facts::Service(service)) = self.facts(&service) else { continue };
+            let names: BTreeSet<_> =
+                slices.iter().flat_map(|slice| &slice.ports).map(|port| port.name.clone()).collect();
+            let file =
+                self.claims.owner(key).map(|owner| &*self.files[owner].held[key].place).unwrap_or_default();
+            for text in names.iter().filter_map(|name| unknown_to(service, name)) {
+                tracing::warn!(file, object = %key, "ports: {text}");
+            }
+        }
+    }
+
     fn report(&mut self, name: &Arc<str>, troubles: Vec<Rejection>) {
         match troubles.is_empty() {
             true => self.troubles.remove(name),
@@ -228,26 +262,27 @@ impl Manifests {
 
 /// What `text` says when it is all there is: what serves, and what does not. `file` is what rejections call it.
 pub fn read_text(file: &str, text: &str, rules: &Rules) -> (Vec<Change>, Vec<Rejection>) {
-    match objects::read(file, text, rules, &mut Interner::default()) {
-        Ok(contents) => {
-            let (held, troubles) = sift(file, contents, &mut BTreeMap::new());
-            let serving = held.iter().flat_map(|(key, held)| changes::between(key, None, Some(&held.facts)));
-            (serving.collect(), troubles)
-        }
-        Err(rejection) => (Vec::new(), vec![rejection]),
-    }
+    let contents = read(file, &Text::from(text), rules, &mut Interner::default());
+    let (held, troubles) = sift(file, contents, &mut BTreeMap::new());
+    let serving = held.iter().flat_map(|(key, held)| changes::between(key, None, Some(&held.facts)));
+    (serving.collect(), troubles)
 }
 
-/// Tells the objects that serve from those that do not. An object that is refused stays what it was in `old`.
+/// Tells the objects that serve from those that do not. An object that is refused, or may stand in what cannot be read, stays what it was
+/// in `old`.
 fn sift(
     name: &str,
     contents: Contents,
     old: &mut BTreeMap<Key, Held>,
 ) -> (BTreeMap<Key, Held>, Vec<Rejection>) {
-    let (mut held, mut troubles) = (BTreeMap::<Key, Held>::new(), contents.unreadable);
-    for Object { key, place, facts, warnings } in contents.objects {
-        for warning in warnings {
-            tracing::warn!(file = place, object = %key, "{warning}");
+    let Contents { objects, unreadable, notes, skipped } = contents;
+    let (mut held, mut troubles) = (BTreeMap::<Key, Held>::new(), Vec::new());
+    for Finding { line, object, message, .. } in notes {
+        tracing::warn!(file = format!("{name}:{line}"), object, "{message}");
+    }
+    for Object { key, place, facts, warnings, .. } in objects {
+        for Finding { line, message, .. } in warnings {
+            tracing::warn!(file = format!("{name}:{line}"), object = %key, "{message}");
         }
         if let Some(first) = held.get(&key) {
             let reason = format!("already in {}, the first in a file wins", first.place);
@@ -264,7 +299,15 @@ fn sift(
             Err(None) => None,
         };
     }
-    tracing::debug!(file = name, objects = held.len(), of_other_kinds = contents.skipped, "read");
+    for (key, last_good) in
+        old.extract_if(.., |key, _| unreadable.iter().any(|unreadable| unreadable.may_have(key)))
+    {
+        held.entry(key).or_insert(last_good);
+    }
+    for Unreadable { finding, place, .. } in unreadable {
+        troubles.push(Rejection { object: finding.object, file: place, reason: finding.message });
+    }
+    tracing::debug!(file = name, objects = held.len(), of_other_kinds = skipped, "read");
     (held, troubles)
 }
 

@@ -1,49 +1,77 @@
 //! A text → the objects in it, read or refused, each with the line it stands on.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use serde_path_to_error::Segment;
-use svc_core::inventory::Rejection;
-use svc_core::service::{Interner, Invalid, Rules, Service, Slice, Valid};
-use svc_core::service::{read_endpoint_slice, read_endpoints, read_service};
+use svc_core::service::{Interner, Rules, Service, Slice};
 
 use super::documents::{self, Document};
-use super::head::{Head, Kind, Sort};
-use super::locate;
-use super::secret;
-use super::yaml::{self, Malformed};
+use super::draft::{Draft, Origin, What};
+use super::encoding::{Text, line_at, offset};
+use super::fields::{self, Oddity};
+use super::finding::{self, Finding, Severity};
+use super::head::{Head, Kind, Names, Sort};
+use super::schema::Schema;
+use super::typed::{self, Read};
+use super::yaml::{self, Repeated};
 use crate::certificates::Material;
 
 /// What one file says.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// Each object, in the order of the file.
-    pub(super) objects: Vec<Object>,
+    pub(crate) objects: Vec<Object>,
     /// What is neither an object nor known to be none.
-    pub(super) unreadable: Vec<Rejection>,
+    pub(crate) unreadable: Vec<Unreadable>,
+    /// What is said of documents that are passed over.
+    pub(crate) notes: Vec<Finding>,
     /// How many objects are of kinds that mean nothing here.
-    pub(super) skipped: usize,
+    pub(crate) skipped: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Object {
-    pub(super) key: Key,
+pub(crate) struct Object {
+    pub(crate) key: Key,
     /// `file:line` of the mistake, or of the document when there is none.
-    pub(super) place: String,
-    pub(super) facts: Result<Facts, String>,
-    pub(super) warnings: Vec<String>,
+    pub(crate) place: String,
+    /// The facts, or why it is refused.
+    pub(crate) facts: Result<Facts, String>,
+    /// What is wrong with an object that is refused, one by one.
+    pub(crate) mistakes: Vec<Finding>,
+    /// What is odd with it besides.
+    pub(crate) warnings: Vec<Finding>,
+    /// Names of the ports of slices, and the fields they stand in.
+    pub(crate) port_names: Vec<(String, Arc<str>)>,
+    pub(crate) origin: Origin,
+}
+
+/// What may have been an object.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) finding: Finding,
+    /// `file:line`.
+    pub(crate) place: String,
+    /// The text, in which the names of objects may stand.
+    pub(crate) text: String,
+}
+
+impl Unreadable {
+    /// Whether it may be this object: its name stands in the text.
+    pub(crate) fn may_have(&self, key: &Key) -> bool {
+        self.text.contains(&*key.name)
+    }
 }
 
 /// What no two objects share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Key {
-    pub(super) kind: Kind,
-    pub(super) namespace: Arc<str>,
-    pub(super) name: Arc<str>,
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
 }
 
 /// As messages name it: `Service "shop/web"`.
@@ -54,204 +82,243 @@ impl fmt::Display for Key {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Facts {
+pub(crate) enum Facts {
     Service(Arc<Service>),
     Slices(Vec<Arc<Slice>>),
     Secret(Arc<Material>),
 }
 
-/// Reads all documents of `text`. `Err`: some document is not YAML, so that nothing in the file can be relied on.
-pub(super) fn read(
-    file: &str,
-    text: &str,
-    rules: &Rules,
-    interner: &mut Interner,
-) -> Result<Contents, Rejection> {
-    let mut reader = Reader { file, rules, interner, contents: Contents::default() };
+/// Reads all documents of `text`; `file` is what places in it are called. What is wrong with one document is so for that one only.
+pub(crate) fn read(file: &str, text: &Text, rules: &Rules, interner: &mut Interner) -> Contents {
+    let mut reader = Reader {
+        file,
+        text,
+        rules,
+        interner,
+        drafts: Vec::new(),
+        generated: 0,
+        contents: Contents::default(),
+    };
     for document in documents::split(text) {
-        reader.document(document).map_err(|malformed| Rejection {
-            object: String::new(),
-            file: format!("{file}:{}", document.line + malformed.line - 1),
-            reason: malformed.message,
-        })?;
+        reader.document(document);
     }
-    Ok(reader.contents)
+    reader.contents
 }
 
 struct Reader<'a> {
     file: &'a str,
+    text: &'a Text,
     rules: &'a Rules,
     interner: &'a mut Interner,
+    /// What the current document says.
+    drafts: Vec<Draft>,
+    /// How many objects have a name that was made for them.
+    generated: usize,
     contents: Contents,
 }
 
-/// A JSON value, and how to find it in the file again.
+/// An object, and where it was found.
 #[derive(Clone, Copy)]
 struct Found<'a> {
     json: &'a str,
-    document: Document<'a>,
     /// Its index in `items` of the list that is the document.
     item: Option<usize>,
 }
 
 impl Reader<'_> {
-    fn document(&mut self, document: Document<'_>) -> Result<(), Malformed> {
-        if document.text.trim_start().starts_with('{')
-            && let Some(values) = concatenated_json(document)
-        {
-            for value in values {
-                self.object(Found { json: value.text, document: value, item: None }, None);
-            }
-            return Ok(());
+    fn document(&mut self, document: Document<'_>) {
+        if let Some(broken) = self.text.broken_in(document.text) {
+            let line = line_at(document.text, broken);
+            return self.malformed(
+                document,
+                line,
+                "a byte here is no text in UTF-8, or in the UTF-16 of the file".into(),
+            );
         }
-        let json = yaml::to_json(document.text)?;
-        self.object(Found { json: &json, document, item: None }, None);
-        Ok(())
+        let mut rest = document;
+        loop {
+            if is_json(rest.text) {
+                rest = self.json_values(rest);
+            }
+            if rest.text.trim().is_empty() {
+                return;
+            }
+            match yaml::to_json(rest.text) {
+                Ok((json, repeated)) => return self.yaml_value(rest, &json, &repeated),
+                Err(malformed) => {
+                    let resumed =
+                        resumption(rest.text).filter(|_| is_json(rest.text)).unwrap_or(rest.text.len());
+                    self.malformed(rest.to(resumed), malformed.line, malformed.message);
+                    rest = rest.from(resumed);
+                }
+            }
+        }
+    }
+
+    fn yaml_value(&mut self, document: Document<'_>, json: &str, repeated: &[Repeated]) {
+        self.object(Found { json, item: None }, None);
+        for Repeated { line, field } in repeated {
+            let note = Finding { line: document.line + line - 1, ..finding::repeated(field) };
+            match &mut *self.drafts {
+                [only] if only.item.is_none() => only.notes.push(note),
+                _ => self.contents.notes.push(note), // a list's, or nobody's
+            }
+        }
+        self.finish(document);
+    }
+
+    /// Reads values of JSON that follow each other, and returns what is none.
+    fn json_values<'d>(&mut self, document: Document<'d>) -> Document<'d> {
+        let mut used = 0;
+        for value in serde_json::Deserializer::from_str(document.text).into_iter::<&RawValue>() {
+            let Ok(value) = value else { break };
+            let start = offset(document.text, value.get());
+            self.object(Found { json: value.get(), item: None }, None);
+            self.finish(document.from(start).to(value.get().len()));
+            used = start + value.get().len();
+        }
+        document.from(used)
     }
 
     /// `inherited` is what an item of a typed list is, where it does not say.
     fn object(&mut self, found: Found<'_>, inherited: Option<Kind>) {
-        let head = match serde_json::from_str::<Option<Head<'_>>>(found.json) {
-            Ok(Some(head)) => head,
-            Ok(None) => return, // a document of comments
-            Err(_) => return self.unreadable(found, "not an object".into()),
+        let once;
+        let (json, head) = match serde_json::from_str::<Option<Head<'_>>>(found.json) {
+            Ok(head) => (found.json, head),
+            Err(_) => {
+                once = last_values(found.json); // it may say twice what it is
+                match serde_json::from_str(&once) {
+                    Ok(head) => (&*once, head),
+                    Err(_) => return self.unreadable(found, "not an object"),
+                }
+            }
         };
+        let Some(head) = head else { return }; // a document of comments
         match (head.sort(), inherited) {
             (Ok(Sort::One(kind)), _) | (Err(_), Some(kind)) => self.known_object(found, &head, kind),
-            (Ok(Sort::List(item)), _) if found.item.is_none() => self.list(found, item),
-            (Ok(Sort::List(_) | Sort::Other), _) => self.contents.skipped += 1,
-            (Err(missing), None) => self.unreadable(found, missing.into()),
+            (Ok(Sort::List(item)), _) if found.item.is_none() => self.list(json, found, item),
+            (Ok(Sort::List(_)), _) => {
+                let message = "a list in a list: its items are passed over";
+                self.pass_over(
+                    found,
+                    Finding::field(Severity::Warning, "kind", message.into(), message.into()),
+                );
+            }
+            (Ok(Sort::Misspelt(meant)), _) => self.pass_over(found, misspelt(&head, meant)),
+            (Ok(Sort::Other), _) => self.contents.skipped += 1,
+            (Err(missing), None) => self.unreadable(found, missing),
         }
     }
 
-    fn list(&mut self, found: Found<'_>, item_kind: Option<Kind>) {
-        match serde_json::from_str::<List<'_>>(found.json) {
+    fn list(&mut self, json: &str, found: Found<'_>, item_kind: Option<Kind>) {
+        match serde_json::from_str::<List<'_>>(json) {
             Ok(list) => {
                 for (index, item) in list.items.into_iter().flatten().enumerate() {
-                    self.object(Found { json: item.get(), item: Some(index), ..found }, item_kind);
+                    self.object(Found { json: item.get(), item: Some(index) }, item_kind);
                 }
             }
-            Err(_) => self.unreadable(found, "items is not a list".into()),
+            Err(_) => self.unreadable(found, "items is not a list"),
         }
     }
 
     fn known_object(&mut self, found: Found<'_>, head: &Head<'_>, kind: Kind) {
-        let (rules, interner) = (self.rules, &mut *self.interner);
-        let read = match kind {
-            Kind::Service => typed(found.json, head, kind, |object| read_service(object, rules), service),
-            Kind::Endpoints => {
-                typed(found.json, head, kind, |object| read_endpoints(object, rules, interner), slices)
-            }
-            Kind::EndpointSlice => {
-                typed(found.json, head, kind, |object| read_endpoint_slice(object, rules, interner), slices)
-            }
-            Kind::Secret => typed(found.json, head, kind, secret::read, material),
+        let oddities = fields::oddities(found.json, Schema::of(kind));
+        let is_repeated = |oddity: &Oddity| matches!(oddity, Oddity::Repeated { .. });
+        let json = if oddities.iter().any(is_repeated) {
+            last_values(found.json)
+        } else {
+            Cow::Borrowed(found.json)
         };
-        let (facts, warnings, field) = match read {
-            Ok(valid) => (Ok(valid.fact), valid.warnings, None),
-            Err(refusal) => (Err(refusal.reason), Vec::new(), Some(refusal.field)),
+        let mut notes: Vec<Finding> = oddities.into_iter().map(Finding::from).collect();
+        let again = serde_json::from_str::<Head<'_>>(&json).ok();
+        let head = again.as_ref().unwrap_or(head);
+        let names = head.names(&self.rules.default_namespace, || suffix(self.file, self.generated));
+        if let Some(Names { name, is_generated: true, .. }) = &names {
+            self.generated += 1;
+            let expected = format!("an API server would choose the rest of the name, which is {name:?} here");
+            let message = format!("metadata.generateName: {expected}");
+            notes.push(Finding::field(Severity::Warning, "metadata.generateName", expected, message));
+        }
+        let Read { facts, mistakes, warnings, port_names } =
+            typed::read(&json, kind, head.version(), names.as_ref(), self.rules, self.interner);
+        notes.extend(warnings);
+        let what = match names {
+            Some(Names { namespace, name, .. }) => {
+                What::Object(Key { kind, namespace, name }, facts, port_names)
+            }
+            None => What::Nameless(kind, facts.err().unwrap_or_else(|| "it has no name".into())),
         };
-        let place = self.place(found, field.as_deref());
-        let contents = &mut self.contents;
-        match (head.names(&self.rules.default_namespace), facts) {
-            (Some((namespace, name)), facts) => {
-                contents.objects.push(Object { key: Key { kind, namespace, name }, place, facts, warnings });
-            }
-            (None, Err(reason)) => {
-                let object = kind.as_str().to_owned();
-                contents.unreadable.push(Rejection { object, file: place, reason });
-            }
-            (None, Ok(_)) => unreachable!("validation refuses an object without a name"),
+        self.drafts.push(Draft { item: found.item, what, mistakes, notes });
+    }
+
+    fn pass_over(&mut self, found: Found<'_>, note: Finding) {
+        self.contents.skipped += 1;
+        self.drafts.push(Draft {
+            item: found.item,
+            what: What::Skipped,
+            mistakes: Vec::new(),
+            notes: vec![note],
+        });
+    }
+
+    fn unreadable(&mut self, found: Found<'_>, reason: &str) {
+        let what = What::Unreadable(reason.to_owned());
+        self.drafts.push(Draft { item: found.item, what, mistakes: Vec::new(), notes: Vec::new() });
+    }
+
+    fn finish(&mut self, document: Document<'_>) {
+        let start = offset(self.text, document.text);
+        for draft in Draft::settle(std::mem::take(&mut self.drafts), document, start) {
+            draft.into_contents(self.file, document.text, &mut self.contents);
         }
     }
 
-    fn unreadable(&mut self, found: Found<'_>, reason: String) {
-        let file = self.place(found, Some(""));
-        self.contents.unreadable.push(Rejection { object: String::new(), file, reason });
-    }
-
-    /// Where `field` stands; where the object does when there is nothing to point at.
-    fn place(&self, found: Found<'_>, field: Option<&str>) -> String {
-        let Document { line, text } = found.document;
-        let inside = match (found.item, field) {
-            (None, None | Some("")) => text[..text.len() - text.trim_start().len()].matches('\n').count() + 1,
-            (None, Some(field)) => locate::line_of(text, field),
-            (Some(_), None) => 1, // finding an item means to parse the list again
-            (Some(item), Some(field)) => locate::line_of(text, &format!("items[{item}].{field}")),
-        };
-        format!("{}:{}", self.file, line + inside - 1)
+    fn malformed(&mut self, document: Document<'_>, line: usize, message: String) {
+        let lines = document.text.lines().count().max(1);
+        let line = document.line + line.clamp(1, lines) - 1; // where the text ends too early, a parser may name the next
+        let finding = Finding { line, ..Finding::whole(Severity::Error, message) };
+        let place = format!("{}:{line}", self.file);
+        self.contents.unreadable.push(Unreadable { finding, place, text: document.text.to_owned() });
     }
 }
 
-/// Why an object does not serve, and the field that is to blame.
-struct Refusal {
-    field: String,
-    reason: String,
+/// A kind that the API does not have.
+fn misspelt(head: &Head<'_>, meant: &str) -> Finding {
+    let (kind, version) = (head.kind(), head.api_version());
+    let of = match meant.strip_suffix("List").unwrap_or(meant) {
+        "EndpointSlice" => "discovery.k8s.io/v1",
+        _ => "v1",
+    };
+    let expected = format!("{meant:?} of the version {of:?}");
+    let message =
+        format!("no kind {kind:?} in the version {version:?}; did you mean {expected}? It is passed over");
+    Finding { value: Some(format!("{kind:?}")), ..Finding::field(Severity::Error, "kind", expected, message) }
 }
 
-/// JSON → the API's type → facts.
-fn typed<T: DeserializeOwned, F>(
-    json: &str,
-    head: &Head<'_>,
-    kind: Kind,
-    read: impl FnOnce(&T) -> Result<Valid<F>, Invalid>,
-    into_facts: impl FnOnce(F) -> Facts,
-) -> Result<Valid<Facts>, Refusal> {
-    let object = serde_json::from_str(json).map_err(|_| mistyped::<T>(json, head, kind))?;
-    let Valid { fact, warnings } = read(&object).map_err(|invalid| Refusal {
-        field: invalid.mistakes[0].field.clone(),
-        reason: invalid.to_string(),
-    })?;
-    Ok(Valid { fact: into_facts(fact), warnings })
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
 }
 
-/// As the API server answers what its decoder cannot take. Reads once more, with an eye on the path.
-fn mistyped<T: DeserializeOwned>(json: &str, head: &Head<'_>, kind: Kind) -> Refusal {
-    let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json));
-    let error = again.err().expect("it could not be read a moment ago");
-    let field = field(error.path());
-    let message = error.into_inner().to_string();
-    let message = message.split(" at line ").next().unwrap_or_default(); // a line of JSON, which the file need not be
-    let (kind, version) = (kind.as_str(), head.version());
-    let reason = format!("{kind} in version {version:?} cannot be handled as a {kind}: {field}: {message}");
-    Refusal { field, reason }
+/// Where a value of JSON may begin again after one that is broken: with a line that starts with a brace.
+fn resumption(text: &str) -> Option<usize> {
+    let begin = text.len() - text.trim_start().len();
+    text[begin..].find("\n{").map(|end| begin + end + 1)
 }
 
-/// A path in the spelling of validation: `spec.ports[1].name`, `metadata.labels[a.b/c]`.
-fn field(path: &serde_path_to_error::Path) -> String {
-    path.iter().fold(String::new(), |path, segment| match segment {
-        Segment::Seq { index } => format!("{path}[{index}]"),
-        Segment::Map { key } if key.contains(['.', '/']) => format!("{path}[{key}]"),
-        Segment::Map { key } if path.is_empty() => key.clone(),
-        Segment::Map { key } => format!("{path}.{key}"),
-        Segment::Enum { .. } | Segment::Unknown => path,
-    })
+/// JSON in which each key is there once, with its last value; as it is where it cannot be read.
+fn last_values(json: &str) -> Cow<'_, str> {
+    let value = serde_json::from_str::<serde_json::Value>(json);
+    value.map_or(Cow::Borrowed(json), |value| Cow::Owned(value.to_string()))
 }
 
-fn service(service: Service) -> Facts {
-    Facts::Service(Arc::new(service))
-}
-
-fn slices(slices: Vec<Slice>) -> Facts {
-    Facts::Slices(slices.into_iter().map(Arc::new).collect())
-}
-
-fn material(material: Material) -> Facts {
-    Facts::Secret(Arc::new(material))
-}
-
-/// The values of a document that is JSON; `None` when it is not, which may still be YAML.
-fn concatenated_json(document: Document<'_>) -> Option<Vec<Document<'_>>> {
-    let (mut line, mut seen) = (document.line, 0);
-    let mut values = Vec::new();
-    for value in serde_json::Deserializer::from_str(document.text).into_iter::<&RawValue>() {
-        let text = value.ok()?.get();
-        let start = text.as_ptr().addr() - document.text.as_ptr().addr(); // a RawValue borrows from what it was read from
-        line += document.text[seen..start].matches('\n').count();
-        seen = start;
-        values.push(Document { line, text });
-    }
-    Some(values)
+/// Five letters of the alphabet that API servers use for it: the same for the same object of a file, as long as it is the `nth` that wants one.
+fn suffix(file: &str, nth: usize) -> String {
+    const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut hasher = DefaultHasher::new();
+    (file, nth).hash(&mut hasher);
+    let hash = hasher.finish();
+    let letter = |place: u32| LETTERS[(hash / 27_u64.pow(place) % 27) as usize];
+    (0..5).map(|place| char::from(letter(place))).collect()
 }
 
 #[derive(Deserialize)]

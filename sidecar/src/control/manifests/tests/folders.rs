@@ -56,16 +56,34 @@ fn a_deleted_file_takes_its_objects_along() {
 }
 
 #[test]
-fn a_file_that_is_no_yaml_keeps_all_it_had() {
+fn a_document_that_is_no_yaml_keeps_the_objects_that_it_names_and_the_others_follow_their_own() {
+    let three = format!("{}---\n{}---\n{}", service("a", 1), service("broken", 1), service("gone", 1));
+    let folder = folder(&[("a.yaml", &three)]);
+    let mut manifests = open(folder.path());
+    manifests.refresh(&Touched::All);
+    let broken = service("broken", 2).replace("spec:", "spec: [");
+    fs::write(
+        folder.path().join("a.yaml"),
+        format!("{}---\n{broken}---\n{}", service("a", 2), service("new", 1)),
+    )
+    .unwrap();
+    assert_eq!(shown(manifests.refresh(&touched("a.yaml"))), ["+a:2", "-gone", "+new:1"]);
+    let [reason] = &*reasons(&manifests) else { panic!("{:?}", reasons(&manifests)) };
+    assert!(reason.starts_with("a.yaml:1"), "{reason}");
+    fs::write(folder.path().join("a.yaml"), service("broken", 3)).unwrap();
+    assert_eq!(shown(manifests.refresh(&touched("a.yaml"))), ["-a", "+broken:3", "-new"]);
+    assert_eq!(reasons(&manifests), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_keeps_all_it_had() {
     let folder = folder(&[("a.yaml", &service("a", 1))]);
     let mut manifests = open(folder.path());
     manifests.refresh(&Touched::All);
-    fs::write(folder.path().join("a.yaml"), format!("{}---\n[", service("a", 2))).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(folder.path().join("a.yaml")).unwrap();
+    file.set_len((64 << 20) + 1).unwrap(); // sparse
     assert_eq!(manifests.refresh(&touched("a.yaml")), []);
-    assert!(reasons(&manifests)[0].starts_with("a.yaml:8: "), "{:?}", reasons(&manifests));
-    fs::write(folder.path().join("a.yaml"), service("a", 3)).unwrap();
-    assert_eq!(shown(manifests.refresh(&touched("a.yaml"))), ["+a:3"]);
-    assert_eq!(reasons(&manifests), Vec::<String>::new());
+    assert_eq!(reasons(&manifests), ["a.yaml: cannot be read: larger than 64 MiB"]);
 }
 
 #[test]

@@ -109,3 +109,156 @@ fn anchors_and_merges_are_followed() {
     let text = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n  - &p {name: a, port: 1}\n  - {<<: *p, name: b, port: 2}\n";
     check("x.yaml", text, &["+web:1,2"]);
 }
+
+/// What is served beside `bad`, which is a document that cannot be, and where that is told.
+#[track_caller]
+fn check_beside(bad: &[u8], line: usize) {
+    let (a, c) = (service("a", 1), service("c", 3));
+    let file = [a.as_bytes(), b"---\n", bad, b"\n---\n", c.as_bytes()].concat();
+    let folder = folder(&[("x.yaml", "")]);
+    fs::write(folder.path().join("x.yaml"), file).unwrap();
+    let mut manifests = open(folder.path());
+    assert_eq!(shown(manifests.refresh(&Touched::All)), ["+a:1", "+c:3"], "{}", String::from_utf8_lossy(bad));
+    let [reason] = &*reasons(&manifests) else { panic!("{:?}", reasons(&manifests)) };
+    assert!(reason.starts_with(&format!("x.yaml:{line}: ")), "{reason}");
+}
+
+#[test]
+fn one_bad_document_never_takes_the_file_away() {
+    check_beside(b"kind: Service\nspec: [", 9);
+    check_beside(b"kind: Service\n\tspec: {}", 8);
+    check_beside(b"kind: {{ .Values.kind }}\nmetadata: {name: x", 8);
+    check_beside("- ".repeat(5000).as_bytes(), 8);
+    check_beside(["a: ", &"[".repeat(5000)].concat().as_bytes(), 8);
+    check_beside(b"a: *nobody", 8);
+    check_beside(b"a: \"\\q\"", 8);
+    check_beside(b"a: \xff\xfe", 8);
+    check_beside(b"a: 1\nb: caf\xe9", 9);
+    check_beside(b"just words", 8);
+    check_beside(b"- a\n- b", 8);
+    check_beside(b"kind: Service", 8);
+    check_beside(b"apiVersion: v1\nkind: List\nitems: 3", 8);
+    let level = |n: usize| format!("l{n}: &l{n} [{}]\n", vec![format!("*l{}", n - 1); 10].join(", "));
+    let laughs = format!("l0: &l0 [lol]\n{}", (1..10).map(level).collect::<String>());
+    let folder = folder(&[("x.yaml", &format!("{laughs}---\n{}", service("a", 1)))]);
+    let mut manifests = open(folder.path());
+    assert_eq!(shown(manifests.refresh(&Touched::All)), ["+a:1"]);
+    assert_eq!(manifests.rejections().len(), 1);
+}
+
+#[test]
+fn one_bad_item_never_takes_its_list_away() {
+    let item = |name: &str| {
+        format!(
+            "- apiVersion: v1\n  kind: Service\n  metadata: {{name: {name}}}\n  spec: {{ports: [{{port: 1}}]}}\n"
+        )
+    };
+    let list = |bad: &str| format!("apiVersion: v1\nkind: List\nitems:\n{}{bad}\n{}", item("a"), item("b"));
+    check("x.yaml", &list("- null"), &["+a:1", "+b:1"]);
+    check("x.yaml", &list("-"), &["+a:1", "+b:1"]);
+    for bad in
+        ["- 3", "- [a]", "- {kind: Service}", "- {apiVersion: v1, kind: Service, metadata: {name: [x]}}"]
+    {
+        let folder = folder(&[("x.yaml", &list(bad))]);
+        let mut manifests = open(folder.path());
+        assert_eq!(shown(manifests.refresh(&Touched::All)), ["+a:1", "+b:1"], "{bad}");
+        assert!(reasons(&manifests)[0].starts_with("x.yaml:8: "), "{:?}", reasons(&manifests));
+    }
+}
+
+#[test]
+fn values_of_json_fail_one_by_one_too() {
+    let json = |name: &str| {
+        format!(
+            r#"{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":{{"ports":[{{"port":1}}]}}}}"#
+        )
+    };
+    for broken in ["{\"kind\": \n", "{nobody", "{]}"] {
+        for text in [
+            format!("{}\n{broken}\n{}", json("a"), json("b")),
+            format!("{broken}\n{}\n{}", json("a"), json("b")),
+        ] {
+            let folder = folder(&[("x.json", &text)]);
+            let mut manifests = open(folder.path());
+            assert_eq!(shown(manifests.refresh(&Touched::All)), ["+a:1", "+b:1"], "{text}");
+            assert_eq!(manifests.rejections().len(), 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn of_a_key_that_is_given_twice_the_last_value_counts() {
+    check("x.yaml", &format!("{}  ports: [{{port: 2}}]\n", service("a", 1)), &["+a:2"]);
+    check(
+        "x.yaml",
+        "apiVersion: v1\nkind: Pod\nkind: Service\nmetadata: {name: a, name: b}\nspec: {ports: [{port: 1, port: 2}]}",
+        &["+b:2"],
+    );
+    let json = r#"{"apiVersion": "v1", "kind": "Pod", "kind": "Service", "metadata": {"name": "x", "name": "a"},
+        "spec": {"ports": [{"port": 1}], "ports": [{"port": 2, "port": 3}]}}"#;
+    check("x.json", json, &["+a:3"]);
+    let labels = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "labels": {"a": "-", "a": "b"}}, "spec": {"ports": [{"port": 1}]}}"#;
+    check("x.json", labels, &["+a:1"]);
+}
+
+#[test]
+fn utf_16_and_byte_order_marks_are_read() {
+    let text = format!("# größer\n{}---\n{}", service("a", 1), service("b", 2));
+    let units = || std::iter::once(0xfeff).chain(text.encode_utf16());
+    for bytes in [
+        units().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+        units().flat_map(u16::to_be_bytes).collect(),
+        format!("\u{feff}{}\u{feff}---\n\u{feff}{}", service("a", 1), service("b", 2)).into_bytes(),
+    ] {
+        let folder = folder(&[("x.yaml", "")]);
+        fs::write(folder.path().join("x.yaml"), bytes).unwrap();
+        let mut manifests = open(folder.path());
+        assert_eq!(shown(manifests.refresh(&Touched::All)), ["+a:1", "+b:2"]);
+        assert_eq!(reasons(&manifests), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn tabs_between_and_behind_values_separate_nothing_that_matters() {
+    check(
+        "x.yaml",
+        "apiVersion:\tv1\nkind: Service\t# a comment\nmetadata: {name: a}\nspec:\n  ports:\t\n  - port:\t1\n",
+        &["+a:1"],
+    );
+}
+
+#[test]
+fn directives_and_document_ends_are_no_objects() {
+    check(
+        "x.yaml",
+        &format!("%YAML 1.2\n---\n{}...\n---\n{}...\n", service("a", 1), service("b", 2)),
+        &["+a:1", "+b:2"],
+    );
+}
+
+#[test]
+fn long_texts_are_texts() {
+    let long = "x".repeat(1 << 20);
+    let other = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  a: \"{long}\"\n  b: |\n    {long}\n"
+    );
+    check("x.yaml", &format!("{other}---\n{}", service("a", 1)), &["+a:1"]);
+}
+
+#[test]
+fn an_object_whose_name_is_to_be_generated_serves_by_one() {
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]\n\
+                 metadata: {generateName: web-, labels: {kubernetes.io/service-name: web}}\n";
+    let folder = folder(&[("x.yaml", &format!("{slice}---\n{slice}"))]);
+    let mut manifests = open(folder.path());
+    let first = shown(manifests.refresh(&Touched::All));
+    assert_eq!(reasons(&manifests), Vec::<String>::new());
+    let [one, other] = &*first else { panic!("{first:?}") };
+    assert!(
+        one != other
+            && first
+                .iter()
+                .all(|name| name.starts_with("+web-") && name.len() == "+web-xxxxx/0 10.0.0.1".len())
+    );
+    assert_eq!(manifests.reload(), [], "the name stays");
+}

@@ -110,7 +110,6 @@ fn ports_of_services() {
             "  ports:\n  - port: 80\n    nodePort: 30080",
             "  type: NodePort\n  ports:\n  - port: 80\n    nodePort: 80",
             "  type: NodePort\n  ports:\n  - {name: a, port: 80, nodePort: 30080}\n  - {name: b, port: 81, nodePort: 30080}",
-            "  type: LoadBalancer\n  ports:\n  - port: 10250",
         ]),
     );
 }
@@ -121,7 +120,6 @@ fn addresses_of_services() {
         "addresses_of_services",
         &services(&[
             "  clusterIP: 10.0.0.1\n  ports: [{port: 80}]",
-            "  clusterIP: 010.96.0.1\n  ports: [{port: 80}]",
             "  clusterIP: fd00::1\n  ports: [{port: 80}]",
             "  clusterIPs: [10.96.0.1]\n  ports: [{port: 80}]",
             "  clusterIP: 10.96.0.1\n  clusterIPs: [10.96.0.2]\n  ports: [{port: 80}]",
@@ -146,10 +144,8 @@ fn the_rest_of_services() {
             "  type: ExternalName\n  externalName: db.example.com\n  clusterIP: 10.96.0.1",
             "  sessionAffinity: Cookie\n  ports: [{port: 80}]",
             "  sessionAffinity: ClientIP\n  sessionAffinityConfig:\n    clientIP:\n      timeoutSeconds: 86401\n  ports: [{port: 80}]",
-            "  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\n  ports: [{port: 80}]",
             "  internalTrafficPolicy: Node\n  ports: [{port: 80}]",
             "  trafficDistribution: PreferFar\n  ports: [{port: 80}]",
-            "  ports: [{port: 80}]\nstatus:\n  loadBalancer:\n    ingress:\n    - ip: lb.example.com\n      ipMode: Passthrough",
             "  type: NodePort\n  ports:\n  - port: 0\n    nodePort: 1\n  - name: b\n    port: 81\n    protocol: ICMP",
         ]),
     );

@@ -1,24 +1,34 @@
 //! All of YAML, through serde-saphyr.
 
 use serde_json::Value;
-use serde_saphyr::{Error, MessageFormatter, Options, UserMessageFormatter};
+use serde_saphyr::{DuplicateKeyPolicy, Error, MessageFormatter, Options, UserMessageFormatter};
 
 use super::Malformed;
 
-/// Reads one document of any style into JSON.
+/// Reads one document of any style into JSON. Of a key that a mapping has more than once the last value counts, as it does to `kubectl` and
+/// Helm.
 ///
 /// # Errors
 ///
 /// What keeps it from being YAML, or from being read within bounds.
 pub fn to_json(document: &str) -> Result<String, Malformed> {
-    let value: Option<Value> =
-        serde_saphyr::from_str_with_options(document, options()).map_err(|error| malformed(&error))?;
+    read(document, DuplicateKeyPolicy::LastWins)
+}
+
+/// The same of a document in which no key is repeated, which costs less than to look for one.
+pub(super) fn without_repeated(document: &str) -> Result<String, Malformed> {
+    read(document, DuplicateKeyPolicy::Error)
+}
+
+fn read(document: &str, repeated: DuplicateKeyPolicy) -> Result<String, Malformed> {
+    let value: Option<Value> = serde_saphyr::from_str_with_options(document, options(repeated))
+        .map_err(|error| malformed(&error))?;
     Ok(value.unwrap_or(Value::Null).to_string())
 }
 
 /// The size of a file is bounded where it is read, and so bounds every count of what stands in it. What must be bounded here is what
 /// grows beyond the text: nesting (our stack) and aliases (ten lines of `&a [*b, *b]` are a billion nodes).
-fn options() -> Options {
+fn options(repeated: DuplicateKeyPolicy) -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: usize::MAX,
@@ -27,6 +37,7 @@ fn options() -> Options {
             max_depth: MAX_DEPTH,
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED_EVENTS },
+        duplicate_keys: repeated,
         with_snippet: false,
     }
 }

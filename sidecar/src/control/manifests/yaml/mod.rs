@@ -8,20 +8,23 @@ use std::fmt;
 
 mod general;
 mod plain;
+mod repeated;
 mod scalar;
 
 pub use general::to_json as general;
 pub use plain::to_json as plain;
+pub(super) use repeated::{Repeated, repeated};
 
-/// One document as JSON.
+/// One document as JSON, and the keys that it has more than once.
 ///
 /// # Errors
 ///
 /// What keeps it from being YAML, or from being read within bounds.
-pub fn to_json(document: &str) -> Result<String, Malformed> {
-    match plain(document) {
-        Some(json) => Ok(json),
-        None => general(document),
+pub(super) fn to_json(document: &str) -> Result<(String, Vec<Repeated>), Malformed> {
+    let whole = plain(document).or_else(|| general::without_repeated(document).ok());
+    match whole {
+        Some(json) => Ok((json, Vec::new())),
+        None => general(document).map(|json| (json, repeated(document))),
     }
 }
 

@@ -85,7 +85,7 @@ fn a_billion_laughs_are_refused() {
 #[test]
 fn aliases_in_reason_are_followed() {
     assert_eq!(
-        parsed(&to_json("a: &x {b: 1}\nc: *x").unwrap()),
+        parsed(&to_json("a: &x {b: 1}\nc: *x").unwrap().0),
         serde_json::json!({"a": {"b": 1}, "c": {"b": 1}})
     );
 }
@@ -103,8 +103,16 @@ fn a_syntax_error_names_its_line() {
 }
 
 #[test]
+fn of_a_repeated_key_the_last_value_counts_and_its_line_is_told() {
+    let (json, repeated) = to_json("a: {b: 1, b: 2}\nc: 3\na: {b: 4}\n").unwrap();
+    assert_eq!(parsed(&json), serde_json::json!({"a": {"b": 4}, "c": 3}));
+    let told: Vec<_> = repeated.iter().map(|repeated| (repeated.line, &*repeated.field)).collect();
+    assert_eq!(told, [(1, "a.b"), (3, "a")]);
+}
+
+#[test]
 fn a_document_of_comments_is_null() {
-    assert_eq!(to_json("# nothing\n\n").as_deref(), Ok("null"));
+    assert_eq!(to_json("# nothing\n\n").unwrap().0, "null");
 }
 
 /// What YAML is made of, so that random texts often mean something.

@@ -1,0 +1,145 @@
+//! What was read of a document, before it is known on which lines its fields stand: all of them are looked for in one go, for a list may
+//! have thousands of objects.
+
+use std::sync::Arc;
+
+use super::documents::Document;
+use super::finding::{Finding, Severity};
+use super::head::Kind;
+use super::locate::lines_of;
+use super::objects::{Contents, Facts, Key, Object, Unreadable};
+
+/// One object of a document.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Its index in `items` of the list that is the document.
+    pub(super) item: Option<usize>,
+    pub(super) what: What,
+    /// Without their lines.
+    pub(super) mistakes: Vec<Finding>,
+    /// Without their lines, but for those that have one.
+    pub(super) notes: Vec<Finding>,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Object(Key, Result<Facts, String>, Vec<(String, Arc<str>)>),
+    /// An object without a name, which is always refused.
+    Nameless(Kind, String),
+    Unreadable(String),
+    Skipped,
+}
+
+/// Where an object was read, to find its fields again.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The line of the file on which the document starts.
+    line: usize,
+    /// Where its text is in that of the file.
+    text: std::ops::Range<usize>,
+    item: Option<usize>,
+}
+
+impl Origin {
+    /// The lines of `fields`, counted from 1 in the file, whose text is `file`.
+    pub(crate) fn lines_of(&self, file: &str, fields: &[&str]) -> Vec<usize> {
+        let fields: Vec<String> = fields.iter().map(|field| path(self.item, field)).collect();
+        let lines = lines_of(&file[self.text.clone()], &fields);
+        lines.into_iter().map(|line| self.line + line - 1).collect()
+    }
+}
+
+/// One whose lines are known.
+pub(super) struct Settled {
+    draft: Draft,
+    line: usize,
+    origin: Origin,
+}
+
+impl Draft {
+    /// Finds the lines of `drafts`, which are all of `document`, whose text starts at `start` in that of the file.
+    pub(super) fn settle(drafts: Vec<Draft>, document: Document<'_>, start: usize) -> Vec<Settled> {
+        let fields: Vec<String> = drafts.iter().flat_map(Draft::fields).collect();
+        let lines = if fields.is_empty() { Vec::new() } else { lines_of(document.text, &fields) };
+        let mut lines = lines.into_iter().map(|line| document.line + line - 1);
+        let blank =
+            document.text[..document.text.len() - document.text.trim_start().len()].matches('\n').count();
+        drafts
+            .into_iter()
+            .map(|draft| draft.with_lines(&mut lines, document, document.line + blank, start))
+            .collect()
+    }
+
+    /// The fields whose lines are wanted, in the order in which they are then given out.
+    fn fields(&self) -> Vec<String> {
+        let own = self.needs_line().then(|| path(self.item, ""));
+        let unplaced = self.mistakes.iter().chain(&self.notes).filter(|finding| finding.line == 0);
+        own.into_iter().chain(unplaced.map(|finding| path(self.item, &finding.field))).collect()
+    }
+
+    /// Of an object there is nothing to say that is wrong with all of it.
+    fn needs_line(&self) -> bool {
+        matches!(self.what, What::Unreadable(_))
+    }
+
+    fn with_lines(
+        mut self,
+        lines: &mut impl Iterator<Item = usize>,
+        document: Document<'_>,
+        first: usize,
+        start: usize,
+    ) -> Settled {
+        let own = self.needs_line().then(|| lines.next()).flatten().unwrap_or(first);
+        for finding in self.mistakes.iter_mut().chain(&mut self.notes).filter(|finding| finding.line == 0) {
+            finding.line = lines.next().unwrap_or(first);
+        }
+        let line = self.mistakes.first().map_or(own, |mistake| mistake.line);
+        let origin =
+            Origin { line: document.line, text: start..start + document.text.len(), item: self.item };
+        Settled { draft: self, line, origin }
+    }
+}
+
+impl Settled {
+    /// Adds it to what `file` says. `text` is that of the document.
+    pub(super) fn into_contents(self, file: &str, text: &str, contents: &mut Contents) {
+        let Settled { draft: Draft { what, mut mistakes, mut notes, .. }, line, origin } = self;
+        let place = format!("{file}:{line}");
+        let object = match &what {
+            What::Object(key, ..) => key.to_string(),
+            What::Nameless(kind, _) => kind.as_str().to_owned(),
+            What::Unreadable(_) | What::Skipped => String::new(),
+        };
+        for finding in mistakes.iter_mut().chain(&mut notes) {
+            finding.object.clone_from(&object);
+        }
+        match what {
+            What::Object(key, facts, port_names) => {
+                contents.objects.push(Object {
+                    key,
+                    place,
+                    facts,
+                    mistakes,
+                    warnings: notes,
+                    port_names,
+                    origin,
+                });
+            }
+            What::Nameless(_, reason) | What::Unreadable(reason) => {
+                let finding = Finding { line, object, ..Finding::whole(Severity::Error, reason) };
+                contents.unreadable.push(Unreadable { finding, place, text: text.to_owned() });
+                contents.notes.extend(notes);
+            }
+            What::Skipped => contents.notes.extend(notes),
+        }
+    }
+}
+
+/// The way from the document to a field of an object in it.
+fn path(item: Option<usize>, field: &str) -> String {
+    match item {
+        None => field.to_owned(),
+        Some(item) if field.is_empty() => format!("items[{item}]"),
+        Some(item) => format!("items[{item}].{field}"),
+    }
+}
