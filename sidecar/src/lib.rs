@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod init;
+pub mod lint;
 pub mod log;
 
 pub use run::{RunError, run};

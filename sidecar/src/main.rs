@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sidecar::config::{self, Config, Init, Surroundings};
-use sidecar::{RunError, demo, init, log};
+use sidecar::config::{self, Config, Init, Lint, Surroundings};
+use sidecar::{RunError, demo, init, lint, log};
 
 fn main() -> ExitCode {
     let cli = Command::new("sidecar")
@@ -14,10 +14,12 @@ fn main() -> ExitCode {
         .arg_required_else_help(true)
         .subcommand(config::command())
         .subcommand(config::init_command())
+        .subcommand(config::lint_command())
         .subcommand(demo_command());
     match cli.try_get_matches().as_ref().map(ArgMatches::subcommand) {
         Ok(Some(("run", flags))) => run(flags),
         Ok(Some(("init", flags))) => prepare(flags),
+        Ok(Some(("lint", flags))) => check(flags),
         Ok(Some(("demo", flags))) => show(demo::run(flags.get_flag(ONCE))),
         Ok(_) => unreachable!("clap knows no other verb and demands one"),
         Err(refusal) => answer(refusal),
@@ -64,6 +66,20 @@ fn prepare(flags: &ArgMatches) -> ExitCode {
     match task.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail("init", &error),
+    }
+}
+
+/// The verb `lint`.
+fn check(flags: &ArgMatches) -> ExitCode {
+    let config = match Lint::read(flags, &Surroundings::of_process()) {
+        Ok(config) => config,
+        Err(mistakes) => return refuse(&mistakes),
+    };
+    let report = lint::lint(&config.paths, &config.rules);
+    print(&report.show(config.output));
+    match report.is_clean(config.strict) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -57,3 +57,29 @@ fn init_without_nft_says_what_it_lacks() {
     check(&sidecar(&["init"], &nowhere), 1, "", "cannot write the rules: there is no program `nft`\nhint: ");
     check(&sidecar(&["init", "--clean"], &nowhere), 1, "", "cannot remove the rules: ");
 }
+
+#[test]
+fn lint_ends_with_1_where_it_finds_a_fault_and_with_0_where_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.yaml");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
+    let lint = |text: &str, flags: &[&str]| {
+        std::fs::write(&path, text).unwrap();
+        let arguments = ["lint"].iter().chain(flags).copied().chain([path.to_str().unwrap()]);
+        sidecar(&arguments.collect::<Vec<_>>(), &[])
+    };
+    check(&lint(service, &[]), 0, "1 file, 1 object: 0 errors, 0 warnings", "");
+    check(
+        &lint(&service.replace("80", "0"), &[]),
+        1,
+        "web.yaml:4: error: Service \"default/web\": spec.ports[0].port",
+        "",
+    );
+    check(&lint(&service.replace("80", "0"), &["-o", "json"]), 1, "\"field\": \"spec.ports[0].port\"", "");
+    let doubled = format!("{service}kind: Service\n");
+    check(&lint(&doubled, &[]), 0, "web.yaml:5: warning: ", "");
+    check(&lint(&doubled, &["--strict"]), 1, "1 warning", "");
+    check(&sidecar(&["lint"], &[]), 64, "", "<PATH>");
+    check(&sidecar(&["lint", "--help"], &[]), 0, "Exit codes: 0 without errors", "");
+    check(&sidecar(&["lint", "-o", "xml", "x"], &[]), 64, "", "xml");
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Arg;
 use ipnet::IpNet;
+use svc_core::service::Rules;
 use svc_core::table::Source;
 
 use super::flag::{Expected, Flag};
@@ -56,6 +57,15 @@ impl Discovery {
     }
 }
 
+/// What objects are held to: three of the settings above, for who only reads manifests.
+pub(super) fn read_rules(settings: &mut Settings<'_>) -> Rules {
+    Rules {
+        default_namespace: read_namespace(settings).into(),
+        allow_loopback_endpoints: settings.read(&ALLOW_LOOPBACK_ENDPOINTS),
+        service_cidrs: settings.read(&SERVICE_CIDR),
+    }
+}
+
 /// Without `--manifests` that source has nothing to read: fine where nobody asked for it by name.
 fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut Settings<'_>) -> Vec<Source> {
     if !has_manifests && sources.contains(&Source::Manifests) {
@@ -87,15 +97,22 @@ pub(super) fn args() -> [Arg; 9] {
         CLUSTER_DOMAIN.arg(HEADING),
         NODE_NAME.arg(HEADING),
         ZONE.arg(HEADING),
-        // Alone it means `=true`; the value must be tied to it, or it would swallow the next argument.
-        ALLOW_LOOPBACK_ENDPOINTS
-            .arg(HEADING)
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true"),
+        allow_loopback_endpoints(HEADING),
         SERVICE_CIDR.arg(HEADING),
         EXTERNAL_IPS.arg(HEADING),
     ]
+}
+
+/// Those of [`read_rules`].
+pub(super) fn rules_args() -> [Arg; 3] {
+    const HEADING: &str = "Rules";
+    [NAMESPACE.arg(HEADING), allow_loopback_endpoints(HEADING), SERVICE_CIDR.arg(HEADING)]
+}
+
+/// Alone it means `=true`; the value must be tied to it, or it would swallow the next argument.
+fn allow_loopback_endpoints(heading: &'static str) -> Arg {
+    let arg = ALLOW_LOOPBACK_ENDPOINTS.arg(heading);
+    arg.num_args(0..=1).require_equals(true).default_missing_value("true")
 }
 
 const DISCOVERY: Flag<Vec<Source>> = Flag {

@@ -1,4 +1,4 @@
-//! The configuration of `sidecar run` and `sidecar init`: a flag, else a `SIDECAR_*` variable, else the default.
+//! The configuration of `sidecar run`, `sidecar init` and `sidecar lint`: a flag, else a `SIDECAR_*` variable, else the default.
 //!
 //! clap and envy only collect strings. Each concern has a file with its flags, the parsers that are its own
 //! and the values they become; [`Config::read`] goes through all of them and reports every mistake at once.
@@ -11,6 +11,7 @@ mod drain;
 mod effective;
 mod init;
 mod limits;
+mod lint;
 mod listeners;
 mod logs;
 mod privileges;
@@ -33,6 +34,7 @@ pub use drain::Drain;
 pub use effective::{Effective, Origin, Setting};
 pub use init::{CLEAN, DRY_RUN, Init, init_command};
 pub use limits::{Limits, ProxyProtocolIn};
+pub use lint::{Lint, Output, lint_command};
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};
