@@ -35,6 +35,7 @@ pub mod dispatch;
 pub mod drain;
 pub mod flows;
 pub mod forwarding;
+pub mod grpc;
 pub mod grpc_timeout;
 pub mod http_date;
 pub mod inbound;

@@ -23,6 +23,9 @@ pub enum Failure {
     MemoryExceeded,
     /// The client went away before it had its answer.
     ClientGone,
+    /// The deadline that the client itself chose (`grpc-timeout`) is over. How long an answer may take is the client's to say, and what it
+    /// says tells nothing of the endpoint.
+    ClientDeadline,
     /// No TLS handshake was complete within `--header-timeout`.
     HandshakeTimeout,
     /// The client's TLS is malformed, or shares no version, suite or protocol with ours; or the client did not believe our certificate.
@@ -162,6 +165,7 @@ impl Failure {
             Failure::Flooded => (Client, 429, Never, "CF", "http_request_denied"),
             Failure::MemoryExceeded => (Client, 429, Never, "CM", "http_request_denied"),
             Failure::ClientGone => (Client, 499, Never, "CA", "http_request_error"),
+            Failure::ClientDeadline => (Client, 504, Never, "CG", "http_response_timeout"),
             Failure::HandshakeTimeout => (Client, 408, Never, "CE", "tls_protocol_error"),
             Failure::HandshakeFailed => (Client, 400, Never, "CS", "tls_protocol_error"),
             Failure::ClientCertificate => (Client, 400, Never, "CC", "tls_certificate_error"),
@@ -233,7 +237,7 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 50] = [
+    pub const ALL: [Failure; 51] = [
         Failure::BadRequest,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
@@ -242,6 +246,7 @@ impl Failure {
         Failure::Flooded,
         Failure::MemoryExceeded,
         Failure::ClientGone,
+        Failure::ClientDeadline,
         Failure::HandshakeTimeout,
         Failure::HandshakeFailed,
         Failure::ClientCertificate,
@@ -298,6 +303,7 @@ impl fmt::Display for Failure {
             Failure::Flooded => "the client sends what nobody can want an answer to",
             Failure::MemoryExceeded => "the client held more memory than all others when none was left",
             Failure::ClientGone => "the client went away",
+            Failure::ClientDeadline => "the deadline that the client chose is over",
             Failure::HandshakeTimeout => "the client did not complete a TLS handshake in time",
             Failure::HandshakeFailed => "the TLS handshake with the client failed",
             Failure::ClientCertificate => "the client showed no certificate that is believed here",

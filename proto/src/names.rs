@@ -149,7 +149,7 @@ pub mod header {
 pub mod metric {
     /// What all of them begin with.
     pub const PREFIX: &str = "svcmesh";
-    /// Counter by `direction`, `service`, `endpoint`, `protocol` and `code`.
+    /// Counter by `direction`, `service`, `endpoint`, `protocol`, `code` and `grpc_status`.
     pub const REQUESTS: &str = "requests";
     /// Histogram by `direction`, `service`, `endpoint` and `protocol`.
     pub const REQUEST_DURATION_SECONDS: &str = "request_duration_seconds";
@@ -163,7 +163,7 @@ pub mod metric {
     pub const CLIENT_CONNECTIONS_OPEN: &str = "client_connections_open";
     /// Counter by `direction`, `service`, `endpoint` and `flow`.
     pub const BYTES: &str = "bytes";
-    /// Counter by `code`, the two letters of the access log.
+    /// Counter by `service` and `code`, the two letters of the access log.
     pub const FAILURES: &str = "failures";
     /// Counter by `reason`, the code of the failure that made it necessary.
     pub const RETRIES: &str = "retries";
@@ -211,6 +211,22 @@ pub mod metric {
     pub const ACCESS_LOG_DROPPED: &str = "access_log_dropped";
     /// Always 1, by `version`.
     pub const BUILD_INFO: &str = "build_info";
+
+    /// Of the process, under the names that all exporters of Prometheus use: without [`PREFIX`].
+    pub mod process {
+        /// Counter, in seconds.
+        pub const CPU_SECONDS: &str = "process_cpu_seconds";
+        /// Gauge, in seconds since 1970.
+        pub const START_TIME_SECONDS: &str = "process_start_time_seconds";
+        /// Gauge, in bytes.
+        pub const RESIDENT_MEMORY_BYTES: &str = "process_resident_memory_bytes";
+        /// Gauge, in bytes.
+        pub const VIRTUAL_MEMORY_BYTES: &str = "process_virtual_memory_bytes";
+        /// Gauge.
+        pub const OPEN_FDS: &str = "process_open_fds";
+        /// Gauge.
+        pub const MAX_FDS: &str = "process_max_fds";
+    }
 }
 
 /// Marks of packets (`SO_MARK`) in the namespace of a pod that lets the sidecar set them. They do not leave it.

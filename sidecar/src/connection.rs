@@ -39,14 +39,14 @@ use crate::path::{connect, http, tunnel};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
+    let peer = canonical(peer);
+    let arrival = Arrival::of(peer, door.direction());
     let Some(admission) = mesh.admit() else {
         ending::break_when_dropped(&stream);
         mesh.metrics.flooded(Flood::Connections);
-        return mesh.metrics.failed(Failure::TooManyConnections);
+        return Account::open(mesh, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);
     };
     connect::prepare(&stream);
-    let peer = canonical(peer);
-    let arrival = Arrival::of(peer, door.direction());
     let way = match whither(&stream, peer, door, mesh) {
         Ok(way) => way,
         Err(failure) => {
@@ -213,6 +213,9 @@ fn detect_and_serve(
         let membership = mesh.roster.enter(pulse.clone(), deadlines);
         let limit = (hint == Hint::Unknown).then_some(limits.detect);
         let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
+        if detected.is_gone {
+            return Ok(());
+        }
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,
             Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, mesh),

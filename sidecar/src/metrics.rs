@@ -5,29 +5,40 @@
 
 mod datagrams;
 mod encode;
+mod failures;
 mod observed;
+mod process;
+mod requests;
+mod text;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
+use svc_core::address::ServiceName;
+use svc_core::grpc::Status;
 use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
-use svc_core::table::Source;
+use svc_core::table::{Source, Table};
 use svc_proto::names::metric;
 
 pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
+use failures::Failures;
 pub(crate) use observed::Observed;
+use process::Process;
+use requests::Requests;
 
 pub(crate) use tls::Handshake;
 
+use crate::admin::Format;
 use crate::clock;
 use crate::config::Discovery;
 use crate::path::flood::Flood;
@@ -36,7 +47,7 @@ use crate::path::flood::Flood;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     series: Mutex<BTreeMap<SeriesKey, Arc<Series>>>,
-    failures: [AtomicU64; Failure::ALL.len()],
+    failures: Failures,
     retries: [AtomicU64; Failure::ALL.len()],
     pub(crate) retry_budget_exhausted: AtomicU64,
     pub(crate) detect_timeouts: AtomicU64,
@@ -144,21 +155,6 @@ pub(crate) struct Series {
     used_ms: AtomicU64,
 }
 
-/// Requests of one protocol. 500 × 4 bytes for the statuses: 2 KiB per endpoint that has answered at all.
-#[derive(Debug)]
-struct Requests {
-    by_status: [AtomicU32; STATUS_END - STATUS_BEGIN],
-    durations: [AtomicU64; BUCKETS_MS.len() + 1],
-    total_us: AtomicU64,
-}
-
-const STATUS_BEGIN: usize = 100;
-const STATUS_END: usize = 600;
-
-/// Upper bounds of the duration histogram, in ms: half a millisecond is a neighbour, half a minute is a time-out.
-const BUCKETS_MS: [f64; 14] =
-    [0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 10_000.0, 30_000.0];
-
 /// How long the series of an endpoint that nobody uses any more is shown.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
@@ -166,7 +162,7 @@ impl Metrics {
     pub(crate) fn new() -> Arc<Metrics> {
         Arc::new(Metrics {
             series: Mutex::default(),
-            failures: [const { AtomicU64::new(0) }; Failure::ALL.len()],
+            failures: Failures::default(),
             retries: [const { AtomicU64::new(0) }; Failure::ALL.len()],
             retry_budget_exhausted: AtomicU64::new(0),
             detect_timeouts: AtomicU64::new(0),
@@ -183,28 +179,38 @@ impl Metrics {
         })
     }
 
-    /// Renders everything as OpenMetrics text: what was counted, and what is observed at that moment.
-    pub(crate) fn renderer(self: &Arc<Self>, observed: Observed) -> Box<dyn Fn() -> String + Send + Sync> {
+    /// Renders everything: what was counted, what is observed at that moment, and the process itself.
+    pub(crate) fn renderer(
+        self: &Arc<Self>,
+        observed: Observed,
+    ) -> Box<dyn Fn(Format) -> String + Send + Sync> {
         let mut registry = Registry::with_prefix(metric::PREFIX);
         registry.register_collector(Box::new(Shared(self.clone())));
+        let (metrics, table) = (self.clone(), observed.table.clone());
         registry.register_collector(Box::new(observed));
-        let metrics = self.clone();
-        Box::new(move || {
-            metrics.forget_gone();
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &registry)
-                .expect("a String takes every write");
-            text
+        let mut of_process = Registry::default();
+        of_process.register_collector(Box::new(Process::begun_now()));
+        Box::new(move |format| {
+            metrics.forget_gone(&table.load());
+            let page = page(&[&registry, &of_process]).expect("a String takes every write");
+            match format {
+                Format::OpenMetrics => page,
+                Format::Text => text::of_open_metrics(&page),
+            }
         })
     }
 
     /// The series of `key`. Takes a lock: the data path asks once per endpoint, not per request.
     pub(crate) fn series(&self, key: SeriesKey) -> Arc<Series> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+        let series =
+            self.series.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        series.used(); // nobody may hold it when it is shown
+        series
     }
 
-    pub(crate) fn failed(&self, failure: Failure) {
-        self.failures[failure as usize].fetch_add(1, Relaxed);
+    /// Something failed; `service` is empty where none was meant.
+    pub(crate) fn failed(&self, service: &Arc<str>, failure: Failure) {
+        self.failures.add(service, failure);
     }
 
     pub(crate) fn retried(&self, because: Failure) {
@@ -243,24 +249,30 @@ impl Metrics {
         self.snapshot_ms.store(now_ms(), Relaxed);
     }
 
-    /// Drops the series that only this registry still holds and that nothing has touched for [`FORGET_AFTER`].
-    fn forget_gone(&self) {
-        let before = now_ms().saturating_sub(FORGET_AFTER.as_millis() as u64);
+    /// Drops the series that only this registry still holds and that nothing has touched for [`FORGET_AFTER`]. What no endpoint was
+    /// asked for stays as long as its Service.
+    fn forget_gone(&self, table: &Table) {
+        let before_ms = now_ms().saturating_sub(FORGET_AFTER.as_millis() as u64);
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series.retain(|_, series| Arc::strong_count(series) > 1 || series.used_ms.load(Relaxed) >= before);
+        series.retain(|key, series| {
+            let is_used = Arc::strong_count(series) > 1 || series.used_ms.load(Relaxed) >= before_ms;
+            is_used || (key.endpoint.is_empty() && is_known(&key.service, table))
+        });
+        drop(series);
+        self.failures.forget_gone(table, before_ms);
     }
 }
 
 impl Series {
-    /// A request has ended, for better or worse.
-    pub(crate) fn answered(&self, protocol: Protocol, status: u16, took: Duration) {
+    /// A request has ended, for better or worse: with `call` where it was a call of gRPC.
+    pub(crate) fn answered(&self, protocol: Protocol, status: u16, call: Option<Status>, took: Duration) {
         let requests = match protocol {
             Protocol::Http1 => &self.requests[0],
             Protocol::Http2 => &self.requests[1],
             Protocol::Grpc => &self.requests[2],
             Protocol::Tcp | Protocol::Udp => return,
         };
-        requests.get_or_init(Requests::new).add(status, took);
+        requests.get_or_init(Requests::new).add(status, call, took);
     }
 
     pub(crate) fn closed(&self, how: Closed) {
@@ -275,23 +287,19 @@ impl Series {
     }
 }
 
-impl Requests {
-    fn new() -> Box<Requests> {
-        Box::new(Requests {
-            by_status: [const { AtomicU32::new(0) }; STATUS_END - STATUS_BEGIN],
-            durations: [const { AtomicU64::new(0) }; BUCKETS_MS.len() + 1],
-            total_us: AtomicU64::new(0),
-        })
+fn page(registries: &[&Registry]) -> Result<String, std::fmt::Error> {
+    let mut page = String::new();
+    for registry in registries {
+        encode_registry(&mut page, registry)?;
     }
+    encode_eof(&mut page)?;
+    Ok(page)
+}
 
-    fn add(&self, status: u16, took: Duration) {
-        let index = usize::from(status).clamp(STATUS_BEGIN, STATUS_END - 1) - STATUS_BEGIN;
-        self.by_status[index].fetch_add(1, Relaxed);
-        let took_us = took.as_micros() as u64;
-        let bucket = BUCKETS_MS.iter().take_while(|&&upper_ms| took_us as f64 > upper_ms * 1000.0).count();
-        self.durations[bucket].fetch_add(1, Relaxed);
-        self.total_us.fetch_add(took_us, Relaxed);
-    }
+/// Whether a Service of that name (`namespace/name`) is in the table.
+fn is_known(service: &str, table: &Table) -> bool {
+    let name = service.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
+    name.is_some_and(|name| table.by_name(&name).is_some())
 }
 
 fn now_ms() -> u64 {

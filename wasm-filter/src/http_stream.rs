@@ -281,7 +281,7 @@ impl<'a> Head<'a> {
                 ":authority" => &mut head.authority,
                 ":scheme" => &mut head.scheme,
                 "content-type" => {
-                    head.is_grpc = value.starts_with(b"application/grpc");
+                    head.is_grpc = svc_core::grpc::is_content_type(value);
                     continue;
                 }
                 _ => continue,

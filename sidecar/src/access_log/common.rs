@@ -1,18 +1,24 @@
-//! Apache's common log format, which many tools read, followed by Service, endpoint, seconds, retries and the
-//! failure's code:
+//! Apache's common log format, which many tools read, followed by Service, endpoint, seconds, retries, the failure's code and the status
+//! of a gRPC call:
 //! ```text
-//! 10.0.0.1 - - [23/Nov/2026:04:25:38 +0000] "GET /cart HTTP/1.1" 200 512 shop/web 10.1.2.3:8080 0.001234 0 -
+//! 10.0.0.1 - - [23/Nov/2026:04:25:38 +0000] "GET /cart HTTP/1.1" 200 512 shop/web 10.1.2.3:8080 0.001234 0 - -
 //! ```
 
 use std::io::Write;
 
-use super::Record;
-use super::civil::Civil;
+use svc_core::grpc::Status;
 
-/// Appends a record without a line break. What clients chose is escaped as nginx does it: `\xNN`.
+use super::civil::Civil;
+use super::{Head, Record};
+
+/// Appends a record without a line break. Its time is when the request came, as with Apache, not when it ended.
 pub(super) fn line(record: &Record, out: &mut Vec<u8>) {
-    put(out, format_args!("{} - - [{}] \"", record.client.ip().to_canonical(), date(Civil::of(record.time))));
-    request(record, out);
+    let began = record.time.checked_sub(record.duration).unwrap_or(record.time);
+    put(out, format_args!("{} - - [{}] \"", record.client.ip().to_canonical(), date(Civil::of(began))));
+    match &record.request {
+        Some(head) => request_line(head, out),
+        None => out.push(b'-'), // a connection has none, and what was not understood is none
+    }
     put(
         out,
         format_args!(
@@ -23,24 +29,42 @@ pub(super) fn line(record: &Record, out: &mut Vec<u8>) {
     );
     put(out, format_args!("{} {} ", dash(record.service.as_deref()), dash(record.endpoint)));
     let seconds = record.duration.as_secs_f64();
-    put(out, format_args!("{seconds:.6} {} {}", record.retries, dash(record.code)));
+    let call = record.call.map(Status::as_str);
+    put(out, format_args!("{seconds:.6} {} {} {}", record.retries, dash(record.code), dash(call)));
 }
 
-/// The request line; a connection has none.
-fn request(record: &Record, out: &mut Vec<u8>) {
-    let (Some(method), Some(path)) = (&record.method, &record.path) else { return out.push(b'-') };
-    escape(method, out);
+fn request_line(head: &Head, out: &mut Vec<u8>) {
+    escape(&head.method, out);
     out.push(b' ');
-    escape(path, out);
-    put(out, format_args!(" {}", record.protocol));
+    if let Some(scheme) = &head.scheme {
+        escape(scheme, out);
+        out.extend_from_slice(b"://");
+        escape(&head.host, out);
+    }
+    escape(&head.path, out);
+    put(out, format_args!(" {}", head.version));
 }
 
+/// What clients chose, as Apache's `ap_escape_logitem` writes it.
 fn escape(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' | ..0x20 | 0x7f.. => put(out, format_args!("\\x{byte:02X}")),
-            _ => out.push(byte),
-        }
+        let letter = match byte {
+            b'"' | b'\\' => byte,
+            0x08 => b'b',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x0b => b'v',
+            ..0x20 | 0x7f.. => {
+                put(out, format_args!("\\x{byte:02x}"));
+                continue;
+            }
+            _ => {
+                out.push(byte);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', letter]);
     }
 }
 

@@ -38,6 +38,8 @@ struct Line<'a> {
     host: Option<&'a str>,
     #[serde(rename = "response.status", skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[serde(rename = "response.grpc_status", skip_serializing_if = "Option::is_none")]
+    call: Option<u8>,
     #[serde(rename = "failure.code", skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(rename = "bytes.in")]
@@ -51,6 +53,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn of(record: &Record) -> Line<'_> {
+        let request = record.request.as_ref();
         Line {
             time: rfc3339(Civil::of(record.time)),
             kind: match record.kind {
@@ -62,10 +65,11 @@ impl Line<'_> {
             service: record.service.as_deref(),
             endpoint: record.endpoint,
             protocol: record.protocol,
-            method: record.method.as_deref(),
-            path: record.path.as_deref(),
-            host: record.host.as_deref(),
+            method: request.map(|head| head.method.as_str()),
+            path: request.map(|head| head.path.as_str()),
+            host: request.map(|head| head.host.as_str()),
             status: record.status,
+            call: record.call.map(|call| call as u8),
             code: record.code,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,

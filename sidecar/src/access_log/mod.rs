@@ -13,6 +13,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use svc_core::grpc::Status;
+
 use crate::config::AccessLogFormat;
 
 /// What is told of one connection or one request when it has ended.
@@ -32,14 +34,12 @@ pub struct Record {
     pub endpoint: Option<SocketAddr>,
     /// What was spoken.
     pub protocol: &'static str,
-    /// The request's method.
-    pub method: Option<String>,
-    /// The request's path and query.
-    pub path: Option<String>,
-    /// The host the client asked for.
-    pub host: Option<String>,
+    /// The request's head, where there was one.
+    pub request: Option<Head>,
     /// The response's status.
     pub status: Option<u16>,
+    /// How a call of gRPC went.
+    pub call: Option<Status>,
     /// The failure's two letters.
     pub code: Option<&'static str>,
     /// From the client to the endpoint.
@@ -50,6 +50,21 @@ pub struct Record {
     pub duration: Duration,
     /// How many more endpoints were tried after the first.
     pub retries: u32,
+}
+
+/// What is told of the head of a request.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method.
+    pub method: String,
+    /// Path and query; of a CONNECT its target.
+    pub path: String,
+    /// The host that the client asked for.
+    pub host: String,
+    /// The version as a request line has it.
+    pub version: &'static str,
+    /// The scheme, where the request line has a whole URI.
+    pub scheme: Option<String>,
 }
 
 /// What a [`Record`] is about.
@@ -88,7 +103,9 @@ impl AccessLog {
 
     /// Hands a record over; never waits.
     pub fn write(&self, mut record: Record) {
-        [&mut record.method, &mut record.path, &mut record.host].into_iter().flatten().for_each(cut);
+        if let Some(Head { method, path, host, .. }) = &mut record.request {
+            [method, path, host].into_iter().for_each(cut);
+        }
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

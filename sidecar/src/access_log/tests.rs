@@ -6,6 +6,16 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 
+fn head() -> Head {
+    Head {
+        method: "GET".to_owned(),
+        path: "/cart?id=1".to_owned(),
+        host: "web.shop".to_owned(),
+        version: "HTTP/1.1",
+        scheme: None,
+    }
+}
+
 fn request() -> Record {
     Record {
         time: UNIX_EPOCH + Duration::from_millis(1_795_407_938_123),
@@ -14,11 +24,10 @@ fn request() -> Record {
         peer: None,
         service: Some("shop/web".into()),
         endpoint: Some("10.1.2.3:8080".parse().unwrap()),
-        protocol: "HTTP/1.1",
-        method: Some("GET".to_owned()),
-        path: Some("/cart?id=1".to_owned()),
-        host: Some("web.shop".to_owned()),
+        protocol: "http/1.1",
+        request: Some(head()),
         status: Some(200),
+        call: None,
         code: None,
         bytes_in: 0,
         bytes_out: 512,
@@ -34,9 +43,7 @@ fn failed_connection() -> Record {
         peer: Some("10.0.0.9:50000".parse().unwrap()),
         endpoint: None,
         protocol: "tcp",
-        method: None,
-        path: None,
-        host: None,
+        request: None,
         status: None,
         code: Some("MN"),
         bytes_out: 0,
@@ -48,10 +55,30 @@ fn failed_connection() -> Record {
 fn hostile() -> Record {
     Record {
         client: "[::ffff:10.0.0.1]:41000".parse().unwrap(),
-        path: Some("/\" 200 1\r\nforged \\ \u{1b}[2J \u{9b}2J \u{7f} é".to_owned()),
-        host: Some("\"},{\"\0".to_owned()),
+        request: Some(Head {
+            path: "/\" 200 1\r\nforged \\ \u{1b}[2J \u{9b}2J \u{7f} é\t\u{b}\u{8}".to_owned(),
+            host: "\"},{\"\0".to_owned(),
+            ..head()
+        }),
         ..request()
     }
+}
+
+/// A call of gRPC, a request to a proxy, a tunnel, and a request of HTTP/1.0.
+fn others() -> [Record; 4] {
+    let call =
+        Head { method: "POST".to_owned(), path: "/cart.Cart/Add".to_owned(), version: "HTTP/2.0", ..head() };
+    let tunnel = Head { method: "CONNECT".to_owned(), path: "web.shop:443".to_owned(), ..head() };
+    [
+        Record { request: Some(call), protocol: "grpc", call: Some(Status::Unavailable), ..request() },
+        Record { request: Some(Head { scheme: Some("http".to_owned()), ..head() }), ..request() },
+        Record { request: Some(tunnel), kind: Kind::Connection, protocol: "tcp", ..request() },
+        Record { request: Some(Head { version: "HTTP/1.0", ..head() }), ..request() },
+    ]
+}
+
+fn all() -> impl Iterator<Item = Record> {
+    [request(), failed_connection(), hostile()].into_iter().chain(others())
 }
 
 #[derive(Clone, Default)]
@@ -78,25 +105,25 @@ fn written(format: AccessLogFormat, records: impl IntoIterator<Item = Record>) -
 
 #[test]
 fn json_lines_have_stable_fields_and_escape_what_clients_chose() {
-    insta::assert_snapshot!(written(AccessLogFormat::Json, [request(), failed_connection(), hostile()]));
+    insta::assert_snapshot!(written(AccessLogFormat::Json, all()));
 }
 
 #[test]
 fn common_lines_are_apaches_and_escape_what_clients_chose() {
-    insta::assert_snapshot!(written(AccessLogFormat::Common, [request(), failed_connection(), hostile()]));
+    insta::assert_snapshot!(written(AccessLogFormat::Common, all()));
 }
 
 #[test]
 fn a_json_line_can_be_read_again() {
     let line = written(AccessLogFormat::Json, [hostile()]);
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(value["request.path"].as_str(), hostile().path.as_deref());
+    assert_eq!(value["request.path"].as_str(), hostile().request.map(|head| head.path).as_deref());
     assert_eq!(line.lines().count(), 1);
 }
 
 #[test]
 fn what_clients_make_long_is_cut_between_characters() {
-    let long = Record { path: Some("é".repeat(3000)), ..request() };
+    let long = Record { request: Some(Head { path: "é".repeat(3000), ..head() }), ..request() };
     let value: serde_json::Value = serde_json::from_str(&written(AccessLogFormat::Json, [long])).unwrap();
     assert_eq!(value["request.path"].as_str().unwrap().len(), TEXT_BYTES_MAX);
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::document::{Document, Query, Streamed, Tag};
-use super::{Admin, token};
+use super::{Admin, Format, token};
 
 /// What an answer consists of.
 pub(super) type Body = Either<Full<Bytes>, Streamed>;
@@ -31,9 +31,9 @@ pub(super) async fn answer(admin: &Admin, peer: IpAddr, request: &Request<Incomi
     match page {
         Page::Live => text(StatusCode::OK, "ok\n"),
         Page::Ready => ready(admin),
-        Page::Metrics => full(StatusCode::OK, OPEN_METRICS, (admin.metrics)()),
+        Page::Metrics => metrics(admin, request.headers()),
         Page::Services => services(admin, request).await,
-        Page::Config => config(admin, peer, request.headers()),
+        Page::Config => config(admin, peer, request),
     }
 }
 
@@ -56,6 +56,13 @@ impl Page {
             _ => None,
         }
     }
+}
+
+fn metrics(admin: &Admin, headers: &HeaderMap) -> Response<Body> {
+    let format = Format::accepted(headers);
+    let mut response = full(StatusCode::OK, format.content_type(), (admin.metrics)(format));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 fn ready(admin: &Admin) -> Response<Body> {
@@ -113,11 +120,11 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-fn config(admin: &Admin, peer: IpAddr, headers: &HeaderMap) -> Response<Body> {
-    if !token::is_trusted(peer, headers, admin.token_file.as_deref()) {
+fn config(admin: &Admin, peer: IpAddr, request: &Request<Incoming>) -> Response<Body> {
+    if !token::is_trusted(peer, request, admin.token_file.as_deref()) {
         return text(
             StatusCode::FORBIDDEN,
-            "forbidden: only from this pod, or with the header svcmesh-token\n",
+            "forbidden: only from this pod, by an address, localhost or the pod's name, or with the header svcmesh-token\n",
         );
     }
     let config = serde_json::json!({
@@ -140,6 +147,3 @@ fn full(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) 
 }
 
 const JSON: &str = "application/json";
-
-/// OpenMetrics 1.0.0, "Overall Structure".
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

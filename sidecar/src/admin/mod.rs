@@ -5,6 +5,8 @@
 
 mod answer;
 mod document;
+mod format;
+mod host;
 mod ready;
 mod seats;
 mod tags;
@@ -34,10 +36,11 @@ use tokio::time::{sleep, timeout};
 use crate::config::Effective;
 use crate::linger::Lingering;
 
+pub use format::Format;
 pub use ready::Ready;
 pub use tags::Tags;
 
-use seats::Seats;
+use seats::{Seat, Seats};
 
 /// All that the pages show.
 pub struct Admin {
@@ -51,8 +54,8 @@ pub struct Admin {
     pub ejected: Box<dyn Fn() -> BTreeSet<EndpointId> + Send + Sync>,
     /// `/services`: what was measured of it already; empty at first.
     pub tags: Tags,
-    /// `/metrics`: renders OpenMetrics text.
-    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// `/metrics`: renders the page.
+    pub metrics: Box<dyn Fn(Format) -> String + Send + Sync>,
     /// `/config`
     pub settings: Effective,
     /// `/config`: where the sidecar really listens, by the flag that asked for it.
@@ -84,7 +87,7 @@ async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Seats>) {
                 let Some(seat) = seats.take(peer.ip()) else { continue };
                 let admin = admin.clone();
                 connections.spawn(async move {
-                    converse(stream, peer.ip(), &admin).await;
+                    converse(stream, peer.ip(), &admin, &seat).await;
                     drop(seat);
                 });
             }
@@ -96,20 +99,25 @@ async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Seats>) {
     }
 }
 
-/// One request and its answer: a peer that stays must not keep a seat.
-async fn converse(stream: TcpStream, peer: IpAddr, admin: &Admin) {
-    let service =
-        service_fn(async |request| Ok::<_, Infallible>(answer::answer(admin, peer, &request).await));
+/// One request and its answer: a peer that stays must not keep a seat, nor one whose seat somebody else needs more.
+async fn converse(stream: TcpStream, peer: IpAddr, admin: &Admin, seat: &Seat) {
+    let service = service_fn(async |request| {
+        seat.speaks();
+        Ok::<_, Infallible>(answer::answer(admin, peer, &request).await)
+    });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Lingering::new(stream)), service);
-    match timeout(CONNECTION_DEADLINE, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "admin connection failed"),
-        Err(_) => tracing::debug!(%peer, "admin connection took too long"),
+    tokio::select! {
+        ended = timeout(CONNECTION_DEADLINE, connection) => match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "admin connection failed"),
+            Err(_) => tracing::debug!(%peer, "admin connection took too long"),
+        },
+        () = seat.lost() => tracing::debug!(%peer, "admin connection gave way to another peer's"),
     }
 }
 

@@ -34,7 +34,7 @@ async fn served() -> Served {
         }])),
         ejected: Box::new(BTreeSet::new),
         tags: Tags::default(),
-        metrics: Box::new(|| "# EOF\n".to_owned()),
+        metrics: Box::new(|format| format!("{format:?}\n")),
         settings: Config::read(&flags, &Surroundings::default()).unwrap().effective,
         bound: Arc::new(ArcSwap::from_pointee(BTreeMap::from([(
             "admin",
@@ -95,7 +95,7 @@ async fn converse_by(mut stream: TcpStream, request: &str) -> Got {
 }
 
 async fn get(address: SocketAddr, path: &str) -> Got {
-    send(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+    send(address, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await
 }
 
 #[tokio::test]
@@ -134,13 +134,40 @@ async fn a_source_that_never_answers_is_waited_for_no_longer_than_its_deadline()
 }
 
 #[tokio::test]
-async fn metrics_are_open_metrics() {
-    let got = get(served().await.address, "/metrics").await;
-    assert_eq!(
-        got.header("content-type"),
-        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
-    );
-    assert_eq!(got.body, "# EOF\n");
+async fn metrics_come_in_the_format_that_is_asked_for() {
+    let served = served().await;
+    for (accept, content_type, body) in [
+        ("", "text/plain; version=0.0.4; charset=utf-8", "Text\n"),
+        ("accept: */*\r\n", "text/plain; version=0.0.4; charset=utf-8", "Text\n"),
+        (
+            "accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5\r\n",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "OpenMetrics\n",
+        ),
+    ] {
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\n{accept}\r\n");
+        let got = send(served.address, &request).await;
+        assert_eq!(
+            (got.header("content-type"), got.header("vary"), got.body.as_str()),
+            (Some(content_type), Some("accept"), body),
+            "{accept}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_name_that_leads_here_opens_nothing_that_is_not_for_everybody() {
+    let served = served().await;
+    let ask = async |path: &str, host: &str| {
+        send(served.address, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await.status
+    };
+    for own in ["localhost:15020", "127.0.0.1:15020", "[::1]:15020"] {
+        assert_eq!(ask("/config", own).await, 200, "{own}");
+    }
+    for foreign in ["evil.example", "evil.example:15020", "localhost.evil.example", ""] {
+        assert_eq!(ask("/config", foreign).await, 403, "{foreign}");
+        assert_eq!(ask("/metrics", foreign).await, 200, "{foreign}");
+    }
 }
 
 fn names(body: &str) -> Vec<ServiceName> {
@@ -185,8 +212,11 @@ async fn services_are_not_sent_again_while_nothing_changes() {
     let first = get(served.address, "/services").await;
     let tag = first.header("etag").unwrap();
     let again = async |known: &str| {
-        send(served.address, &format!("GET /services HTTP/1.1\r\nhost: x\r\nif-none-match: {known}\r\n\r\n"))
-            .await
+        send(
+            served.address,
+            &format!("GET /services HTTP/1.1\r\nhost: localhost\r\nif-none-match: {known}\r\n\r\n"),
+        )
+        .await
     };
     for known in [tag, "*", &format!("\"other\", W/{tag}")] {
         let got = again(known).await;
@@ -226,7 +256,7 @@ async fn head_is_get_without_the_body() {
     let served = served().await;
     for path in ["/livez", "/readyz", "/metrics", "/services", "/config"] {
         let get = get(served.address, path).await;
-        let head = send(served.address, &format!("HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let head = send(served.address, &format!("HEAD {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
         assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
         for name in ["content-length", "content-type", "etag"] {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
@@ -238,11 +268,11 @@ async fn head_is_get_without_the_body() {
 async fn other_methods_and_other_paths_are_refused() {
     let served = served().await;
     let address = served.address;
-    let post = send(address, "POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi").await;
+    let post = send(address, "POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi").await;
     assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
     assert_eq!(get(address, "/").await.status, 404);
     assert_eq!(get(address, "/livez/").await.status, 404);
-    assert_eq!(send(address, "POST /x HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 404);
+    assert_eq!(send(address, "POST /x HTTP/1.1\r\nhost: localhost\r\n\r\n").await.status, 404);
 }
 
 #[tokio::test]
@@ -252,6 +282,29 @@ async fn a_request_that_is_too_long_or_none_is_refused() {
     let long = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(HEAD_BYTES_MAX));
     assert_eq!(send(address, &long).await.status, 431);
     assert_eq!(send(address, "\u{16}\u{3}\u{1}\r\n\r\n").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_fifth_address_is_served_while_four_hold_every_seat_in_silence() {
+    let served = served().await;
+    let connect = async |source: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{source}:0").parse().unwrap()).unwrap();
+        socket.connect(served.address).await.unwrap()
+    };
+    let mut silent = Vec::new();
+    for source in ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"] {
+        for _ in 0..seats::CONNECTIONS_PER_PEER_MAX {
+            silent.push(connect(source).await);
+        }
+    }
+    assert_eq!(silent.len(), seats::CONNECTIONS_MAX);
+    for _ in 0..20 {
+        let got =
+            converse_by(connect("127.0.0.6").await, "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        assert_eq!(got.status, 200);
+    }
+    assert_eq!(silent[0].read(&mut [0]).await.unwrap(), 0, "who came first gave way");
 }
 
 #[tokio::test]
@@ -266,7 +319,7 @@ async fn peers_that_say_nothing_keep_nobody_else_out_and_lose_their_seats() {
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let other = other.connect(served.address).await.unwrap();
-    assert_eq!(converse_by(other, "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
+    assert_eq!(converse_by(other, "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.status, 200);
     tokio::time::pause();
     sleep(HEADER_DEADLINE + Duration::from_millis(1)).await;
     tokio::time::resume();

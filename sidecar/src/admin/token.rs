@@ -5,14 +5,18 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::Path;
 
-use hyper::HeaderMap;
+use hyper::{HeaderMap, Request};
 use svc_proto::names::header;
 
-/// Whether the peer is in the pod, or shows the token that the file holds.
-pub(super) fn is_trusted(peer: IpAddr, headers: &HeaderMap, token_file: Option<&Path>) -> bool {
-    if peer.to_canonical().is_loopback() {
-        return true;
-    }
+use super::host;
+
+/// Whether the request comes from the pod, and was meant for it; or shows the token that the file holds, which no web page can.
+pub(super) fn is_trusted<B>(peer: IpAddr, request: &Request<B>, token_file: Option<&Path>) -> bool {
+    let is_of_pod = peer.to_canonical().is_loopback() && host::is_own(request);
+    is_of_pod || shows_token(request.headers(), token_file)
+}
+
+fn shows_token(headers: &HeaderMap, token_file: Option<&Path>) -> bool {
     let (Some(shown), Some(path)) = (headers.get(header::TOKEN), token_file) else { return false };
     match read(path) {
         Ok(token) => !token.trim_ascii().is_empty() && is_same(shown.as_bytes(), token.trim_ascii()),
@@ -47,8 +51,22 @@ mod tests {
     fn check(peer: IpAddr, shown: Option<&str>, content: &str) -> bool {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
-        let headers = shown.map(|shown| (header::TOKEN.parse().unwrap(), shown.parse().unwrap()));
-        is_trusted(peer, &headers.into_iter().collect(), Some(file.path()))
+        let mut request = Request::builder().header("host", "localhost:15020");
+        if let Some(shown) = shown {
+            request = request.header(header::TOKEN, shown);
+        }
+        is_trusted(peer, &request.body(()).unwrap(), Some(file.path()))
+    }
+
+    #[test]
+    fn who_comes_from_the_pod_by_a_foreign_name_needs_the_token() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret").unwrap();
+        let local = "127.0.0.1".parse().unwrap();
+        let rebound = || Request::builder().header("host", "evil.example:15020");
+        assert!(!is_trusted(local, &rebound().body(()).unwrap(), Some(file.path())));
+        let with_token = rebound().header(header::TOKEN, "secret").body(()).unwrap();
+        assert!(is_trusted(local, &with_token, Some(file.path())));
     }
 
     #[test]
@@ -70,7 +88,7 @@ mod tests {
     fn an_empty_or_missing_file_opens_nothing() {
         assert!(!check(STRANGER, Some(""), "\n"));
         let headers = [(header::TOKEN.parse().unwrap(), "x".parse().unwrap())].into_iter().collect();
-        assert!(!is_trusted(STRANGER, &headers, Some(Path::new("/nonexistent"))));
-        assert!(!is_trusted(STRANGER, &headers, None));
+        assert!(!shows_token(&headers, Some(Path::new("/nonexistent"))));
+        assert!(!shows_token(&headers, None));
     }
 }

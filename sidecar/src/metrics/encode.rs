@@ -11,10 +11,7 @@ use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
 use svc_proto::names::metric;
 
-use super::{
-    BUCKETS_MS, Closed, Direction, Learned, LookedUp, Metrics, Protocol, STATUS_BEGIN, Series, SeriesKey,
-    now_ms,
-};
+use super::{Closed, Direction, Learned, LookedUp, Metrics, Protocol, Series, SeriesKey, now_ms, requests};
 use crate::config::Discovery;
 use crate::path::flood::Flood;
 
@@ -34,9 +31,9 @@ impl Metrics {
             let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
             series.iter().map(|(key, series)| (key.clone(), series.clone())).collect()
         };
-        encode_requests(&mut encoder, &series)?;
+        requests::encode(&mut encoder, &series)?;
         encode_connections(&mut encoder, &series)?;
-        encode_failures(&mut encoder, &self.failures)?;
+        self.failures.encode(&mut encoder)?;
         encode_retries(&mut encoder, &self.retries)?;
         for (name, help, count) in [
             (
@@ -87,61 +84,7 @@ impl Metrics {
     }
 }
 
-type Snapshot = [(SeriesKey, Arc<Series>)];
-
-fn encode_requests(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
-    let mut metric =
-        encoder.encode_descriptor(metric::REQUESTS, "Requests answered", None, MetricType::Counter)?;
-    for (key, protocol, requests) in answered(all) {
-        for (index, count) in requests.by_status.iter().enumerate() {
-            let count = u64::from(count.load(Relaxed));
-            if count > 0 {
-                let code = (STATUS_BEGIN + index).to_string();
-                let labels = [
-                    ("direction", key.direction.as_str()),
-                    ("service", &key.service),
-                    ("endpoint", &key.endpoint),
-                    ("protocol", protocol.as_str()),
-                    ("code", &code),
-                ];
-                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-            }
-        }
-    }
-    let mut metric = encoder.encode_descriptor(
-        metric::REQUEST_DURATION_SECONDS,
-        "Time from a request's head to the last byte of its answer",
-        None,
-        MetricType::Histogram,
-    )?;
-    for (key, protocol, requests) in answered(all) {
-        let buckets: Vec<(f64, u64)> = BUCKETS_MS
-            .iter()
-            .map(|upper_ms| upper_ms / 1000.0)
-            .chain([f64::INFINITY])
-            .zip(requests.durations.iter().map(|count| count.load(Relaxed)))
-            .collect();
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        let labels = [
-            ("direction", key.direction.as_str()),
-            ("service", &key.service),
-            ("endpoint", &key.endpoint),
-            ("protocol", protocol.as_str()),
-        ];
-        let total = requests.total_us.load(Relaxed) as f64 / 1e6;
-        metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(total, count, &buckets, None)?;
-    }
-    Ok(())
-}
-
-fn answered(all: &Snapshot) -> impl Iterator<Item = (&SeriesKey, Protocol, &super::Requests)> {
-    all.iter().flat_map(|(key, series)| {
-        [Protocol::Http1, Protocol::Http2, Protocol::Grpc]
-            .into_iter()
-            .zip(&series.requests)
-            .filter_map(move |(protocol, requests)| Some((key, protocol, &**requests.get()?)))
-    })
-}
+pub(super) type Snapshot = [(SeriesKey, Arc<Series>)];
 
 fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
     let labels = |key: &SeriesKey, more: Option<(&'static str, &'static str)>| -> Vec<(&str, String)> {
@@ -190,17 +133,6 @@ fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fm
     for (key, series) in all {
         counter(&mut metric, labels(key, Some(("flow", "to_upstream"))), &series.to_upstream_bytes)?;
         counter(&mut metric, labels(key, Some(("flow", "to_client"))), &series.to_client_bytes)?;
-    }
-    Ok(())
-}
-
-fn encode_failures(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
-    let help = "Connections and requests that failed";
-    let mut metric = encoder.encode_descriptor(metric::FAILURES, help, None, MetricType::Counter)?;
-    for failure in Failure::ALL {
-        let count = counts[failure as usize].load(Relaxed);
-        let labels = [("code", failure.verdict().code)];
-        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
 }

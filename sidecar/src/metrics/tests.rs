@@ -16,8 +16,10 @@ fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
     shared.connections.store(3, Relaxed);
     eject_one(&shared, &table);
     let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
-    let text = metrics.renderer(observed)();
-    let stable = text.lines().filter(|line| !line.starts_with("svcmesh_snapshot_age_seconds"));
+    let text = metrics.renderer(observed)(Format::OpenMetrics);
+    let changes =
+        |line: &str| line.starts_with("svcmesh_snapshot_age_seconds") || line.starts_with("process_");
+    let stable = text.lines().filter(|line| !changes(line));
     stable.collect::<Vec<_>>().join("\n")
 }
 
@@ -38,10 +40,11 @@ fn the_names_are_the_contracts() {
     });
     series.opened.fetch_add(1, Relaxed);
     series.open.fetch_add(1, Relaxed);
-    series.answered(Protocol::Http1, 200, Duration::from_micros(700));
-    series.answered(Protocol::Grpc, 503, Duration::from_secs(40));
+    series.answered(Protocol::Http1, 200, None, Duration::from_micros(700));
+    series.answered(Protocol::Grpc, 200, Some(Status::Unavailable), Duration::from_secs(40));
+    series.answered(Protocol::Grpc, 502, Some(Status::Unknown), Duration::from_secs(40));
     series.closed(Closed::Done);
-    metrics.failed(Failure::NoEndpoints);
+    metrics.failed(&"shop/cart".into(), Failure::NoEndpoints);
     metrics.retried(Failure::ConnectRefused);
     metrics.updated(Source::Manifests, Learned::Applied);
     metrics.updated(Source::Environment, Learned::Unchanged);

@@ -4,18 +4,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use hyper::Method;
 use hyper::body::Frame;
 use hyper::http::response::Parts;
+use hyper::{HeaderMap, Method, Version};
+use svc_core::grpc;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
-use svc_core::vitals::{Probe, is_held_against};
+use svc_core::vitals::{GRPC_STATUS, Probe, is_held_against};
 
 use super::arrival::Arrival;
 use super::mesh::Mesh;
+use super::request_body::RequestBody;
 use super::trial::Trial;
 use super::upstream::Upstream;
-use crate::access_log::{Kind, Record};
+use crate::access_log::{Head, Kind, Record};
 use crate::clock;
 use crate::metrics::{Protocol, SeriesKey};
 
@@ -31,12 +33,18 @@ pub(crate) struct Account {
     /// The last attempt.
     trial: Option<Trial>,
     status: u16,
+    /// How a call of gRPC went, as far as its endpoint has said.
+    call: Option<grpc::Status>,
     outcome: Outcome,
+    /// The request's body, which knows how much of it went.
+    body: Option<Rc<RequestBody>>,
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
     retries: u32,
     /// When it ended, where that is found out later.
     until: Option<Now>,
+    /// When the connection became a tunnel: the request was over then.
+    switched: Option<Now>,
     /// What only the access log wants; absent when there is none, so that nobody pays for it.
     details: Option<Box<Details>>,
 }
@@ -46,6 +54,9 @@ pub(crate) struct Details {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) host: String,
+    pub(crate) version: Version,
+    /// Where the target was a whole URI, as proxies are asked (RFC 9112 §3.2.2).
+    pub(crate) scheme: Option<String>,
 }
 
 enum Outcome {
@@ -65,11 +76,14 @@ impl Account {
             service: None,
             trial: None,
             status: 0,
+            call: None,
             outcome: Outcome::Open,
+            body: None,
             to_upstream_bytes: 0,
             to_client_bytes: 0,
             retries: 0,
             until: None,
+            switched: None,
             details: None,
         }
     }
@@ -78,6 +92,26 @@ impl Account {
         if self.mesh.access_log.is_some() {
             self.details = Some(Box::new(details()));
         }
+    }
+
+    /// The request has a body, on its way to an endpoint.
+    pub(crate) fn uploads(&mut self, body: Option<&Rc<RequestBody>>) {
+        self.body = body.cloned();
+    }
+
+    /// Why the request's body broke off, if it did: it is then no endpoint that has failed.
+    pub(crate) fn broken_upload(&self) -> Option<Failure> {
+        self.body.as_ref().and_then(|body| body.broken())
+    }
+
+    /// The request was a CONNECT that is a tunnel now: what counts is the connection to the endpoint, and what it carries.
+    pub(crate) fn tunnels(&mut self) {
+        self.protocol = Protocol::Tcp;
+    }
+
+    /// The request is answered, and its connection or stream goes on in another protocol.
+    pub(crate) fn switches(&mut self) {
+        self.switched = Some(clock::now());
     }
 
     /// The Service is known.
@@ -115,6 +149,9 @@ impl Account {
     /// The head of an endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts) {
         let is_grpc = self.protocol == Protocol::Grpc;
+        if is_grpc {
+            self.hears_call(&head.headers);
+        }
         if let Some(trial) = &mut self.trial {
             trial.hears(head, is_grpc, &self.mesh);
         }
@@ -122,8 +159,21 @@ impl Account {
 
     /// A part of an endpoint's answer is there.
     pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>) {
-        if let (Protocol::Grpc, Some(trial)) = (self.protocol, &mut self.trial) {
+        if self.protocol != Protocol::Grpc {
+            return;
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            self.hears_call(trailers);
+        }
+        if let Some(trial) = &mut self.trial {
             trial.hears_frame(frame, &self.mesh);
+        }
+    }
+
+    /// Takes note of how a call went, if these headers or trailers say so.
+    fn hears_call(&mut self, fields: &HeaderMap) {
+        if let Some(status) = fields.get(GRPC_STATUS) {
+            self.call = Some(grpc::Status::parse(status.as_bytes()));
         }
     }
 
@@ -196,7 +246,7 @@ impl Account {
     }
 
     pub(crate) fn failed(&mut self, failure: Failure) {
-        if self.status == 0 {
+        if self.status == 0 && self.is_request() {
             self.status = failure.verdict().status;
         }
         if is_held_against(failure) {
@@ -217,14 +267,25 @@ impl Account {
         self.failed(failure);
     }
 
+    fn is_request(&self) -> bool {
+        matches!(self.protocol, Protocol::Http1 | Protocol::Http2 | Protocol::Grpc)
+    }
+
+    /// What a call of gRPC has come to in the end, whoever says so.
+    fn call(&self, failure: Option<Failure>) -> Option<grpc::Status> {
+        let ended = || match failure {
+            Some(failure) => grpc::Status::of_failure(failure),
+            None => self.call.unwrap_or_else(|| grpc::Status::of_http(self.status)),
+        };
+        (self.protocol == Protocol::Grpc).then(ended)
+    }
+
     fn record_metrics(&self, failure: Option<Failure>, took: std::time::Duration) {
         if let Some(failure) = failure {
-            self.mesh.metrics.failed(failure);
+            self.mesh.metrics.failed(&self.service.clone().unwrap_or_default(), failure);
         }
-        let status = match self.status {
-            0 => failure.map_or(0, |failure| failure.verdict().status),
-            status => status,
-        };
+        let call = self.call(failure);
+        let took = self.switched.map_or(took, |switched| switched.since(self.begun));
         let add = |series: &crate::metrics::Series| {
             match self.protocol {
                 Protocol::Udp => series.used(), // its bytes are counted
@@ -233,7 +294,7 @@ impl Account {
                     series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
                 }
             }
-            series.answered(self.protocol, status, took);
+            series.answered(self.protocol, self.status, call, took);
         };
         match &self.trial {
             Some(trial) => add(&trial.upstream.series),
@@ -247,26 +308,25 @@ impl Account {
 
     fn record_log(&mut self, failure: Option<Failure>, took: std::time::Duration) {
         let Some(log) = &self.mesh.access_log else { return };
-        let details = self.details.take();
-        let (method, path, host) = match details {
-            Some(details) => (Some(details.method.to_string()), Some(details.path), Some(details.host)),
-            None => (None, None, None),
-        };
+        let call = self.call(failure);
+        let request = self.details.take().map(|details| Head {
+            method: details.method.to_string(),
+            path: details.path,
+            host: details.host,
+            version: version(details.version),
+            scheme: details.scheme,
+        });
         log.write(Record {
             time: clock::wall(),
-            kind: match self.protocol {
-                Protocol::Tcp | Protocol::Udp => Kind::Connection,
-                Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => Kind::Request,
-            },
+            kind: if self.is_request() { Kind::Request } else { Kind::Connection },
             client: self.arrival.client.0,
             peer: self.arrival.proxy(),
             service: self.service.clone().filter(|service| !service.is_empty()),
             endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
             protocol: self.protocol.as_str(),
-            method,
-            path,
-            host,
+            request,
             status: (self.status != 0).then_some(self.status),
+            call,
             code: failure.map(|failure| failure.verdict().code),
             bytes_in: self.to_upstream_bytes,
             bytes_out: self.to_client_bytes,
@@ -276,8 +336,20 @@ impl Account {
     }
 }
 
+/// A version as request lines have it.
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 | Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
 impl Drop for Account {
     fn drop(&mut self) {
+        if let Some(body) = &self.body {
+            self.to_upstream_bytes = body.sent_bytes();
+        }
         let failure = match self.outcome {
             Outcome::Open if self.mesh.has_ended() => Some(Failure::Ended),
             Outcome::Open => Some(Failure::ClientGone),
@@ -286,6 +358,9 @@ impl Drop for Account {
         };
         let now = clock::now();
         let took = self.until.unwrap_or(now).since(self.begun);
+        if let (0, true, Some(failure)) = (self.status, self.is_request(), failure) {
+            self.status = failure.verdict().status;
+        }
         if let (None, Some(trial)) = (failure, &mut self.trial) {
             trial.succeeded(now);
         }

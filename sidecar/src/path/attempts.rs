@@ -67,6 +67,9 @@ impl<'a> Attempts<'a> {
         account: &mut Account,
     ) -> Result<Rc<Upstream>, Failure> {
         let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
+        if let Some(because) = self.last {
+            account.retried(because);
+        }
         account.tries(upstream, probe, self.now);
         let upstream = match Introduction::of(&self.route, || self.origin.guest()) {
             None => upstream.clone(),
@@ -107,7 +110,6 @@ impl<'a> Attempts<'a> {
         self.last = Some(failure);
         self.route = self.mesh.renewed(&self.route).ok_or(failure)?;
         self.again(failure, outgoing)?;
-        account.retried(failure);
         self.begin(outgoing, account)
     }
 

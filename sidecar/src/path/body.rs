@@ -11,13 +11,12 @@ use bytes::Bytes;
 use h2::Reason;
 use hyper::body::{Body, Frame, SizeHint};
 use svc_core::outcome::Failure;
-use svc_core::time::Now;
 use tokio::time::Sleep;
 
 use super::account::Account;
+use super::limits::Deadline;
 use super::memory::Holder;
 use super::request::strip_trailers;
-use super::request_body::RequestBody;
 use super::resolve::Origin;
 use super::roster::Pulse;
 use super::upstream::{Answer, Http1, Upstream};
@@ -26,7 +25,6 @@ use crate::clock;
 /// The body of a response, with the account that is closed by its last byte.
 pub(crate) struct ResponseBody {
     source: Source,
-    request: Option<Rc<RequestBody>>,
     /// Absent for `101 Switching Protocols`: the tunnel keeps it.
     account: Option<Account>,
     pulse: Option<Arc<Pulse>>,
@@ -37,6 +35,8 @@ pub(crate) struct ResponseBody {
     broken: Option<Broken>,
     /// When it has to have ended, if ever. Looked at whenever the client takes something: one that does not read is idle, not waiting.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// What it is if it has not.
+    late: Failure,
 }
 
 /// Where a response's bytes come from.
@@ -53,25 +53,25 @@ impl ResponseBody {
     /// The body of an endpoint's response.
     pub(crate) fn new(
         source: Source,
-        request: Option<Rc<RequestBody>>,
         mut account: Account,
         origin: &Origin,
-        deadline: Option<Now>,
+        deadline: Option<Deadline>,
     ) -> ResponseBody {
         let ended = source.is_end_stream();
         if ended {
             account.done();
         }
-        let left = deadline.filter(|_| !ended).map(|deadline| deadline.since(clock::now()));
+        let late = deadline.map_or(Failure::Overdue, |deadline| deadline.late);
+        let left = deadline.filter(|_| !ended).map(|deadline| deadline.at.since(clock::now()));
         let deadline = left.map(|left| Box::pin(tokio::time::sleep(left)));
         ResponseBody {
             source,
-            request,
             account: Some(account),
             pulse: origin.pulse.clone(),
             holder: Some(origin.holder.clone()),
             broken: None,
             deadline,
+            late,
         }
     }
 
@@ -79,12 +79,12 @@ impl ResponseBody {
     pub(crate) fn local(text: impl Into<Bytes>, account: Account, pulse: Option<Arc<Pulse>>) -> ResponseBody {
         ResponseBody {
             source: Source::Local(text.into()),
-            request: None,
             account: Some(account),
             pulse,
             holder: None,
             broken: None,
             deadline: None,
+            late: Failure::Overdue,
         }
     }
 
@@ -92,12 +92,12 @@ impl ResponseBody {
     pub(crate) fn tunnel() -> ResponseBody {
         ResponseBody {
             source: Source::Local(Bytes::new()),
-            request: None,
             account: None,
             pulse: None,
             holder: None,
             broken: None,
             deadline: None,
+            late: Failure::Overdue,
         }
     }
 }
@@ -212,7 +212,7 @@ impl ResponseBody {
 
     fn break_off(&mut self, failure: Failure, broken: Broken, cx: &Context<'_>) {
         // A stream that we reset because its request broke off looks as if its endpoint had done so.
-        let failure = self.request.as_ref().and_then(|request| request.broken()).unwrap_or(failure);
+        let failure = self.account.as_ref().and_then(Account::broken_upload).unwrap_or(failure);
         if let Some(account) = &mut self.account {
             account.failed(failure);
         }
@@ -231,7 +231,7 @@ impl Body for ResponseBody {
             return Poll::Ready(Some(Err(broken)));
         }
         if body.is_overdue(cx) {
-            body.break_off(Failure::Overdue, Broken::Overdue(Reason::CANCEL.into()), cx);
+            body.break_off(body.late, Broken::Overdue(Reason::CANCEL.into()), cx);
             return Poll::Pending;
         }
         if let Some(holder) = &body.holder {
@@ -277,9 +277,6 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        if let (Some(account), Some(request)) = (&mut self.account, &self.request) {
-            account.to_upstream_bytes = request.sent_bytes();
-        }
         if let Some(pulse) = &self.pulse {
             pulse.idle();
         }

@@ -20,6 +20,8 @@ pub(crate) struct Detected {
     pub(crate) read: Bytes,
     /// The client said nothing, or not enough, in time.
     pub(crate) timed_out: bool,
+    /// The client reset the connection before it had said anything, as health checks do that only want to know whether somebody listens.
+    pub(crate) is_gone: bool,
 }
 
 /// Reads until the protocol is known. A client that has not said enough when `limit` is over, or when it ends, speaks
@@ -46,8 +48,13 @@ pub(crate) async fn detect(
             },
         }
     };
-    let protocol = protocol.map_err(|_| Failure::ClientGone)?;
-    Ok(Detected { protocol, read: read.freeze(), timed_out })
+    let is_gone = protocol.is_err() && read.is_empty();
+    let protocol = match protocol {
+        Ok(protocol) => protocol,
+        Err(_) if is_gone => Sniffed::Opaque,
+        Err(_) => return Err(Failure::ClientGone),
+    };
+    Ok(Detected { protocol, read: read.freeze(), timed_out, is_gone })
 }
 
 async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
-use svc_core::time::Now;
 use svc_core::vitals::GRPC_STATUS;
 
 use super::account::{Account, Details};
@@ -24,11 +24,10 @@ use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
 use super::flood::{Stream, Streams};
 use super::hops;
-use super::limits::{Limits, within};
+use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
 use super::provenance;
 use super::request::{self, Outgoing, strip_hop};
-use super::request_body::RequestBody;
 use super::resolve::{Aim, Origin, Routed};
 use super::respond::{self, Dialect};
 use super::rewrite::Asked;
@@ -90,10 +89,13 @@ pub(crate) fn exchange(
         let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
         let answered = {
             let carrying = pin!(carry(&prepared, mesh, &mut account));
-            within(left, carrying).await
+            within(left, prepared.limits.late, carrying).await
         };
         Ok(match answered {
-            Ok(answer) => answer.into_response(origin, account, prepared.outgoing.deadline),
+            Ok(answer) => {
+                let deadline = prepared.limits.deadline(account.begun);
+                answer.into_response(origin, account, deadline)
+            }
             Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
         })
     }
@@ -127,8 +129,9 @@ impl<'o> Prepared<'o> {
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
         let mut outgoing = Outgoing::new(request, authority, caller.client, origin)?;
+        account.uploads(outgoing.body.as_ref());
         outgoing.grpc = dialect == Dialect::Grpc;
-        outgoing.deadline = limits.deadline(account.begun);
+        outgoing.deadline = limits.deadline(account.begun).map(|deadline| deadline.at);
         outgoing.tells_deadline = client_waits;
         Ok(Prepared { origin, waited, route, caller, wanted, limits, outgoing })
     }
@@ -142,7 +145,9 @@ async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) 
     loop {
         let answered = {
             let forwarding = pin!(forward(outgoing, *wanted, &upstream, mesh));
-            within(limits.per_try, forwarding).await.map_err(|failure| outgoing.blame(failure))
+            within(limits.per_try, Failure::ResponseTimeout, forwarding)
+                .await
+                .map_err(|failure| outgoing.blame(failure))
         };
         let failure = match &answered {
             Ok(answer) if answer.is_minded(&attempts) => {
@@ -172,7 +177,6 @@ async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) 
 struct Answer {
     head: Parts,
     source: Source,
-    request: Option<Rc<RequestBody>>,
 }
 
 impl Answer {
@@ -193,12 +197,12 @@ impl Answer {
         mut self,
         origin: &Origin,
         mut account: Account,
-        deadline: Option<Now>,
+        deadline: Option<Deadline>,
     ) -> Response<ResponseBody> {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         turn(&mut self.head, origin);
-        let body = ResponseBody::new(self.source, self.request, account, origin, deadline);
+        let body = ResponseBody::new(self.source, account, origin, deadline);
         Response::from_parts(self.head, body)
     }
 }
@@ -233,7 +237,7 @@ async fn forward(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
     }
-    Ok(Answer { head, source, request: outgoing.body.clone() })
+    Ok(Answer { head, source })
 }
 
 /// Sends the request over a shared connection: over another one where one has ended unnoticed.
@@ -307,13 +311,25 @@ fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
 
 impl Details {
     fn of(request: &Request<ClientBody>) -> Details {
-        let host = request::authority(request).ok();
+        let (host, uri) = (request::authority(request).ok(), request.uri());
+        let path = match uri.path_and_query() {
+            Some(path) => path.to_string(),
+            None => uri.authority().map(target_of_connect).unwrap_or_default(),
+        };
         Details {
             method: request.method().clone(),
-            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            path,
+            version: request.version(),
+            scheme: uri.scheme_str().filter(|_| request.version() != Version::HTTP_2).map(str::to_owned),
             host: host.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
         }
     }
+}
+
+/// Without a password, if there is one.
+fn target_of_connect(authority: &Authority) -> String {
+    let (_userinfo, target) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+    target.to_owned()
 }
 
 #[cfg(test)]

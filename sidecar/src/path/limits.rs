@@ -20,6 +20,15 @@ pub(crate) struct Limits {
     pub(crate) whole: Option<Duration>,
     /// One try, up to the head of the response.
     pub(crate) per_try: Option<Duration>,
+    /// What it is when `whole` is over: the endpoint's failure, unless the client chose how long it waits.
+    pub(crate) late: Failure,
+}
+
+/// When an answer has to have ended, and what it is if it has not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Now,
+    pub(crate) late: Failure,
 }
 
 impl Limits {
@@ -34,6 +43,7 @@ impl Limits {
         Limits {
             whole: limit(handling.timeout, flags.request),
             per_try: limit(handling.try_timeout, flags.per_try),
+            late: Failure::ResponseTimeout,
         }
     }
 
@@ -43,29 +53,33 @@ impl Limits {
             return false;
         }
         let told = headers.get(GRPC_TIMEOUT).and_then(|value| grpc_timeout::parse(value.as_bytes()));
-        self.whole = [self.whole, told].into_iter().flatten().min();
-        told.is_some()
+        let Some(told) = told else { return false };
+        if self.whole.is_none_or(|whole| told < whole) {
+            (self.whole, self.late) = (Some(told), Failure::ClientDeadline);
+        }
+        true
     }
 
     /// When a request that began at `begun` has to have its answer.
-    pub(crate) fn deadline(&self, begun: Now) -> Option<Now> {
-        self.whole.map(|whole| Now(begun.0.saturating_add(whole)))
+    pub(crate) fn deadline(&self, begun: Now) -> Option<Deadline> {
+        // By then the answer has begun.
+        let late = if self.late == Failure::ResponseTimeout { Failure::Overdue } else { self.late };
+        self.whole.map(|whole| Deadline { at: Now(begun.0.saturating_add(whole)), late })
     }
 }
 
 /// The header of a gRPC call's timeout.
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// Waits no longer than `limit`, if there is one. Takes the future pinned where it is, so that it is not held twice; the timer is boxed, for
+/// Waits no longer than `limit`, if there is one; then it is `late`. Takes the future pinned where it is, so that it is not held twice; the timer is boxed, for
 /// few have one, and each idle connection keeps the place of its next exchange.
 pub(crate) async fn within<T>(
     limit: Option<Duration>,
+    late: Failure,
     future: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> Result<T, Failure> {
     match limit {
         None => future.await,
-        Some(limit) => {
-            Box::pin(tokio::time::timeout(limit, future)).await.unwrap_or(Err(Failure::ResponseTimeout))
-        }
+        Some(limit) => Box::pin(tokio::time::timeout(limit, future)).await.unwrap_or(Err(late)),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode, Version};
+use svc_core::grpc;
 use svc_core::outcome::Failure;
 use svc_proto::names::{PROXY_NAME, header};
 
@@ -22,15 +23,13 @@ pub(crate) enum Dialect {
 
 impl Dialect {
     pub(crate) fn of(version: Version, headers: &HeaderMap) -> Dialect {
-        let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(GRPC);
+        let is_grpc = |value: &HeaderValue| grpc::is_content_type(value.as_bytes());
         match version == Version::HTTP_2 && headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
             true => Dialect::Grpc,
             false => Dialect::Http,
         }
     }
 }
-
-const GRPC: &[u8] = b"application/grpc";
 
 /// The answer to a request that failed.
 pub(crate) fn failure(
@@ -39,6 +38,9 @@ pub(crate) fn failure(
     mut account: Account,
     pulse: Option<Arc<Pulse>>,
 ) -> Response<ResponseBody> {
+    if dialect == Dialect::Grpc {
+        account.answered(StatusCode::OK.as_u16());
+    }
     account.failed(failure);
     let verdict = failure.verdict();
     let told = account.tell(failure);
@@ -67,7 +69,8 @@ pub(crate) fn failure(
         }
         Dialect::Grpc => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert("grpc-status", HeaderValue::from_static(grpc_status(failure)));
+            headers
+                .insert("grpc-status", HeaderValue::from_static(grpc::Status::of_failure(failure).as_str()));
             let message = HeaderValue::from_str(&format!("{PROXY_NAME}: {told}"));
             headers.insert("grpc-message", message.expect("failures are plain text"));
         }
@@ -98,13 +101,3 @@ pub(crate) fn is_early(pulse: Option<&Arc<Pulse>>) -> bool {
 
 /// Begins with [`PROXY_NAME`].
 const HERE: &str = "svcmesh; details=\"Max-Forwards is spent\"";
-
-/// gRPC's code for a failure: what its own clients report for the HTTP status, but for the deadline.
-fn grpc_status(failure: Failure) -> &'static str {
-    match failure.verdict().status {
-        400 => "13",      // INTERNAL
-        408 | 504 => "4", // DEADLINE_EXCEEDED
-        501 => "12",      // UNIMPLEMENTED
-        _ => "14",        // UNAVAILABLE: safe to try again
-    }
-}

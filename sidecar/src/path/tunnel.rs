@@ -1,6 +1,7 @@
 //! A connection whose bytes are not ours to read, from the choice of its endpoint to its record.
 
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +40,9 @@ pub(crate) async fn dial(
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
         let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
+        if let Some(because) = last {
+            account.retried(because);
+        }
         account.tries(upstream, probe, now);
         let introduction = Introduction::of(&route, || guest.clone());
         match upstream.open_for(carries, introduction.as_ref(), mesh).await {
@@ -48,7 +52,6 @@ pub(crate) async fn dial(
             }
             Err(failure) => {
                 tried.insert(id);
-                account.retried(failure);
                 last = Some(failure);
                 route = mesh.renewed(&route).ok_or(failure)?;
             }
@@ -87,6 +90,7 @@ pub(crate) async fn carry(
             upstream.end_when_dropped();
             account.done();
         }
+        Ok(Err((Broken::Client, error))) if is_check(&account, &error) => account.done(),
         Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
         Ok(Err((Broken::Upstream, _))) => {
             upstream.closed = Closed::Failed;
@@ -94,6 +98,11 @@ pub(crate) async fn carry(
         }
         Err(ended) => account.failed(ended),
     }
+}
+
+/// Whether a client that broke the connection never meant to use it: health checks that end by a reset say nothing before (HAProxy's do).
+fn is_check(account: &Account, error: &io::Error) -> bool {
+    account.to_upstream_bytes == 0 && error.kind() == io::ErrorKind::ConnectionReset
 }
 
 /// Keeps a tunnel on the roster until `relaying` ends, nothing has moved for the idle time, or its line to the endpoint is cut.

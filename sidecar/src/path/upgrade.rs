@@ -12,7 +12,6 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
-use svc_core::time::Now;
 
 use super::account::Account;
 use super::attempts::Attempts;
@@ -20,7 +19,7 @@ use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
 use super::forward::turn;
 use super::io::ClientIo;
-use super::limits::{Limits, within};
+use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
 use super::request::Outgoing;
 use super::resolve::{Aim, Origin, Routed, route_to_authority};
@@ -78,6 +77,7 @@ pub(crate) async fn exchange(
     let Answer { mut head, connection, agreed, .. } = answer;
     account.connected();
     account.answered(head.status.as_u16());
+    account.switches();
     turn(&mut head, origin);
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
@@ -93,7 +93,7 @@ pub(crate) struct Answer {
     /// The protocol that the connection goes on in, as the endpoint has it.
     pub(crate) agreed: Option<HeaderValue>,
     upstream: Rc<Upstream>,
-    deadline: Option<Now>,
+    deadline: Option<Deadline>,
 }
 
 impl Answer {
@@ -109,7 +109,7 @@ impl Answer {
         self.connection.refuse_reuse();
         let Answer { head, connection, upstream, deadline, .. } = self;
         let source = Source::of(connection, &upstream);
-        Response::from_parts(head, ResponseBody::new(source, None, account, origin, deadline))
+        Response::from_parts(head, ResponseBody::new(source, account, origin, deadline))
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn ask(
     let authority = handshake.outgoing.authority().clone();
     let carrying = pin!(carry(handshake, mesh, account));
     let left = limits.whole.map(|whole| whole.saturating_sub(waited));
-    let (connection, upstream, answered) = within(left, carrying).await?;
+    let (connection, upstream, answered) = within(left, limits.late, carrying).await?;
     let Answered { mut head, upgrade: agreed } = answered;
     if let Some(speech) = &upstream.speech {
         let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
@@ -174,7 +174,7 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
     loop {
         let answered = {
             let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
-            within(limits.per_try, attempt).await
+            within(limits.per_try, Failure::ResponseTimeout, attempt).await
         };
         let failure = match &answered {
             Ok((_, answered)) if attempts.minds(answered.head.status.as_u16(), || None) => {
@@ -231,6 +231,7 @@ pub(crate) async fn connect(
         Err(failure) => refuse(failure, account),
         Ok(io) => {
             account.answered(StatusCode::OK.as_u16());
+            account.tunnels();
             let (upgraded, mesh) = (hyper::upgrade::on(&mut request), mesh.clone());
             tokio::task::spawn_local(async move { join(upgraded, io, Bytes::new(), account, &mesh).await });
             Response::new(ResponseBody::tunnel())

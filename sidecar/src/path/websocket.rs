@@ -64,6 +64,7 @@ pub(crate) async fn exchange(
     }
     account.connected();
     account.answered(head.status.as_u16());
+    account.switches();
     let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
     tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
     Response::from_parts(head, ResponseBody::tunnel())

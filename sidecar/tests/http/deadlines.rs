@@ -142,7 +142,7 @@ async fn a_grpc_call_that_nobody_answers_ends_when_its_client_said() {
     let (response, _, _) = answer_of(&mut client, call("300m")).await;
     let status = response.headers().get("grpc-status").map(|status| status.as_bytes());
     assert_eq!(status, Some(&b"4"[..]), "DEADLINE_EXCEEDED");
-    world.records(&["UW"]);
+    world.records(&["CG"]);
 }
 
 fn call(timeout: &str) -> Request<()> {

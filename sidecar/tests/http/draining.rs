@@ -32,7 +32,7 @@ fn what_is_under_way_goes_on_for_the_services_time_and_is_then_cut() {
     assert_eq!(status(&world, GET), 200);
     assert_eq!(staying.connections(), 1);
     world.records(&["UD", "UD", "UD", "-"]);
-    world.counts("svcmesh_failures_total{code=\"UD\"} 3");
+    world.counts("svcmesh_failures_total{service=\"default/web\",code=\"UD\"} 3");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_request_that_was_cut_is_sent_to_another_endpoint_if_it_may_be() {
     assert!(why.contains("error=connection_terminated"), "{why}");
     assert_eq!(staying.take_requests().len(), 1);
     world.counts("svcmesh_retries_total{reason=\"UD\"} 1");
-    world.counts("svcmesh_failures_total{code=\"UD\"} 1");
+    world.counts("svcmesh_failures_total{service=\"default/web\",code=\"UD\"} 1");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(crate) enum Does {
     Refuse,
     /// Says `grpc-status: 14` and nothing else.
     Unavailable,
+    /// Ends its answer without a `grpc-status`.
+    Bare,
     /// Begins to answer, and never ends.
     Stall,
     /// Answers `/large` without end, in frames of so many bytes, and all else with 300 kB.
@@ -49,6 +51,13 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
                     let unavailable = Response::builder().header("grpc-status", "14").body(());
                     let unavailable = unavailable.expect("a response");
                     respond.send_response(unavailable, true).expect("the sidecar waits for its answer");
+                }
+                Does::Bare => {
+                    drop(
+                        respond
+                            .send_response(Response::new(()), true)
+                            .expect("the sidecar waits for its answer"),
+                    );
                 }
                 Does::Stall => {
                     drop(tokio::spawn(async move {

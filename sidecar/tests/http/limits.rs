@@ -58,7 +58,7 @@ fn a_head_that_does_not_end_ends_its_connection() {
         assert!(client.is_closed(), "{beginning}");
     }
     world.records(&["CH", "CH"]);
-    world.counts("svcmesh_failures_total{code=\"CH\"} 2");
+    world.counts("svcmesh_failures_total{service=\"\",code=\"CH\"} 2");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn beyond_the_most_connections_more_are_refused() {
     first.send(GET);
     assert_eq!(first.response("GET").map(|response| response.status()), Ok(200));
     assert!(world.client().is_closed());
-    world.counts("svcmesh_failures_total{code=\"ML\"} 1");
+    world.counts("svcmesh_failures_total{service=\"\",code=\"ML\"} 1");
     first.send(GET);
     assert_eq!(first.response("GET").map(|response| response.status()), Ok(200));
 }

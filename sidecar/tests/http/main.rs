@@ -28,6 +28,7 @@ mod hops;
 mod introduction;
 mod limits;
 mod malformed;
+mod outcomes;
 mod races;
 mod replay;
 mod resets;

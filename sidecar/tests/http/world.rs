@@ -135,6 +135,11 @@ impl World {
         self.sidecar.process().signal(signal);
     }
 
+    /// Every record of the access log so far.
+    pub(crate) fn log(&self) -> Vec<serde_json::Value> {
+        self.sidecar.access_log()
+    }
+
     /// How often anything was tried again.
     pub(crate) fn retries(&self) -> u64 {
         self.sidecar.measured("svcmesh_retries_total").iter().sum()

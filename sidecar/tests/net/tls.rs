@@ -227,7 +227,7 @@ fn what_is_no_tls_is_told_so_or_cut() {
         });
         let _probe = TcpStream::connect("127.0.0.1:8443").expect("the sidecar listens");
         drop(_probe);
-        assert_eq!(sidecar.measured("svcmesh_failures_total{code=\"CS\"}"), [1]);
+        assert_eq!(sidecar.failures("CS"), 1);
         thread::sleep(Duration::from_millis(100));
         assert_eq!(codes(&sidecar).len(), 5, "a probe that connects is no failure");
     });

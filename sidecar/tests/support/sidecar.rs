@@ -101,6 +101,14 @@ impl Sidecar {
         values.filter_map(|(_, value)| value.parse().ok()).collect()
     }
 
+    /// How often anything failed so, of all Services and of none.
+    pub(crate) fn failures(&self, code: &str) -> u64 {
+        let (metrics, code) = (self.admin("/metrics"), format!("code=\"{code}\""));
+        let failures = metrics.lines().filter(|line| line.starts_with("svcmesh_failures_total{"));
+        let values = failures.filter(|line| line.contains(&code)).filter_map(|line| line.rsplit_once(' '));
+        values.filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
+    }
+
     /// The process, to signal or to measure.
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process

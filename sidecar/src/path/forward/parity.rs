@@ -15,6 +15,7 @@ use svc_core::discovery::document::Documents;
 use svc_core::inventory::{self, Inventory};
 use svc_core::service::{Rules, Scope};
 use svc_core::table::Source;
+use svc_core::time::Now;
 use testing::parity::{self, Answer as Told, Case, Program, corpus, tell};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::{Builder, Runtime};

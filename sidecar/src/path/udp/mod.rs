@@ -16,6 +16,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::Timespec;
@@ -154,12 +155,13 @@ impl Relay {
     ) -> Result<(), Failure> {
         let route = listener
             .route(key.destination.0, &self.mesh)
-            .inspect_err(|&why| self.mesh.metrics.failed(why))?;
+            .inspect_err(|&why| self.mesh.metrics.failed(&Arc::default(), why))?;
         let id = match state.flows.find(&key) {
             Some(id) => id,
             None => {
                 let begun = self.begin(key, listener, route.as_deref(), state, now);
-                begun.inspect_err(|&failure| self.mesh.metrics.failed(failure))?
+                let service = || route.as_ref().map(|route| route.port.label.clone()).unwrap_or_default();
+                begun.inspect_err(|&failure| self.mesh.metrics.failed(&service(), failure))?
             }
         };
         let State { flows, batch, .. } = state;

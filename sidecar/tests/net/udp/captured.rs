@@ -63,9 +63,7 @@ fn a_datagram_to_the_sidecars_own_port_goes_nowhere() {
         let _pod = Pod::here();
         let sidecar = captured(Manifests::of(&[documents([1])]), &[]);
         Client::of("127.0.0.1", "127.0.0.1:15001").send(b"?");
-        until("it is dropped", || {
-            (sidecar.measured("svcmesh_failures_total{code=\"MO\"}") == [1]).then_some(())
-        });
+        until("it is dropped", || (sidecar.failures("MO") == 1).then_some(()));
         assert_eq!((flows(&sidecar), datagrams(&sidecar, "forwarded", "to_upstream")), (0, 0));
     });
 }
