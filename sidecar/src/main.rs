@@ -38,10 +38,11 @@ fn run(flags: &ArgMatches) -> ExitCode {
     for name in &config.unknown_variables {
         tracing::warn!(name, "unknown variable, ignored");
     }
+    let logs = config.logs.clone();
     match sidecar::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the sidecar cannot run");
+            log::cannot_run(&logs, &error);
             ExitCode::FAILURE
         }
     }
@@ -102,8 +103,8 @@ fn demo_command() -> Command {
 
 const ONCE: &str = "once";
 
-fn show(held: Result<bool, RunError>) -> ExitCode {
-    match held {
+fn show(passed: Result<bool, RunError>) -> ExitCode {
+    match passed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail("demo", &error),

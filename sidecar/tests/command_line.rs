@@ -83,3 +83,25 @@ fn lint_ends_with_1_where_it_finds_a_fault_and_with_0_where_there_is_none() {
     check(&sidecar(&["lint", "--help"], &[]), 0, "Exit codes: 0 without errors", "");
     check(&sidecar(&["lint", "-o", "xml", "x"], &[]), 64, "", "xml");
 }
+
+#[test]
+fn what_keeps_it_from_starting_is_told_whatever_the_filter_says() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let admin = format!("--admin={}", taken.local_addr().expect("it is bound"));
+    let quiet = ["--outbound=off", "--inbound=off", "--forward-proxy=off", "--discovery=env"];
+    for filter in ["--log=off", "--log=h2=error", "--log=error"] {
+        let arguments = [&["run", &admin, filter][..], &quiet].concat();
+        check(&sidecar(&arguments, &[]), 1, "", "the sidecar cannot run error=cannot listen on");
+        let output = sidecar(&[&arguments[..], &["--log-format=json"]].concat(), &[]);
+        let line: serde_json::Value = serde_json::from_slice(&output.stderr).expect("one line of JSON");
+        assert_eq!(line["message"], "the sidecar cannot run");
+    }
+}
+
+#[test]
+fn a_filter_with_an_unknown_word_is_a_mistake_beside_all_others() {
+    let output = sidecar(&["run", "--log=inof", "--workers=0"], &[]);
+    check(&output, 64, "", "--log `inof`: expected a level");
+    check(&output, 64, "", "--workers `0`");
+    check(&sidecar(&["run", "--check", "--log=info,sidcar=debug"], &[]), 64, "", "sidecar");
+}

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod collisions;
+
 use clap::Arg;
 use svc_core::address::{SecretName, ServiceName};
 use svc_core::inventory::LoopbackVips;
@@ -66,6 +68,7 @@ impl Listeners {
                 secret.namespace = namespace.clone();
             }
         }
+        collisions::check(&listeners, settings);
         listeners
     }
 

@@ -151,3 +151,31 @@ fn a_secret_without_a_namespace_is_in_the_pods() {
 fn clap_finds_no_fault_with_the_flags() {
     command().debug_assert();
 }
+
+#[test]
+fn two_listeners_at_one_address_are_a_mistake_whoever_asked_for_them() {
+    let mut told = String::new();
+    for flags in [
+        &["--admin=127.0.0.1:9000", "--forward-proxy=127.0.0.1:9000"][..],
+        &["--admin=127.0.0.1:9000", "--forward-proxy=0.0.0.0:9000"],
+        &["--outbound=[::]:9000,127.0.0.1:9000"],
+        &["--inbound=127.0.0.1:15020"],
+        &["--inbound-map=15020=127.0.0.1:80"],
+        &["--inbound-map=9000=127.0.0.1:80", "--admin=[::1]:9000"],
+        &["--inbound-map=9000=127.0.0.1:15020"],
+        &["--inbound-map=9000=0.0.0.0:9000"],
+        &["--admin=[::]:15001", "--inbound=[::]:15002"],
+    ] {
+        told += &format!("{}\n{}", flags.join(" "), read(flags, &[]).unwrap_err());
+    }
+    insta::assert_snapshot!(told);
+    for flags in [
+        &["--outbound=off", "--inbound=127.0.0.1:15001"][..],
+        &["--admin=127.0.0.1:0", "--forward-proxy=127.0.0.1:0"],
+        &["--admin=off", "--inbound-map=15020=127.0.0.1:80"],
+        &["--inbound-map=8443=127.0.0.1:8080,9443=127.0.0.1:8080"],
+        &["--outbound=127.0.0.1:9000,[::1]:9000"],
+    ] {
+        read(flags, &[]).unwrap();
+    }
+}

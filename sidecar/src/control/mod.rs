@@ -2,6 +2,7 @@
 
 pub mod manifests;
 
+pub(crate) mod applied;
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod discovery;

@@ -7,6 +7,8 @@ use svc_core::inventory::{Change, Inventory};
 use svc_core::table::{Source, Table};
 use tokio::sync::watch;
 
+use super::applied::{Teller, differences};
+use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
@@ -16,13 +18,14 @@ pub(crate) struct Publisher {
     table: Arc<ArcSwap<Table>>,
     published: watch::Sender<u64>,
     metrics: Arc<Metrics>,
+    teller: Teller,
 }
 
 impl Publisher {
     pub(crate) fn new(config: &Config, metrics: Arc<Metrics>) -> Publisher {
         let inventory = Inventory::new(config.inventory());
         let table = Arc::new(ArcSwap::new(inventory.table()));
-        Publisher { inventory, table, published: watch::Sender::new(0), metrics }
+        Publisher { inventory, table, published: watch::Sender::new(0), metrics, teller: Teller::new() }
     }
 
     pub(crate) fn table(&self) -> Arc<ArcSwap<Table>> {
@@ -37,6 +40,10 @@ impl Publisher {
     /// Takes in what a source has learned, and tells whether anything changed. What changes nothing wakes nobody.
     pub(crate) fn apply(&mut self, source: Source, changes: Vec<Change>) -> bool {
         let Some(table) = self.inventory.apply(source, changes) else { return false };
+        if tracing::enabled!(tracing::Level::INFO) {
+            let applied = differences(&self.table.load(), &table);
+            self.teller.tell(source, &applied, clock::now());
+        }
         self.table.store(table);
         self.metrics.published();
         self.published.send_modify(|version| *version += 1);
