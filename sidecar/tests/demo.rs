@@ -35,7 +35,7 @@ fn every_line_of_the_tour_shows_what_it_should() {
     });
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
-    assert!(stderr.is_empty() && stdout.ends_with("13 of 13 held\n"), "{stdout}{stderr}");
+    assert!(stderr.is_empty() && stdout.ends_with("13 of 13 passed\n"), "{stdout}{stderr}");
     assert!(!stdout.contains('\x1b'), "colour without a terminal: {stdout}");
     let wide = stdout.lines().find(|line| line.chars().count() > 100);
     assert_eq!(wide, None, "lines fit a terminal");
@@ -91,7 +91,7 @@ fn assert_readme_shows(stdout: &str) {
     let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let readme = std::fs::read_to_string(readme).expect("it is in the repository");
     let picture =
-        readme.split("```").find(|block| block.contains(" held\n")).expect("the README shows the tour");
+        readme.split("```").find(|block| block.contains(" passed\n")).expect("the README shows the tour");
     let shown: Vec<String> = stdout.lines().map(lasting).collect();
     for line in picture.lines().skip(1) {
         assert!(shown.contains(&lasting(line)), "the README shows what the demo does not: {line}");

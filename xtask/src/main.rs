@@ -6,9 +6,12 @@
 mod bench;
 mod clock;
 mod counts;
+mod failed;
 mod groups;
+mod help;
 mod packages;
 mod place;
+mod progress;
 mod report;
 mod shell;
 mod tools;
@@ -28,16 +31,16 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.split_first() {
-        Some((&"test", rest)) => test(rest),
-        Some((&"tools", [])) => tools::install_all().map(|()| ExitCode::SUCCESS),
-        Some((&"demo", rest)) => demo(rest),
-        Some((&"bench", rest)) => bench::run(rest),
-        Some((&"wasm", rest)) => wasm::run(rest),
-        None | Some((&("help" | "--help" | "-h"), _)) => {
-            print!("{USAGE}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Some((unknown, _)) => Err(format!("unknown command `{}`\n\n{USAGE}", unknown.escape_debug()).into()),
+        None | Some((&("help" | "--help" | "-h"), [])) => told(&help::all()),
+        Some((&("help" | "--help" | "-h"), [command, ..])) => match help::of(command) {
+            Some(text) => told(text),
+            None => Err(unknown(command)),
+        },
+        Some((command, rest)) => match help::of(command) {
+            None => Err(unknown(command)),
+            Some(text) if help::is_wanted(rest) => told(text),
+            Some(_) => run(command, rest),
+        },
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("xtask: {error}");
@@ -45,22 +48,33 @@ fn main() -> ExitCode {
     })
 }
 
-const USAGE: &str = "\
-The project's own commands.
+fn run(command: &str, rest: &[&str]) -> Result<ExitCode> {
+    match command {
+        "test" => test(rest),
+        "demo" => demo(rest),
+        "bench" => bench::run(rest),
+        "wasm" => wasm::run(rest),
+        "tools" => install(rest),
+        unheard => Err(unknown(unheard)),
+    }
+}
 
-  cargo xtask test [--strict] [GROUP…]   run the checks: lint unit net dns envoy fuzz (all of them when none is
-                                         named); --strict counts a check that could not run as failed
-  cargo xtask demo [--once] [--release]  build the sidecar and let it show what it does; --once takes the tour and exits;
-                                         --release builds it as it is shipped, which takes minutes
-  cargo xtask bench [SCENARIO…] [--peers NAME,…] [--rounds N] [--seconds N]
-                                         CPU per request and memory, beside HAProxy and nginx (scenarios A B AR D1 E
-                                         F FK idle conn; peers sidecar haproxy nginx; 3 rounds of 4 seconds)
-  cargo xtask bench scale                what 10,000 Services × 100 endpoints cost, each figure against its bound
-  cargo xtask bench envoy                what the filter adds to a request in Envoy, beside filters that do less, and Lua
-  cargo xtask wasm [--toolchain rustup|debian] [--oci FOLDER]
-                                         build the filter for Envoy, within 300 KiB; --oci also writes it as an image
-  cargo xtask tools                      install everything that the other commands need
-";
+fn told(text: &str) -> Result<ExitCode> {
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unknown(command: &str) -> Box<dyn std::error::Error> {
+    format!("unknown command `{}`\n\n{}", command.escape_debug(), help::all()).into()
+}
+
+/// Installs what all commands need.
+fn install(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
+        [] => tools::install_all().map(|()| ExitCode::SUCCESS),
+        [unknown, ..] => Err(format!("unknown word `{}`: `tools` takes none", unknown.escape_debug()).into()),
+    }
+}
 
 /// Runs the named groups, all of them when none is named.
 fn test(arguments: &[&str]) -> Result<ExitCode> {

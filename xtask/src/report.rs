@@ -1,23 +1,28 @@
-//! What was checked, a line a step, and the sum at the end.
+//! What was checked, a line a step, and at the end what did not pass and the sum.
 
-use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
 
 use crate::Result;
 use crate::clock::now;
 use crate::counts::Tally;
+use crate::failed;
+use crate::progress::{Progress, STEP_WIDTH};
 use crate::shell::{self, Finished};
 
 /// The sum of all steps so far.
 pub(crate) struct Report {
     tally: Tally,
     strict: bool,
+    /// The steps that failed, each with the tests in it that did.
+    failed: Vec<String>,
+    /// Those that could not run, each with the reason. Strictly they have failed.
+    skipped: Vec<String>,
 }
 
 impl Report {
     /// `strict`: what could not run has failed.
     pub(crate) fn new(strict: bool) -> Report {
-        Report { tally: Tally::default(), strict }
+        Report { tally: Tally::default(), strict, failed: Vec::new(), skipped: Vec::new() }
     }
 
     /// Whether what cannot run is a failure.
@@ -75,34 +80,95 @@ impl Report {
 
     /// Says what could not run, and why.
     pub(crate) fn skip(&mut self, what: &str, why: &str) {
-        println!("{what:STEP_WIDTH$} not run: {why}");
-        self.add(Tally::skipped(1));
+        self.end(what, Tally::skipped(1), 0.0, why);
     }
 
-    /// Prints the sum, alone on the last line.
+    /// Prints what did not pass, and the sum, alone on the last line.
     pub(crate) fn finish(self) -> ExitCode {
-        println!("{}", self.tally);
+        print!("{}", self.summary());
         if self.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn step(&mut self, what: &str, run: impl FnOnce() -> (Tally, String)) {
-        print!("{what:STEP_WIDTH$} ");
-        io::stdout().flush().expect("whoever reads the report is still there");
-        let start = now();
-        let (tally, output) = run();
-        let seconds = (now() - start).as_secs_f64();
-        match tally {
-            Tally { failed: 0, passed: 0, skipped: 1.. } => println!("not run: {output}"),
-            Tally { failed: 0, .. } => println!("ok     {seconds:6.1} s  {tally}"),
-            Tally { .. } => println!("FAILED {seconds:6.1} s  {tally}\n{}", output.trim_end()),
-        }
-        self.add(tally);
+    fn summary(&self) -> String {
+        let lines = |word: &str, steps: &[String]| {
+            steps.iter().map(|step| format!("{word} {step}\n")).collect::<String>()
+        };
+        let (failed, skipped) = (lines("failed: ", &self.failed), lines("skipped:", &self.skipped));
+        format!("{failed}{skipped}{}\n", self.tally)
     }
 
-    fn add(&mut self, tally: Tally) {
+    fn step(&mut self, what: &str, run: impl FnOnce() -> (Tally, String)) {
+        let start = now();
+        let (tally, output) = {
+            let _shown = Progress::begin(what);
+            run()
+        };
+        self.end(what, tally, (now() - start).as_secs_f64(), &output);
+    }
+
+    /// Prints how a step ended, and keeps that for the end.
+    fn end(&mut self, what: &str, tally: Tally, seconds: f64, output: &str) {
+        let verdict = match tally {
+            Tally { failed: 0, passed: 0, skipped: 1.. } => format!("not run: {output}"),
+            Tally { failed: 0, .. } => format!("ok     {seconds:6.1} s  {tally}"),
+            Tally { .. } => format!("FAILED {seconds:6.1} s  {tally}\n{}", failed::part(output)),
+        };
+        println!("{what:STEP_WIDTH$} {verdict}");
+        self.note(what, tally, output);
         self.tally += if self.strict { tally.strictly() } else { tally };
+    }
+
+    fn note(&mut self, what: &str, tally: Tally, output: &str) {
+        if tally.failed > 0 {
+            let tests = failed::tests(output);
+            let tests = if tests.is_empty() { String::new() } else { format!(": {}", tests.join(" ")) };
+            self.failed.push(format!("{what}{tests}"));
+        }
+        let skipped = match tally {
+            Tally { skipped: 0, .. } => return,
+            Tally { failed: 0, passed: 0, .. } => {
+                format!("{what}: {}", output.lines().next().unwrap_or_default())
+            }
+            Tally { skipped, .. } => format!("{what}: {skipped} of its tests"),
+        };
+        let steps = if self.strict { &mut self.failed } else { &mut self.skipped };
+        steps.push(skipped);
     }
 }
 
-/// The longest name of a step, so that the verdicts stand in one column.
-const STEP_WIDTH: usize = 36;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_and_what_was_skipped_is_named_before_the_sum() {
+        let mut report = Report::new(false);
+        report.end("lint: rustfmt", Tally::passed(1), 0.1, "");
+        report.end(
+            "unit: cargo test",
+            Tally { passed: 5, failed: 1, skipped: 2 },
+            0.1,
+            "test a::b ... FAILED\n",
+        );
+        report.skip("net: real peers", "network namespaces need root\nhint: sudo");
+        let expected = "failed:  unit: cargo test: a::b\nskipped: unit: cargo test: 2 of its tests\n\
+                        skipped: net: real peers: network namespaces need root\n6 passed, 1 failed, 3 skipped\n";
+        assert_eq!(report.summary(), expected);
+    }
+
+    #[test]
+    fn strictly_what_was_skipped_is_named_among_what_failed() {
+        let mut report = Report::new(true);
+        report.skip("net: real peers", "network namespaces need root");
+        let expected =
+            "failed:  net: real peers: network namespaces need root\n0 passed, 1 failed, 0 skipped\n";
+        assert_eq!(report.summary(), expected);
+    }
+
+    #[test]
+    fn nothing_stands_before_the_sum_where_all_passed() {
+        let mut report = Report::new(true);
+        report.end("lint: rustfmt", Tally::passed(1), 0.1, "");
+        assert_eq!(report.summary(), "1 passed, 0 failed, 0 skipped\n");
+    }
+}

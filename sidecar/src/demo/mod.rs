@@ -34,16 +34,16 @@ use tour::Stop;
 pub fn run(once: bool) -> Result<bool, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(RunError::because("cannot start a runtime"))?;
-    let held = runtime.block_on(until_told_to_end(once));
+    let passed = runtime.block_on(until_told_to_end(once));
     runtime.shutdown_background(); // a line of the tour may still run
-    held
+    passed
 }
 
 async fn until_told_to_end(once: bool) -> Result<bool, RunError> {
     let told = |kind| signal(kind).map_err(RunError::because("cannot listen to signals"));
     let (mut interrupt, mut terminate) = (told(SignalKind::interrupt())?, told(SignalKind::terminate())?);
     tokio::select! {
-        held = Box::pin(show(once)) => held,
+        passed = Box::pin(show(once)) => passed,
         _ = interrupt.recv() => Ok(!once), // who asked for the tour only has not seen all of it
         _ = terminate.recv() => Ok(!once),
     }
@@ -63,14 +63,14 @@ async fn show(once: bool) -> Result<bool, RunError> {
     let stdout = io::stdout();
     let colour = stdout.is_terminal();
     let mut screen = Screen::new(stdout, colour);
-    let held = take(&stops, &folder, &ports, &mut screen)
+    let passed = take(&stops, &folder, &ports, &mut screen)
         .await
         .map_err(RunError::because("cannot show the tour"))?;
     if !once {
         screen.stays(&ports).map_err(RunError::because("cannot show the tour"))?;
         std::future::pending().await
     }
-    Ok(held)
+    Ok(passed)
 }
 
 /// Runs every line, and shows what came of it.
@@ -81,16 +81,16 @@ async fn take(
     screen: &mut Screen<impl io::Write>,
 ) -> io::Result<bool> {
     screen.opens(folder.path(), ports)?;
-    let mut held = 0;
+    let mut passed = 0;
     for (index, stop) in stops.iter().enumerate() {
         screen.announces(index + 1, stop)?;
         let finished = shell::run(stop.lines.join("\n"), folder.path()).await?;
         let broken = claims::broken(&stop.claims, &finished);
         screen.shows(&finished.output, &broken)?;
-        held += usize::from(broken.is_empty());
+        passed += usize::from(broken.is_empty());
     }
-    screen.sums_up(held, stops.len())?;
-    Ok(held == stops.len())
+    screen.sums_up(passed, stops.len())?;
+    Ok(passed == stops.len())
 }
 
 /// Holds the place of the one demo of this machine: a second one would listen on the same loopback VIPs, and take half of the

@@ -67,16 +67,16 @@ impl<W: Write> Screen<W> {
             writeln!(self.out, "    {word}: {reason}")?;
         }
         if broken.is_empty() {
-            let word = self.coloured(GREEN, "held");
+            let word = self.coloured(GREEN, "passed");
             writeln!(self.out, "    {word}")?;
         }
         self.out.flush()
     }
 
     /// After the last stop.
-    pub(super) fn sums_up(&mut self, held: usize, all: usize) -> io::Result<()> {
-        let sum = format!("{held} of {all} held");
-        let sum = self.coloured(if held == all { GREEN } else { RED }, &sum);
+    pub(super) fn sums_up(&mut self, passed: usize, all: usize) -> io::Result<()> {
+        let sum = format!("{passed} of {all} passed");
+        let sum = self.coloured(if passed == all { GREEN } else { RED }, &sum);
         writeln!(self.out, "\n{sum}")?;
         self.out.flush()
     }
@@ -129,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_shows_what_was_typed_what_came_and_whether_it_held() {
+    fn a_stop_shows_what_was_typed_what_came_and_whether_it_passed() {
         let (long, rest) = ("x".repeat(94), "x".repeat(26));
         let expected = format!(
-            "\n 1  A stop\n    $ a \\\n        | b\n      {long}\n      {rest}\n    held\n      y [31m\n    \
-             FAILED: expected `z` in 1 line, found it in 0\n\n1 of 2 held\n"
+            "\n 1  A stop\n    $ a \\\n        | b\n      {long}\n      {rest}\n    passed\n      y [31m\n    \
+             FAILED: expected `z` in 1 line, found it in 0\n\n1 of 2 passed\n"
         );
         assert_eq!(printed(false), expected);
         assert!(expected.lines().all(|line| line.chars().count() <= COLUMNS));
@@ -153,7 +153,7 @@ mod tests {
         let plain = coloured.split('\x1b').map(|part| {
             part.split_once('m').map_or(part, |(code, rest)| if code.starts_with('[') { rest } else { part })
         });
-        assert!(coloured.contains("\x1b[32mheld\x1b[0m"));
+        assert!(coloured.contains("\x1b[32mpassed\x1b[0m"));
         assert_eq!(plain.collect::<String>(), printed(false));
     }
 }

@@ -45,6 +45,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
     Program { name: "nft", package: "nftables" },
     Program { name: "nginx", package: "nginx-light" },
     Program { name: "/usr/lib/nginx/modules/ngx_stream_module.so", package: "libnginx-mod-stream" },
+    Program { name: "promtool", package: "prometheus" },
     Program { name: "psql", package: "postgresql-client" },
     Program { name: "redis-cli", package: "redis-tools" },
     Program { name: "redis-server", package: "redis-server" },

@@ -1,0 +1,121 @@
+//! What the commands say of themselves.
+
+/// A command with its help.
+pub(crate) struct Help {
+    pub(crate) command: &'static str,
+    pub(crate) text: &'static str,
+}
+
+/// All commands.
+pub(crate) const ALL: [Help; 5] = [
+    Help {
+        command: "test",
+        text: "\
+cargo xtask test [--strict] [GROUP…]
+
+Runs the checks. Groups, in this order (all of them when none is named):
+  lint    format, clippy, documentation, dependencies
+  unit    tests that need only this machine
+  net     real peers in network namespaces; needs root
+  dns     real name servers; needs root
+  envoy   the filter in a real Envoy
+  fuzz    replays the corpora; searches for new inputs where cargo-fuzz and a nightly toolchain are installed
+
+Each group installs what it needs, or says why it cannot run. Of a step that failed only what failed is shown; the
+failed and the skipped steps are named at the end, and the last line is `N passed, N failed, N skipped`.
+
+  --strict    a check that could not run has failed (CI)
+",
+    },
+    Help {
+        command: "demo",
+        text: "\
+cargo xtask demo [--once] [--release]
+
+Builds the sidecar and lets it show what it does, with a few backends of its own and curl.
+
+  --once      takes the tour and exits: 0 when each line showed what it should
+  --release   builds it as it is shipped, which takes minutes
+",
+    },
+    Help {
+        command: "bench",
+        text: "\
+cargo xtask bench [SCENARIO…] [scale] [envoy] [--peers NAME,…] [--rounds N] [--seconds N]
+
+CPU per request and memory, beside HAProxy and nginx. Needs root.
+
+  SCENARIO    A B AR D1 E F FK idle conn (all of them when nothing is named)
+  scale       what 10,000 Services × 100 endpoints cost, each figure against its bound
+  envoy       what the filter adds to a request in Envoy, beside filters that do less, and Lua
+  --peers     sidecar haproxy nginx (all of them)
+  --rounds    turns of each peer (3)
+  --seconds   the length of a turn (4)
+",
+    },
+    Help {
+        command: "wasm",
+        text: "\
+cargo xtask wasm [--toolchain rustup|debian] [--oci FOLDER]
+
+Builds the filter for Envoy, and holds it to its size.
+
+  --toolchain   the only toolchain to try (rustup's, else Debian's)
+  --oci         also writes it as an OCI image into FOLDER
+",
+    },
+    Help {
+        command: "tools",
+        text: "\
+cargo xtask tools
+
+Installs everything that the other commands need.
+",
+    },
+];
+
+/// The help of one command, if there is such a command.
+pub(crate) fn of(command: &str) -> Option<&'static str> {
+    ALL.iter().find(|help| help.command == command).map(|help| help.text)
+}
+
+/// The commands, each with its first line and its first sentence.
+pub(crate) fn all() -> String {
+    let mut text = "The project's own commands.\n\n".to_owned();
+    for help in &ALL {
+        let mut paragraphs = help.text.split("\n\n");
+        let usage = paragraphs.next().unwrap_or_default();
+        let what = paragraphs.next().and_then(|what| what.lines().next()).unwrap_or_default();
+        text +=
+            &format!("  {usage}\n      {}\n", what.split_inclusive(". ").next().unwrap_or(what).trim_end());
+    }
+    text + "\n`cargo xtask COMMAND --help` tells more.\n"
+}
+
+/// Whether the words of a command ask for its help.
+pub(crate) fn is_wanted(words: &[&str]) -> bool {
+    words.iter().any(|word| matches!(*word, "--help" | "-h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_tells_how_it_is_called_and_what_it_does() {
+        let all = all();
+        for Help { command, text } in &ALL {
+            assert!(text.starts_with(&format!("cargo xtask {command}")), "{text}");
+            assert!(all.contains(&format!("cargo xtask {command}")), "{all}");
+            assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+            assert_eq!(of(command), Some(*text));
+        }
+        assert!(all.contains("\n      Runs the checks.\n"), "{all}");
+    }
+
+    #[test]
+    fn help_is_wanted_wherever_it_is_asked_for() {
+        assert!(is_wanted(&["scale", "--help"]) && is_wanted(&["-h"]));
+        assert!(!is_wanted(&["--strict", "lint"]));
+    }
+}
