@@ -22,5 +22,6 @@ mod connection;
 mod linger;
 mod listen;
 mod path;
+mod shares;
 mod wanted;
 mod worker;

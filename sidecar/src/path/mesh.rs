@@ -179,7 +179,8 @@ impl Mesh {
         });
         self.shared.wanted.note_use(in_use.filter_map(|upstream| {
             let (service, port, transport) = &upstream.of;
-            table.by_name(service)?.target(*transport, *port)?.name.clone()
+            let name = table.by_name(service)?.target(*transport, *port)?.name.clone()?;
+            Some((name, *port))
         }));
     }
 

@@ -15,7 +15,6 @@ use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
 use svc_core::table::{Table, Target, Unasked};
 use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
-use tokio::sync::futures::OwnedNotified;
 use tokio::time::timeout;
 
 use super::affinity::Memory;
@@ -30,7 +29,7 @@ use super::request;
 use super::roster::Pulse;
 use super::route::Route;
 use crate::clock;
-use crate::wanted::{PATIENCE, Want};
+use crate::wanted::{Answer, PATIENCE, Want};
 
 /// Where a client's connection came from and where it was going.
 pub(crate) struct Origin {
@@ -100,8 +99,10 @@ impl Origin {
         let authority = if said.is_empty() { self.meant() } else { said };
         let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
         let (route, waited) = match self.aim {
-            Aim::Address(_) | Aim::Application(_) => settled(self.route_unread(mesh)?, mesh).await?,
-            Aim::Request => route_to_authority(text, mesh).await?,
+            Aim::Address(_) | Aim::Application(_) => {
+                settled(self.route_unread(mesh)?, self.arrival.client, mesh).await?
+            }
+            Aim::Request => route_to_authority(text, self.arrival.client, mesh).await?,
         };
         Ok(Routed { route, authority, waited })
     }
@@ -169,29 +170,36 @@ pub(crate) struct Routed {
     pub(crate) waited: Duration,
 }
 
-/// The route to the Service that `authority` names, and how long it took to learn of it: no time where the table knows it.
+/// The route to the Service that `authority` names to `client`, and how long it took to learn of it: no time where the table knows it.
 pub(crate) async fn route_to_authority(
     authority: &str,
+    client: ClientAddr,
     mesh: &Mesh,
 ) -> Result<(Rc<Route>, Duration), Failure> {
-    match look_up(authority, mesh) {
+    match look_up(authority, client, mesh) {
         Ok(route) => Ok((route, Duration::ZERO)),
         Err(Unrouted::Failed(failure)) => Err(failure),
         Err(Unrouted::Asked(answer)) => {
-            Box::pin(learn(|| look_up(authority, mesh), answer, mesh)).await // rare: not part of every future
+            Box::pin(learn(|| look_up(authority, client, mesh), answer, mesh)).await // rare: not part of every future
         }
     }
 }
 
-/// A route whose endpoints are known, as most are; the same once DNS has told them, and how long that took.
-pub(crate) async fn settled(route: Rc<Route>, mesh: &Mesh) -> Result<(Rc<Route>, Duration), Failure> {
+/// A route whose endpoints are known, as most are; the same once DNS has told them to `client`, and how long that took.
+pub(crate) async fn settled(
+    route: Rc<Route>,
+    client: ClientAddr,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
     if route.target.is_settled() {
         return Ok((route, Duration::ZERO));
     }
-    match look_again(&route, mesh) {
+    match look_again(&route, client, mesh) {
         Ok(route) => Ok((route, Duration::ZERO)),
         Err(Unrouted::Failed(failure)) => Err(failure),
-        Err(Unrouted::Asked(answer)) => Box::pin(learn(|| look_again(&route, mesh), answer, mesh)).await,
+        Err(Unrouted::Asked(answer)) => {
+            Box::pin(learn(|| look_again(&route, client, mesh), answer, mesh)).await
+        }
     }
 }
 
@@ -199,31 +207,32 @@ pub(crate) async fn settled(route: Rc<Route>, mesh: &Mesh) -> Result<(Rc<Route>,
 enum Unrouted {
     Failed(Failure),
     /// DNS has been asked: when this is over, the table knows more.
-    Asked(Box<OwnedNotified>),
+    Asked(Box<Answer>),
 }
 
-fn look_again(route: &Rc<Route>, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+fn look_again(route: &Rc<Route>, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
     let route = mesh.renewed(route).ok_or(Unrouted::Failed(Failure::UnknownDestination))?;
     if route.target.is_settled() {
         return Ok(route);
     }
-    let want = want_endpoints(&route.target).map_err(Unrouted::Failed)?;
-    let answer = mesh.shared.wanted.ask(want).map_err(Unrouted::Failed)?;
-    Err(Unrouted::Asked(Box::new(answer)))
+    Err(ask(want_endpoints(&route.target), client, mesh))
 }
 
-fn look_up(text: &str, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+fn look_up(text: &str, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
     let authority = Authority::parse(text).map_err(|_| Unrouted::Failed(Failure::BadRequest))?;
     let table = mesh.table.load();
     match table.by_authority(&authority) {
         Ok(target) if target.is_settled() => Ok(mesh.route(target)),
         found => {
             let absolute = has_final_dot(text);
-            let want = want(found.ok(), &authority, absolute, &table).map_err(Unrouted::Failed)?;
-            let answer = mesh.shared.wanted.ask(want).map_err(Unrouted::Failed)?;
-            Err(Unrouted::Asked(Box::new(answer)))
+            Err(ask(want(found.ok(), &authority, absolute, &table), client, mesh))
         }
     }
+}
+
+fn ask(want: Result<Want, Failure>, client: ClientAddr, mesh: &Mesh) -> Unrouted {
+    let asked = want.and_then(|want| mesh.shared.wanted.ask(want, client.0.ip().to_canonical()));
+    asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
 }
 
 /// Whether a host is absolute, which an [`Authority`] does not tell.
@@ -261,14 +270,14 @@ fn want_endpoints(target: &Target) -> Result<Want, Failure> {
 /// Waits until DNS has answered, no longer than the request may take, and looks again.
 async fn learn(
     look: impl Fn() -> Result<Rc<Route>, Unrouted>,
-    answer: Box<OwnedNotified>,
+    answer: Box<Answer>,
     mesh: &Mesh,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     let begun = clock::now();
     let mut answer = answer;
     let learning = async {
         for _round in 0..ROUNDS_MAX {
-            (*answer).await;
+            answer.wait().await?;
             match look() {
                 Ok(route) => return Ok(route),
                 Err(Unrouted::Failed(failure)) => return Err(failure),

@@ -34,7 +34,7 @@ pub(crate) async fn dial(
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
-    let (mut route, _waited) = settled(route.clone(), mesh).await?;
+    let (mut route, _waited) = settled(route.clone(), guest.arrival.client, mesh).await?;
     let mut last = None;
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };

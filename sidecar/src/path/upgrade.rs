@@ -223,7 +223,7 @@ pub(crate) async fn connect(
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let opened = async {
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
-        let (route, _waited) = route_to_authority(authority, mesh).await?;
+        let (route, _waited) = route_to_authority(authority, origin.arrival.client, mesh).await?;
         let caller = origin.caller(&route, request.headers(), mesh);
         tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), mesh, &mut account).await
     };

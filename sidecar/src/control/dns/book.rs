@@ -2,10 +2,9 @@
 //! no network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use svc_core::address::ServiceName;
 use svc_core::discovery::answer::Record;
 use svc_core::discovery::lease::Bounds;
 use svc_core::discovery::names::{SearchPath, candidates};
@@ -13,10 +12,13 @@ use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
+use super::asks::{Ask, Asks};
+use super::flights::PATIENCE_MIN;
 use super::known::{Known, Standing};
-use super::served::{Cluster, Served};
-use super::{Heard, Question, Reply};
-use crate::wanted::{PATIENCE, Want};
+use super::names::Names;
+use super::served::{Catalog, Cluster};
+use super::{Heard, Question, Reply, after};
+use crate::wanted::{InUse, Settled, Want};
 
 /// The state of the source.
 #[derive(Debug)]
@@ -24,27 +26,12 @@ pub(crate) struct Book {
     search: SearchPath,
     cluster: Cluster,
     bounds: Bounds,
-    names: BTreeMap<Arc<str>, Known>,
-    served: BTreeMap<ServiceName, Served>,
+    names: Names,
+    served: Catalog,
     /// What is not answered, or answered by a reason.
-    asks: BTreeMap<Want, Ask>,
+    asks: Asks,
     /// What the inventory has been told of each name.
     told: BTreeMap<Arc<str>, Arc<[Record]>>,
-    /// The names that may stand otherwise than when it was told.
-    changed: BTreeSet<Arc<str>>,
-}
-
-/// Somebody wants something.
-#[derive(Debug)]
-struct Ask {
-    /// The names that it depends on, in the order in which they are tried.
-    names: Vec<Arc<str>>,
-    since: Now,
-    used: Now,
-    /// What it was told, if it was told anything.
-    told: Option<Failure>,
-    /// It has not been looked at yet.
-    new: bool,
 }
 
 /// What follows from what happened.
@@ -53,219 +40,174 @@ pub(super) struct News {
     /// For the inventory.
     pub(super) changes: Vec<Change>,
     /// For those who wait, once the changes are in force.
-    pub(super) settled: Vec<(Want, Result<(), Failure>)>,
+    pub(super) settled: Vec<(Want, Settled)>,
 }
 
 impl Book {
     pub(crate) fn new(search: SearchPath, cluster: Cluster, bounds: Bounds) -> Book {
-        Book {
-            search,
-            cluster,
-            bounds,
-            names: BTreeMap::new(),
-            served: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            told: BTreeMap::new(),
-            changed: BTreeSet::new(),
-        }
+        let (names, served, asks) = (Names::new(), Catalog::new(), Asks::default());
+        Book { search, cluster, bounds, names, served, asks, told: BTreeMap::new() }
     }
 
     /// From here on names are completed so.
-    pub(super) fn search(&mut self, search: SearchPath) {
+    pub(super) fn search(&mut self, search: SearchPath, now: Now) {
         self.search = search;
-        for (want, ask) in &mut self.asks {
-            (ask.names, ask.new) = (names_of(want, &self.search), true);
-        }
+        self.asks.rename(|want| names_of(want, &self.search), now);
     }
 
-    /// Somebody wants this.
-    pub(super) fn want(&mut self, want: Want, now: Now) {
+    /// This client wants this.
+    pub(super) fn want(&mut self, want: Want, client: IpAddr, now: Now) {
         let names = names_of(&want, &self.search);
         for name in &names {
-            if let Some(known) = self.names.get_mut(name) {
-                known.touch(now);
-            }
+            self.names.touch(name, now);
         }
-        let ask =
-            self.asks.entry(want).or_insert(Ask { names, since: now, used: now, told: None, new: true });
-        ask.used = now;
+        self.asks.want(want, client, names, now);
     }
 
-    /// These names have connections.
-    pub(super) fn note_use(&mut self, names: &BTreeSet<Arc<str>>, now: Now) {
-        for name in names {
-            if let Some(known) = self.names.get_mut(name) {
-                known.touch(now);
-            }
+    /// Nobody is to be told of this any more.
+    pub(super) fn drop_want(&mut self, want: &Want) {
+        self.asks.remove(want);
+    }
+
+    /// These names have connections, at these ports.
+    pub(super) fn note_use(&mut self, in_use: &BTreeSet<InUse>, now: Now) {
+        for (name, port) in in_use {
+            self.names.touch(name, now);
+            self.served.touch(name, *port);
         }
     }
 
-    /// The questions to ask now, at most `room` of them; they count as asked. What nobody would miss is forgotten instead.
-    pub(super) fn due(&mut self, room: usize, now: Now) -> Vec<Question> {
-        let changed = &mut self.changed;
-        self.names.retain(|name, known| {
-            let idle = known.is_idle(IDLE, now);
-            if idle {
-                changed.insert(name.clone());
-            }
-            !idle
-        });
-        let mut due = Vec::new();
-        for (name, known) in &mut self.names {
-            if due.len() >= room {
-                break;
-            }
-            due.extend(known.due(now).map(|kind| Question { name: name.clone(), kind }));
-        }
-        due
+    /// Whom to ask DNS for.
+    pub(super) fn names(&mut self) -> &mut Names {
+        &mut self.names
     }
 
     /// Takes note of a reply.
     pub(super) fn hear(&mut self, question: &Question, reply: Reply, now: Now) -> Heard {
-        match self.names.get_mut(&question.name) {
-            Some(known) => {
-                self.changed.insert(question.name.clone());
-                known.hear(question.kind, reply, self.bounds, now)
-            }
-            None => Heard::Nothing,
-        }
+        self.names.hear(question, reply, self.bounds, now)
     }
 
-    /// When to look again, if nothing happens before.
-    pub(super) fn wake(&self) -> Option<Now> {
-        let due = self.names.values().filter_map(Known::wake);
-        let patience =
-            self.asks.values().filter(|ask| ask.told.is_none()).map(|ask| after(ask.since, PATIENCE));
-        due.chain(patience).min()
+    /// When to look again, if nothing happens before. Where no more can be asked (`full`), what is due waits for an answer, or until one is
+    /// given up for what has never been asked.
+    pub(super) fn wake(&self, full: bool, now: Now) -> Option<Now> {
+        let names = match full {
+            true => self.names.has_fresh().then(|| after(now, PATIENCE_MIN)),
+            false => self.names.wake(),
+        };
+        names.into_iter().chain(self.asks.wake()).min()
     }
 
     /// What has become of all this since it was asked last.
     pub(super) fn news(&mut self, now: Now) -> News {
-        let concerned: Vec<Want> = self
-            .asks
-            .iter()
-            .filter(|(_, ask)| self.concerns(ask, now))
-            .map(|(want, _)| want.clone())
-            .collect();
-        let settled = concerned.into_iter().filter_map(|want| Some((want.clone(), self.judge(&want, now)?)));
-        let settled = settled.collect();
-        News { changes: self.changes(), settled }
-    }
-
-    /// Whether there may be something to tell.
-    fn concerns(&self, ask: &Ask, now: Now) -> bool {
-        let over = match ask.told {
-            None => now.since(ask.since) >= PATIENCE,
-            Some(_) => now.since(ask.used) >= FORGET,
-        };
-        ask.new || over || ask.names.iter().any(|name| self.changed.contains(name))
+        let (mut changed, mut settled) = (BTreeSet::new(), Vec::new());
+        loop {
+            let latest = self.names.take_changed();
+            let concerned = self.asks.concerned(&latest, now);
+            changed.extend(latest);
+            if concerned.is_empty() {
+                break;
+            }
+            // A name that comes may be the end of another, and so of who waits for that; who waits for none any more asks for none.
+            settled.extend(concerned.into_iter().filter_map(|want| {
+                let settled = self.judge(&want, now)?;
+                Some((want, settled))
+            }));
+        }
+        News { changes: self.changes(&changed), settled }
     }
 
     /// What somebody who wants this is to be told now, if that is news.
-    fn judge(&mut self, want: &Want, now: Now) -> Option<Result<(), Failure>> {
-        let ask = self.asks.get_mut(want)?;
-        ask.new = false;
-        let (since, told, names) = (ask.since, ask.told, ask.names.clone());
-        if told.is_some() && (now.since(ask.used) >= FORGET || self.has_forgotten(&names)) {
+    fn judge(&mut self, want: &Want, now: Now) -> Option<Settled> {
+        let ask = self.asks.get(want)?.clone();
+        let waits_in_vain = ask.waits_for.is_some_and(|index| self.names.get(&ask.names[index]).is_none());
+        if ask.told.is_none() && waits_in_vain {
             self.asks.remove(want);
-            return Some(Ok(())); // whoever asks again is answered anew
+            return Some(Settled::Dropped);
         }
-        let standing = match want {
-            Want::Name(name) => self.standing_of(name, now),
-            Want::Host(host, port) => self.standing_of_host(host, *port, &names, now),
-        };
-        let failure = match standing {
+        if ask.told.is_some() && (ask.is_forgotten(now) || self.has_forgotten(&ask.names)) {
+            self.asks.remove(want);
+            return Some(Settled::Known); // whoever asks again is answered anew
+        }
+        let failure = match self.standing_of(want, &ask, now) {
             Standing::Found => {
                 self.asks.remove(want);
-                return Some(Ok(()));
+                return Some(Settled::Known);
             }
-            Standing::Denied(failure) => failure,
-            Standing::Unknown(_) if told.is_none() && now.since(since) < PATIENCE => return None,
+            Standing::Denied(failure) | Standing::Failed(failure) => failure,
+            Standing::Unknown(_) if ask.told.is_none() && !ask.is_overdue(now) => return None,
             Standing::Unknown(last) => last.unwrap_or(Failure::NameTimeout),
         };
-        self.asks.get_mut(want)?.told = Some(failure);
-        (told != Some(failure)).then_some(Err(failure))
+        self.asks.tell(want, failure);
+        (ask.told != Some(failure)).then_some(Settled::Failed(failure))
     }
 
-    /// How a name stands; it is asked for from now on.
-    fn standing_of(&mut self, name: &Arc<str>, now: Now) -> Standing {
-        if let Some(known) = self.names.get(name) {
-            return known.standing();
+    /// How what is wanted stands. One candidate after the other, until there is one of which nobody says that it is not there, or not for it to
+    /// say: a server that cannot say whether the name is in one domain does not keep it from being found in another.
+    fn standing_of(&mut self, want: &Want, ask: &Ask, now: Now) -> Standing {
+        let begin = if ask.told.is_some() { 0 } else { ask.waits_for.unwrap_or(0) };
+        if let Some(name) = ask.names.iter().find(|name| self.serves(want, name)) {
+            return self.serve(want, name, ask.client);
         }
-        if self.names.len() >= NAMES_MAX {
-            return Standing::Denied(Failure::NameFailed);
-        }
-        self.names.insert(name.clone(), Known::new(name, now));
-        Standing::Unknown(None)
-    }
-
-    /// One candidate after the other, until one is more than denied.
-    fn standing_of_host(&mut self, host: &str, port: u16, names: &[Arc<str>], now: Now) -> Standing {
-        let known = names.iter().find(|name| self.serves(host, name)).cloned();
-        let mut standing = Standing::Denied(Failure::NameDenied);
-        for name in known.iter().chain(names) {
-            standing = self.standing_of(name, now);
+        let mut verdict = Standing::Denied(Failure::NameDenied);
+        for (index, name) in ask.names.iter().enumerate() {
+            let standing = match self.names.get(name) {
+                Some(known) => known.standing(),
+                None if index < begin => continue, // it was passed over before
+                None => {
+                    self.names.ask_for(name, ask.client, now);
+                    Standing::Unknown(None)
+                }
+            };
             match standing {
-                Standing::Found => return self.serve(host, name, port),
+                Standing::Found => return self.serve(want, name, ask.client),
                 Standing::Denied(Failure::NameDenied) => {}
-                Standing::Denied(_) | Standing::Unknown(_) => break,
+                Standing::Failed(failure) => verdict = Standing::Failed(failure),
+                Standing::Denied(_) => return standing,
+                Standing::Unknown(_) => {
+                    self.asks.wait_for(want, index);
+                    return standing;
+                }
             }
         }
-        standing
+        verdict
     }
 
-    /// Whether the host is served by that name already.
-    fn serves(&self, host: &str, name: &Arc<str>) -> bool {
-        let Some(known) = self.names.get(name).filter(|known| known.standing() == Standing::Found) else {
-            return false;
-        };
-        let service = self.cluster.identify(host, name, known);
-        self.served.get(&service).is_some_and(|served| served.name == *name)
+    /// Whether the host that is wanted is served by that name already.
+    fn serves(&self, want: &Want, name: &Arc<str>) -> bool {
+        let Want::Host(host, _) = want else { return false };
+        let known = self.names.get(name).filter(|known| known.standing() == Standing::Found);
+        known.is_some_and(|known| self.served.serves(&self.cluster.identify(host, name, known), name))
     }
 
-    fn serve(&mut self, host: &str, name: &Arc<str>, port: u16) -> Standing {
-        let Some(known) = self.names.get(name) else { return Standing::Unknown(None) };
-        let service = self.cluster.identify(host, name, known);
-        let served = self.served.entry(service).or_insert_with(|| Served::new(name.clone()));
-        match served.open(port) {
-            true => Standing::Found,
-            false => Standing::Denied(Failure::NoSuchPort),
+    /// It is found under that name: a host is served from now on, at the port that is wanted.
+    fn serve(&mut self, want: &Want, name: &Arc<str>, client: IpAddr) -> Standing {
+        if let (Want::Host(host, port), Some(known)) = (want, self.names.get(name)) {
+            let service = self.cluster.identify(host, name, known);
+            self.served.open(&service, name, *port, client);
         }
+        Standing::Found
     }
 
     /// Whether a name that a verdict stands on is not known any more.
     fn has_forgotten(&self, names: &[Arc<str>]) -> bool {
         let standings = names.iter().map(|name| self.names.get(name).map(Known::standing));
-        let mut decisive =
-            standings.skip_while(|standing| *standing == Some(Standing::Denied(Failure::NameDenied)));
-        decisive.next() == Some(None)
+        let passed = |standing: &Option<Standing>| {
+            matches!(standing, Some(Standing::Denied(Failure::NameDenied) | Standing::Failed(_)))
+        };
+        standings.into_iter().find(|standing| !passed(standing)) == Some(None)
     }
 
     /// What the inventory does not know yet: of Services that only DNS knows, and of names.
-    fn changes(&mut self) -> Vec<Change> {
-        let changed = std::mem::take(&mut self.changed);
-        let mut changes = Vec::new();
-        self.served.retain(|service, served| {
-            if served.told.is_some() && !served.grown && !changed.contains(&served.name) {
-                return true;
-            }
-            let Some(records) = found(&self.names, &served.name) else {
-                changes.push(Change::Service(service.clone(), None));
-                return false;
-            };
-            let described = served.describe(service, &records, &self.cluster);
-            if served.tell(&described) {
-                changes.push(Change::Service(service.clone(), Some(Arc::new(described))));
-            }
-            true
-        });
+    fn changes(&mut self, changed: &BTreeSet<Arc<str>>) -> Vec<Change> {
+        let (names, told) = (&self.names, &mut self.told);
+        let mut changes = self.served.changes(changed, &self.cluster, |name| found(names, name));
         for name in changed {
-            match found(&self.names, &name) {
-                None if self.told.remove(&name).is_some() => changes.push(Change::Name(name, None)),
-                Some(records) if self.told.get(&name).is_none_or(|told| **told != *records) => {
+            match found(names, name) {
+                None if told.remove(name).is_some() => changes.push(Change::Name(name.clone(), None)),
+                Some(records) if told.get(name).is_none_or(|told| **told != *records) => {
                     let records: Arc<[Record]> = records.into();
-                    self.told.insert(name.clone(), records.clone());
-                    changes.push(Change::Name(name, Some(records)));
+                    told.insert(name.clone(), records.clone());
+                    changes.push(Change::Name(name.clone(), Some(records)));
                 }
                 None | Some(_) => {}
             }
@@ -275,9 +217,8 @@ impl Book {
 }
 
 /// The records of a name that leads somewhere.
-fn found(names: &BTreeMap<Arc<str>, Known>, name: &str) -> Option<Vec<Record>> {
-    let known = names.get(name).filter(|known| known.standing() == Standing::Found)?;
-    Some(known.records())
+fn found(names: &Names, name: &str) -> Option<Vec<Record>> {
+    names.get(name).filter(|known| known.standing() == Standing::Found).map(Known::records)
 }
 
 /// The names that something wanted depends on.
@@ -287,17 +228,3 @@ fn names_of(want: &Want, search: &SearchPath) -> Vec<Arc<str>> {
         Want::Host(host, _) => candidates(host, search),
     }
 }
-
-fn after(now: Now, wait: Duration) -> Now {
-    Now(now.0 + wait)
-}
-
-/// A name without a connection for so long is asked for no more. Idle connections to its endpoints count: they last 50 s.
-pub(super) const IDLE: Duration = Duration::from_secs(300);
-
-/// How long a failure that nobody asks about stays in the register.
-const FORGET: Duration = Duration::from_secs(30);
-
-/// Names known at once: clients choose them. 1024 × (253 bytes of name + a few records of 24 bytes + ~200 of state) = 0.5 MiB, and at
-/// the shortest lifetime 2 × 1024 / 5 s = 410 questions a second.
-const NAMES_MAX: usize = 1024;

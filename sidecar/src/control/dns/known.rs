@@ -26,12 +26,22 @@ struct Answers {
     lease: Lease,
     /// A question is under way.
     flying: bool,
+    said: Said,
+    /// SERVFAIL in a row; the most of that where there is nobody to say anything.
+    refusals: u32,
+    /// What became of the last question, where that was no answer.
+    failure: Option<Failure>,
+}
+
+/// The last answer.
+#[derive(Debug, Default)]
+struct Said {
     records: Vec<Record>,
     aliased: bool,
     /// Its aliases lead nowhere.
     nowhere: Option<Failure>,
-    /// What became of the last question, where that was no answer.
-    failure: Option<Failure>,
+    /// There is no such name, so that there are no records of any type.
+    absent: bool,
 }
 
 /// How a name stands.
@@ -41,6 +51,8 @@ pub(super) enum Standing {
     Found,
     /// It does not, says DNS.
     Denied(Failure),
+    /// DNS says that it cannot say, and has said so often enough.
+    Failed(Failure),
     /// DNS has not said yet; or has failed to, so far.
     Unknown(Option<Failure>),
 }
@@ -56,21 +68,31 @@ impl Known {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let holds = |held| move |answers: &Answers| answers.lease.held() == held;
-        if self.answers.iter().any(holds(Held::Records)) {
-            Standing::Found
-        } else if self.answers.iter().all(holds(Held::Denial)) {
-            let nowhere = self.answers.iter().find_map(|answers| answers.nowhere);
-            Standing::Denied(nowhere.unwrap_or(Failure::NameDenied))
-        } else {
-            Standing::Unknown(self.answers.iter().find_map(|answers| answers.failure))
+        let holds = |held| move |answers: &&Answers| answers.lease.held() == held;
+        if self.answers.iter().any(|answers| holds(Held::Records)(&answers)) {
+            return Standing::Found;
         }
+        let mut open = self.answers.iter().filter(|answers| !holds(Held::Denial)(answers)).peekable();
+        if open.peek().is_none() || self.is_absent() {
+            let nowhere = self.answers.iter().find_map(|answers| answers.said.nowhere);
+            return Standing::Denied(nowhere.unwrap_or(Failure::NameDenied));
+        }
+        let failure = open.clone().find_map(|answers| answers.failure);
+        match open.all(Answers::has_given_up) {
+            true => Standing::Failed(failure.unwrap_or(Failure::NameFailed)),
+            false => Standing::Unknown(failure),
+        }
+    }
+
+    /// Some servers say that there is no such name to whoever asks for IPv6, where there is (RFC 4074 §4.2): the other answer is waited for.
+    fn is_absent(&self) -> bool {
+        self.answers.iter().any(|answers| answers.said.absent && answers.kind != Kind::Aaaa)
     }
 
     /// Every record of every type.
     pub(super) fn records(&self) -> Vec<Record> {
         let mut records: Vec<Record> =
-            self.answers.iter().flat_map(|answers| &answers.records).copied().collect();
+            self.answers.iter().flat_map(|answers| &answers.said.records).copied().collect();
         records.sort_unstable();
         records.dedup();
         records
@@ -78,7 +100,7 @@ impl Known {
 
     /// Whether its records are another name's.
     pub(super) fn is_alias(&self) -> bool {
-        self.answers.iter().any(|answers| answers.aliased)
+        self.answers.iter().any(|answers| answers.said.aliased)
     }
 
     pub(super) fn touch(&mut self, now: Now) {
@@ -101,13 +123,21 @@ impl Known {
         heard
     }
 
+    pub(super) fn used(&self) -> Now {
+        self.used
+    }
+
+    /// Whether a question is under way.
+    pub(super) fn is_flying(&self) -> bool {
+        self.answers.iter().any(|answers| answers.flying)
+    }
+
     /// Whether nobody would miss it: a denial that nobody has met again, or anything that nobody has used for long.
     pub(super) fn is_idle(&self, idle: std::time::Duration, now: Now) -> bool {
-        let flying = self.answers.iter().any(|answers| answers.flying);
         let met_again = self.used > self.answered;
         let denied = matches!(self.standing(), Standing::Denied(_));
         let over = self.answers.iter().any(|answers| answers.lease.due() <= now);
-        !flying && (now.since(self.used) >= idle || denied && over && !met_again)
+        !self.is_flying() && (now.since(self.used) >= idle || denied && over && !met_again)
     }
 
     /// The types to be asked for now; they count as asked.
@@ -133,33 +163,44 @@ impl Answers {
             kind,
             lease: Lease::new(now),
             flying: false,
-            records: Vec::new(),
-            aliased: false,
-            nowhere: None,
+            said: Said::default(),
+            refusals: 0,
             failure: None,
         }
     }
 
     fn hear(&mut self, reply: Reply, bounds: Bounds, now: Now) -> Heard {
         self.flying = false;
-        let outcome = match reply {
-            Reply::Found { lifetime, .. } => Outcome::Found(lifetime),
-            Reply::Denied { lifetime, .. } => Outcome::Denied(lifetime),
-            Reply::Nowhere(_) => Outcome::Denied(None),
-            Reply::Failed(_) => Outcome::Failed,
+        let (outcome, said) = match reply {
+            Reply::Found { records, lifetime, aliased } => {
+                (Outcome::Found(lifetime), Said { records, aliased, ..Said::default() })
+            }
+            Reply::Denied { lifetime, exists } => {
+                (Outcome::Denied(lifetime), Said { absent: !exists, ..Said::default() })
+            }
+            Reply::Nowhere(failure) => {
+                (Outcome::Denied(None), Said { nowhere: Some(failure), ..Said::default() })
+            }
+            Reply::Refused => return self.fail(LookedUp::Error, REFUSALS_MAX, bounds, now),
+            Reply::Failed(LookedUp::ServFail) => {
+                return self.fail(LookedUp::ServFail, self.refusals.saturating_add(1), bounds, now);
+            }
+            Reply::Failed(how) => return self.fail(how, 0, bounds, now),
         };
         self.lease.learn(outcome, bounds, now);
-        let nowhere = if let Reply::Nowhere(failure) = reply { Some(failure) } else { None };
-        (self.records, self.aliased) = match reply {
-            Reply::Found { records, aliased, .. } => (records, aliased),
-            Reply::Denied { .. } | Reply::Nowhere(_) => (Vec::new(), false),
-            Reply::Failed(how) => {
-                self.failure = Some(failure_of(how));
-                return if self.lease.held() == Held::Records { Heard::ServesOn } else { Heard::Nothing };
-            }
-        };
-        (self.nowhere, self.failure) = (nowhere, None);
+        (self.said, self.failure, self.refusals) = (said, None, 0);
         Heard::Answer
+    }
+
+    fn fail(&mut self, how: LookedUp, refusals: u32, bounds: Bounds, now: Now) -> Heard {
+        self.lease.learn(Outcome::Failed, bounds, now);
+        (self.failure, self.refusals) = (Some(failure_of(how)), refusals);
+        if self.lease.held() == Held::Records { Heard::ServesOn } else { Heard::Nothing }
+    }
+
+    /// Whether there is no point in waiting for an answer: it is asked for all the same.
+    fn has_given_up(&self) -> bool {
+        self.refusals >= REFUSALS_MAX
     }
 
     /// What is held may not be true any more: to be asked again at once.
@@ -178,3 +219,6 @@ fn failure_of(how: LookedUp) -> Failure {
         }
     }
 }
+
+/// SERVFAIL may pass: it is tried again after 250 ms, 500 ms and 1 s before anybody is told.
+const REFUSALS_MAX: u32 = 4;

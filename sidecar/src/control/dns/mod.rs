@@ -1,8 +1,11 @@
 //! The source `dns`: asks for the names that somebody wants, and keeps what it learned for as long as somebody uses it.
 
+mod asks;
 mod book;
+mod flights;
 mod known;
 mod message;
+mod names;
 mod resolv_conf;
 mod served;
 mod server;
@@ -13,6 +16,7 @@ mod stub;
 mod tests;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -22,12 +26,12 @@ use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{LookedUp, Metrics};
-use crate::wanted::{Want, Wanted};
+use crate::wanted::{Settled, Want, Wanted};
 pub(crate) use book::Book;
+use flights::Flights;
 pub(crate) use served::Cluster;
 pub(crate) use stub::Stub;
 
@@ -55,26 +59,28 @@ pub(crate) enum Reply {
     Nowhere(Failure),
     /// It could not say.
     Failed(LookedUp),
+    /// It says that this is not for it to say.
+    Refused,
 }
 
 /// The source.
 pub(crate) struct Dns<R> {
     resolver: R,
     book: Book,
-    flying: JoinSet<(Question, Reply)>,
+    flights: Flights,
     wanted: Arc<Wanted>,
     metrics: Arc<Metrics>,
     /// The origin of this source's time: tokio's clock, which tests can move.
     origin: Instant,
     /// What is to be told once the table is out.
-    untold: Vec<(Want, Result<(), Failure>)>,
+    untold: Vec<(Want, Settled)>,
 }
 
 impl<R: Resolver> Dns<R> {
     pub(crate) fn new(resolver: R, book: Book, wanted: Arc<Wanted>, metrics: Arc<Metrics>) -> Dns<R> {
         wanted.attend();
-        let (flying, origin) = (JoinSet::new(), Instant::now());
-        Dns { resolver, book, flying, wanted, metrics, origin, untold: Vec::new() }
+        let (flights, origin) = (Flights::new(), Instant::now());
+        Dns { resolver, book, flights, wanted, metrics, origin, untold: Vec::new() }
     }
 
     /// The next news. They must be in force when this is called again, for then those who wait for them are told. May be dropped
@@ -86,11 +92,12 @@ impl<R: Resolver> Dns<R> {
             }
             self.look();
             let news = self.book.news(self.now());
+            self.ask();
             self.untold = news.settled;
             if !news.changes.is_empty() {
                 return news.changes;
             }
-            if self.untold.is_empty() {
+            if self.untold.is_empty() && !self.book.names().has_changed() {
                 self.wait().await;
             }
         }
@@ -99,43 +106,58 @@ impl<R: Resolver> Dns<R> {
     /// Asks from now on as another resolv.conf says. What is known stays in force.
     pub(crate) fn replace(&mut self, resolver: R, search: SearchPath) {
         self.resolver = resolver;
-        self.book.search(search);
+        self.book.search(search, self.now());
     }
 
     /// Hears who wants what, and asks what is due.
     fn look(&mut self) {
         let now = self.now();
-        for want in self.wanted.take_asked() {
-            self.book.want(want, now);
-        }
+        let (asked, dropped) = self.wanted.take_asked();
+        dropped.iter().for_each(|want| self.book.drop_want(want));
+        asked.into_iter().for_each(|(want, client)| self.book.want(want, client, now));
         self.book.note_use(&self.wanted.take_used(), now);
-        let room = LOOKUPS_MAX.saturating_sub(self.flying.len());
-        for question in self.book.due(room, now) {
-            let answer = self.resolver.ask(question.clone());
-            self.flying.spawn(async move { (question, answer.await) });
+    }
+
+    /// Asks what is due: first what somebody waits for who has the fewest questions under way.
+    fn ask(&mut self) {
+        let now = self.now();
+        while let Some(client) = self.book.names().next_client(|client| self.flights.of(client)) {
+            if self.flights.is_full() {
+                let Some(given_up) = self.flights.give_up_for(client, now) else { return };
+                self.hear(&given_up, Reply::Failed(LookedUp::Timeout));
+            }
+            let questions = self.book.names().take_fresh(client, now);
+            self.begin(client, &questions, now);
+        }
+        while !self.flights.is_full()
+            && let Some((client, questions)) = self.book.names().take_due(now)
+        {
+            self.begin(client, &questions, now);
+        }
+    }
+
+    fn begin(&mut self, client: IpAddr, questions: &[Question], now: Now) {
+        for question in questions {
+            self.flights.begin(question, client, self.resolver.ask(question.clone()), now);
         }
     }
 
     async fn wait(&mut self) {
-        // While no more may fly, only a landing makes a difference.
-        let wake = (self.flying.len() < LOOKUPS_MAX).then(|| self.book.wake()).flatten();
+        let wake = self.book.wake(self.flights.is_full(), self.now());
         let wake = wake.map(|at| self.origin + at.0);
         tokio::select! {
             () = self.wanted.asked() => {}
-            Some(landed) = self.flying.join_next() => {
-                self.land(landed);
-                while let Some(landed) = self.flying.try_join_next() {
-                    self.land(landed);
+            landed = self.flights.land() => {
+                let mut next = Some(landed);
+                while let Some(landed) = next {
+                    if let Some((question, reply)) = landed {
+                        self.flights.answered(&question, &reply, self.now());
+                        self.hear(&question, reply);
+                    }
+                    next = self.flights.try_land();
                 }
             }
             () = sleep_until(wake.unwrap_or(self.origin)), if wake.is_some() => {}
-        }
-    }
-
-    fn land(&mut self, landed: Result<(Question, Reply), JoinError>) {
-        match landed {
-            Ok((question, reply)) => self.hear(&question, reply),
-            Err(error) => tracing::error!(%error, "a look-up ended without an answer"),
         }
     }
 
@@ -162,6 +184,6 @@ pub(crate) enum Heard {
     Nothing,
 }
 
-/// Questions under way at once: each has a socket, and a server answers a question in about 1 ms, so that 64 are 64,000 a second,
-/// more than any server wants from one pod.
-const LOOKUPS_MAX: usize = 64;
+fn after(now: Now, wait: Duration) -> Now {
+    Now(now.0 + wait)
+}

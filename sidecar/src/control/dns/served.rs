@@ -1,6 +1,6 @@
 //! Services that only DNS knows: which one a host is, and what is said of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,10 +8,12 @@ use ipnet::IpNet;
 use svc_core::address::ServiceName;
 use svc_core::discovery::answer::Record;
 use svc_core::discovery::names::{service_of, split_service};
+use svc_core::inventory::Change;
 use svc_core::service::{Kind, Port, Service};
 
 use super::known::Known;
 use crate::config::Config;
+use crate::shares::Shares;
 
 /// What tells a Service's name from another.
 #[derive(Clone, Debug)]
@@ -55,45 +57,129 @@ impl Cluster {
     }
 }
 
-/// A Service that DNS has told of.
+/// Services that DNS has told of, at the ports that somebody wants: DNS does not tell which there are.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(super) struct Catalog {
+    known: BTreeMap<ServiceName, Served>,
+    of_name: BTreeMap<Arc<str>, BTreeSet<ServiceName>>,
+    ports: Shares<(ServiceName, u16)>,
+    /// Those that the inventory has not been told of as they are.
+    changed: BTreeSet<ServiceName>,
+}
+
+#[derive(Debug)]
+struct Served {
     /// Where its records are.
-    pub(super) name: Arc<str>,
-    /// The ports that somebody wants: DNS does not tell which there are.
-    pub(super) ports: BTreeSet<u16>,
+    name: Arc<str>,
+    ports: BTreeSet<u16>,
     /// What the inventory has been told.
-    pub(super) told: Option<Service>,
-    /// It has ports that the inventory has not been told of.
-    pub(super) grown: bool,
+    told: Option<Arc<Service>>,
+}
+
+impl Catalog {
+    pub(super) fn new() -> Catalog {
+        Catalog {
+            known: BTreeMap::new(),
+            of_name: BTreeMap::new(),
+            ports: Shares::new(PORTS_MAX),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the Service is served by this name.
+    pub(super) fn serves(&self, service: &ServiceName, name: &Arc<str>) -> bool {
+        self.known.get(service).is_some_and(|served| served.name == *name)
+    }
+
+    /// Serves it by this name, if by none yet, at a port that this client wants. Where there are too many ports, another goes for it.
+    pub(super) fn open(&mut self, service: &ServiceName, name: &Arc<str>, port: u16, client: IpAddr) {
+        if let Some((service, port)) = self.ports.admit((service.clone(), port), client) {
+            self.close(&service, port);
+        }
+        let new = || Served { name: name.clone(), ports: BTreeSet::new(), told: None };
+        let served = self.known.entry(service.clone()).or_insert_with(new);
+        self.of_name.entry(served.name.clone()).or_default().insert(service.clone());
+        if !served.ports.insert(port) {
+            return;
+        }
+        self.changed.insert(service.clone());
+        if served.ports.len() > PORTS_OF_ONE_MAX {
+            let ports = served.ports.iter().filter(|other| **other != port);
+            let oldest = ports.min_by_key(|port| self.ports.used(&(service.clone(), **port))).copied();
+            if let Some(oldest) = oldest {
+                self.ports.remove(&(service.clone(), oldest));
+                self.close(service, oldest);
+            }
+        }
+    }
+
+    /// This port has connections to what the name leads to.
+    pub(super) fn touch(&mut self, name: &Arc<str>, port: u16) {
+        for service in self.of_name.get(name).into_iter().flatten() {
+            self.ports.touch(&(service.clone(), port));
+        }
+    }
+
+    /// What the inventory is to be told, given the names that have changed and what is found under each.
+    pub(super) fn changes(
+        &mut self,
+        names: &BTreeSet<Arc<str>>,
+        cluster: &Cluster,
+        found: impl Fn(&str) -> Option<Vec<Record>>,
+    ) -> Vec<Change> {
+        let mut services = std::mem::take(&mut self.changed);
+        let of_names = names.iter().filter_map(|name| self.of_name.get(name)).flatten();
+        services.extend(of_names.cloned());
+        let mut changes = Vec::new();
+        for service in services {
+            let Some(served) = self.known.get_mut(&service) else {
+                changes.push(Change::Service(service, None)); // its last port has gone
+                continue;
+            };
+            match found(&served.name) {
+                None => {
+                    self.forget(&service);
+                    changes.push(Change::Service(service, None));
+                }
+                Some(records) => {
+                    let described = served.describe(&service, &records, cluster);
+                    if served.told.as_deref() != Some(&described) {
+                        let described = Arc::new(described);
+                        served.told = Some(described.clone());
+                        changes.push(Change::Service(service, Some(described)));
+                    }
+                }
+            }
+        }
+        changes
+    }
+
+    fn close(&mut self, service: &ServiceName, port: u16) {
+        let Some(served) = self.known.get_mut(service) else { return };
+        served.ports.remove(&port);
+        self.changed.insert(service.clone());
+        if served.ports.is_empty() {
+            self.forget(service);
+        }
+    }
+
+    fn forget(&mut self, service: &ServiceName) {
+        let Some(served) = self.known.remove(service) else { return };
+        for port in served.ports {
+            self.ports.remove(&(service.clone(), port));
+        }
+        if let Some(services) = self.of_name.get_mut(&served.name) {
+            services.remove(service);
+            if services.is_empty() {
+                self.of_name.remove(&served.name);
+            }
+        }
+    }
 }
 
 impl Served {
-    pub(super) fn new(name: Arc<str>) -> Served {
-        Served { name, ports: BTreeSet::new(), told: None, grown: false }
-    }
-
-    /// Adds a port; whether there was room for it.
-    pub(super) fn open(&mut self, port: u16) -> bool {
-        if self.ports.contains(&port) {
-            return true;
-        }
-        self.grown = self.ports.len() < PORTS_MAX && self.ports.insert(port);
-        self.grown
-    }
-
-    /// Notes what the inventory is about to be told; whether that is news.
-    pub(super) fn tell(&mut self, described: &Service) -> bool {
-        self.grown = false;
-        let news = self.told.as_ref() != Some(described);
-        if news {
-            self.told = Some(described.clone());
-        }
-        news
-    }
-
     /// What there is to say of it.
-    pub(super) fn describe(&self, service: &ServiceName, records: &[Record], cluster: &Cluster) -> Service {
+    fn describe(&self, service: &ServiceName, records: &[Record], cluster: &Cluster) -> Service {
         let elsewhere = service.namespace.is_empty();
         let cluster_ips = if elsewhere { Vec::new() } else { cluster.virtual_ips(records) };
         let ports = self.ports.iter().map(|&port| Port::unnamed(port)).collect();
@@ -107,6 +193,10 @@ impl Served {
     }
 }
 
-/// Ports of one Service: clients choose them, so that somebody who tries all 65,535 must not fill the table. More than twice what the
-/// largest Services in the field have.
-const PORTS_MAX: usize = 128;
+/// Ports of all that only DNS knows: clients choose them. Each is a target of the table, with what a worker keeps of it:
+/// 1024 × 3.5 KiB = 3.5 MiB. A further one goes in the place of the one that whoever has the most has used least recently.
+const PORTS_MAX: usize = 1024;
+
+/// Ports of one Service, all of whose targets are made anew where it gets another: so many times as many as a client asks for, whatever it
+/// asks for. More than twice what the largest Services in the field have.
+const PORTS_OF_ONE_MAX: usize = 128;

@@ -12,7 +12,18 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Question;
 use super::message::{Answer, Dialect, Packet, Query};
-use crate::metrics::LookedUp;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unanswered {
+    /// It says that this is not for it to say.
+    Refused,
+    /// It says nothing, or cannot be reached.
+    Silent,
+    Unreachable,
+    /// It says that it cannot say now.
+    ServFail,
+}
 
 /// A server, and what is known of it.
 #[derive(Debug)]
@@ -41,7 +52,7 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be reached, or cannot say.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, LookedUp> {
+    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
         let answered = self.exchange(question).await;
         if let Ok(answer) = &answered {
             self.has_answered();
@@ -204,13 +215,13 @@ fn minds_edns(answer: &Answer) -> bool {
 
 /// Whether an answer counts, or another server may know more.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other codes say that it cannot say")]
-fn judge(answered: io::Result<Answer>) -> Result<Answer, LookedUp> {
-    let Ok(answer) = answered else { return Err(LookedUp::Error) };
+fn judge(answered: io::Result<Answer>) -> Result<Answer, Unanswered> {
+    let Ok(answer) = answered else { return Err(Unanswered::Unreachable) };
     match answer.code {
-        ResponseCode::NoError if answer.referral => Err(LookedUp::Error), // it does not recurse
+        ResponseCode::NoError if answer.referral => Err(Unanswered::Refused), // it does not recurse
         ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-        ResponseCode::ServFail => Err(LookedUp::ServFail),
-        _ => Err(LookedUp::Error),
+        ResponseCode::ServFail => Err(Unanswered::ServFail),
+        _ => Err(Unanswered::Refused),
     }
 }
 

@@ -9,8 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Question;
 use super::message::Answer;
-use super::server::Server;
-use crate::metrics::LookedUp;
+use super::server::{Server, Unanswered};
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
@@ -30,11 +29,11 @@ impl Servers {
     ///
     /// # Errors
     /// None could say.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, LookedUp> {
+    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
         let begun = Instant::now();
         let mut waiting = self.order().into_iter();
         let mut asking = Asking { question, tasks: JoinSet::new(), silent: Vec::new() };
-        let mut worst = None;
+        let mut why = Unanswered::Refused; // only where all refuse, there is nobody to say anything
         let mut patience = begun;
         loop {
             tokio::select! {
@@ -45,10 +44,10 @@ impl Servers {
                         return Ok(answer);
                     }
                     Err(how) => {
-                        worst = worse(worst, how);
+                        why = why.max(how);
                         patience = Instant::now();
                         if waiting.len() == 0 && asking.tasks.is_empty() {
-                            return Err(how_all(worst));
+                            return Err(why);
                         }
                     }
                 },
@@ -58,7 +57,7 @@ impl Servers {
                 }
                 () = sleep_until(begun + self.timeout) => {
                     asking.blame(begun);
-                    return Err(how_all(worst));
+                    return Err(why.max(Unanswered::Silent));
                 }
             }
         }
@@ -75,7 +74,7 @@ impl Servers {
 /// Servers that are being asked. Dropping it ends that.
 struct Asking<'a> {
     question: &'a Question,
-    tasks: JoinSet<(usize, Result<Answer, LookedUp>)>,
+    tasks: JoinSet<(usize, Result<Answer, Unanswered>)>,
     /// Each that has been asked, until it lands.
     silent: Vec<Option<Arc<Server>>>,
 }
@@ -90,9 +89,9 @@ impl Asking<'_> {
 
     fn land(
         &mut self,
-        landed: Result<(usize, Result<Answer, LookedUp>), tokio::task::JoinError>,
-    ) -> Result<Answer, LookedUp> {
-        let (index, answered) = landed.map_err(|_| LookedUp::Error)?;
+        landed: Result<(usize, Result<Answer, Unanswered>), tokio::task::JoinError>,
+    ) -> Result<Answer, Unanswered> {
+        let (index, answered) = landed.map_err(|_| Unanswered::Unreachable)?;
         if let Some(place) = self.silent.get_mut(index) {
             *place = None;
         }
@@ -105,15 +104,6 @@ impl Asking<'_> {
             self.silent.iter().flatten().for_each(|server| server.was_silent());
         }
     }
-}
-
-/// What is worth telling of several failures: what a server said goes before that it could not be asked, and that before silence.
-fn worse(before: Option<LookedUp>, how: LookedUp) -> Option<LookedUp> {
-    if before == Some(LookedUp::ServFail) { before } else { Some(how) }
-}
-
-fn how_all(worst: Option<LookedUp>) -> LookedUp {
-    worst.unwrap_or(LookedUp::Timeout)
 }
 
 /// How long one server is waited for before another is asked beside it: a thousand times what a cluster's needs, and a fifth of what

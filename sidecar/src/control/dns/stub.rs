@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::message::Answer;
 use super::resolv_conf::ResolvConf;
+use super::server::Unanswered;
 use super::servers::Servers;
 use super::{Question, Reply, Resolver};
 use crate::metrics::{LookedUp, Metrics};
@@ -88,9 +89,16 @@ impl Stub {
             Ok(answer) if answer.code == ResponseCode::NXDomain => LookedUp::NxDomain,
             Ok(answer) if answer.answers.is_empty() => LookedUp::NoData,
             Ok(_) => LookedUp::Ok,
-            Err(how) => *how,
+            Err(Unanswered::Silent) => LookedUp::Timeout,
+            Err(Unanswered::ServFail) => LookedUp::ServFail,
+            Err(Unanswered::Refused | Unanswered::Unreachable) => LookedUp::Error,
         });
-        answered.map_err(Reply::Failed)
+        answered.map_err(|why| match why {
+            Unanswered::Refused => Reply::Refused,
+            Unanswered::Silent => Reply::Failed(LookedUp::Timeout),
+            Unanswered::ServFail => Reply::Failed(LookedUp::ServFail),
+            Unanswered::Unreachable => Reply::Failed(LookedUp::Error),
+        })
     }
 
     /// The addresses of SRV targets: of the lowest priority, and of those after it until there is one that may be used (RFC 2782).
@@ -174,7 +182,7 @@ impl Targets {
     fn take(&mut self, reply: Reply, service: &Srv) {
         match reply {
             Reply::Found { records, lifetime, .. } => self.add(records, lifetime, service),
-            Reply::Failed(_) | Reply::Nowhere(_) => {
+            Reply::Failed(_) | Reply::Refused | Reply::Nowhere(_) => {
                 self.last = reply;
                 self.lifetime = Duration::ZERO; // a target may be missing: soon asked for again
             }
