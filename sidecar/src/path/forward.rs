@@ -44,54 +44,60 @@ pub(crate) async fn exchange_of_stream(
     mesh: Rc<Mesh>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let mut stream = origin.streams.as_ref().map(Streams::begin);
-    let answered = exchange(request, origin, mesh).await;
+    let answered = exchange(request, origin, mesh, |body, _| body).await;
     stream.iter_mut().for_each(Stream::answered);
     answered
 }
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
+///
+/// The body is made what the connection sends by `turned`, here and not by the caller, whose future would hold this one twice.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` would hold the request twice, a block holds it once"
 )]
-pub(crate) fn exchange(
+pub(crate) fn exchange<B>(
     mut request: Request<ClientBody>,
     origin: Rc<Origin>,
     mesh: Rc<Mesh>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    turned: fn(ResponseBody, &Origin) -> B,
+) -> impl Future<Output = Result<Response<B>, Infallible>> {
     async move {
         let (origin, mesh) = (&*origin, &mesh);
         let dialect = Dialect::of(request.version(), request.headers());
         let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
         account.set_details(|| Details::of(&request));
+        let answered = |answer: Response<ResponseBody>| Ok(answer.map(|body| turned(body, origin)));
         if let ControlFlow::Break(ended) = hops::spend(&mut request) {
-            return Ok(match ended {
+            return answered(match ended {
                 Ok(()) => respond::here(account, origin.pulse.clone()),
                 Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
             });
         }
         if websocket::is_wanted(&request) {
-            return Ok(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+            return answered(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
         }
         if request.method() == Method::CONNECT {
-            return Ok(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
+            return answered(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
         }
         if let Some(wanted) = upgrade::wanted(&request) {
-            return Ok(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
+            return answered(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
         }
         let routed = origin.route(&request, mesh).await;
         let prepared = match routed
             .and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account))
         {
             Ok(prepared) => prepared,
-            Err(failure) => return Ok(respond::failure(failure, dialect, account, origin.pulse.clone())),
+            Err(failure) => {
+                return answered(respond::failure(failure, dialect, account, origin.pulse.clone()));
+            }
         };
         let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
-        let answered = {
+        let carried = {
             let carrying = pin!(carry(&prepared, mesh, &mut account));
             within(left, prepared.limits.late, carrying).await
         };
-        Ok(match answered {
+        answered(match carried {
             Ok(answer) => {
                 let deadline = prepared.limits.deadline(account.begun);
                 answer.into_response(origin, account, deadline)

@@ -15,6 +15,7 @@ use super::client_body::ClientBody;
 use super::coalesce::coalesce;
 use super::flood::{Flood, Streams};
 use super::forward::{exchange, exchange_of_stream};
+use super::http1_body::Http1Body;
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::resolve::Origin;
@@ -54,13 +55,14 @@ pub(crate) async fn serve_http1(
                     pulse.end_answers();
                 }
             }
-            exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone())
+            exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone(), Http1Body::new)
         })
     };
     let connection = http1::Builder::new()
         .half_close(true) // who has said its last still hears
         .auto_date_header(false) // an answer carries its origin's date or none
         .max_header_size(HEADER_BYTES_MAX as usize)
+        .max_buf_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges)
         .with_upgrades();
     settle(supervise(pin!(connection), membership, |_| {}).await, mesh)

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::mesh::Admission;
@@ -44,16 +44,18 @@ impl AsyncRead for ClientIo {
             if self.prefix.is_empty() {
                 self.prefix = Bytes::new(); // an empty remainder would keep its whole buffer
             }
-            self.pulse.read();
+            self.pulse.received(count);
             return Poll::Ready(Ok(()));
         }
-        if self.pulse.awaits_head() {
+        if self.pulse.is_pausable() {
             ready!(self.admission.holder.poll_resumed(cx));
         }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.pulse.read();
+        let mut limited = (&mut self.stream).take(READ_BYTES_MAX);
+        let polled = Pin::new(&mut limited).poll_read(cx, buf);
+        let count = buf.filled().len() - before;
+        if count > 0 {
+            self.pulse.received(count);
         }
         polled
     }
@@ -105,6 +107,11 @@ impl Drop for ClientIo {
         }
     }
 }
+
+/// What is read at once, as HAProxy does by default. hyper doubles its buffer, up to the longest head, when a read fills it: this one never fills
+/// 16 KiB. An endpoint that does not read an upload makes us hold two of those, one on its way and one that waits, beside as much that was
+/// gathered and hyper's buffers of 8 KiB.
+const READ_BYTES_MAX: u64 = 16 * 1024 - 1;
 
 /// Writes several buffers at once. A head with a short body is copied together: one `send` of a kilobyte costs less than a `writev` of
 /// its two parts.

@@ -8,6 +8,7 @@
 //! own count has changed by [`FLUSH_BYTES`]. Who has to stop is decided on the worker's tick, and at once when the bound is crossed.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::mem;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,12 +102,31 @@ pub(crate) struct Holder(Arc<Account>);
 struct Account {
     books: Arc<Books>,
     held_bytes: AtomicUsize,
+    request: Request,
     state: AtomicU8,
     paused_ms: AtomicU32,
     /// What it held when it was paused.
     paused_bytes: AtomicUsize,
     /// Who waits for it to go on. Locked only while it is paused.
     waiting: Mutex<Vec<Waker>>,
+}
+
+/// What hyper holds of an HTTP/1 client's request, which it tells nobody: known from what it has read.
+#[derive(Debug, Default)]
+struct Request {
+    /// Of its head so far.
+    head_read_bytes: AtomicUsize,
+    head_bytes: AtomicUsize,
+    /// Of a body that its endpoint does not take.
+    body_bytes: AtomicUsize,
+}
+
+/// What hyper reads into at least.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+
+/// The buffer that hyper has for so many bytes: it doubles.
+fn read_buffer_bytes(read: usize) -> usize {
+    read.next_power_of_two().max(READ_BUFFER_BYTES)
 }
 
 /// What a connection may do.
@@ -116,7 +136,42 @@ const PAUSED: u8 = 1;
 /// It is over.
 const ENDED: u8 = 2;
 
+impl Account {
+    /// What was so large has another size now.
+    fn change(&self, before: usize, after: usize) {
+        match after.cmp(&before) {
+            Ordering::Equal => return,
+            Ordering::Greater => self.held_bytes.fetch_add(after - before, Relaxed),
+            Ordering::Less => self.held_bytes.fetch_sub(before - after, Relaxed),
+        };
+        self.books.change(after as i64 - before as i64); // no buffer has 2^63 bytes
+    }
+
+    fn set(&self, part: &AtomicUsize, bytes: usize) {
+        self.change(part.swap(bytes, Relaxed), bytes);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.set(&self.request.head_bytes, 0);
+        self.set(&self.request.body_bytes, 0);
+    }
+}
+
 impl Holder {
+    fn of(books: Arc<Books>) -> Holder {
+        Holder(Arc::new(Account {
+            books,
+            held_bytes: AtomicUsize::new(0),
+            request: Request::default(),
+            state: AtomicU8::new(GOES_ON),
+            paused_ms: AtomicU32::new(0),
+            paused_bytes: AtomicUsize::new(0),
+            waiting: Mutex::default(),
+        }))
+    }
+
     /// Holds `bytes` until the answer is dropped.
     pub(crate) fn hold(&self, bytes: usize) -> Held {
         let mut held = Held { holder: self.clone(), bytes: 0 };
@@ -127,6 +182,31 @@ impl Holder {
     /// What it makes us hold.
     pub(crate) fn held_bytes(&self) -> usize {
         self.0.held_bytes.load(Relaxed)
+    }
+
+    /// So much more of a request's head has been read.
+    pub(crate) fn reads_head(&self, bytes: usize) {
+        let request = &self.0.request;
+        let read = request.head_read_bytes.fetch_add(bytes, Relaxed) + bytes;
+        self.0.set(&request.head_bytes, read_buffer_bytes(read));
+    }
+
+    /// So much of a request's body has been read at once: one such buffer is on its way to the endpoint, one may wait.
+    pub(crate) fn reads_body(&self, bytes: usize) {
+        self.0.set(&self.0.request.body_bytes, 2 * read_buffer_bytes(bytes));
+    }
+
+    /// Of what was read of a request's body, nothing waits.
+    pub(crate) fn body_is_taken(&self) {
+        self.0.set(&self.0.request.body_bytes, 0);
+    }
+
+    /// The request has its answer: nothing is held of it.
+    pub(crate) fn request_is_over(&self) {
+        let request = &self.0.request;
+        request.head_read_bytes.store(0, Relaxed);
+        self.0.set(&request.head_bytes, 0);
+        self.0.set(&request.body_bytes, 0);
     }
 
     /// Ready while the connection may make us hold more. Whoever is about to read something for it asks first, and is woken when it may.
@@ -207,15 +287,7 @@ impl Held {
     /// The buffer has another size now.
     pub(crate) fn resize(&mut self, bytes: usize) {
         let before = mem::replace(&mut self.bytes, bytes);
-        if bytes == before {
-            return;
-        }
-        let account = &*self.holder.0;
-        match bytes > before {
-            true => account.held_bytes.fetch_add(bytes - before, Relaxed),
-            false => account.held_bytes.fetch_sub(before - bytes, Relaxed),
-        };
-        account.books.change(bytes as i64 - before as i64); // no buffer has 2^63 bytes
+        self.holder.0.change(before, bytes);
     }
 
     /// Whose it is.
@@ -254,7 +326,7 @@ impl Holders {
 
     /// A new connection.
     pub(crate) fn enter(&self) -> Holder {
-        let holder = Holder(Arc::new(Account { books: self.books.clone(), ..Account::default() }));
+        let holder = Holder::of(self.books.clone());
         self.all.borrow_mut().push(holder.clone());
         holder
     }
@@ -334,121 +406,4 @@ const END_AFTER_MS: u32 = 5000;
 const LOG_EVERY_MS: u64 = 10_000;
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const KIB: usize = 1024;
-
-    /// A worker whose process may hold 80 KiB.
-    fn worker() -> (Arc<Ledger>, Holders) {
-        clock::tick(); // the first one sets the origin
-        let ledger = Arc::new(Ledger::default());
-        ledger.limit(80 * KIB as u64);
-        (ledger.clone(), Holders::new(ledger))
-    }
-
-    fn goes_on(holder: &Holder) -> bool {
-        holder.poll_resumed(&Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn what_is_dropped_is_held_no_more() {
-        let (ledger, holders) = worker();
-        let holder = holders.enter();
-        let mut held = holder.hold(10 * KIB);
-        holders.judge();
-        assert_eq!((holder.held_bytes(), ledger.held_bytes()), (10 * KIB, 10 * KIB as u64));
-        held.resize(3 * KIB);
-        assert_eq!(holder.held_bytes(), 3 * KIB);
-        drop(held);
-        holders.judge();
-        assert_eq!((holder.held_bytes(), ledger.held_bytes()), (0, 0));
-    }
-
-    #[test]
-    fn small_changes_reach_the_ledger_with_the_next_look_and_large_ones_at_once() {
-        let (ledger, holders) = worker();
-        let holder = holders.enter();
-        let _small = holder.hold(KIB);
-        assert_eq!(ledger.held_bytes(), 0);
-        let _large = holder.hold(64 * KIB);
-        assert_eq!(ledger.held_bytes(), 65 * KIB as u64);
-    }
-
-    #[test]
-    fn the_largest_are_paused_and_everybody_else_goes_on() {
-        let (_, holders) = worker();
-        let [large, small, idle] = [holders.enter(), holders.enter(), holders.enter()];
-        let (held, _small) = (large.hold(79 * KIB), small.hold(2 * KIB));
-        assert_eq!(holders.judge(), Judged { paused: 1, ended: 0 });
-        assert_eq!([&large, &small, &idle].map(goes_on), [false, true, true]);
-        drop(held);
-        holders.judge();
-        assert!(goes_on(&large));
-    }
-
-    #[test]
-    fn who_has_let_go_of_most_goes_on_although_little_is_free() {
-        let (_, holders) = worker();
-        let [first, second] = [holders.enter(), holders.enter()];
-        let (mut held, mut other) = (first.hold(50 * KIB), second.hold(40 * KIB));
-        holders.judge();
-        assert_eq!([&first, &second].map(goes_on), [false, true]);
-        held.resize(20 * KIB);
-        other.resize(55 * KIB);
-        holders.judge();
-        assert!(goes_on(&first));
-    }
-
-    #[test]
-    fn who_is_paused_and_lets_go_of_nothing_is_ended() {
-        let (_, holders) = worker();
-        let [large, small] = [holders.enter(), holders.enter()];
-        let (_large, _small) = (large.hold(90 * KIB), small.hold(2 * KIB));
-        holders.judge();
-        large.0.paused_ms.store(clock::coarse_ms().wrapping_sub(END_AFTER_MS), Relaxed);
-        assert_eq!(holders.judge(), Judged { paused: 0, ended: 1 });
-        assert_eq!([&large, &small].map(Holder::must_end), [true, false]);
-        assert_eq!(holders.judge(), Judged::default(), "it is ended once");
-    }
-
-    #[test]
-    fn each_worker_stops_its_part() {
-        let (ledger, first) = worker();
-        let second = Holders::new(ledger);
-        let holders: Vec<Holder> = (0..20).map(|index| [&first, &second][index % 2].enter()).collect();
-        let _held: Vec<Held> = holders.iter().map(|holder| holder.hold(5 * KIB)).collect();
-        second.judge(); // the ledger has to know of both
-        let paused = first.judge().paused + second.judge().paused;
-        let stopped = holders.iter().filter(|holder| !goes_on(holder)).count();
-        assert!((6..=8).contains(&stopped), "30 KiB of 100 are too much, {stopped} × 5 KiB are stopped");
-        assert!(paused <= stopped as u64);
-    }
-
-    #[test]
-    fn a_connection_that_has_gone_is_forgotten() {
-        let (_, holders) = worker();
-        let (kept, gone) = (holders.enter(), holders.enter());
-        drop(gone);
-        holders.judge();
-        assert_eq!(holders.all.borrow().len(), 1);
-        drop(kept);
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn crossing_the_bound_raises_an_alarm_and_going_on_wakes_who_waits() {
-        let (_, holders) = worker();
-        let holder = holders.enter();
-        let held = holder.hold(100 * KIB);
-        tokio::time::timeout(Duration::from_secs(1), holders.alarmed()).await.unwrap();
-        holders.judge();
-        let resumed = std::future::poll_fn(|cx| holder.poll_resumed(cx));
-        let (_, ()) = tokio::join!(resumed, async {
-            tokio::task::yield_now().await;
-            drop(held);
-            holders.judge();
-        });
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ pub(crate) mod stream;
 
 pub(crate) mod flood;
 pub(crate) mod http;
+pub(crate) mod http1_body;
 pub(crate) mod http2;
 
 pub(crate) mod affinity;

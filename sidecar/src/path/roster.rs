@@ -57,6 +57,16 @@ impl Pulse {
         }
     }
 
+    /// So many bytes came. What is no HTTP/1 is counted where it is kept.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.read();
+        match self.phase.load(Relaxed) {
+            BUSY => {}
+            ASKED => self.holder.reads_body(bytes),
+            _ => self.holder.reads_head(bytes),
+        }
+    }
+
     /// Bytes went.
     pub(crate) fn wrote(&self) {
         self.moved_ms.store(clock::coarse_ms(), Relaxed);
@@ -112,14 +122,15 @@ impl Pulse {
         self.phase.load(Relaxed) == IDLE
     }
 
-    /// The connection is between requests, or within a head.
-    pub(crate) fn awaits_head(&self) -> bool {
+    /// Whether reading stops while the connection is paused. An HTTP/2 client has to be heard: what it holds goes as it opens its windows.
+    pub(crate) fn is_pausable(&self) -> bool {
         self.phase.load(Relaxed) != BUSY
     }
 
     /// The answer has been sent.
     pub(crate) fn idle(&self) {
         self.phase.store(IDLE, Relaxed);
+        self.holder.request_is_over();
     }
 
     fn overdue(&self, limits: Deadlines) -> Option<Failure> {

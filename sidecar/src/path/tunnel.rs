@@ -72,6 +72,7 @@ pub(crate) async fn carry(
     client.stream.break_when_dropped();
     upstream.break_when_dropped();
     let (pulse, idle) = (client.pulse.clone(), client.idle.or(mesh.config.deadlines.idle_tcp));
+    client.admission.holder.request_is_over(); // of the one that asked for a tunnel
     let ended = {
         let note = |moved: Moved| {
             account.to_upstream_bytes = moved.to_upstream_bytes;

@@ -28,6 +28,7 @@ mod hops;
 mod introduction;
 mod limits;
 mod malformed;
+mod memory;
 mod outcomes;
 mod races;
 mod replay;

@@ -125,6 +125,11 @@ impl World {
         self.sidecar.measured(sample)
     }
 
+    /// The resident memory of the sidecar.
+    pub(crate) fn rss_kib(&mut self) -> u64 {
+        self.sidecar.process().rss_kib()
+    }
+
     /// What the admin server answers at `path`.
     pub(crate) fn admin(&self, path: &str) -> String {
         self.sidecar.admin(path)

@@ -169,6 +169,9 @@ impl Outbox {
     fn advance(&mut self, written: usize) {
         let of_small = written.min(self.small.len());
         self.small.advance(of_small);
+        if self.small.is_empty() {
+            self.small = BytesMut::new(); // a long head, or much that was gathered, would be held to the end of the body
+        }
         self.large.advance(written - of_small);
         self.unflushed = true;
     }
@@ -232,5 +235,5 @@ impl Outbox {
 /// A part that is larger is not copied. Two pages: to copy them costs about what a second part of a `writev` costs.
 const COPIED_BYTES_MAX: usize = 8 * 1024;
 
-/// What is written at once, when there is more.
-const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// What is written at once, when there is more. With one more part that is copied, a buffer of 16 KiB.
+const GATHERED_BYTES_MAX: usize = 8 * 1024;

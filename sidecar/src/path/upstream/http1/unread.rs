@@ -38,10 +38,14 @@ impl Unread {
         }
         let room = match wanted {
             Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX).min(ROOM_MAX),
-            None => self.room.clamp(ROOM_MIN, ROOM_MAX),
+            None => self.room.clamp(ROOM_MIN, ROOM_OF_PARTS_MAX),
         };
         self.filling.reserve(room);
-        let read = ready!(pin!(io.read_buf(&mut self.filling)).poll(cx))?;
+        let polled = pin!(io.read_buf(&mut self.filling)).poll(cx);
+        if polled.is_pending() && self.filling.is_empty() {
+            self.filling = BytesMut::new(); // nothing is held for an endpoint that is silent
+        }
+        let read = ready!(polled)?;
         self.room = if read >= room { 2 * room } else { room / 2 };
         self.bytes = mem::take(&mut self.filling).freeze();
         Poll::Ready(Ok(read > 0))
@@ -51,5 +55,9 @@ impl Unread {
 /// A head with a short body.
 const ROOM_MIN: usize = 8 * 1024;
 
-/// 10_000 connections whose clients do not read × 64 KiB = 640 MiB, in hands of endpoints that we were told to trust with that.
-const ROOM_MAX: usize = 64 * 1024;
+/// With hyper's own two buffers of 8 KiB, a client that does not read holds 64 KiB. 10_000 of them × 64 KiB = 640 MiB: `--memory-max` is the
+/// tighter bound.
+const ROOM_MAX: usize = 48 * 1024;
+
+/// The same of a body in chunks: small ones are gathered into a buffer of 16 KiB more.
+const ROOM_OF_PARTS_MAX: usize = 32 * 1024;

@@ -1,0 +1,186 @@
+//! What slow peers make the sidecar hold, whatever the pieces are that come: bounds count what is allocated.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::backend::{Backend, Talk};
+use super::support::until;
+use super::world::World;
+
+/// Connections that hold as much as they can.
+const CLIENTS: u64 = 50;
+
+/// A connection's bound, in KiB.
+const BOUND_KIB: u64 = 64;
+
+/// What a connection takes beside its bodies, in a build for tests: its tasks, its place in every list, and what the allocator cannot use.
+const REST_KIB: u64 = 32;
+
+/// What pieces come in.
+const PIECES: [usize; 5] = [1, 10, 100, 1000, 100_000];
+
+#[test]
+fn a_client_that_does_not_read_holds_64_kib_whatever_the_chunks_are() {
+    for bytes in PIECES {
+        let backend = Backend::start(move |talk| {
+            if talk.wire.request().is_ok_and(|request| request.start.starts_with("GET /large")) {
+                talk.wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                send_on(talk, &chunks(bytes));
+            } else {
+                talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        let world = World::of(&[&backend], &[]);
+        holds(&format!("chunks of {bytes}"), world, BOUND_KIB, |world| {
+            let mut client = narrow(&world.address());
+            client.write_all(b"GET /large HTTP/1.1\r\nHost: web\r\n\r\n").unwrap();
+            client
+        });
+    }
+}
+
+#[test]
+fn an_endpoint_that_trickles_to_a_client_that_does_not_read_makes_us_hold_as_little() {
+    for bytes in [1, 1000] {
+        let backend = Backend::start(move |talk| {
+            if talk.wire.request().is_ok_and(|request| request.start.starts_with("GET /large")) {
+                talk.wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                for _ in 0..2000 {
+                    talk.wire.send(chunks(1000)); // more than the client's window, in all
+                    talk.wire.send(chunk(bytes));
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let world = World::of(&[&backend], &[]);
+        holds(&format!("a trickle of {bytes}"), world, BOUND_KIB, |world| {
+            let mut client = narrow(&world.address());
+            client.write_all(b"GET /large HTTP/1.1\r\nHost: web\r\n\r\n").unwrap();
+            client
+        });
+    }
+}
+
+#[test]
+fn an_endpoint_that_does_not_read_makes_us_hold_64_kib_of_an_upload_and_as_much_for_another_attempt() {
+    for bytes in PIECES {
+        let backend = Backend::start(|talk| {
+            let socket = talk.wire.socket();
+            SockRef::from(&socket).set_recv_buffer_size(4096).expect("a TCP socket");
+            thread::sleep(Duration::from_secs(60)); // and never reads
+        });
+        let world = World::of(&[&backend], &[]);
+        holds(&format!("uploads in chunks of {bytes}"), world, 2 * BOUND_KIB, |world| {
+            let mut client = narrow(&world.address());
+            client.write_all(b"POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            client.set_nonblocking(true).unwrap();
+            write_on(&mut client, &chunks(bytes));
+            client
+        });
+    }
+}
+
+#[test]
+fn a_body_that_is_kept_for_another_attempt_takes_what_it_is_long() {
+    for bytes in [1, 10, 100] {
+        let backend = Backend::start(|talk| {
+            let _head = talk.wire.head();
+            let _until_the_end = talk.wire.rest();
+        });
+        let world = World::of(&[&backend], &[]);
+        let mut clients: Vec<TcpStream> = Vec::new();
+        let small = 24; // 12.6 KB of data at most, and a read buffer
+        let chunk = chunk(bytes);
+        holds(&format!("kept chunks of {bytes}"), world, small, |world| {
+            let mut client = narrow(&world.address());
+            client.write_all(b"PUT / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            clients.push(client.try_clone().unwrap());
+            if clients.len() == CLIENTS as usize {
+                for _ in 0..126 {
+                    clients.iter_mut().for_each(|client| client.write_all(&chunk).unwrap());
+                    thread::sleep(Duration::from_millis(2)); // each piece is read for itself
+                }
+            }
+            client
+        });
+    }
+}
+
+/// Has `client` connect again and again: how much all of them hold when nothing moves any more must not be more than that for each.
+fn holds(what: &str, mut world: World, bound_kib: u64, mut client: impl FnMut(&World) -> TcpStream) {
+    narrow_kernel();
+    let warm = client(&world);
+    thread::sleep(Duration::from_millis(100));
+    let before_kib = world.rss_kib();
+    let clients: Vec<TcpStream> = (1..CLIENTS).map(|_| client(&world)).collect();
+    let mut last_kib = 0;
+    until("nothing moves", || {
+        thread::sleep(Duration::from_millis(500));
+        let now_kib = world.rss_kib();
+        let moved_kib = now_kib.abs_diff(std::mem::replace(&mut last_kib, now_kib));
+        (moved_kib < CLIENTS).then_some(())
+    });
+    let (after_kib, held) = (world.rss_kib(), world.measured("svcmesh_memory_held_bytes"));
+    let each_kib = after_kib.saturating_sub(before_kib) / CLIENTS;
+    eprintln!("{what}: {each_kib} KiB each, {held:?} bytes on the ledger");
+    assert!(each_kib <= bound_kib + REST_KIB, "{what}: {each_kib} KiB each");
+    assert!(held.iter().all(|held| held / CLIENTS <= 1024 * bound_kib), "{what}: {held:?}");
+    drop((warm, clients));
+}
+
+/// Has the kernel buffer little: what a connection can send before its peer reads would be 8 MB else. For the network of this test alone.
+fn narrow_kernel() {
+    for (name, sizes) in [("wmem", "4096 16384 65536"), ("rmem", "4096 65536 65536")] {
+        let _where_allowed = fs::write(format!("/proc/sys/net/ipv4/tcp_{name}"), sizes);
+    }
+}
+
+/// A connection whose socket takes little.
+fn narrow(address: &str) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
+    socket.set_recv_buffer_size(4096).expect("a TCP socket");
+    let address: SocketAddr = address.parse().expect("an address of ours");
+    socket.connect(&address.into()).expect("the sidecar listens");
+    socket.set_tcp_nodelay(true).expect("a TCP socket");
+    socket.into()
+}
+
+/// Sends that again and again, until nobody takes it.
+fn send_on(talk: &Talk, block: &[u8]) {
+    write_on(&mut talk.wire.socket(), block);
+}
+
+fn write_on(socket: &mut TcpStream, block: &[u8]) {
+    let (mut rest, mut refused) = (block, 0);
+    while refused < 100 {
+        match socket.write(rest) {
+            Ok(count) => {
+                rest = if count < rest.len() { &rest[count..] } else { block };
+                refused = 0;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "the connection is open: {error}");
+                refused += 1;
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+}
+
+fn chunk(bytes: usize) -> Vec<u8> {
+    let mut chunk = format!("{bytes:x}\r\n").into_bytes();
+    chunk.resize(chunk.len() + bytes, b'x');
+    chunk.extend_from_slice(b"\r\n");
+    chunk
+}
+
+/// Some of them.
+fn chunks(bytes: usize) -> Vec<u8> {
+    let chunk = chunk(bytes);
+    chunk.repeat((16 * 1024_usize).div_ceil(chunk.len()))
+}
