@@ -394,6 +394,17 @@ fn endpoints_objects_are_held_to_their_rules() {
 }
 
 #[test]
+fn checks_of_aws_may_take_as_long_as_their_interval_where_the_load_balancer_is_not_classic() {
+    const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
+    let timeout = &*[PREFIX, "healthcheck-timeout"].concat();
+    let annotations = json!({timeout: "10", [PREFIX, "healthcheck-interval"].concat(): "10"});
+    let of = |spec: Value| json!({"metadata": {"annotations": annotations}, "spec": spec});
+    let at = &*["metadata.annotations[", timeout, "]"].concat();
+    service(of(json!({"type": "LoadBalancer"})), &[at]);
+    service(of(json!({"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb"})), &[]);
+}
+
+#[test]
 fn two_names_of_one_annotation_say_the_same() {
     let both = |mode: &str| json!({"annotations": {"service.kubernetes.io/topology-mode": mode, "service.kubernetes.io/topology-aware-hints": "auto"}});
     metadata(both("auto"), &[]);

@@ -91,7 +91,8 @@ pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
     if !annotations.have(&ASKING) {
         return None;
     }
-    let is_classic = annotations.read(aws::TYPE, |text| Ok(CLASSIC.contains(&text))).unwrap_or(true);
+    let by_type = annotations.read(aws::TYPE, |text| Ok(CLASSIC.contains(&text)));
+    let is_classic = by_type.unwrap_or(!annotations.have_class());
     let unasked = HealthCheck::default();
     let path = annotations.read(aws::CHECK_PATH, |text| path(text).map_err(|problem| vec![problem]));
     let speaks_http = annotations.read(aws::CHECK_PROTOCOL, speaks_http).unwrap_or(false);
@@ -151,7 +152,7 @@ fn threshold(count: u32) -> u8 {
     u8::try_from(count).expect("it lies in the range of thresholds")
 }
 
-/// What `aws-load-balancer-type` says of a classic load balancer, which it is without that annotation.
+/// What `aws-load-balancer-type` says of a classic load balancer, which it is too without that annotation and without a `loadBalancerClass`.
 const CLASSIC: [&str; 2] = ["classic", "elb"];
 
 /// Any of these makes a check.

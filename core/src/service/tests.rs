@@ -124,7 +124,9 @@ fn an_annotation_that_is_only_spelt_like_ours_is_ignored_with_a_warning() {
     let warning = |key| {
         format!("metadata.annotations[{key}]: no annotation of a Service is called so, and it is ignored")
     };
-    assert_eq!(shown(&valid.warnings), ["svcmesh.dev/inject", "svcmesh.dev/load-balancr"].map(warning));
+    let meant = "; did you mean `svcmesh.dev/load-balancer`?";
+    let expected = [warning("svcmesh.dev/inject"), warning("svcmesh.dev/load-balancr") + meant];
+    assert_eq!(shown(&valid.warnings), expected);
     assert_eq!(valid.fact.annotations.keys().map(|key| &**key).collect::<Vec<_>>(), ["svcmesh.dev/timeout"]);
 }
 

@@ -1,10 +1,12 @@
 //! A Service object → [`Service`], by the API server's rules (`ValidateService`), every mistake at once.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use svc_proto::json::nearest;
 use svc_proto::names::annotation;
 
 use super::handling::Annotations;
@@ -31,7 +33,8 @@ pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Ser
     let name = metadata::read(metadata, grammar::dns_label, rules, &mut found);
     let written = metadata.annotations.iter().flatten();
     let annotations = metadata::annotations(written.map(|(key, value)| (key.as_str(), value.as_str())));
-    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
+    let class = spec.load_balancer_class.as_deref();
+    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found).of_class(class));
     metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);
     let own = cluster_ips::read(spec, kind, rules, &mut found);
@@ -165,9 +168,13 @@ fn warn(
         let text = "starts with a digit, which API servers before 1.37 refuse";
         found.warn(METADATA.field("name"), Some((&*name.name).into()), text.into());
     }
+    let bare = |key: &'static str| key.strip_prefix(annotation::PREFIX).unwrap_or(key);
+    let known = annotation::ON_SERVICES.map(bare);
     for key in metadata::misspelt(metadata) {
         let text = "no annotation of a Service is called so, and it is ignored";
-        found.warn(ANNOTATIONS.key(key), None, text.into());
+        let meant = nearest(&key[annotation::PREFIX.len()..], &known);
+        let meant = meant.map(|meant| format!("; did you mean `{}{meant}`?", annotation::PREFIX));
+        found.warn(ANNOTATIONS.key(key), None, [text, &meant.unwrap_or_default()].concat());
     }
     if annotations.contains_key(annotation::HEALTH_CHECK) {
         return;

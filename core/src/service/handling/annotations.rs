@@ -12,6 +12,7 @@ use crate::sorted::SortedMap;
 pub(in crate::service) struct Annotations<'a> {
     written: &'a SortedMap<Arc<str>, Arc<str>>,
     found: &'a mut Mistakes,
+    class: Option<&'a str>,
 }
 
 /// What is wrong with an annotation, or with one part of it: the part, and what was expected.
@@ -31,7 +32,17 @@ impl<'a> Annotations<'a> {
         written: &'a SortedMap<Arc<str>, Arc<str>>,
         found: &'a mut Mistakes,
     ) -> Annotations<'a> {
-        Annotations { written, found }
+        Annotations { written, found, class: None }
+    }
+
+    /// Those of a Service with this `loadBalancerClass`.
+    pub(in crate::service) fn of_class(self, class: Option<&'a str>) -> Annotations<'a> {
+        Annotations { class, ..self }
+    }
+
+    /// Whether the Service names the one that makes its load balancer, which is then none of the oldest sort.
+    pub(in crate::service) fn have_class(&self) -> bool {
+        self.class.is_some()
     }
 
     /// What the annotation says; `None` where it is absent or wrong.
