@@ -105,20 +105,32 @@ impl<'j> Visitor<'j> for Node<'_, 'j> {
 
     fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
         let Node { schema, walk } = self;
-        let mut keys = HashSet::new();
+        let (mut seen, mut keys) = (0_u32, HashSet::new());
         while let Some(Key(key)) = map.next_key()? {
-            if !keys.insert(key.clone()) {
+            let known = match schema {
+                Schema::Object(fields) => fields.iter().position(|(name, _)| *name == key),
+                Schema::Leaf | Schema::Map | Schema::List(_) => None,
+            };
+            // Known fields have a bit each: endpoints by the million have three maps each.
+            let is_repeated = match known {
+                Some(index) => {
+                    let bit = 1 << index;
+                    let had = seen & bit != 0;
+                    seen |= bit;
+                    had
+                }
+                None => !keys.insert(key.clone()),
+            };
+            if is_repeated {
                 walk.note_repeated(&key);
             }
-            let inner = match schema {
-                Schema::Object(fields) => {
-                    let known = fields.iter().find(|(name, _)| *name == key);
-                    if known.is_none() {
-                        walk.note_unknown(&key, fields);
-                    }
-                    known.map_or(Schema::Leaf, |(_, inner)| *inner)
+            let inner = match (schema, known) {
+                (Schema::Object(fields), Some(index)) => fields[index].1,
+                (Schema::Object(fields), None) => {
+                    walk.note_unknown(&key, fields);
+                    Schema::Leaf
                 }
-                Schema::Leaf | Schema::Map | Schema::List(_) => Schema::Leaf,
+                (Schema::Leaf | Schema::Map | Schema::List(_), _) => Schema::Leaf,
             };
             walk.path.push(Step::Field(key));
             map.next_value_seed(Node { schema: inner, walk: &mut *walk })?;
@@ -228,6 +240,22 @@ mod tests {
                 ("kind", Some("again")),
             ],
         );
+    }
+
+    #[test]
+    fn every_field_of_an_object_has_a_bit() {
+        fn widest(schema: Schema) -> usize {
+            match schema {
+                Schema::Leaf | Schema::Map => 0,
+                Schema::List(items) => widest(*items),
+                Schema::Object(fields) => {
+                    fields.iter().map(|(_, inner)| widest(*inner)).max().unwrap_or(0).max(fields.len())
+                }
+            }
+        }
+        for kind in [Kind::Service, Kind::Endpoints, Kind::EndpointSlice, Kind::Secret] {
+            assert!(widest(Schema::of(kind)) <= 32);
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) use folder::{is_manifest, read_file};
 pub(crate) use head::Kind;
 pub(crate) use objects::{Contents, Facts, Key, Object, read};
 pub(crate) use port_names::unknown_to;
+use port_names::{Slices, service_of};
 
 use crate::certificates::Secrets;
 use claims::Claims;
@@ -62,6 +63,7 @@ pub struct Manifests {
     interner_full: usize,
     files: BTreeMap<Arc<str>, File>,
     claims: Claims,
+    slices: Slices,
     secrets: Secrets,
     secrets_changed: bool,
     /// What is wrong, by file.
@@ -97,6 +99,7 @@ impl Manifests {
             interner_full: MIN_INTERNED,
             files: BTreeMap::new(),
             claims: Claims::default(),
+            slices: Slices::default(),
             secrets: Secrets::default(),
             secrets_changed: false,
             troubles: BTreeMap::new(),
@@ -175,7 +178,12 @@ impl Manifests {
             self.interner_full = MIN_INTERNED.max(2 * self.interner.len());
         }
         before.keys().for_each(|key| self.note_secret(key));
-        self.warn_of_port_names(&before);
+        self.follow_slices(&before);
+        for (key, text) in self.unknown_port_names(before.keys()) {
+            let file =
+                self.claims.owner(key).map(|owner| &*self.files[owner].held[key].place).unwrap_or_default();
+            tracing::warn!(file, object = %key, "ports: {text}");
+        }
         before
             .into_iter()
             .flat_map(|(key, before)| changes::between(&key, before, self.facts(&key)))
@@ -228,28 +236,34 @@ impl Manifests {
         Some(&self.files[owner].held[key].facts)
     }
 
-    /// Warns of slices that name ports which their Services do not have, where one of the two has changed.
-    fn warn_of_port_names(&self, changed: &BTreeMap<Key, Option<Facts>>) {
-        let has_services = changed.keys().any(|key| key.kind == Kind::Service);
-        let of_all = self.files.values().flat_map(|file| file.held.keys()).filter(|_| has_services);
-        let of_changed = changed.keys().filter(|_| !has_services);
-        for key in of_all.chain(of_changed) {
-            let Some(Facts::Slices(slices)) = self.facts(key) else { continue };
-            let Some(slice) = slices.first() else { continue };
-            let (namespace, name) = (slice.service.namespace.clone(), slice.service.name.clone());
-            let service = Key { kind: Kind::Service, namespace, name };
-            if !changed.contains_key(key) && !changed.contains_key(&service) {
-                continue;
-            }
-            let Some(Facts::Service(service)) = self.facts(&service) else { continue };
-            let names: BTreeSet<_> =
-                slices.iter().flat_map(|slice| &slice.ports).map(|port| port.name.clone()).collect();
-            let file =
-                self.claims.owner(key).map(|owner| &*self.files[owner].held[key].place).unwrap_or_default();
-            for text in names.iter().filter_map(|name| unknown_to(service, name)) {
-                tracing::warn!(file, object = %key, "ports: {text}");
+    /// Follows which slices are whose.
+    fn follow_slices(&mut self, changed: &BTreeMap<Key, Option<Facts>>) {
+        for (key, before) in changed {
+            let before = before.as_ref().and_then(service_of);
+            let now = self.facts(key).and_then(service_of);
+            if before != now {
+                before.iter().for_each(|service| self.slices.remove(service, key));
+                now.into_iter().for_each(|service| self.slices.add(service, key));
             }
         }
+    }
+
+    /// What is to be said of slices that name ports which their Services do not have, where one of the two has changed: of which, and what.
+    fn unknown_port_names<'a>(&'a self, changed: impl Iterator<Item = &'a Key>) -> Vec<(&'a Key, String)> {
+        let with_slices = |key: &'a Key| [key].into_iter().chain(self.slices.of(key));
+        let keys: BTreeSet<&Key> = changed.flat_map(with_slices).collect();
+        let mut found = Vec::new();
+        for key in keys {
+            let Some(Facts::Slices(slices)) = self.facts(key) else { continue };
+            let Some(service) = slices.first().map(|slice| &slice.service) else { continue };
+            let service =
+                Key { kind: Kind::Service, namespace: service.namespace.clone(), name: service.name.clone() };
+            let Some(Facts::Service(service)) = self.facts(&service) else { continue };
+            let names: BTreeSet<_> =
+                slices.iter().flat_map(|slice| &slice.ports).map(|port| &port.name).collect();
+            found.extend(names.into_iter().filter_map(|name| Some((key, unknown_to(service, name)?))));
+        }
+        found
     }
 
     fn report(&mut self, name: &Arc<str>, troubles: Vec<Rejection>) {

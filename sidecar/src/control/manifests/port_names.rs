@@ -1,6 +1,44 @@
 //! Ports of slices go with those of their Service by their names: one that has another name serves nobody.
 
+use std::collections::{BTreeSet, HashMap};
+
+use svc_core::address::ServiceName;
 use svc_core::service::{Kind, Service};
+
+use super::objects::{Facts, Key};
+
+/// Which slices each Service has.
+#[derive(Debug, Default)]
+pub(super) struct Slices(HashMap<ServiceName, BTreeSet<Key>>);
+
+impl Slices {
+    pub(super) fn add(&mut self, service: ServiceName, slices: &Key) {
+        self.0.entry(service).or_default().insert(slices.clone());
+    }
+
+    pub(super) fn remove(&mut self, service: &ServiceName, slices: &Key) {
+        let Some(known) = self.0.get_mut(service) else { return };
+        known.remove(slices);
+        if known.is_empty() {
+            self.0.remove(service);
+        }
+    }
+
+    /// Those of the Service with this key; none where it is another object's.
+    pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = &Key> {
+        let service = (key.kind == super::Kind::Service)
+            .then(|| ServiceName::new(key.namespace.clone(), key.name.clone()));
+        service.and_then(|service| self.0.get(&service)).into_iter().flatten()
+    }
+}
+
+/// Whose slices these are.
+pub(super) fn service_of(facts: &Facts) -> Option<ServiceName> {
+    match facts {
+        Facts::Slices(slices) => Some(slices.first()?.service.clone()),
+        Facts::Service(_) | Facts::Secret(_) => None,
+    }
+}
 
 /// What is wrong with a port called `name` in a slice of `service`; nothing where the Service has one of that name.
 pub(crate) fn unknown_to(service: &Service, name: &str) -> Option<String> {

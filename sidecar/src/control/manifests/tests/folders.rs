@@ -179,3 +179,30 @@ fn the_parts_of_endpoints_come_and_go_one_by_one() {
     fs::write(folder.path().join("a.yaml"), endpoints(first)).unwrap();
     assert_eq!(shown(manifests.refresh(&touched("a.yaml"))), ["-web/1"]);
 }
+
+#[test]
+fn a_port_name_that_the_service_does_not_have_is_told_when_either_changes() {
+    let named = |name: &str| service("web", 80).replace("port: 80", &format!("port: 80\n    name: {name}"));
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]\n\
+                 metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\nports: [{name: http, port: 80}]\n";
+    let folder = folder(&[("slice.yaml", slice), ("web.yaml", &named("http"))]);
+    let mut manifests = open(folder.path());
+    manifests.refresh(&Touched::All);
+    let key = |kind, name: &str| Key { kind, namespace: "default".into(), name: name.into() };
+    let keys = [key(Kind::Service, "web"), key(Kind::EndpointSlice, "web-1")];
+    let told = |manifests: &Manifests, key: &Key| -> Vec<String> {
+        manifests
+            .unknown_port_names([key].into_iter())
+            .into_iter()
+            .map(|(key, text)| format!("{key}: {text}"))
+            .collect()
+    };
+    assert_eq!(keys.each_ref().map(|key| told(&manifests, key).len()), [0, 0]);
+    fs::write(folder.path().join("web.yaml"), named("htp")).unwrap();
+    manifests.refresh(&touched("web.yaml"));
+    let text = "EndpointSlice \"default/web-1\": a port \"http\" is none of Service \"default/web\", which has \"htp\": it serves nobody";
+    assert_eq!(keys.each_ref().map(|key| told(&manifests, key)), [[text], [text]]);
+    fs::remove_file(folder.path().join("slice.yaml")).unwrap();
+    manifests.refresh(&touched("slice.yaml"));
+    assert_eq!(told(&manifests, &keys[0]), [""; 0]);
+}
