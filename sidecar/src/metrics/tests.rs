@@ -51,6 +51,63 @@ fn the_names_are_the_contracts() {
     insta::assert_snapshot!(page(&metrics, table(MANIFEST)));
 }
 
+/// The rows of `docs/metrics.md`: a metric, its type, its labels.
+fn documented() -> BTreeMap<String, (String, Vec<String>)> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let word = |cell: &str| cell.trim_matches('`').to_owned();
+        let labels = cells.get(3)?.split(' ').filter(|label| !label.is_empty()).map(word).collect();
+        Some((word(cells[1]), (cells[2].to_owned(), labels)))
+    };
+    let document = include_str!("../../../docs/metrics.md");
+    let rows =
+        document.lines().filter(|line| line.starts_with("| `svcmesh_") || line.starts_with("| `process_"));
+    rows.filter_map(row).collect()
+}
+
+/// The names of a sample's labels, in their order.
+fn labels(sample: &str) -> Vec<String> {
+    let labels =
+        sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
+    let names =
+        labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+    names.filter(|name| name != "le").collect()
+}
+
+#[test]
+fn the_documented_metrics_are_those_that_there_are() {
+    let metrics = Metrics::new();
+    let series = metrics.series(SeriesKey {
+        direction: Direction::Outbound,
+        service: "shop/web".into(),
+        endpoint: "10.1.0.1:80".into(),
+    });
+    series.answered(Protocol::Http1, 200, None, Duration::ZERO);
+    metrics.retried(Failure::ConnectRefused);
+    let (shared, table) = (shared::Shared::default(), table(MANIFEST));
+    eject_one(&shared, &table);
+    let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
+    let page = metrics.renderer(observed)(Format::Text);
+    let kinds = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let kinds: BTreeMap<String, String> =
+        kinds.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
+    let documented = documented();
+    let told: BTreeMap<String, String> =
+        documented.iter().map(|(name, (kind, _))| (name.clone(), kind.clone())).collect();
+    assert_eq!(told, kinds, "docs/metrics.md has a row for each metric, with its type");
+    for sample in page.lines().filter(|line| !line.starts_with('#')) {
+        let name = sample.split(['{', ' ']).next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        let (_, expected) =
+            &documented[family.filter(|family| documented.contains_key(*family)).unwrap_or(name)];
+        assert_eq!(&labels(sample), expected, "{sample}");
+    }
+    for name in kinds.keys() {
+        let help = page.lines().find_map(|line| line.strip_prefix(&format!("# HELP {name} ")));
+        assert!(help.is_some_and(|help| !help.is_empty()), "{name} has no help");
+    }
+}
+
 /// Ejects the first endpoint of `shop/web`.
 fn eject_one(shared: &shared::Shared, table: &Table) {
     let web = table.by_host("web.shop").unwrap();

@@ -40,6 +40,8 @@ pub(crate) struct Account {
     body: Option<Rc<RequestBody>>,
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
+    /// What of both the metrics know already.
+    counted: Moved,
     retries: u32,
     /// When it ended, where that is found out later.
     until: Option<Now>,
@@ -58,6 +60,16 @@ pub(crate) struct Details {
     /// Where the target was a whole URI, as proxies are asked (RFC 9112 §3.2.2).
     pub(crate) scheme: Option<String>,
 }
+
+/// Bytes both ways.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    to_upstream_bytes: u64,
+    to_client_bytes: u64,
+}
+
+/// A hundredth of a second at 50 Mbit/s: two additions for as much as a socket takes at once.
+const COUNTED_EVERY_BYTES: u64 = 64 * 1024;
 
 enum Outcome {
     /// Nobody has said yet: if it stays so, the client went away, or we did.
@@ -81,6 +93,7 @@ impl Account {
             body: None,
             to_upstream_bytes: 0,
             to_client_bytes: 0,
+            counted: Moved::default(),
             retries: 0,
             until: None,
             switched: None,
@@ -192,6 +205,24 @@ impl Account {
         self.mesh.metrics.retried(because);
     }
 
+    /// Bytes have moved: lets the metrics know from time to time. What lasts for hours must not seem to be idle until it ends.
+    pub(crate) fn moved(&mut self) {
+        let moved = self.to_upstream_bytes + self.to_client_bytes;
+        if moved - self.counted.to_upstream_bytes - self.counted.to_client_bytes >= COUNTED_EVERY_BYTES {
+            self.count_moved();
+        }
+    }
+
+    fn count_moved(&mut self) {
+        if let Some(trial) = &self.trial {
+            let (series, counted) = (&trial.upstream.series, &mut self.counted);
+            series.to_upstream_bytes.fetch_add(self.to_upstream_bytes - counted.to_upstream_bytes, Relaxed);
+            series.to_client_bytes.fetch_add(self.to_client_bytes - counted.to_client_bytes, Relaxed);
+            *counted =
+                Moved { to_upstream_bytes: self.to_upstream_bytes, to_client_bytes: self.to_client_bytes };
+        }
+    }
+
     /// Datagrams went to the endpoint. Another may get the next ones, so each one's bytes are counted as they go.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.to_upstream_bytes += bytes;
@@ -290,8 +321,9 @@ impl Account {
             match self.protocol {
                 Protocol::Udp => series.used(), // its bytes are counted
                 Protocol::Tcp | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-                    series.to_upstream_bytes.fetch_add(self.to_upstream_bytes, Relaxed);
-                    series.to_client_bytes.fetch_add(self.to_client_bytes, Relaxed);
+                    let Moved { to_upstream_bytes, to_client_bytes } = self.counted;
+                    series.to_upstream_bytes.fetch_add(self.to_upstream_bytes - to_upstream_bytes, Relaxed);
+                    series.to_client_bytes.fetch_add(self.to_client_bytes - to_client_bytes, Relaxed);
                 }
             }
             series.answered(self.protocol, self.status, call, took);

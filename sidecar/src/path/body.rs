@@ -244,6 +244,7 @@ impl Body for ResponseBody {
                 account.hears_frame(&frame);
                 frame.trailers_mut().map(strip_trailers);
                 account.to_client_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                account.moved();
                 if body.source.is_end_stream() {
                     account.done();
                 }

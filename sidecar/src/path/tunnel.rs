@@ -77,6 +77,7 @@ pub(crate) async fn carry(
         let note = |moved: Moved| {
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
+            account.moved();
             if moved.half_closed {
                 account.half_closed();
             }

@@ -147,6 +147,7 @@ impl AsyncRead for Stream {
         if count > 0 {
             self.pulse.wrote();
             self.account.to_upstream_bytes += count as u64;
+            self.account.moved();
         }
         self.noted(polled)
     }
@@ -158,6 +159,7 @@ impl AsyncWrite for Stream {
         if let Poll::Ready(Ok(count)) = &polled {
             self.pulse.wrote();
             self.account.to_client_bytes += *count as u64;
+            self.account.moved();
         }
         self.noted(polled)
     }

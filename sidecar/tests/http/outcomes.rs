@@ -169,6 +169,31 @@ fn what_went_of_a_request_that_failed_is_counted() {
 }
 
 #[test]
+fn bytes_of_what_lasts_are_counted_while_it_does() {
+    for app_protocol in ["http", "tcp"] {
+        let backend = Backend::start(|talk| {
+            let _head = talk.head();
+            talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+            talk.wire.send("x".repeat(1_000_000));
+            let _until_the_client_goes = talk.wire.bytes(1);
+        });
+        let world = World::at(app_protocol, &[backend.address()], &[]);
+        let mut client = world.client();
+        client.send(GET);
+        assert_eq!(client.head().map(|head| head.status()), Ok(200));
+        assert!(client.bytes(1_000_000).is_ok());
+        let sample = format!(
+            "svcmesh_bytes_total{{direction=\"outbound\",service=\"default/web\",endpoint=\"{}\",flow=\"to_client\"}}",
+            backend.address()
+        );
+        until("most of it is counted", || {
+            world.measured(&sample).iter().any(|bytes| *bytes > 900_000).then_some(())
+        });
+        assert_eq!(world.log().len(), 0, "it has not ended");
+    }
+}
+
+#[test]
 fn a_client_that_says_nothing_and_resets_is_a_check_and_no_failure() {
     for app_protocol in ["http", "tcp"] {
         let backend = Backend::start(|talk| while talk.wire.bytes(1).is_ok() {});

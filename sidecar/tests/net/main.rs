@@ -22,6 +22,7 @@ mod idle;
 mod inbound;
 mod init;
 mod life;
+mod metrics;
 mod proxy_header;
 mod rolling;
 mod tcp;
