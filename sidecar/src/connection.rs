@@ -182,6 +182,7 @@ impl Client {
             idle: self.idle,
             ended: false,
             linger: None,
+            records: self.admission.holder.hold(0),
             admission: self.admission,
         }
     }

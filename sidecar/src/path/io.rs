@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::memory::Held;
 use super::mesh::Admission;
 use super::roster::Pulse;
 use super::stream::Stream;
@@ -27,6 +28,8 @@ pub(crate) struct ClientIo {
     pub(crate) ended: bool,
     /// How it ends where its client may have more to say.
     pub(crate) linger: Option<Box<Linger>>,
+    /// What TLS has encrypted and not sent.
+    pub(crate) records: Held,
     /// Kept as long as the stream, also when hyper hands it out for a tunnel: a drain waits for that too.
     pub(crate) admission: Admission,
 }
@@ -64,7 +67,9 @@ impl AsyncRead for ClientIo {
 impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.pulse.wrote();
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_unsent();
+        polled
     }
 
     fn poll_write_vectored(
@@ -73,7 +78,9 @@ impl AsyncWrite for ClientIo {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.pulse.wrote();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_unsent();
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,7 +89,9 @@ impl AsyncWrite for ClientIo {
 
     /// hyper flushes at each turn, and while a request is under way it does not read: here a client is seen that has gone.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note_unsent();
+        ready!(flushed)?;
         if self.pulse.waits() { self.stream.poll_gone(cx) } else { Poll::Ready(Ok(())) }
     }
 
@@ -99,10 +108,18 @@ impl AsyncWrite for ClientIo {
     }
 }
 
+impl ClientIo {
+    #[inline]
+    fn note_unsent(&mut self) {
+        self.records.resize(self.stream.unsent_bytes());
+    }
+}
+
 impl Drop for ClientIo {
-    /// A client of HTTP/1.0 takes the end of its connection for the end of the answer.
+    /// A client of HTTP/1.0 takes the end of its connection for the end of the answer. For one that has to make room, the kernel keeps nothing either.
     fn drop(&mut self) {
-        if !self.ended && self.pulse.ends_answers() {
+        let ends_answer = !self.ended && self.pulse.ends_answers();
+        if ends_answer || self.admission.holder.must_end() {
             self.stream.break_when_dropped();
         }
     }

@@ -19,7 +19,32 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What a session encrypts ahead of a peer that does not read: two records of the greatest size (RFC 8446 §5.1). rustls would keep 64 KiB, beside the
+/// 64 KiB that a connection may hold.
+const RECORDS_BYTES_MAX: usize = 32 * 1024;
+
 impl Stream {
+    /// A connection that is inside of TLS from here on.
+    pub(crate) fn secured(mut tls: TlsStream<TcpStream>) -> Stream {
+        match &mut tls {
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(RECORDS_BYTES_MAX)),
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(RECORDS_BYTES_MAX)),
+        }
+        Stream::Tls(Box::new(tls))
+    }
+
+    /// What may wait to be sent beside what was not taken, in bytes.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        match self {
+            Stream::Plain(_) => 0, // a socket holds nothing back
+            Stream::Tls(tls) => match &**tls {
+                TlsStream::Server(stream) if stream.get_ref().1.wants_write() => RECORDS_BYTES_MAX,
+                TlsStream::Client(stream) if stream.get_ref().1.wants_write() => RECORDS_BYTES_MAX,
+                TlsStream::Server(_) | TlsStream::Client(_) => 0,
+            },
+        }
+    }
+
     /// The socket.
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {

@@ -95,7 +95,7 @@ async fn shake_hands(tcp: TcpStream, hint: Hint, shown: &ShownBy, mesh: &Mesh) -
             let session = stream.get_ref().1;
             mesh.metrics.shook_hands(Direction::Inbound, kind(session));
             let is_http = session.alpn_protocol().is_some();
-            Ok(Secured { stream: Stream::Tls(Box::new(TlsStream::Server(stream))), is_http })
+            Ok(Secured { stream: Stream::secured(TlsStream::Server(stream)), is_http })
         }
         Err((error, tcp)) => {
             take_leave(Some(tcp)).await;

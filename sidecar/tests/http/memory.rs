@@ -1,7 +1,7 @@
 //! What slow peers make the sidecar hold, whatever the pieces are that come: bounds count what is allocated.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
@@ -110,6 +110,64 @@ fn a_body_that_is_kept_for_another_attempt_takes_what_it_is_long() {
         });
     }
 }
+
+#[test]
+fn above_memory_max_the_largest_are_paused_then_ended_and_everybody_else_is_served() {
+    let backend = Backend::start(|talk| {
+        while let Ok(request) = talk.wire.request() {
+            if request.start.starts_with("GET /large") {
+                talk.wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                return send_on(talk, &chunks(1000));
+            }
+            talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let world = World::of(&[&backend], &["--memory-max", "1Mi"]);
+    narrow_kernel();
+    let held = || world.measured("svcmesh_memory_held_bytes")[0];
+    let paused = || world.measured("svcmesh_floods_total{kind=\"memory\"}")[0];
+    let ended = || {
+        let metrics = world.admin("/metrics");
+        let lines = metrics.lines().filter(|line| line.starts_with("svcmesh_failures_total{"));
+        let counts =
+            lines.filter(|line| line.contains("code=\"CM\"")).filter_map(|line| line.rsplit(' ').next());
+        counts.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
+    };
+    let mut stalled: Vec<TcpStream> = (0..120)
+        .map(|_| {
+            let mut client = narrow(&world.address());
+            client.write_all(b"GET /large HTTP/1.1\r\nHost: web\r\n\r\n").unwrap();
+            client
+        })
+        .collect();
+    until("the largest are paused", || (paused() > 0).then_some(()));
+    let mut kept = world.client();
+    let mut peak = 0;
+    until("what they held is free", || {
+        for client in [&mut kept, &mut world.client()] {
+            client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
+            assert_eq!(client.response("GET").map(|response| response.body), Ok("ok".to_owned()));
+        }
+        peak = peak.max(held());
+        (held() <= MEMORY_MAX && ended() > 0).then_some(())
+    });
+    let ended = ended();
+    stalled.iter().for_each(|client| client.set_nonblocking(true).unwrap());
+    let reset = stalled.iter_mut().filter_map(|client| io::copy(client, &mut io::sink()).err());
+    let reset = reset.filter(|error| error.kind() == ErrorKind::ConnectionReset).count() as u64;
+    eprintln!(
+        "{} paused, {ended} ended, {reset} saw a reset, {peak} bytes at most, {} now",
+        paused(),
+        held()
+    );
+    assert!(ended < 120, "no more than has to be");
+    assert!(reset >= ended, "what was cut does not look whole");
+    let lines = world.said().matches("--memory-max").count();
+    assert!((1..=3).contains(&lines), "{lines} lines in the log");
+}
+
+/// What `--memory-max 1Mi` says.
+const MEMORY_MAX: u64 = 1 << 20;
 
 /// Has `client` connect again and again: how much all of them hold when nothing moves any more must not be more than that for each.
 fn holds(what: &str, mut world: World, bound_kib: u64, mut client: impl FnMut(&World) -> TcpStream) {

@@ -130,6 +130,11 @@ impl World {
         self.sidecar.process().rss_kib()
     }
 
+    /// What the sidecar has logged so far.
+    pub(crate) fn said(&self) -> String {
+        self.sidecar.said()
+    }
+
     /// What the admin server answers at `path`.
     pub(crate) fn admin(&self, path: &str) -> String {
         self.sidecar.admin(path)

@@ -109,6 +109,11 @@ impl Sidecar {
         values.filter_map(|(_, value)| value.parse::<u64>().ok()).sum()
     }
 
+    /// What it has logged so far.
+    pub(crate) fn said(&self) -> String {
+        self.process.log()
+    }
+
     /// The process, to signal or to measure.
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -51,7 +51,7 @@ impl Upstream {
             (Carries::Http2, Version::HTTP_11) => return Err(Upstream::disagrees(speech)),
             (Carries::Untouched | Carries::Bytes | Carries::Http1 | Carries::Http2, _) => {}
         }
-        Ok(Stream::Tls(Box::new(session.into())))
+        Ok(Stream::secured(session.into()))
     }
 
     /// An endpoint that spoke HTTP/2 does not do so any more: whoever comes next asks it anew. Else it never did.
