@@ -11,6 +11,9 @@ pub mod log;
 
 pub use run::{RunError, run};
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 mod certificates;
 mod clock;
 mod descriptors;

@@ -40,6 +40,8 @@ use super::shared::SharedPort;
 use super::stream::Stream;
 use crate::metrics::{Closed, Series};
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use http1::check as check_answer;
 pub(crate) use http1::{Answered, Http1, RequestHead};
 pub(crate) use http2::{Answer, Http2, Slot};
 pub(crate) use live::{Line, Register};

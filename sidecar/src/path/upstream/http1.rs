@@ -6,6 +6,8 @@
 mod body;
 mod head;
 mod inbox;
+#[cfg(any(test, feature = "fuzzing"))]
+mod oracle;
 mod outbox;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,9 @@ use crate::clock;
 use crate::path::request_body::UpstreamBody;
 
 pub(crate) use outbox::Head as RequestHead;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use oracle::check;
 
 use head::Head;
 use inbox::{Inbox, Unheard};
