@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use sidecar::config::{self, Config, Surroundings};
+use testing::network::enter_own_network;
 
 /// Sends `bytes`, then that nothing more follows; reads what comes back; compares what the endpoint saw with what stands in them.
 pub(crate) fn check(bytes: &[u8]) {
@@ -80,6 +81,7 @@ struct World {
 
 impl World {
     fn start() -> World {
+        enter_own_network();
         let endpoint = TcpListener::bind("127.0.0.1:0").expect("some port is free");
         let port = endpoint.local_addr().expect("it is bound").port();
         let seen = Arc::new(Mutex::new(Vec::new()));

@@ -19,7 +19,8 @@ Runs the checks. Groups, in this order (all of them when none is named):
   net     real peers in network namespaces; needs root
   dns     real name servers; needs root
   envoy   the filter in a real Envoy
-  fuzz    replays the corpora; searches for new inputs where cargo-fuzz and a nightly toolchain are installed
+  fuzz    replays the corpora; sends generated request streams between recording peers; searches for new inputs where
+          cargo-fuzz and a nightly toolchain are installed
 
 Each group installs what it needs, or says why it cannot run. Of a step that failed only what failed is shown; the
 failed and the skipped steps are named at the end, and the last line is `N passed, N failed, N skipped`.

@@ -9,8 +9,9 @@ use crate::{shell, tools};
 pub(crate) fn run(report: &mut Report) {
     report.check("lint: rustfmt", shell::cargo(["fmt", "--all", "--check"]));
     report.check("lint: clippy", clippy(&["--workspace", "--all-targets"]));
-    // `test = false` keeps the net tests out of `cargo test`, and out of `--all-targets` too.
-    report.check("lint: clippy, net tests", clippy(&["--package", "sidecar", "--test", "net"]));
+    // `test = false` keeps the heavy tests out of `cargo test`, and out of `--all-targets` too.
+    let heavy = ["--package", "sidecar", "--test", "net", "--test", "differential"];
+    report.check("lint: clippy, heavy tests", clippy(&heavy));
     for_envoy(report);
     let mut documentation = shell::cargo(["doc", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
