@@ -86,7 +86,8 @@ fn sent(stream: &Stream, harm: Harm) -> Sent {
         Harm::Closed | Harm::Reset => (Message::Cut, Wanted::AtMostOne),
         Harm::Odd => (Message::Odd, Wanted::AtMostOne),
     };
-    Sent { message, body: Sum::of(stream.id, stream.request.bytes), records }
+    let repeats = matches!(stream.answer, Answer::Nothing(_));
+    Sent { message, body: Sum::of(stream.id, stream.request.bytes), records, repeats }
 }
 
 /// Reads the answer to a whole request; whether the connection can go on.

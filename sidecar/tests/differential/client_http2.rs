@@ -102,7 +102,8 @@ async fn leave(
 }
 
 fn sent(stream: &Stream, message: Message, records: Wanted) -> Sent {
-    Sent { message, body: Sum::of(stream.id, stream.request.bytes), records }
+    let repeats = matches!(stream.answer, Answer::Nothing(_));
+    Sent { message, body: Sum::of(stream.id, stream.request.bytes), records, repeats }
 }
 
 async fn ask(
