@@ -33,7 +33,7 @@ impl Folder {
             mistakes.chain(std::mem::take(&mut object.warnings))
         });
         let findings =
-            of_objects.chain(unreadable.into_iter().map(|unreadable| unreadable.finding)).chain(notes);
+            of_objects.chain(unreadable.into_iter().flat_map(|unreadable| unreadable.mistakes)).chain(notes);
         self.found.extend(findings.map(|finding| Found { file: path.to_owned(), finding }));
         self.files.push(File { path: path.to_owned(), text, objects });
     }

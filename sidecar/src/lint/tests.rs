@@ -66,6 +66,21 @@ fn every_finding_has_its_file_and_line() {
 }
 
 #[test]
+fn lists_in_lists_and_objects_without_a_name_are_told_where_they_stand() {
+    let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n- apiVersion: v1\n  kind: Service\n  metadata:\n    \
+                labels: {a: b}\n  spec:\n    ports:\n    - port: 0\n";
+    assert_eq!(
+        told(&[("a.yaml", list)]),
+        [
+            "a.yaml:5: warning: a list in a list: its items are passed over",
+            "a.yaml:9: error: Service: metadata.name: Required value: name or generateName is required",
+            "a.yaml:13: error: Service: spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+            "1 file, 0 objects: 2 errors, 1 warning",
+        ]
+    );
+}
+
+#[test]
 fn programs_get_each_part_of_a_finding_by_itself() {
     let folder = folder(&[(
         "a.yaml",

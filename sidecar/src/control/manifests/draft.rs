@@ -24,9 +24,8 @@ pub(super) struct Draft {
 #[derive(Debug)]
 pub(super) enum What {
     Object(Key, Result<Facts, String>, Vec<(String, Arc<str>)>),
-    /// An object without a name, which is always refused.
-    Nameless(Kind, String),
-    Unreadable(String),
+    /// What cannot be an object, or one without a name, of which the kind is known: why, and its text.
+    Unreadable(Option<Kind>, String, String),
     Skipped,
 }
 
@@ -79,7 +78,7 @@ impl Draft {
 
     /// Of an object there is nothing to say that is wrong with all of it.
     fn needs_line(&self) -> bool {
-        matches!(self.what, What::Unreadable(_))
+        matches!(self.what, What::Unreadable(None, ..))
     }
 
     fn with_lines(
@@ -101,14 +100,14 @@ impl Draft {
 }
 
 impl Settled {
-    /// Adds it to what `file` says. `text` is that of the document.
-    pub(super) fn into_contents(self, file: &str, text: &str, contents: &mut Contents) {
+    /// Adds it to what `file` says.
+    pub(super) fn into_contents(self, file: &str, contents: &mut Contents) {
         let Settled { draft: Draft { what, mut mistakes, mut notes, .. }, line, origin } = self;
         let place = format!("{file}:{line}");
         let object = match &what {
             What::Object(key, ..) => key.to_string(),
-            What::Nameless(kind, _) => kind.as_str().to_owned(),
-            What::Unreadable(_) | What::Skipped => String::new(),
+            What::Unreadable(Some(kind), ..) => kind.as_str().to_owned(),
+            What::Unreadable(None, ..) | What::Skipped => String::new(),
         };
         for finding in mistakes.iter_mut().chain(&mut notes) {
             finding.object.clone_from(&object);
@@ -125,9 +124,18 @@ impl Settled {
                     origin,
                 });
             }
-            What::Nameless(_, reason) | What::Unreadable(reason) => {
-                let finding = Finding { line, object, ..Finding::whole(Severity::Error, reason) };
-                contents.unreadable.push(Unreadable { finding, place, text: text.to_owned() });
+            What::Unreadable(_, reason, text) => {
+                if mistakes.is_empty() {
+                    let whole = Finding::whole(Severity::Error, reason.clone());
+                    mistakes.push(Finding { line, object: object.clone(), ..whole });
+                }
+                contents.unreadable.push(Unreadable {
+                    object,
+                    place,
+                    reason,
+                    mistakes,
+                    text: text.to_owned(),
+                });
                 contents.notes.extend(notes);
             }
             What::Skipped => contents.notes.extend(notes),

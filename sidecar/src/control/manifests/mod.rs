@@ -318,8 +318,8 @@ fn sift(
     {
         held.entry(key).or_insert(last_good);
     }
-    for Unreadable { finding, place, .. } in unreadable {
-        troubles.push(Rejection { object: finding.object, file: place, reason: finding.message });
+    for Unreadable { object, place, reason, .. } in unreadable {
+        troubles.push(Rejection { object, file: place, reason });
     }
     tracing::debug!(file = name, objects = held.len(), of_other_kinds = skipped, "read");
     (held, troubles)

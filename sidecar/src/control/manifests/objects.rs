@@ -52,9 +52,13 @@ pub(crate) struct Object {
 /// What may have been an object.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    pub(crate) finding: Finding,
+    /// Its kind, where that is known.
+    pub(crate) object: String,
     /// `file:line`.
     pub(crate) place: String,
+    pub(crate) reason: String,
+    /// The same one by one; at least one.
+    pub(crate) mistakes: Vec<Finding>,
     /// The text, in which the names of objects may stand.
     pub(crate) text: String,
 }
@@ -246,7 +250,10 @@ impl Reader<'_> {
             Some(Names { namespace, name, .. }) => {
                 What::Object(Key { kind, namespace, name }, facts, port_names)
             }
-            None => What::Nameless(kind, facts.err().unwrap_or_else(|| "it has no name".into())),
+            None => {
+                let reason = facts.err().unwrap_or_else(|| "it has no name".into());
+                What::Unreadable(Some(kind), reason, found.json.to_owned())
+            }
         };
         self.drafts.push(Draft { item: found.item, what, mistakes, notes });
     }
@@ -262,23 +269,28 @@ impl Reader<'_> {
     }
 
     fn unreadable(&mut self, found: Found<'_>, reason: &str) {
-        let what = What::Unreadable(reason.to_owned());
+        let what = What::Unreadable(None, reason.to_owned(), found.json.to_owned());
         self.drafts.push(Draft { item: found.item, what, mistakes: Vec::new(), notes: Vec::new() });
     }
 
     fn finish(&mut self, document: Document<'_>) {
         let start = offset(self.text, document.text);
         for draft in Draft::settle(std::mem::take(&mut self.drafts), document, start) {
-            draft.into_contents(self.file, document.text, &mut self.contents);
+            draft.into_contents(self.file, &mut self.contents);
         }
     }
 
     fn malformed(&mut self, document: Document<'_>, line: usize, message: String) {
         let lines = document.text.lines().count().max(1);
         let line = document.line + line.clamp(1, lines) - 1; // where the text ends too early, a parser may name the next
-        let finding = Finding { line, ..Finding::whole(Severity::Error, message) };
-        let place = format!("{}:{line}", self.file);
-        self.contents.unreadable.push(Unreadable { finding, place, text: document.text.to_owned() });
+        let mistake = Finding { line, ..Finding::whole(Severity::Error, message.clone()) };
+        self.contents.unreadable.push(Unreadable {
+            object: String::new(),
+            place: format!("{}:{line}", self.file),
+            reason: message,
+            mistakes: vec![mistake],
+            text: document.text.to_owned(),
+        });
     }
 }
 
