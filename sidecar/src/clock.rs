@@ -30,6 +30,12 @@ pub(crate) fn set(now: Now) {
     HELD.set(Some(now));
 }
 
+/// Moves the coarse time of one test's thread on.
+#[cfg(test)]
+pub(crate) fn pass_ms(ms: u32) {
+    COARSE_MS.set(COARSE_MS.get().wrapping_add(ms));
+}
+
 /// The time of day, for people to read.
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()

@@ -9,6 +9,8 @@ mod counts;
 mod failed;
 mod groups;
 mod help;
+#[cfg(test)]
+mod lazy;
 mod packages;
 mod place;
 mod progress;

@@ -1,5 +1,7 @@
 //! What an endpoint's answer, or its failure, says of its health.
 
+use core::time::Duration;
+
 use crate::grpc::Status;
 use crate::outcome::{Failure, Side};
 
@@ -36,16 +38,48 @@ impl Health {
     }
 }
 
-/// Whether a failure is held against the endpoint that was tried. A stale connection is not: only the connection was old. Nor is that
-/// it left its Service.
+/// Whether a failure may be held against the endpoint that was tried. A stale connection is not: only the connection was old. Nor is that
+/// it left its Service, nor that its answer has more headers than are read: what it says may be what the client made it say.
 pub fn is_held_against(failure: Failure) -> bool {
-    use Failure::{Drained, Left, Unprocessed};
-    failure.verdict().side == Side::Upstream && !matches!(failure, Unprocessed | Left | Drained)
+    use Failure::{Drained, Left, ResponseTooLarge, Unprocessed};
+    let is_nobodys = matches!(failure, Unprocessed | Left | Drained | ResponseTooLarge);
+    failure.verdict().side == Side::Upstream && !is_nobodys
+}
+
+/// Whether a failure is held against an endpoint that has had all of the request for `had`, where requests may take `patience`.
+///
+/// Who cannot be connected to needs no request to fail. All else may be the client's doing as long as it has not sent all of its
+/// request; and that an answer was late is the endpoint's only if most of the time was the endpoint's.
+pub fn is_its_own(failure: Failure, had: Option<Duration>, patience: Option<Duration>) -> bool {
+    if !is_held_against(failure) || failure.is_connect() {
+        return is_held_against(failure);
+    }
+    let Some(had) = had else { return false };
+    let is_late = matches!(failure, Failure::ResponseTimeout | Failure::Overdue);
+    !is_late || patience.is_some_and(|patience| had >= patience / 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_time_that_an_endpoint_had_with_a_whole_request_counts() {
+        let own = |failure, had: Option<u64>, patience: Option<u64>| {
+            is_its_own(failure, had.map(Duration::from_secs), patience.map(Duration::from_secs))
+        };
+        assert!(own(Failure::ConnectRefused, None, None));
+        assert!(!own(Failure::Reset, None, Some(10)));
+        assert!(own(Failure::Reset, Some(0), Some(10)));
+        assert!(!own(Failure::ClientGone, Some(9), Some(10)));
+        for late in [Failure::ResponseTimeout, Failure::Overdue] {
+            assert!(own(late, Some(10), Some(10)));
+            assert!(own(late, Some(5), Some(10)));
+            assert!(!own(late, Some(4), Some(10)));
+            assert!(!own(late, None, Some(10)));
+            assert!(!own(late, Some(10), None), "the client chose how long");
+        }
+    }
 
     #[test]
     fn server_errors_count_but_for_what_the_request_asked_too_much() {

@@ -16,7 +16,7 @@ mod trial;
 
 pub use check::Checkup;
 pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
-pub use judge::{Health, is_held_against};
+pub use judge::{Health, is_held_against, is_its_own};
 pub use latency::{Latency, Reading};
 pub use load::Load;
 pub use port::PortVitals;

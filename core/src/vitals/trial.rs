@@ -16,6 +16,10 @@ use crate::time::Now;
 #[must_use = "its end takes it off the load of its endpoint"]
 pub struct Trial {
     begun: Now,
+    /// Since when the endpoint has had all of the request.
+    whole: Option<Now>,
+    /// How long it may take is what the client has said.
+    is_clients_deadline: bool,
     probe: Option<Probe>,
     is_told: bool,
     is_half_closed: bool,
@@ -54,7 +58,24 @@ impl Trial {
     /// Adds to the endpoint's load, until the [`Trial::end`].
     pub fn begin(endpoint: &Vitals, probe: Option<Probe>, begun: Now) -> Trial {
         endpoint.load.begin();
-        Trial { begun, probe, is_told: false, is_half_closed: false }
+        let whole = Some(begun);
+        Trial { begun, whole, is_clients_deadline: false, probe, is_told: false, is_half_closed: false }
+    }
+
+    /// Since when the endpoint has had all of the request; `None` as long as it has not, for a client may send it as slowly as it likes. Until
+    /// then no answer tells how fast the endpoint is, nor a bad one how well. A request without a body is whole from the beginning.
+    pub fn has_had(&mut self, whole: Option<Now>) {
+        self.whole = whole.map(|whole| whole.max(self.begun));
+    }
+
+    /// For how long the endpoint has had all of the request.
+    pub fn had_for(&self, now: Now) -> Option<Duration> {
+        self.whole.map(|whole| now.since(whole))
+    }
+
+    /// The client says how long the endpoint may take (`grpc-timeout`): that it took longer tells nothing about it.
+    pub fn heeds_client(&mut self) {
+        self.is_clients_deadline = true;
     }
 
     /// The head of the endpoint's answer is there. `unix_seconds` is the time of day.
@@ -66,8 +87,8 @@ impl Trial {
         now: Now,
         draw: impl FnOnce() -> u64,
     ) -> Heard {
-        if is_good(&head) {
-            of.endpoint.latency.observe(now.since(self.begun), now);
+        if let Some(took) = self.had_for(now).filter(|_| is_good(&head)) {
+            of.endpoint.latency.observe(took, now);
         }
         let plea = match head.status {
             // No other status is one: most answers need no look at their headers, nor at the time of day.
@@ -77,6 +98,7 @@ impl Trial {
         plea.into_iter().for_each(|time| of.spare(time, now));
         let at = || (now, draw());
         let heard = match Health::of_status(head.status) {
+            Health::Failing if self.whole.is_none() => Heard::default(),
             Health::Failing => Heard { change: self.failed(of, at), spared: None },
             Health::Well | Health::Busy if head.is_grpc => self.hears_grpc(head.field, of, at),
             Health::Well | Health::Busy => Heard { change: self.promises(of, || now), spared: None },
@@ -95,7 +117,9 @@ impl Trial {
         let (now, draw) = at();
         let plea = asked_by_grpc_status(status, field(GRPC_PUSHBACK));
         plea.into_iter().for_each(|time| of.spare(time, now));
+        let is_clients = self.whole.is_none() || (self.is_clients_deadline && status == DEADLINE_EXCEEDED);
         let change = match Health::of_grpc_status(status) {
+            Health::Failing if is_clients => None,
             Health::Failing => self.failed(of, || (now, draw)),
             Health::Well | Health::Busy => self.promises(of, || now),
         };
@@ -180,6 +204,9 @@ fn is_good<'h>(head: &Head<impl Fn(&str) -> Option<&'h [u8]>>) -> bool {
 /// How a call of gRPC went.
 pub const GRPC_STATUS: &str = "grpc-status";
 
+/// The call took longer than it might (gRPC, `statuscodes.md`).
+const DEADLINE_EXCEEDED: &[u8] = b"4";
+
 /// When a server wants to have the call again (gRFC A6, "Pushback").
 const GRPC_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
@@ -248,6 +275,58 @@ mod tests {
             let ejected =
                 |change| matches!(change, Some(Change::Ejected { reason: Reason::Consecutive, .. }));
             assert!(ejected(changes[4]), "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_against_an_endpoint_that_has_not_had_all_of_the_request() {
+        for (answer, fields) in [((500, false), &[][..]), ((200, true), &[("grpc-status", "14")])] {
+            let (endpoint, port) = world();
+            let of = Subject { endpoint: &endpoint, port: &port };
+            let field = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|_| &b"14"[..]);
+            for _ in 0..20 {
+                let mut trial = Trial::begin(&endpoint, None, at(100));
+                trial.has_had(None);
+                let head = Head { status: answer.0, is_grpc: answer.1, field };
+                assert_eq!(trial.hears(head, of, || 0, at(107), || 0).change, None);
+                trial.end(of, || (at(107), 0));
+            }
+            assert!(!endpoint.is_out());
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_as_long_as_its_endpoint_has_had_the_request() {
+        let reading = |whole: Option<Now>| {
+            let (endpoint, port) = world();
+            let of = Subject { endpoint: &endpoint, port: &port };
+            let mut trial = Trial::begin(&endpoint, None, at(100));
+            trial.has_had(whole);
+            let head = Head { status: 200, is_grpc: false, field: |_: &str| None };
+            let _ = trial.hears(head, of, || 0, at(9_000), || 0);
+            trial.end(of, || (at(9_000), 0));
+            endpoint.latency.reading()
+        };
+        let quick = crate::vitals::Latency::default();
+        quick.observe(Duration::from_millis(5), at(9_000));
+        assert_eq!(reading(Some(at(8_995))), quick.reading());
+        assert_eq!(reading(None), crate::vitals::Latency::default().reading(), "the answer came before it");
+    }
+
+    #[test]
+    fn a_deadline_that_the_client_chose_says_nothing_of_the_endpoint() {
+        for (chosen, out) in [(true, false), (false, true)] {
+            let (endpoint, port) = world();
+            let of = Subject { endpoint: &endpoint, port: &port };
+            for _ in 0..5 {
+                let mut trial = Trial::begin(&endpoint, None, at(100));
+                if chosen {
+                    trial.heeds_client();
+                }
+                let _ = trial.hears_grpc(|name| (name == GRPC_STATUS).then_some(b"4"), of, || (at(107), 0));
+                trial.end(of, || (at(107), 0));
+            }
+            assert_eq!(endpoint.is_out(), out);
         }
     }
 

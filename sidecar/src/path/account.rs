@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use hyper::body::Frame;
 use hyper::http::response::Parts;
@@ -10,7 +11,7 @@ use hyper::{HeaderMap, Method, Version};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
-use svc_core::vitals::{GRPC_STATUS, Probe, is_held_against};
+use svc_core::vitals::{GRPC_STATUS, Probe, is_its_own};
 
 use super::arrival::Arrival;
 use super::mesh::Mesh;
@@ -38,6 +39,9 @@ pub(crate) struct Account {
     outcome: Outcome,
     /// The request's body, which knows how much of it went.
     body: Option<Rc<RequestBody>>,
+    /// How long an endpoint may take, where that is not for the client to say; and whether the client has said something, too.
+    patience: (Option<Duration>, bool),
+    reading: Reading,
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
     /// What of both the metrics know already.
@@ -49,6 +53,34 @@ pub(crate) struct Account {
     switched: Option<Now>,
     /// What only the access log wants; absent when there is none, so that nobody pays for it.
     details: Option<Box<Details>>,
+}
+
+/// How a client reads its answer: an endpoint gives up, too, when nobody takes what it has to say, and an answer is late when it is
+/// not taken.
+#[derive(Default)]
+struct Reading {
+    /// When it was given something last ([`clock::coarse_ms`]), unless it has asked for more since.
+    given_ms: Option<u32>,
+    /// It once took nothing for [`STALLED_MS`].
+    stalled: bool,
+}
+
+/// Who reads at all does so sooner.
+const STALLED_MS: u32 = 1000;
+
+impl Reading {
+    fn gives(&mut self) {
+        self.stalled = self.has_stalled();
+        self.given_ms = Some(clock::coarse_ms());
+    }
+
+    fn has_stalled(&self) -> bool {
+        self.stalled || self.given_ms.is_some_and(|given_ms| clock::coarse_since(given_ms) >= STALLED_MS)
+    }
+
+    fn may_have_caused(&self, failure: Failure) -> bool {
+        self.has_stalled() || (failure == Failure::Overdue && self.given_ms.is_some())
+    }
 }
 
 /// The parts of a request's head that are logged.
@@ -91,6 +123,8 @@ impl Account {
             call: None,
             outcome: Outcome::Open,
             body: None,
+            patience: (None, false),
+            reading: Reading::default(),
             to_upstream_bytes: 0,
             to_client_bytes: 0,
             counted: Moved::default(),
@@ -127,6 +161,16 @@ impl Account {
         self.switched = Some(clock::now());
     }
 
+    /// An endpoint may take so long; `client_waits` where the client has said how long it waits, too.
+    pub(crate) fn waits(&mut self, patience: Option<Duration>, client_waits: bool) {
+        self.patience = (patience, client_waits);
+    }
+
+    /// The client has read all that there is, and waits for its endpoint.
+    pub(crate) fn awaits(&mut self) {
+        self.reading.given_ms = None;
+    }
+
     /// The Service is known.
     pub(crate) fn serves(&mut self, service: &Arc<str>) {
         self.service = Some(service.clone());
@@ -135,7 +179,18 @@ impl Account {
     /// An endpoint is about to be tried, at `now`.
     pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>, probe: Option<Probe>, now: Now) {
         self.leave();
-        self.trial = Some(Trial::begin(upstream, probe, now));
+        let mut trial = Trial::begin(upstream, probe, now);
+        if self.patience.1 {
+            trial.heeds_client();
+        }
+        self.trial = Some(trial);
+    }
+
+    /// Lets the trial know how much of the request its endpoint has had.
+    fn measure(&mut self) {
+        if let (Some(trial), Some(body)) = (&mut self.trial, &self.body) {
+            trial.has_had(body.whole_since());
+        }
     }
 
     /// Nothing is asked of the endpoint any more.
@@ -162,6 +217,7 @@ impl Account {
     /// The head of an endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts) {
         let is_grpc = self.protocol == Protocol::Grpc;
+        self.measure();
         if is_grpc {
             self.hears_call(&head.headers);
         }
@@ -172,11 +228,13 @@ impl Account {
 
     /// A part of an endpoint's answer is there.
     pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>) {
+        self.reading.gives();
         if self.protocol != Protocol::Grpc {
             return;
         }
         if let Some(trailers) = frame.trailers_ref() {
             self.hears_call(trailers);
+            self.measure();
         }
         if let Some(trial) = &mut self.trial {
             trial.hears_frame(frame, &self.mesh);
@@ -190,17 +248,18 @@ impl Account {
         }
     }
 
-    fn blame(&mut self) {
-        if let Some(trial) = &mut self.trial {
+    fn blame(&mut self, failure: Failure) {
+        self.measure();
+        let Some(trial) = &mut self.trial else { return };
+        let had = trial.had_for(clock::now()).filter(|_| !self.reading.may_have_caused(failure));
+        if is_its_own(failure, had, self.patience.0) {
             trial.failed(&self.mesh);
         }
     }
 
     /// An endpoint failed, and another is tried.
     pub(crate) fn retried(&mut self, because: Failure) {
-        if is_held_against(because) {
-            self.blame();
-        }
+        self.blame(because);
         self.retries += 1;
         self.mesh.metrics.retried(because);
     }
@@ -245,9 +304,7 @@ impl Account {
         if let Some(trial) = &mut self.trial {
             trial.ask_again(asked);
         }
-        if is_held_against(failure) {
-            self.blame();
-        }
+        self.blame(failure);
     }
 
     /// Since when it is to find out if an ejected endpoint is well again, while it has not yet.
@@ -280,9 +337,7 @@ impl Account {
         if self.status == 0 && self.is_request() {
             self.status = failure.verdict().status;
         }
-        if is_held_against(failure) {
-            self.blame();
-        }
+        self.blame(failure);
         self.outcome = Outcome::Failed(failure);
     }
 
@@ -311,7 +366,7 @@ impl Account {
         (self.protocol == Protocol::Grpc).then(ended)
     }
 
-    fn record_metrics(&self, failure: Option<Failure>, took: std::time::Duration) {
+    fn record_metrics(&self, failure: Option<Failure>, took: Duration) {
         if let Some(failure) = failure {
             self.mesh.metrics.failed(&self.service.clone().unwrap_or_default(), failure);
         }
@@ -338,7 +393,7 @@ impl Account {
         }
     }
 
-    fn record_log(&mut self, failure: Option<Failure>, took: std::time::Duration) {
+    fn record_log(&mut self, failure: Option<Failure>, took: Duration) {
         let Some(log) = &self.mesh.access_log else { return };
         let call = self.call(failure);
         let request = self.details.take().map(|details| Head {

@@ -81,7 +81,8 @@ impl<'a> Attempts<'a> {
 
     fn pick(&self, outgoing: &Outgoing<'_>) -> Result<Turn<'_>, Failure> {
         // Who has failed once is not sent where it may fail again.
-        let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body_is_whole();
+        // Nor who has a body, which may come as slowly as its client likes, while nobody else finds out.
+        let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body.is_none();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
         self.route.pick(Unit::Request, &ask, Some(&self.origin.memory), self.last, self.mesh, self.now)
     }

@@ -258,7 +258,10 @@ impl Body for ResponseBody {
                 account.done();
                 Poll::Ready(None)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                account.awaits();
+                Poll::Pending
+            }
         }
     }
 

@@ -132,6 +132,7 @@ impl<'o> Prepared<'o> {
         account.serves(&route.port.label);
         let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
         let mut limits = Limits::of(&route, mesh);
+        let patience = limits.patience();
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
         let mut outgoing = Outgoing::new(request, authority, caller.client, origin)?;
@@ -139,6 +140,7 @@ impl<'o> Prepared<'o> {
         outgoing.grpc = dialect == Dialect::Grpc;
         outgoing.deadline = limits.deadline(account.begun).map(|deadline| deadline.at);
         outgoing.tells_deadline = client_waits;
+        account.waits(patience, client_waits);
         Ok(Prepared { origin, waited, route, caller, wanted, limits, outgoing })
     }
 }

@@ -1,44 +1,77 @@
-//! `Expect: 100-continue`, end to end at HTTP/1 (RFC 9110 §10.1.1): a request body waits until its endpoint asks for it.
+//! `Expect: 100-continue`, end to end (RFC 9110 §10.1.1): a request body waits until its endpoint asks for it.
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Closed until the endpoint says `100 Continue`.
+use tokio::time::Sleep;
+
+/// Closed until the endpoint says `100 Continue`, or did not for too long.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     open: Cell<bool>,
-    waiting: RefCell<Option<Waker>>,
+    waiting: RefCell<Option<Waiting>>,
+}
+
+/// Who waits for it, and until when.
+#[derive(Debug)]
+struct Waiting {
+    waker: Waker,
+    patience: Pin<Box<Sleep>>,
 }
 
 /// An endpoint that never says `100 Continue` gets the body after this long, as a client would send it (curl: 1 s).
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Gate {
-    /// A gate that opens by itself in the end.
+    /// A gate that opens in the end: [`PATIENCE`] after somebody began to wait. Nothing is left of it when nobody waits any more.
     pub(crate) fn new() -> Rc<Gate> {
-        let gate = Rc::<Gate>::default();
-        let opened = gate.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(PATIENCE).await;
-            opened.open();
-        });
-        gate
+        Rc::default()
     }
 
     pub(crate) fn open(&self) {
         self.open.set(true);
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
+        if let Some(waiting) = self.waiting.take() {
+            waiting.waker.wake();
         }
     }
 
-    pub(crate) fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.open.get() {
             return Poll::Ready(());
         }
-        self.waiting.replace(Some(cx.waker().clone()));
-        Poll::Pending
+        let mut waiting = self.waiting.borrow_mut();
+        let new = || Waiting { waker: cx.waker().clone(), patience: Box::pin(tokio::time::sleep(PATIENCE)) };
+        let waits = waiting.get_or_insert_with(new);
+        waits.waker.clone_from(cx.waker());
+        if waits.patience.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.open.set(true);
+        *waiting = None;
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_opens_by_itself_and_leaves_nothing_behind() {
+        let gate = Gate::new();
+        let begun = tokio::time::Instant::now();
+        poll_fn(|cx| gate.poll_open(cx)).await;
+        assert_eq!(begun.elapsed(), PATIENCE);
+        let another = Gate::new();
+        let waiting = tokio::time::timeout(PATIENCE / 2, poll_fn(|cx| another.poll_open(cx)));
+        assert!(waiting.await.is_err());
+        assert_eq!(Rc::strong_count(&another), 1, "no task has it");
+        another.open();
+        poll_fn(|cx| another.poll_open(cx)).await;
     }
 }

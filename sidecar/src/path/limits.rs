@@ -47,6 +47,11 @@ impl Limits {
         }
     }
 
+    /// How long an endpoint may take, as long as no client has been heeded.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        [self.whole, self.per_try].into_iter().flatten().min()
+    }
+
     /// No longer than the client of a gRPC call waits; true when it says how long that is.
     pub(crate) fn heed_client(&mut self, dialect: Dialect, headers: &HeaderMap) -> bool {
         if dialect != Dialect::Grpc {

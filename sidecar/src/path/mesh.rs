@@ -173,12 +173,14 @@ impl Mesh {
         self.applications.reap();
         let table = self.table.load();
         let upstreams = self.upstreams.members();
-        let in_use = upstreams.values().filter(|upstream| {
+        let mut in_use = Vec::new();
+        for upstream in upstreams.values() {
             upstream.reap();
-            upstream.was_used()
-        });
-        self.shared.wanted.note_use(in_use.filter_map(|upstream| {
-            let (service, port, transport) = &upstream.of;
+            if upstream.was_used() {
+                in_use.push(&upstream.of);
+            }
+        }
+        self.shared.wanted.note_use(in_use.into_iter().filter_map(|(service, port, transport)| {
             let name = table.by_name(service)?.target(*transport, *port)?.name.clone()?;
             Some((name, *port))
         }));

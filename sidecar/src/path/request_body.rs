@@ -11,13 +11,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use svc_core::outcome::Failure;
+use svc_core::time::Now;
 
 use super::client_body::{ClientBody, Cut};
 use super::gate::Gate;
-use super::http2::send::ResetReason;
 use super::memory::Holder;
 use super::request::strip_trailers;
 use super::roster::Pulse;
+use crate::clock;
 use kept::Kept;
 
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as
@@ -28,6 +29,8 @@ pub(crate) struct RequestBody {
     /// The number of the attempt that takes from it.
     attempt: Cell<u32>,
     sent_bytes: Cell<u64>,
+    /// Since when the last attempt has been sent all of it.
+    whole_since: Cell<Option<Now>>,
     /// Why it has no end.
     broken: Cell<Option<Failure>>,
     gate: Option<Rc<Gate>>,
@@ -49,6 +52,7 @@ impl RequestBody {
             kept: RefCell::new(Kept::nothing(&holder)),
             attempt: Cell::new(0),
             sent_bytes: Cell::new(0),
+            whole_since: Cell::new(None),
             broken: Cell::new(None),
             gate,
             holder,
@@ -60,6 +64,7 @@ impl RequestBody {
     pub(crate) fn sending(self: &Rc<Self>) -> UpstreamBody {
         self.attempt.set(self.attempt.get() + 1);
         self.sent_bytes.set(0);
+        self.whole_since.set(None);
         UpstreamBody::Client(Sending { body: self.clone(), attempt: self.attempt.get(), has_trailers: false })
     }
 
@@ -86,6 +91,11 @@ impl RequestBody {
     /// What the last attempt sent.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes.get()
+    }
+
+    /// Since when the last attempt's endpoint has had all of it, as far as we know: it was sent, or waits for the endpoint to take it.
+    pub(crate) fn whole_since(&self) -> Option<Now> {
+        self.whole_since.get()
     }
 
     fn poll_incoming(&self, cx: &mut Context<'_>) -> PolledFrame {
@@ -155,6 +165,14 @@ impl Sending {
             let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
             body.sent_bytes.set(body.sent_bytes.get() + bytes);
         }
+        let is_last = match &polled {
+            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || self.is_end_stream(),
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if is_last && self.body.whole_since.get().is_none() {
+            self.body.whole_since.set(Some(clock::now()));
+        }
         polled
     }
 
@@ -212,11 +230,5 @@ impl Body for UpstreamBody {
             UpstreamBody::Empty => SizeHint::with_exact(0),
             UpstreamBody::Client(sending) => sending.size_hint(),
         }
-    }
-}
-
-impl ResetReason for hyper::Error {
-    fn reset_reason(&self) -> h2::Reason {
-        h2::Reason::CANCEL
     }
 }

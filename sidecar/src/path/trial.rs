@@ -1,7 +1,7 @@
 //! One attempt at an endpoint, as its client's account has it.
 
 use std::rc::Rc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hyper::HeaderMap;
 use hyper::body::Frame;
@@ -24,6 +24,21 @@ impl Trial {
     pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> Trial {
         let trial = vitals::Trial::begin(&upstream.vitals, probe, begun);
         Trial { upstream: upstream.clone(), trial }
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn has_had(&mut self, whole: Option<Now>) {
+        self.trial.has_had(whole);
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn had_for(&self, now: Now) -> Option<Duration> {
+        self.trial.had_for(now)
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn heeds_client(&mut self) {
+        self.trial.heeds_client();
     }
 
     /// The head of the endpoint's answer is there.

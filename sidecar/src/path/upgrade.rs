@@ -160,6 +160,8 @@ impl<'a> Handshake<'a> {
         account.serves(&route.port.label);
         let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
         let outgoing = Outgoing::new(request, authority, caller.client, origin)?;
+        account.waits(limits.patience(), false);
+        account.uploads(outgoing.body.as_ref());
         Ok(Handshake { outgoing, protocol, route, caller, origin, limits })
     }
 }

@@ -1,5 +1,6 @@
 //! Answers of HTTP/2 endpoints, whole and cut: who reads one must never take the one for the other.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use super::backend::Backend;
 use super::http2::Does;
 use super::http2::{Frames, connect, heard, speaks_http2};
-use super::support::until;
+use super::support::{until, within};
 use super::wire::{Broken, Wire};
 use super::world::World;
 
@@ -148,6 +149,7 @@ fn an_endpoint_hears_cancel_when_its_client_is_lost() {
         let mut client = world.client();
         client.send(sent);
         assert_eq!(client.head().expect("a head").status(), 200);
+        client.ends_with_reset(); // a FIN alone could be all of a request
         drop(client);
         until("the endpoint has heard of it", || (heard.lock().unwrap().len() > index).then_some(()));
     }
@@ -178,6 +180,47 @@ fn interim_answers_are_no_answers() {
     }
 }
 
+#[test]
+fn an_http2_endpoint_is_asked_whether_it_wants_a_body() {
+    let backend = Backend::start(|talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "100")], false);
+            let (body, _) = frames.body().expect("it was asked for");
+            frames.head(stream, &[(":status", "200")], false);
+            frames.data(stream, &body, true);
+        }
+    });
+    let world = World::at("grpc", &[backend.address()], &[]);
+    let mut client = world.client();
+    client.send("POST / HTTP/1.1\r\nHost: web\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.response("POST").expect("it is wanted").status(), 100);
+    client.send("hello");
+    let response = client.response("POST").expect("it is answered");
+    assert_eq!((response.status(), &*response.body), (200, "hello"));
+}
+
+#[test]
+fn idle_connections_are_closed_where_dns_is_no_source() {
+    let (closed, count) = (Arc::new(AtomicUsize::new(0)), 5);
+    let backend = Backend::start({
+        let closed = closed.clone();
+        move |talk| {
+            talk.request().expect("each connection has one");
+            talk.wire.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 2\r\n\r\nok");
+            talk.wire.rest();
+            closed.fetch_add(1, Relaxed);
+        }
+    });
+    let world = World::at("http", &[backend.address()], &["--discovery", "manifests"]);
+    let mut clients: Vec<Wire> = (0..count).map(|_| world.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(GET));
+    assert!(clients.iter_mut().all(|client| client.response("GET").is_ok()));
+    within(Duration::from_secs(5), "all are closed", || {
+        (closed.load(Relaxed) >= backend.connections()).then_some(())
+    });
+}
+
 /// The code in the log, and what the client is told, of an answer that begins so.
 fn refused(says: impl Fn(&mut Frames<'_>, u32) + Send + Sync + 'static) -> (String, String) {
     let backend = Backend::start(move |talk| {
@@ -193,7 +236,10 @@ fn refused(says: impl Fn(&mut Frames<'_>, u32) + Send + Sync + 'static) -> (Stri
     assert_eq!(response.status(), 502);
     let told = response.header("proxy-status").unwrap_or_default();
     let counted = ["UP", "UQ", "UZ", "UH", "US"].map(|code| {
-        let count: u64 = world.measured(&format!("svcmesh_failures_total{{code=\"{code}\"")).iter().sum();
+        let count: u64 = world
+            .measured(&format!("svcmesh_failures_total{{service=\"default/web\",code=\"{code}\""))
+            .iter()
+            .sum();
         (code, count)
     });
     let code = counted.iter().find(|(_, count)| *count > 0).map_or("none", |(code, _)| code);

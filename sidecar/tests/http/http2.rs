@@ -232,6 +232,15 @@ impl Frames<'_> {
         }
     }
 
+    /// Waits for a part of a request's body: its bytes, and whether it was the last.
+    pub(crate) fn body(&mut self) -> Option<(Vec<u8>, bool)> {
+        loop {
+            if let (DATA, flags, _) = self.next()? {
+                return Some((std::mem::take(&mut self.payload), flags & END_STREAM != 0));
+            }
+        }
+    }
+
     /// Sends a request on stream 1 whose fields, data and trailers are these.
     pub(crate) fn ask(&mut self, head: &[(&str, &str)], data: &str, trailers: &[(&str, &str)]) {
         let ends = |last: bool| if last { END_STREAM } else { 0 };

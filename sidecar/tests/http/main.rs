@@ -19,6 +19,7 @@ mod deadlines;
 mod draining;
 mod early;
 mod external;
+mod fairness;
 mod forwarding;
 mod framing;
 mod gateway;

@@ -3,6 +3,8 @@
 mod answer;
 mod asked;
 mod driver;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

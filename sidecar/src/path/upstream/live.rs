@@ -69,10 +69,13 @@ impl Register {
     /// Asks the kernel only about those to which something was sent that long ago and from which nothing came since: requests that are
     /// answered sooner cost nothing. 10_000 connections that wait × at most one look in 0.6 s × 1 µs = 2 % of a core.
     pub(super) fn cut_silent(&self, silence_max: Duration) -> bool {
-        let lines = self.lines.borrow();
-        let mut silent = lines.iter().filter(|line| line.is_silent(silence_max)).peekable();
-        let any = silent.peek().is_some();
-        silent.for_each(|line| line.cut(Failure::Unacknowledged));
+        let mut any = false;
+        for line in self.lines.borrow().iter() {
+            if line.is_silent(silence_max) {
+                line.cut(Failure::Unacknowledged);
+                any = true;
+            }
+        }
         any
     }
 
