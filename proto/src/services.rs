@@ -55,7 +55,7 @@ pub struct Service<'a> {
     /// Its address inside the pod.
     #[serde(default)]
     pub loopback_vip: Option<IpAddr>,
-    /// Its ports that are not served at that address, because the application uses them itself.
+    /// Its ports without a listener at that address, because the application uses them itself or the sidecar may not listen there.
     #[serde(default)]
     pub skipped_ports: Vec<u16>,
     /// `spec.externalName`.

@@ -1,15 +1,15 @@
 //! Listening sockets: one of each per worker, the kernel spreads the connections (`SO_REUSEPORT`).
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use svc_core::address::Transport;
+use svc_core::address::{ServiceName, Transport};
 use svc_core::table::Table;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -32,6 +32,21 @@ pub(crate) fn probe(addr: SocketAddr) -> io::Result<SocketAddr> {
     socket.listen(1)?;
     Ok(socket.local_addr()?.as_socket().expect("a TCP socket has an IP address"))
 }
+
+/// The first port that this process may listen at; 0 where it may at every one.
+pub(crate) fn ports_from() -> u16 {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let unprivileged = setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(PORTS_UNPRIVILEGED);
+    let privileged = u16::saturating_sub(unprivileged, 1); // whoever may have this one may have all
+    let tried = SocketAddr::new(Ipv4Addr::new(127, 66, 255, 254).into(), privileged);
+    match socket(tried, false).and_then(|socket| socket.bind(&tried.into())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => unprivileged,
+        Ok(()) | Err(_) => 0,
+    }
+}
+
+/// Where the kernel begins without the capability NET_BIND_SERVICE, unless told otherwise.
+const PORTS_UNPRIVILEGED: u16 = 1024;
 
 /// Listens on an address that this process has probed.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -116,28 +131,34 @@ pub(crate) struct VipListeners {
 }
 
 /// A port of a loopback VIP.
-type Vip = (Transport, SocketAddr);
+pub(crate) type Vip = (Transport, SocketAddr);
 
 impl VipListeners {
     /// Listens where the snapshot says, and nowhere else. An address that cannot be had is tried again with the next snapshot.
     pub(crate) fn follow(&mut self, table: &Table, mesh: &Rc<Mesh>, relay: &Rc<Relay>) {
         let wanted = vips(table);
         self.tasks.retain(|vip, task| {
-            let stays = wanted.contains(vip);
+            let stays = wanted.contains_key(vip);
             if !stays {
                 task.abort();
             }
             stays
         });
-        for vip in wanted {
+        for (vip, service) in wanted {
             if self.tasks.contains_key(&vip) {
                 continue;
             }
+            let (transport, addr) = (vip.0.as_str(), vip.1);
             match serve(vip, mesh, relay) {
-                Ok(task) => drop(self.tasks.insert(vip, task)),
+                Ok(task) => {
+                    mesh.shared.is_listened_at(vip);
+                    self.tasks.insert(vip, task);
+                }
+                Err(error) if mesh.shared.cannot_be_listened_at(vip) => {
+                    tracing::warn!(%service, transport, %addr, %error, "cannot listen on a loopback VIP");
+                }
                 Err(error) => {
-                    let (transport, addr) = (vip.0.as_str(), vip.1);
-                    tracing::warn!(transport, %addr, %error, "cannot listen on a loopback VIP");
+                    tracing::debug!(%service, transport, %addr, %error, "still cannot listen there")
                 }
             }
         }
@@ -204,15 +225,14 @@ fn lock(claims: &Claims) -> MutexGuard<'_, BTreeMap<Vip, usize>> {
     claims.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
 }
 
-/// Every TCP and UDP port of every loopback VIP, but those that the application uses itself.
-fn vips(table: &Table) -> BTreeSet<Vip> {
+/// Every TCP and UDP port of every loopback VIP, with its Service. One that is the application's, or not for us to have, is elsewhere.
+fn vips(table: &Table) -> BTreeMap<Vip, ServiceName> {
     let of_entry = |entry: &Arc<svc_core::table::Entry>| {
         let vip = entry.loopback_vip?;
         let ports = entry.targets.iter().map(|target| (target.port.transport, target.port.port));
-        let carried = |(transport, port): &(Transport, u16)| {
-            *transport != Transport::Sctp && !entry.skipped_ports.contains(port)
-        };
-        let vips = ports.filter(carried).map(|(transport, port)| (transport, SocketAddr::new(vip, port)));
+        let carried = ports.filter(|(transport, _)| *transport != Transport::Sctp);
+        let at = |port| SocketAddr::new(vip, entry.port_at_vip(port));
+        let vips = carried.map(|(transport, port)| ((transport, at(port)), entry.service.name.clone()));
         Some(vips.collect::<Vec<_>>())
     };
     table.entries().filter_map(of_entry).flatten().collect()

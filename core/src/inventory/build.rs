@@ -56,10 +56,12 @@ impl Builder<'_> {
         };
         let service = with_cluster_ips(decision.service, cluster_ips);
         let service = reuse(service, previous.map(|entry| &entry.service));
+        let skipped_ports = self.skipped_ports(decision);
         let entry = Entry {
             source: decision.source,
             loopback_vip: self.loopback_vip(decision),
-            skipped_ports: self.skipped_ports(decision),
+            proxy_ports: self.proxy_ports(&service, &skipped_ports),
+            skipped_ports,
             targets: match endings {
                 Endings::Same(of, original) => self.targets_of_alias(&service, of, *original, previous),
                 Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
@@ -233,8 +235,26 @@ impl Builder<'_> {
         if self.loopback_vip(decision).is_none() {
             return Vec::new();
         }
-        let is_told = |number: &&u16| decision.service.ports.iter().any(|port| port.port == **number);
-        self.settings.app_ports.iter().filter(is_told).copied().collect()
+        let Settings { app_ports, ports_from, .. } = self.settings;
+        let is_skipped = |port: &u16| *port < *ports_from || app_ports.contains(port);
+        let ports = decision.service.ports.iter().map(|port| port.port);
+        let skipped: SortedSet<u16> = ports.filter(is_skipped).collect();
+        skipped.iter().copied().collect()
+    }
+
+    /// A port of its own for each that is skipped: the same one as long as the Service's ports are the same, for clients are told of it.
+    fn proxy_ports(&self, service: &Service, skipped: &[u16]) -> Vec<u16> {
+        let mut chosen: Vec<u16> = Vec::new();
+        for port in skipped {
+            let is_free = |candidate: &u16| {
+                let taken = service.ports.iter().any(|port| port.port == *candidate);
+                !taken && !self.settings.app_ports.contains(candidate) && !chosen.contains(candidate)
+            };
+            let candidates =
+                (0..PROXY_PORTS).map(|step| PROXY_PORTS_BEGIN + (port % PROXY_PORTS + step) % PROXY_PORTS);
+            chosen.extend(candidates.into_iter().find(is_free));
+        }
+        chosen
     }
 }
 
@@ -300,3 +320,8 @@ fn reuse<T: PartialEq>(new: Arc<T>, previous: Option<&Arc<T>>) -> Arc<T> {
         Some(_) | None => new,
     }
 }
+
+/// Where skipped ports are served: 80 at 20080. Below the ports of nodes (30000) and those that the kernel gives to clients (32768), above
+/// our own (15001 to 15020).
+const PROXY_PORTS_BEGIN: u16 = 20_000;
+const PROXY_PORTS: u16 = 10_000;

@@ -92,6 +92,11 @@ impl Inventory {
         })
     }
 
+    /// What the operator, and the system, have decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The table that follows from everything so far.
     pub fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table)

@@ -83,7 +83,12 @@ impl Claims {
             claim(own, target, &entry.service.cluster_ips, target.port.port);
         }
         for target in &entry.targets {
-            claim(&mut claims.cluster, target, entry.loopback_vip.as_slice(), target.port.port);
+            let vip = entry.loopback_vip.as_slice();
+            claim(&mut claims.cluster, target, vip, target.port.port);
+            let at_vip = entry.port_at_vip(target.port.port);
+            if at_vip != target.port.port {
+                claim(&mut claims.cluster, target, vip, at_vip);
+            }
             claims.publish(&entry.service, target, settings);
         }
         claims

@@ -31,6 +31,8 @@ pub struct Settings {
     pub loopback_vips: LoopbackVips,
     /// Ports that the application uses itself, in order, each once.
     pub app_ports: Vec<u16>,
+    /// The first port that this process may listen at; 0 where it may at every one.
+    pub ports_from: u16,
     /// Where this pod runs.
     pub here: Here,
     /// The addresses of nodes, at which node ports are recognised.
@@ -49,6 +51,7 @@ impl Default for Settings {
             external_ips_all: false,
             loopback_vips: LoopbackVips::Off,
             app_ports: Vec::new(),
+            ports_from: 0,
             here: Here::default(),
             node_addresses: Vec::new(),
         }

@@ -49,8 +49,10 @@ pub struct Entry {
     pub source: Source,
     /// The loopback address it listens on inside the pod, if any.
     pub loopback_vip: Option<IpAddr>,
-    /// Ports that the application uses itself, so that there is no listener for them at the loopback VIP.
+    /// Its ports without a listener at the loopback VIP: the application uses them itself, or this process may not listen there.
     pub skipped_ports: Vec<u16>,
+    /// The ports at which these are served there instead (S-07), in the same order.
+    pub proxy_ports: Vec<u16>,
     /// Its ports, in the object's order.
     pub targets: Vec<Arc<Target>>,
 }
@@ -133,6 +135,12 @@ impl Table {
 }
 
 impl Entry {
+    /// Where clients find `port` at the loopback VIP: nearly always at that port.
+    pub fn port_at_vip(&self, port: u16) -> u16 {
+        let mut skipped = self.skipped_ports.iter().zip(&self.proxy_ports);
+        skipped.find(|(skipped, _)| **skipped == port).map_or(port, |(_, proxy)| *proxy)
+    }
+
     /// The port that clients call `port`.
     pub fn target(&self, transport: Transport, port: u16) -> Option<&Arc<Target>> {
         self.targets.iter().find(|target| target.port.port == port && target.port.transport == transport)

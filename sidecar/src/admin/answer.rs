@@ -66,11 +66,10 @@ fn metrics(admin: &Admin, headers: &HeaderMap) -> Response<Body> {
 }
 
 fn ready(admin: &Admin) -> Response<Body> {
-    let missing = admin.ready.missing();
-    match missing.is_empty() {
-        true => text(StatusCode::OK, "ok\n"),
-        false => text(StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n"),
-    }
+    let (missing, notes) = (admin.ready.missing(), admin.ready.notes());
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let verdict = if missing.is_empty() { vec!["ok".to_owned()] } else { missing };
+    text(status, [verdict, notes].concat().join("\n") + "\n")
 }
 
 async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {

@@ -15,6 +15,8 @@ struct State {
     listeners_bound: bool,
     silent: BTreeSet<Source>,
     draining: bool,
+    /// What a ready pod is told of all the same.
+    notes: Vec<String>,
 }
 
 impl Ready {
@@ -24,6 +26,7 @@ impl Ready {
             listeners_bound: false,
             silent: sources.into_iter().collect(),
             draining: false,
+            notes: Vec::new(),
         }))
     }
 
@@ -35,6 +38,16 @@ impl Ready {
     /// A source has synced once, or failed once: it may be out of order, and the pod starts nevertheless.
     pub fn source_answered(&self, source: Source) {
         self.state().silent.remove(&source);
+    }
+
+    /// What does not keep the pod from its traffic, and is not as one would expect.
+    pub fn note(&self, notes: Vec<String>) {
+        self.state().notes = notes;
+    }
+
+    /// These notes, a line each.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.state().notes.clone()
     }
 
     /// The sidecar is about to end.

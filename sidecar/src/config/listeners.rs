@@ -138,7 +138,8 @@ const APP_PORTS: Flag<Vec<u16>> = Flag {
     name: "app-ports",
     value: "PORTS",
     default: "",
-    help: "Ports that the application listens on: no loopback address listens there, or the application's own bind would fail",
+    help: "Ports that the application listens on: no loopback address listens there, or the application's own bind would fail. \
+           They are served from port 20000 on (80 at 20080), as are ports below 1024 where they may not be listened at",
     parse: app_ports,
 };
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use svc_core::address::ServiceName;
 use svc_core::discovery::env;
 use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::{Change, Rejection};
@@ -32,6 +33,8 @@ pub(crate) struct Discovery {
     keeper: Keeper,
     dns: Option<Dns<Stub>>,
     resolv_conf: PathBuf,
+    /// Services with ports that are served at others, of which a warning has told.
+    moved: BTreeSet<ServiceName>,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
     certificates: Arc<Certificates>,
     metrics: Arc<Metrics>,
@@ -64,6 +67,7 @@ impl Discovery {
             keeper,
             dns: None,
             resolv_conf: config.dns.resolv_conf.clone(),
+            moved: BTreeSet::new(),
             rejections: Arc::default(),
             certificates: shared.certificates.clone(),
             metrics,
@@ -137,7 +141,11 @@ impl Discovery {
 
     fn learn(&mut self, source: Source, changes: Vec<Change>) {
         let secrets = self.publish_secrets(); // first: what else changed may name them
-        let changed = self.publisher.apply(source, changes) || secrets;
+        let published = self.publisher.apply(source, changes);
+        if published {
+            self.note_moved();
+        }
+        let changed = published || secrets;
         self.ready.source_answered(source);
         let learned = match (self.note_rejections(), changed) {
             (0, true) => Learned::Applied,
@@ -145,6 +153,16 @@ impl Discovery {
             (_, true | false) => Learned::Refused,
         };
         self.metrics.updated(source, learned);
+    }
+
+    /// Tells of ports that are served at others, of each Service once, and as long as that is so where readiness is told.
+    fn note_moved(&mut self) {
+        let moved = self.publisher.moved();
+        for moved in moved.iter().filter(|moved| !self.moved.contains(&moved.service)) {
+            tracing::warn!(service = %moved.service, "{moved}");
+        }
+        self.ready.note(moved.iter().map(ToString::to_string).collect());
+        self.moved = moved.into_iter().map(|moved| moved.service).collect();
     }
 
     fn publish_secrets(&mut self) -> bool {

@@ -19,7 +19,7 @@ use super::affinity::Pinned;
 use super::memory::Ledger;
 use super::upstream::{Sessions, Trust};
 use crate::certificates::Certificates;
-use crate::listen::Claims;
+use crate::listen::{Claims, Vip};
 use crate::wanted::Wanted;
 
 /// What all workers share.
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) udp_flows: AtomicU64,
     /// Locked only where a change of the snapshot moves a loopback VIP.
     pub(crate) vips: Claims,
+    /// Loopback VIPs that cannot be listened at, as everybody has been told. Locked only where one is tried.
+    unbound: Mutex<BTreeSet<Vip>>,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.
     pub(crate) wanted: Arc<Wanted>,
     /// What handshakes need of Secrets.
@@ -63,6 +65,16 @@ pub(crate) struct SharedPort {
 impl Shared {
     pub(crate) fn port(&self, key: &PortKey) -> Arc<SharedPort> {
         lock(&self.ports).entry(key.clone()).or_default().clone()
+    }
+
+    /// Notes that a loopback VIP has a listener.
+    pub(crate) fn is_listened_at(&self, vip: Vip) {
+        lock(&self.unbound).remove(&vip);
+    }
+
+    /// Notes that one cannot be listened at; whether that is news.
+    pub(crate) fn cannot_be_listened_at(&self, vip: Vip) -> bool {
+        lock(&self.unbound).insert(vip)
     }
 
     /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.

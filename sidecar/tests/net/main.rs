@@ -31,4 +31,5 @@ mod tls_bytes;
 mod tls_changes;
 mod transparent;
 mod udp;
+mod vips;
 mod workers;

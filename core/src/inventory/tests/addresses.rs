@@ -174,10 +174,34 @@ fn a_fixed_loopback_vip_is_used_as_it_is_and_others_have_none() {
     world.manifests([says(service("default", "web")), says(service("default", "db"))]);
     let web = world.entry("web");
     assert_eq!((web.loopback_vip, web.skipped_ports.as_slice()), (Some(ip("127.66.3.4")), [80].as_slice()));
+    assert_eq!(world.at("127.66.3.4:20080").as_deref(), Some("default/web"), "it is served at another port");
     let db = world.entry("db");
     assert_eq!((db.loopback_vip, db.skipped_ports.as_slice()), (None, [].as_slice()));
 
     world.manifests([gone("default", "web")]);
     world.manifests([says(service("default", "web"))]);
     assert_eq!(world.at("127.66.3.4:80").as_deref(), Some("default/web"));
+}
+
+#[test]
+fn ports_that_may_not_be_listened_at_are_skipped_and_served_at_others() {
+    let fixed = SortedMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
+    let mut world = world_with(Settings {
+        loopback_vips: LoopbackVips::Fixed(fixed),
+        app_ports: [20_443].into(),
+        ports_from: 1024,
+        ..Settings::default()
+    });
+    let mut web = service("default", "web");
+    web.ports = [80, 443, 1023, 1024, 20_080].map(|number| port(&number.to_string(), number)).into();
+    world.manifests([says(web), says(service("default", "other"))]);
+    let web = world.entry("web");
+    assert_eq!(web.skipped_ports, [80, 443, 1023]);
+    assert_eq!(web.proxy_ports, [20_081, 20_444, 21_023], "neither a port of its own nor the application's");
+    for at in [20_081, 20_444, 21_023, 1024, 20_080] {
+        assert_eq!(world.at(&format!("127.66.3.4:{at}")).as_deref(), Some("default/web"), "{at}");
+    }
+    assert_eq!(world.at("127.66.3.4:20082"), None);
+    let other = world.entry("other");
+    assert!(other.skipped_ports.is_empty() && other.proxy_ports.is_empty(), "it has no such address");
 }
