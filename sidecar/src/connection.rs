@@ -35,7 +35,7 @@ use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
 use crate::path::upstream::{Carries, UpstreamIo};
 use crate::path::way::{Door, Way, canonical, inward, whither};
-use crate::path::{connect, http, tunnel};
+use crate::path::{connect, http, http2, tunnel};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
@@ -227,7 +227,7 @@ fn detect_and_serve(
                 pulse.busy(); // streams have no head of the connection's own to wait for
                 let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
                 let io = client.into_io(detected.read, pulse);
-                Box::pin(http::serve_http2(io, origin, mesh, &membership)).await
+                Box::pin(http2::server::serve(io, origin, mesh, &membership)).await
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
                 drop(membership);

@@ -14,12 +14,14 @@ use svc_core::outcome::Failure;
 use tokio::time::Sleep;
 
 use super::account::Account;
+use super::http2::send::ResetReason;
 use super::limits::Deadline;
 use super::memory::Holder;
 use super::request::strip_trailers;
 use super::resolve::Origin;
 use super::roster::Pulse;
 use super::upstream::{Answer, Http1, Upstream};
+use super::websocket::Tunnel;
 use crate::clock;
 
 /// The body of a response, with the account that is closed by its last byte.
@@ -33,6 +35,8 @@ pub(crate) struct ResponseBody {
     /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
     /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
     broken: Option<Broken>,
+    /// What follows the head on a stream of HTTP/2, where it becomes a tunnel.
+    tunnel: Option<Box<Tunnel>>,
     /// When it has to have ended, if ever. Looked at whenever the client takes something: one that does not read is idle, not waiting.
     deadline: Option<Pin<Box<Sleep>>>,
     /// What it is if it has not.
@@ -70,6 +74,7 @@ impl ResponseBody {
             pulse: origin.pulse.clone(),
             holder: Some(origin.holder.clone()),
             broken: None,
+            tunnel: None,
             deadline,
             late,
         }
@@ -83,8 +88,36 @@ impl ResponseBody {
             pulse,
             holder: None,
             broken: None,
+            tunnel: None,
             deadline: None,
             late: Failure::Overdue,
+        }
+    }
+
+    /// Nothing follows the head but `tunnel`, on the same stream.
+    pub(crate) fn tunnelled(tunnel: Tunnel) -> ResponseBody {
+        let mut body = ResponseBody::tunnel();
+        body.tunnel = Some(Box::new(tunnel));
+        body
+    }
+
+    /// The tunnel, if nothing else follows the head.
+    pub(crate) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
+    }
+
+    /// The length of an answer of our own that has a body.
+    pub(crate) fn local_bytes(&self) -> Option<usize> {
+        match &self.source {
+            Source::Local(bytes) if self.account.is_some() && !bytes.is_empty() => Some(bytes.len()),
+            Source::Local(_) | Source::Http1 { .. } | Source::Http2(_) => None,
+        }
+    }
+
+    /// It is not taken to its end.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        if let Some(account) = &mut self.account {
+            account.failed(failure);
         }
     }
 
@@ -96,6 +129,7 @@ impl ResponseBody {
             pulse: None,
             holder: None,
             broken: None,
+            tunnel: None,
             deadline: None,
             late: Failure::Overdue,
         }
@@ -119,7 +153,7 @@ impl Source {
         match self {
             Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Http2(answer) => answer.poll_frame(cx).map_err(Broken::of_stream),
+            Source::Http2(answer) => answer.poll_frame(cx).map_err(Broken::Stream),
             Source::Http1 { connection, upstream } => {
                 let Some(using) = connection else { return Poll::Ready(None) };
                 let polled = using.poll_frame(cx).map_err(Broken::Connection);
@@ -178,13 +212,17 @@ pub(crate) enum Broken {
     Overdue(h2::Error),
 }
 
-impl Broken {
-    fn of_stream(error: h2::Error) -> Broken {
-        Broken::Stream(match error.reason() {
-            // To a client it would say that the answer was whole (RFC 9113 §8.1).
-            Some(Reason::NO_ERROR) => Reason::INTERNAL_ERROR.into(),
-            Some(_) | None => error,
-        })
+impl ResetReason for Broken {
+    /// An endpoint that has reset its stream is quoted, but for NO_ERROR: to a client it would say that the answer was whole (RFC 9113 §8.1).
+    fn reset_reason(&self) -> Reason {
+        match self {
+            Broken::Stream(error) if error.is_reset() => match error.reason() {
+                Some(Reason::NO_ERROR) | None => Reason::INTERNAL_ERROR,
+                Some(reason) => reason,
+            },
+            Broken::Stream(_) | Broken::Connection(_) => Reason::INTERNAL_ERROR,
+            Broken::Overdue(_) => Reason::CANCEL,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::Reason;
@@ -18,9 +18,10 @@ use super::http2::send::ResetReason;
 pub(crate) enum ClientBody {
     /// In hyper's framing, which knows where it ends.
     Http1(Incoming),
-    /// Ends by END_STREAM alone.
-    #[allow(dead_code, reason = "the server side comes next")]
-    Http2(RecvBody),
+    /// Ends by END_STREAM alone. Boxed: each exchange keeps a place for the body of its request, and most have none.
+    Http2(Box<Stream>),
+    /// There is none.
+    Empty,
 }
 
 impl Body for ClientBody {
@@ -32,9 +33,8 @@ impl Body for ClientBody {
             ClientBody::Http1(incoming) => {
                 Pin::new(incoming).poll_frame(cx).map_err(|error| Cut::of_http1(&error))
             }
-            ClientBody::Http2(stream) => {
-                Pin::new(stream).poll_frame(cx).map_err(|error| Cut::of_http2(&error))
-            }
+            ClientBody::Http2(stream) => stream.poll_frame(cx).map_err(|error| Cut::of_http2(&error)),
+            ClientBody::Empty => Poll::Ready(None),
         }
     }
 
@@ -42,6 +42,7 @@ impl Body for ClientBody {
         match self {
             ClientBody::Http1(incoming) => incoming.is_end_stream(),
             ClientBody::Http2(stream) => stream.is_end_stream(),
+            ClientBody::Empty => true,
         }
     }
 
@@ -49,6 +50,70 @@ impl Body for ClientBody {
         match self {
             ClientBody::Http1(incoming) => incoming.size_hint(),
             ClientBody::Http2(stream) => stream.size_hint(),
+            ClientBody::Empty => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// A body on a stream of HTTP/2, whose last bytes come with its end: an HTTP/1 endpoint that was promised a length would else have all of a
+/// request that its client may yet give up.
+pub(crate) struct Stream {
+    body: RecvBody,
+    /// All that was promised is there, and the end is not.
+    last: Option<Bytes>,
+    /// What ended it, behind that.
+    trailers: Option<Frame<Bytes>>,
+}
+
+impl Stream {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        if self.trailers.is_some() {
+            return self.end();
+        }
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if self.is_last(&data) => self.last = Some(data),
+                    Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Err(trailers) => {
+                        self.trailers = Some(trailers);
+                        return self.end();
+                    }
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return self.end(),
+            }
+        }
+    }
+
+    /// The end has been said: what waited for it, one after the other.
+    fn end(&mut self) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let last = self.last.take().map(Frame::data);
+        Poll::Ready(last.or_else(|| self.trailers.take()).map(Ok))
+    }
+
+    fn is_last(&self, data: &Bytes) -> bool {
+        !data.is_empty() && self.body.size_hint().exact() == Some(0) && !self.body.is_end_stream()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.last.is_none() && self.trailers.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let last_bytes = self.last.as_ref().map_or(0, |last| last.len() as u64);
+        self.body
+            .size_hint()
+            .exact()
+            .map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + last_bytes))
+    }
+}
+
+impl From<RecvBody> for ClientBody {
+    fn from(body: RecvBody) -> ClientBody {
+        match body.is_end_stream() {
+            true => ClientBody::Empty,
+            false => ClientBody::Http2(Box::new(Stream { body, last: None, trailers: None })),
         }
     }
 }

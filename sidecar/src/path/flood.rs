@@ -2,7 +2,6 @@
 //! that somebody notices.
 
 use std::cell::Cell;
-use std::error::Error as _;
 use std::rc::Rc;
 
 use svc_core::outcome::Failure;
@@ -42,14 +41,9 @@ impl Flood {
         }
     }
 
-    /// What ended a client's connection, if that was a flood. Which of its limits was exceeded h2 tells the client, not us.
+    /// What ended a client's connection of HTTP/1, if that was a flood.
     pub(crate) fn behind(error: &hyper::Error) -> Option<Flood> {
-        if error.is_parse_too_large() {
-            return Some(Flood::LongHead);
-        }
-        let cause = error.source()?.downcast_ref::<h2::Error>()?;
-        let calm = cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
-        calm.then_some(Flood::Frames)
+        error.is_parse_too_large().then_some(Flood::LongHead)
     }
 }
 

@@ -22,7 +22,6 @@ use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
-use super::flood::{Stream, Streams};
 use super::hops;
 use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
@@ -36,18 +35,6 @@ use super::upgrade;
 use super::upstream::{self, Answered, Upstream};
 use super::websocket;
 use crate::metrics::Protocol;
-
-/// Carries the request of a stream of HTTP/2, which its client may cancel.
-pub(crate) async fn exchange_of_stream(
-    request: Request<ClientBody>,
-    origin: Rc<Origin>,
-    mesh: Rc<Mesh>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let mut stream = origin.streams.as_ref().map(Streams::begin);
-    let answered = exchange(request, origin, mesh, |body, _| body).await;
-    stream.iter_mut().for_each(Stream::answered);
-    answered
-}
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
 ///

@@ -5,7 +5,6 @@ pub(crate) mod memory;
 pub(crate) mod mesh;
 pub(crate) mod roster;
 pub(crate) mod shared;
-pub(crate) mod spawn;
 pub(crate) mod trial;
 
 pub(crate) mod arrival;

@@ -253,6 +253,31 @@ impl Frames<'_> {
         }
     }
 
+    /// Begins a request on stream 1, which does not end.
+    pub(crate) fn open(&mut self, head: &[(&str, &str)], data: &str) {
+        self.send(HEADERS, END_HEADERS, 1, &literals(head));
+        if !data.is_empty() {
+            self.data(1, data.as_bytes(), false);
+        }
+    }
+
+    /// How a stream ends: without an error, with the code of RST_STREAM, or not at all.
+    pub(crate) fn end_of_stream(&mut self, stream: u32) -> Result<(), Option<u32>> {
+        loop {
+            match self.next() {
+                Some((HEADERS | DATA, flags, ended)) if ended == stream && flags & END_STREAM != 0 => {
+                    return Ok(());
+                }
+                Some((RST_STREAM, _, ended)) if ended == stream => {
+                    let code = self.payload.as_slice().try_into().expect("RFC 9113 §6.4: four bytes");
+                    return Err(Some(u32::from_be_bytes(code)));
+                }
+                Some((GOAWAY, _, _)) | None => return Err(None),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// Waits for what becomes of it: whether that is 200, or anything else.
     pub(crate) fn is_answered_with_200(&mut self) -> bool {
         loop {

@@ -15,6 +15,7 @@ mod answers;
 mod attempts;
 mod balance;
 mod budget;
+mod cuts;
 mod deadlines;
 mod draining;
 mod early;

@@ -1,5 +1,7 @@
 //! WebSocket over HTTP/2 (RFC 8441), in front of an endpoint that knows it as an upgrade of HTTP/1.1 (RFC 6455).
 
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::backend::Backend;
 use super::support::enter_own_network;
-use super::wire::Message;
+use super::wire::{Ending, Message};
 use super::world::World;
-use crate::http2::connect;
+use crate::http2::{Frames, connect};
 
 /// Switches, says something at once, answers what it hears in capitals, and has a last word when the client ends.
 fn shouting() -> Backend {
@@ -97,8 +99,81 @@ async fn a_stream_that_says_nothing_for_the_idle_time_ends() {
     let backend = shouting();
     let world = World::of(&[&backend], &["--idle-timeout", "http=0,tcp=300ms"]);
     let (response, _sender) = ask(&world, "websocket").await;
-    assert_eq!(rest(&mut response.into_body()).await, Ok("welcome ".to_owned()));
+    let mut body = response.into_body();
+    assert_eq!(text(&mut body, 8).await, "welcome ");
+    assert!(rest(&mut body).await.is_err(), "neither side has said that this is all");
     world.records(&["CI"]);
+}
+
+/// What an endpoint hears that says `welcome`, and how it ends.
+fn listening() -> (Backend, Receiver<(String, Ending)>) {
+    let (tell, told) = channel();
+    let tell = Mutex::new(tell);
+    let backend = Backend::start(move |talk| {
+        let Ok(_request) = talk.request() else { return };
+        talk.wire.send(format!("{SWITCHING}\r\n\r\nwelcome "));
+        let heard = talk.wire.until_it_ends();
+        tell.lock().expect("nobody panics with it").send(heard).expect("the test waits for it");
+    });
+    (backend, told)
+}
+
+#[tokio::test]
+async fn a_client_that_resets_the_stream_resets_the_endpoints_connection_whatever_the_code() {
+    for code in [Reason::NO_ERROR, Reason::CANCEL, Reason::INTERNAL_ERROR] {
+        let (backend, told) = listening();
+        let world = World::of(&[&backend], &[]);
+        let (response, mut sender) = ask(&world, "websocket").await;
+        assert_eq!(text(&mut response.into_body(), 8).await, "welcome ");
+        send(&mut sender, "part", false);
+        sleep(Duration::from_millis(50)).await; // the endpoint has it
+        sender.send_reset(code);
+        tokio::task::yield_now().await; // to the task that writes it: what follows lets none run
+        let (_, ending) = told.recv().expect("it ends");
+        assert_eq!(ending, Ending::Reset, "{code:?}");
+        world.records(&["CA"]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_resets_the_endpoints_connection() {
+    let (backend, told) = listening();
+    let world = World::of(&[&backend], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    frames.open(
+        &[
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":authority", "web"),
+            (":path", "/"),
+        ],
+        "",
+    );
+    assert!(frames.is_answered_with_200());
+    drop(wire);
+    assert_eq!(told.recv().map(|(_, ending)| ending), Ok(Ending::Reset));
+    world.records(&["CA"]);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_resets_its_connection_resets_the_stream() {
+    let backend = Backend::start(|talk| {
+        let Ok(_request) = talk.request() else { return };
+        talk.wire.send(format!("{SWITCHING}\r\n\r\nwelcome "));
+        let _ = talk.wire.text(4);
+        talk.wire.ends_with_reset();
+    });
+    let world = World::of(&[&backend], &[]);
+    let (response, mut sender) = ask(&world, "websocket").await;
+    let mut body = response.into_body();
+    assert_eq!(text(&mut body, 8).await, "welcome ");
+    send(&mut sender, "part", false);
+    let ended = timeout(PATIENCE, body.data()).await.expect("it ends in time");
+    let error = ended.expect("END_STREAM would say that this was all").expect_err("nothing more was said");
+    assert_eq!(error.reason(), Some(Reason::CANCEL), "RFC 8441 §5");
+    world.records(&["UB"]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use svc_core::discovery::document::Documents;
@@ -26,9 +26,9 @@ use crate::clock;
 use crate::config::{Config, Surroundings, command};
 use crate::metrics::{Direction, Metrics};
 use crate::path::arrival::Arrival;
+use crate::path::http2::recv::RecvBody;
 use crate::path::introduction::Guest;
 use crate::path::memory::Holder;
-use crate::path::spawn::Local;
 
 #[test]
 fn the_sidecar_tells_the_corpus() {
@@ -146,11 +146,13 @@ struct Sent {
     headers: HeaderMap,
 }
 
-/// Puts a request before hyper's server, and sees what becomes of it.
+type Found = Rc<RefCell<Option<Result<Sent, Failure>>>>;
+
+/// Puts a request before a server, and sees what becomes of it.
 async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> Result<Sent, Failure> {
-    let found = Rc::new(RefCell::new(None));
+    let found = Found::default();
     let service = service_fn({
-        let found = found.clone();
+        let (found, origin, mesh) = (found.clone(), origin.clone(), mesh.clone());
         move |request: Request<Incoming>| {
             let (origin, mesh, found) = (origin.clone(), mesh.clone(), found.clone());
             async move {
@@ -160,16 +162,25 @@ async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> R
         }
     });
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let server = TokioIo::new(server);
     if request.version == "HTTP/2" {
-        let serving = http2::Builder::new(Local).serve_connection(server, service);
-        tokio::task::spawn_local(serving);
+        tokio::task::spawn_local(serve_http2(server, found.clone(), origin, mesh));
         ask_by_http2(request, client).await;
     } else {
+        let server = TokioIo::new(server);
         tokio::task::spawn_local(http1::Builder::new().serve_connection(server, service));
         ask_by_http1(request, client).await;
     }
-    found.take().expect("hyper has read it")
+    found.take().expect("a server has read it")
+}
+
+async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, mesh: Rc<Mesh>) {
+    let mut connection = h2::server::handshake(server).await.expect("both speak HTTP/2");
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let (head, stream) = request.into_parts();
+        let body = ClientBody::from(RecvBody::new(stream, &head.headers));
+        *found.borrow_mut() = Some(prepare(Request::from_parts(head, body), &origin, &mesh).await);
+        respond.send_response(Response::new(()), true).expect("the client waits for it");
+    }
 }
 
 async fn ask_by_http1(request: &parity::Request, mut client: DuplexStream) {

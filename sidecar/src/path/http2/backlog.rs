@@ -11,10 +11,15 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 
+use crate::path::memory::{Held as Ledger, Holder};
+
 /// What one connection's queue holds.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     held_bytes: Cell<usize>,
+    /// The same in the process's ledger, in steps of [`LEDGER_STEP_BYTES`].
+    ledger: Option<RefCell<Ledger>>,
+    noted_bytes: Cell<usize>,
     /// Streams that have something to send, and have to wait until less is held.
     waiting: RefCell<Vec<Waker>>,
 }
@@ -40,13 +45,30 @@ const RELAXED_BYTES_MAX: usize = 64 * 1024;
 /// What a frame costs beside its bytes: h2's slot for it (some 300 bytes with that of a head, the largest), and the allocator's share.
 const FRAME_BYTES: usize = 512;
 
+/// The ledger hears of changes of this size: an answer that is written at once is none of its business. 10_000 connections × 16 KiB =
+/// 160 MiB that it does not know of, if each of them has just as much in its queue.
+const LEDGER_STEP_BYTES: usize = 16 * 1024;
+
 impl Backlog {
+    /// Of a connection whose client is `holder`.
+    pub(crate) fn of(holder: &Holder) -> Backlog {
+        Backlog { ledger: Some(RefCell::new(holder.hold(0))), ..Backlog::default() }
+    }
+
+    fn set(&self, held_bytes: usize) {
+        self.held_bytes.set(held_bytes);
+        if held_bytes.abs_diff(self.noted_bytes.get()) >= LEDGER_STEP_BYTES {
+            self.noted_bytes.set(held_bytes);
+            self.ledger.iter().for_each(|ledger| ledger.borrow_mut().resize(held_bytes));
+        }
+    }
+
     /// Whether so little is held that it does not matter what buffers the pieces keep alive.
     pub(super) fn is_relaxed(&self) -> bool {
         self.held_bytes.get() <= RELAXED_BYTES_MAX
     }
 
-    /// What is held, in bytes.
+    #[cfg(test)]
     pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes.get()
     }
@@ -64,12 +86,12 @@ impl Backlog {
     }
 
     fn hold(&self, bytes: usize) {
-        self.held_bytes.set(self.held_bytes.get() + bytes);
+        self.set(self.held_bytes.get() + bytes);
     }
 
     fn give_back(&self, bytes: usize) {
         let (before, now) = (self.held_bytes.get(), self.held_bytes.get().saturating_sub(bytes));
-        self.held_bytes.set(now);
+        self.set(now);
         if before >= CONNECTION_HELD_BYTES_MAX && now < CONNECTION_HELD_BYTES_MAX {
             self.waiting.take().into_iter().for_each(Waker::wake);
         }
@@ -105,7 +127,7 @@ impl Share {
 #[derive(Debug)]
 pub(crate) struct Piece {
     bytes: Bytes,
-    held: Option<Held>,
+    _held: Option<Held>,
 }
 
 #[derive(Debug)]
@@ -118,7 +140,7 @@ struct Held {
 
 impl Piece {
     /// Nothing, for a frame that only says that a body has ended.
-    pub(super) const EMPTY: Piece = Piece { bytes: Bytes::new(), held: None };
+    pub(super) const EMPTY: Piece = Piece { bytes: Bytes::new(), _held: None };
 
     /// `bytes`, in a buffer of `buffer_bytes`.
     pub(super) fn new(
@@ -133,7 +155,7 @@ impl Piece {
             share.held_bytes.set(share.held_bytes.get() + held_bytes);
         }
         let held = Held { bytes: held_bytes, backlog: backlog.clone(), share: share.cloned() };
-        Piece { bytes, held: Some(held) }
+        Piece { bytes, _held: Some(held) }
     }
 }
 

@@ -1,8 +1,11 @@
-//! HTTP/2 on the `h2` crate: what both sides of it share.
+//! HTTP/2 on the `h2` crate: what both sides of it share, and the side of clients.
 
-#[allow(dead_code, reason = "the two sides come next")]
 pub(crate) mod backlog;
-#[allow(dead_code, reason = "the two sides come next")]
 pub(crate) mod recv;
-#[allow(dead_code, reason = "the two sides come next")]
 pub(crate) mod send;
+
+mod keep_alive;
+pub(crate) mod malformed;
+pub(crate) mod server;
+mod stream;
+mod traffic;

@@ -16,12 +16,13 @@ use super::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX, Share};
 use crate::clock;
 
 /// What the peer of a stream is told when a body breaks off (RFC 9113 §7).
-pub(crate) trait ResetReason {
+pub(crate) trait ResetReason: Unpin {
     fn reset_reason(&self) -> Reason;
 }
 
 /// Why a body was not sent to its end.
 #[derive(Debug)]
+#[allow(dead_code, reason = "who sends requests wants to know")]
 pub(crate) enum Unsent<E> {
     /// It broke off. The peer has been told so.
     Body(E),
@@ -34,7 +35,7 @@ pub(crate) enum Unsent<E> {
 }
 
 /// A body on its way into a stream. It ends the stream: with END_STREAM, trailers or RST_STREAM. Dropped sooner, it leaves CANCEL.
-pub(crate) struct Sending<B> {
+pub(crate) struct Sending<B: Body> {
     body: B,
     stream: SendStream<Piece>,
     backlog: Rc<Backlog>,
@@ -47,6 +48,8 @@ pub(crate) struct Sending<B> {
     trailers: Option<HeaderMap>,
     /// The body has no more.
     ended: bool,
+    /// It broke off: the peer is told when it has what came before.
+    broken: Option<B::Error>,
     stall: Stall,
 }
 
@@ -86,6 +89,7 @@ where
             whole: Bytes::new(),
             trailers: None,
             ended: false,
+            broken: None,
             stall: Stall { patience, since_ms: None, timer: None },
         }
     }
@@ -96,19 +100,22 @@ where
     }
 
     /// Takes from the body what is there, as long as there is room for it: here, and in the queue.
-    fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), B::Error> {
+    fn fill(&mut self, cx: &mut Context<'_>) {
         while !self.ended && self.whole.is_empty() && self.gathered.len() < GATHERED_BYTES_MAX {
             if self.poll_room(STREAM_HELD_BYTES_MAX, cx).is_pending() {
                 break;
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => self.take(frame),
-                Poll::Ready(Some(Err(error))) => return Err(error),
+                Poll::Ready(Some(Err(error))) => {
+                    self.broken = Some(error);
+                    self.ended = true;
+                    self.stall = Stall { patience: LAST_WORDS, since_ms: None, timer: None };
+                }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Pending => break,
             }
         }
-        Ok(())
     }
 
     fn take(&mut self, frame: Frame<Bytes>) {
@@ -198,8 +205,8 @@ where
             true if self.whole.len() <= capacity => (std::mem::take(&mut self.whole), 0),
             true => (self.whole.split_to(capacity), 0),
         };
-        let is_last =
-            self.ended && self.trailers.is_none() && self.gathered.is_empty() && self.whole.is_empty();
+        let is_all = self.gathered.is_empty() && self.whole.is_empty() && self.trailers.is_none();
+        let is_last = is_all && self.ended && self.broken.is_none();
         let share = match is_last {
             true => self.share.as_ref(),
             false => Some(&*self.share.get_or_insert_default()),
@@ -232,8 +239,10 @@ where
         }
     }
 
-    fn break_off(&mut self, reason: Reason) {
-        self.stream.send_reset(reason);
+    /// Resets the stream, which takes back what is queued of it.
+    fn break_off(&mut self, error: B::Error) -> Unsent<B::Error> {
+        self.stream.send_reset(error.reset_reason());
+        Unsent::Body(error)
     }
 }
 
@@ -247,13 +256,17 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let sending = self.get_mut();
         loop {
-            if let Err(error) = sending.fill(cx) {
-                sending.break_off(error.reset_reason());
-                return Poll::Ready(Err(Unsent::Body(error)));
-            }
+            sending.fill(cx);
             let had = !sending.gathered.is_empty() || !sending.whole.is_empty();
             match sending.poll_queue(cx) {
                 Poll::Ready(Err(unsent)) => return Poll::Ready(Err(unsent)),
+                Poll::Ready(Ok(())) if sending.broken.is_some() => {
+                    if sending.poll_room(0, cx).is_pending() {
+                        return sending.wait(true, cx);
+                    }
+                    let error = sending.broken.take().expect("it has broken off");
+                    return Poll::Ready(Err(sending.break_off(error)));
+                }
                 Poll::Ready(Ok(())) if sending.ended => {
                     let was_last = had && sending.trailers.is_none();
                     return Poll::Ready(if was_last { Ok(()) } else { sending.end(cx) });
@@ -282,8 +295,13 @@ where
             Poll::Pending => {}
         }
         if for_peer && self.stall.poll_over(cx).is_ready() {
-            self.break_off(Reason::CANCEL);
-            return Poll::Ready(Err(Unsent::Stalled));
+            return Poll::Ready(Err(match self.broken.take() {
+                Some(error) => self.break_off(error),
+                None => {
+                    self.stream.send_reset(Reason::CANCEL);
+                    Unsent::Stalled
+                }
+            }));
         }
         Poll::Pending
     }
@@ -321,6 +339,9 @@ impl Stall {
         }
     }
 }
+
+/// What came of a body that broke off is worth this much.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The steps of the coarse clock.
 const CLOCK_STEP: Duration = Duration::from_millis(250);

@@ -1,0 +1,60 @@
+//! Finds out whether a client is still there: one that is silent is asked (PING), and given up when it stays so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use h2::{Ping, PingPong};
+use tokio::time::{Sleep, sleep};
+
+use super::traffic::Traffic;
+
+/// A client that is silent for this long is asked, and given up after as long again.
+const PING_AFTER: Duration = Duration::from_secs(60);
+
+pub(super) struct KeepAlive {
+    pings: PingPong,
+    traffic: Rc<Traffic>,
+    timer: Pin<Box<Sleep>>,
+    /// It was asked, and nothing has come since.
+    asked: bool,
+    /// The timer wakes the connection's task, which is the same all the time.
+    set: bool,
+}
+
+impl KeepAlive {
+    pub(super) fn new(pings: PingPong, traffic: Rc<Traffic>) -> KeepAlive {
+        KeepAlive { pings, traffic, timer: Box::pin(sleep(PING_AFTER)), asked: false, set: false }
+    }
+
+    /// Ready when the client is gone.
+    pub(super) fn poll_dead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.set && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.set = true;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let silent = Duration::from_millis(self.traffic.silent_ms().into());
+            let wait = match PING_AFTER.checked_sub(silent).filter(|left| !left.is_zero()) {
+                Some(left) => {
+                    self.asked = false;
+                    left
+                }
+                None if self.asked => return Poll::Ready(()),
+                None => {
+                    self.ask(cx);
+                    PING_AFTER
+                }
+            };
+            self.timer.set(sleep(wait));
+        }
+        Poll::Pending
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>) {
+        let _ = self.pings.poll_pong(cx); // the last one's answer, which would be in the way
+        self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
+    }
+}

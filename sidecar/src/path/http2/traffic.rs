@@ -1,0 +1,307 @@
+//! What passes on a client's connection, frame by frame, as far as h2 does not tell: which heads it has refused, and whether a client
+//! sends what no message needs.
+//!
+//! Only frame heads are looked at (RFC 9113 §4.1); the frames themselves are h2's.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use h2::Reason;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock;
+
+/// What is known of a connection's traffic.
+pub(super) struct Traffic {
+    heard_ms: Cell<u32>,
+    credit: RefCell<Credit>,
+    heads: RefCell<Heads>,
+}
+
+/// A head that h2 has refused, so that no request came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is malformed (RFC 9113 §8.1.1).
+    Malformed,
+    /// It is longer than any may be: answered with 431.
+    TooLarge,
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic {
+            heard_ms: Cell::new(clock::coarse_ms()),
+            credit: RefCell::new(Credit { frames: CREDIT_AT_FIRST, since_ms: clock::coarse_ms() }),
+            heads: RefCell::default(),
+        }
+    }
+}
+
+impl Traffic {
+    /// How long ago the client said something, in ms.
+    pub(super) fn silent_ms(&self) -> u32 {
+        clock::coarse_since(self.heard_ms.get())
+    }
+
+    /// Whether the client has sent so much that no message needs that it may send nothing any more.
+    pub(super) fn is_flood(&self) -> bool {
+        self.credit.borrow().frames == 0
+    }
+
+    /// A request came of the head of `stream`.
+    pub(super) fn accepts(&self, stream: u32) {
+        self.heads.borrow_mut().unseen.retain(|&unseen| unseen != stream);
+    }
+
+    /// What h2 has refused since this was asked last.
+    pub(super) fn refused(&self) -> Vec<Refused> {
+        std::mem::take(&mut self.heads.borrow_mut().refused)
+    }
+
+    fn hears(&self, frame: &Frame) {
+        match frame.kind {
+            HEADERS => {
+                self.credit.borrow_mut().earn();
+                self.heads.borrow_mut().opens(frame.stream);
+            }
+            DATA | CONTINUATION => {} // h2 bounds them
+            _ => self.credit.borrow_mut().spend(),
+        }
+    }
+
+    fn says(&self, frame: &Frame) {
+        if frame.kind == DATA {
+            self.credit.borrow_mut().earn();
+        }
+        let mut heads = self.heads.borrow_mut();
+        if !heads.unseen.is_empty() {
+            heads.answers(frame);
+        }
+    }
+}
+
+/// How many frames a client may send that are no part of a message: PING, SETTINGS, WINDOW_UPDATE and the like, their acknowledgements, and
+/// types that nobody knows (CVE-2019-9512, -9513 and -9515 are floods of them).
+struct Credit {
+    frames: u32,
+    since_ms: u32,
+}
+
+/// With the connection. h2 writes a line to the log for each PING that it did not ask to be acknowledged.
+const CREDIT_AT_FIRST: u32 = 1_000;
+
+/// For each message, and for each frame of one that the client gets: a WINDOW_UPDATE for its stream and one for the connection.
+const CREDIT_PER_FRAME: u32 = 2;
+
+/// In case somebody measures the way, or keeps it open, all the time.
+const CREDIT_PER_SECOND: u32 = 100;
+
+/// No more is saved: a client acknowledges what it got within a window or two.
+const CREDIT_MAX: u32 = 10_000;
+
+impl Credit {
+    fn earn(&mut self) {
+        if self.frames > 0 {
+            self.frames = (self.frames + CREDIT_PER_FRAME).min(CREDIT_MAX);
+        }
+    }
+
+    fn spend(&mut self) {
+        let earned = u64::from(clock::coarse_since(self.since_ms)) * u64::from(CREDIT_PER_SECOND) / 1000;
+        if earned > 0 && self.frames > 0 {
+            self.since_ms = clock::coarse_ms();
+            self.frames = (u64::from(self.frames) + earned).min(CREDIT_MAX.into()) as u32; // at most CREDIT_MAX
+        }
+        self.frames = self.frames.saturating_sub(1);
+    }
+}
+
+/// The heads that no request has come of, yet.
+#[derive(Default)]
+struct Heads {
+    last: u32,
+    unseen: VecDeque<u32>,
+    refused: Vec<Refused>,
+}
+
+/// More than a client may have open; beyond that, what a client sends after it was told to go (GOAWAY) is forgotten.
+const UNSEEN_MAX: usize = 256;
+
+impl Heads {
+    fn opens(&mut self, stream: u32) {
+        if stream <= self.last {
+            return; // trailers
+        }
+        self.last = stream;
+        if self.unseen.len() >= UNSEEN_MAX {
+            self.unseen.pop_front();
+        }
+        self.unseen.push_back(stream);
+    }
+
+    fn answers(&mut self, frame: &Frame) {
+        let refused = match frame.kind {
+            HEADERS => Some(Refused::TooLarge),
+            RST_STREAM if frame.code == Reason::PROTOCOL_ERROR => Some(Refused::Malformed),
+            RST_STREAM => None, // more streams than it may have
+            _ => return,
+        };
+        if let Some(index) = self.unseen.iter().position(|&unseen| unseen == frame.stream) {
+            self.unseen.remove(index);
+            self.refused.extend(refused);
+        }
+    }
+}
+
+const DATA: u8 = 0x0; // RFC 9113 §6.1
+const HEADERS: u8 = 0x1; // §6.2
+const RST_STREAM: u8 = 0x3; // §6.4
+const CONTINUATION: u8 = 0x9; // §6.10
+
+/// What the head of a frame says.
+struct Frame {
+    kind: u8,
+    stream: u32,
+    /// Of a RST_STREAM.
+    code: Reason,
+}
+
+/// Finds the frames in a stream of bytes.
+struct Frames {
+    head: [u8; RESET_BYTES],
+    /// So much of a head is there.
+    filled: usize,
+    /// So many bytes come before the next head.
+    skip: usize,
+}
+
+const HEAD_BYTES: usize = 9;
+
+/// A head, and the code behind it.
+const RESET_BYTES: usize = HEAD_BYTES + 4;
+
+const PREFACE_BYTES: usize = 24;
+
+impl Frames {
+    /// Those behind so many bytes.
+    fn behind(skip: usize) -> Frames {
+        Frames { head: [0; RESET_BYTES], filled: 0, skip }
+    }
+
+    fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Frame)) {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(bytes.len());
+                self.skip -= skipped;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            let wanted = if self.filled >= HEAD_BYTES { RESET_BYTES } else { HEAD_BYTES };
+            let taken = (wanted - self.filled).min(bytes.len());
+            self.head[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
+            bytes = &bytes[taken..];
+            self.end_head(&mut each);
+        }
+    }
+
+    fn end_head(&mut self, each: &mut impl FnMut(&Frame)) {
+        let [a, b, c, kind, _flags, stream @ .., e, f, g, h] = self.head;
+        let payload_bytes = u32::from_be_bytes([0, a, b, c]) as usize;
+        let has_code = kind == RST_STREAM && payload_bytes >= RESET_BYTES - HEAD_BYTES;
+        let wanted = if has_code { RESET_BYTES } else { HEAD_BYTES };
+        if self.filled < wanted {
+            return;
+        }
+        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff; // the first bit is reserved
+        let code = if has_code { u32::from_be_bytes([e, f, g, h]) } else { 0 };
+        self.skip = payload_bytes - (wanted - HEAD_BYTES);
+        self.filled = 0;
+        each(&Frame { kind, stream, code: code.into() });
+    }
+}
+
+/// A connection whose frames are noted.
+pub(super) struct Watched<I> {
+    io: I,
+    heard: Frames,
+    said: Frames,
+    traffic: Rc<Traffic>,
+}
+
+impl<I> Watched<I> {
+    pub(super) fn new(io: I, traffic: Rc<Traffic>) -> Watched<I> {
+        Watched { io, heard: Frames::behind(PREFACE_BYTES), said: Frames::behind(0), traffic }
+    }
+
+    fn note_said(&mut self, bytes: &[u8]) {
+        self.said.feed(bytes, |frame| self.traffic.says(frame));
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Watched { io, heard, traffic, .. } = &mut *self;
+        if traffic.is_flood() {
+            return Poll::Pending; // whoever polls ends the connection
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(io).poll_read(cx, buf);
+        let read = &buf.filled()[before..];
+        if !read.is_empty() {
+            traffic.heard_ms.set(clock::coarse_ms());
+            heard.feed(read, |frame| traffic.hears(frame));
+        }
+        polled
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.note_said(&buf[..*written]);
+        }
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(written)) = &polled {
+            let mut left = *written;
+            for buf in bufs {
+                let of_this = left.min(buf.len());
+                self.note_said(&buf[..of_this]);
+                left -= of_this;
+            }
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+
+/// A frame on a stream (RFC 9113 §4.1).
+fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    frame.extend_from_slice(&[kind, 0]);
+    frame.extend_from_slice(&stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn reset(stream: u32, reason: Reason) -> Vec<u8> {
+    frame(RST_STREAM, stream, &u32::from(reason).to_be_bytes())
+}
+
+fn hear(traffic: &Traffic, bytes: &[u8]) {
+    Frames::behind(0).feed(bytes, |frame| traffic.hears(frame));
+}
+
+fn say(traffic: &Traffic, bytes: &[u8]) {
+    Frames::behind(0).feed(bytes, |frame| traffic.says(frame));
+}
+
+#[test]
+fn frames_are_found_however_their_bytes_come() {
+    let bytes = [
+        b"preface".to_vec(),
+        frame(HEADERS, 1, b"head"),
+        frame(DATA, 1, &[0; 300]),
+        reset(3, Reason::CANCEL),
+        frame(DATA, 5, b""),
+    ]
+    .concat();
+    let expected = vec![(HEADERS, 1, 0), (DATA, 1, 0), (RST_STREAM, 3, 8), (DATA, 5, 0)];
+    for size in 1..=bytes.len() {
+        let (mut frames, mut found) = (Frames::behind(7), Vec::new());
+        for part in bytes.chunks(size) {
+            frames.feed(part, |frame| found.push((frame.kind, frame.stream, u32::from(frame.code))));
+        }
+        assert_eq!(found, expected, "in parts of {size}");
+    }
+}
+
+#[test]
+fn a_head_that_is_reset_or_answered_before_a_request_came_of_it_was_refused() {
+    let traffic = Traffic::default();
+    for stream in [1, 3, 5, 7] {
+        hear(&traffic, &frame(HEADERS, stream, b""));
+    }
+    traffic.accepts(1);
+    say(&traffic, &reset(1, Reason::PROTOCOL_ERROR));
+    say(&traffic, &reset(3, Reason::PROTOCOL_ERROR));
+    say(&traffic, &frame(HEADERS, 5, b""));
+    say(&traffic, &reset(5, Reason::PROTOCOL_ERROR));
+    say(&traffic, &reset(7, Reason::REFUSED_STREAM));
+    assert_eq!(traffic.refused(), [Refused::Malformed, Refused::TooLarge]);
+    assert_eq!(traffic.refused(), []);
+}
+
+#[test]
+fn trailers_are_no_head() {
+    let traffic = Traffic::default();
+    hear(&traffic, &frame(HEADERS, 1, b""));
+    traffic.accepts(1);
+    hear(&traffic, &frame(HEADERS, 1, b""));
+    say(&traffic, &frame(HEADERS, 1, b""));
+    assert_eq!(traffic.refused(), []);
+}
+
+#[test]
+fn what_no_message_needs_has_its_price_and_messages_pay_for_it() {
+    const PING: u8 = 0x6;
+    const WINDOW_UPDATE: u8 = 0x8;
+    let (pings, updates) = (Traffic::default(), Traffic::default());
+    for _ in 1..CREDIT_AT_FIRST {
+        hear(&pings, &frame(PING, 0, &[0; 8]));
+    }
+    assert!(!pings.is_flood());
+    hear(&pings, &frame(PING, 0, &[0; 8]));
+    assert!(pings.is_flood());
+    say(&pings, &frame(DATA, 1, b"a"));
+    assert!(pings.is_flood(), "it is too late");
+    for _ in 0..100_000 {
+        say(&updates, &frame(DATA, 1, b"a"));
+        hear(&updates, &frame(WINDOW_UPDATE, 0, &[0; 4]));
+        hear(&updates, &frame(WINDOW_UPDATE, 1, &[0; 4]));
+    }
+    assert!(!updates.is_flood());
+}
