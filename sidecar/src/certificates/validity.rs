@@ -142,6 +142,8 @@ const SOON_DAYS: i64 = 21;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::tests::Authority;
     use super::*;
 
@@ -180,5 +182,20 @@ mod tests {
             let _ = Validity::of(&CertificateDer::from(&certificate[..end])); // no panic
         }
         assert_eq!(Validity::of(&CertificateDer::from(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff][..])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_not(place in 0..400_usize, byte: u8, tail in prop::collection::vec(any::<u8>(), 0..64)) {
+            let (pem, _) = Authority::new().certify(&["a.example"]);
+            let certificate: CertificateDer<'_> = rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap();
+            let mut bytes = certificate.to_vec();
+            let place = place % bytes.len();
+            bytes[place] = byte;
+            let _ = Validity::of(&CertificateDer::from(&*bytes)); // no panic
+            let broken = [&bytes[..place], &tail].concat();
+            let _ = Validity::of(&CertificateDer::from(&*broken));
+            let _ = Validity::of(&CertificateDer::from(&*tail));
+        }
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[track_caller]
@@ -261,4 +263,65 @@ fn an_object_whose_name_is_to_be_generated_serves_by_one() {
                 .all(|name| name.starts_with("+web-") && name.len() == "+web-xxxxx/0 10.0.0.1".len())
     );
     assert_eq!(manifests.reload(), [], "the name stays");
+}
+
+/// What files are made of, so that random bytes often mean something.
+fn scraps() -> impl Strategy<Value = Vec<u8>> {
+    const SCRAPS: [&[u8]; 34] = [
+        b"apiVersion: v1\n",
+        b"kind: Service\n",
+        b"metadata: {name: a}\n",
+        b"metadata: {generateName: web-}\n",
+        b"spec:\n  ports:\n  - port: 1\n",
+        b"spec: {ports: [{port: 0}], prots: []}\n",
+        b"kind: List\nitems:\n",
+        b"- kind: Service\n  apiVersion: v1\n",
+        b"---\n",
+        b"...\n",
+        b"---",
+        b"%YAML 1.2\n",
+        b"# x\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b"{",
+        b"}",
+        b"\n{",
+        b"[",
+        b"]",
+        b",",
+        b"\"",
+        b"\"kind\": \"Service\"",
+        b"{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"b\"}, \"spec\": {\"ports\": [{\"port\": 1}]}}",
+        b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [null, 1, {\"kind\": \"Service\"}]}",
+        b"&x ",
+        b"*x",
+        b"\xff\xfe",
+        b"\xfe\xff",
+        b"\xef\xbb\xbf",
+        b"\xc3",
+        b"\0",
+    ];
+    prop::collection::vec(proptest::sample::select(&SCRAPS), 0..16).prop_map(|scraps| scraps.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn any_bytes_are_read_or_refused_at_a_line_that_they_have(bytes in scraps()) {
+        let text = Text::decode(bytes);
+        let lines = text.split(['\n', '\r']).count();
+        let Contents { objects, unreadable, notes, .. } = read("x.yaml", &text, &Rules::default(), &mut Interner::default());
+        let of_objects = objects.iter().flat_map(|object| object.mistakes.iter().chain(&object.warnings));
+        let findings = of_objects.chain(unreadable.iter().flat_map(|unreadable| &unreadable.mistakes)).chain(&notes);
+        for finding in findings {
+            prop_assert!((1..=lines).contains(&finding.line), "{:?} of {} lines in {:?}", finding, lines, &*text);
+            prop_assert!(!finding.message.is_empty() && !finding.expected.is_empty(), "{:?}", finding);
+        }
+        for object in objects {
+            prop_assert_eq!(object.facts.is_err(), !object.mistakes.is_empty(), "{:?}", object);
+        }
+    }
 }
