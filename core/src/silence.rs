@@ -10,6 +10,12 @@ pub struct Sight {
     pub unacknowledged: u32,
     /// How often in a row the oldest of them was sent again for want of an acknowledgement.
     pub repeated: u8,
+    /// Bytes that wait for the other side's window.
+    pub unsent_bytes: u32,
+    /// How often in a row its window of zero was asked after in vain.
+    pub probes: u8,
+    /// The time in which an answer comes, if one does: smoothed round-trip time and four times its variance (RFC 6298 §2).
+    pub round_trip: Duration,
     /// When data was last sent, or sent again.
     pub sent_ago: Duration,
     /// When anything was last acknowledged, a window of zero included.
@@ -23,24 +29,34 @@ pub enum Verdict {
     Settled,
     /// It owes something, and was heard of or asked so long ago.
     Owes(Duration),
+    /// Its window is closed, and it was asked twice whether it still is, in vain so far. If that is so at the next look, it is silent.
+    Doubted,
     /// It was asked again, and nothing was heard of it for too long.
     Silent,
 }
 
 /// Judges an endpoint that may have owed an acknowledgement for `silence_max`.
 ///
-/// Nobody is silent who was not asked again: on a long way the first answer takes its time. Nor is who answered what was sent last: a
-/// reader that is overrun keeps a segment unacknowledged for as long as it does not read, and says so each time that it is asked.
-pub fn judge(sight: Sight, silence_max: Duration) -> Verdict {
-    let Sight { unacknowledged, repeated, sent_ago, heard_ago } = sight;
+/// Nobody is silent who was not asked again: on a long way the first answer takes its time. Nor is who answered what was sent last, or had
+/// no time to: a reader that is overrun keeps a segment unacknowledged for as long as it does not read, and says so each time that it is
+/// asked. A reader with a window of zero owes nothing, and is asked whether it still has one, ever more seldom, up to every two minutes:
+/// one such question may be lost, the second one not. `doubted`: the look before was in [`Verdict::Doubted`].
+pub fn judge(sight: Sight, silence_max: Duration, doubted: bool) -> Verdict {
+    let Sight { unacknowledged, repeated, unsent_bytes, probes, round_trip, sent_ago, heard_ago } = sight;
     match unacknowledged {
+        0 if probes >= PROBES_MIN && doubted && heard_ago >= silence_max => Verdict::Silent,
+        0 if probes >= PROBES_MIN => Verdict::Doubted,
+        0 if probes > 0 || unsent_bytes > 0 => Verdict::Owes(Duration::ZERO),
         0 => Verdict::Settled,
         _ if repeated == 0 => Verdict::Owes(sent_ago),
         _ if heard_ago < silence_max => Verdict::Owes(heard_ago),
         _ if heard_ago <= sent_ago => Verdict::Owes(Duration::ZERO),
+        _ if sent_ago < round_trip => Verdict::Owes(heard_ago),
         _ => Verdict::Silent,
     }
 }
+
+const PROBES_MIN: u8 = 2;
 
 /// How long an endpoint may be silent where opening a connection may take `connect_timeout`; who looks every `tick` sees it within that.
 pub fn silence_max(connect_timeout: Duration, tick: Duration) -> Duration {
@@ -62,8 +78,8 @@ mod tests {
     #[track_caller]
     fn check(unacknowledged: u32, repeated: u8, sent_ago_ms: u64, heard_ago_ms: u64, expected: Verdict) {
         let (sent_ago, heard_ago) = (ms(sent_ago_ms), ms(heard_ago_ms));
-        let sight = Sight { unacknowledged, repeated, sent_ago, heard_ago };
-        assert_eq!(judge(sight, ms(1000)), expected, "{sight:?}");
+        let sight = Sight { unacknowledged, repeated, sent_ago, heard_ago, ..CLOSED };
+        assert_eq!(judge(sight, ms(1000), false), expected, "{sight:?}");
     }
 
     #[test]
@@ -80,6 +96,39 @@ mod tests {
     #[test]
     fn a_reader_with_a_window_of_zero_owes_nothing() {
         check(0, 0, 900, 900, Verdict::Settled);
+    }
+
+    /// A window of zero that nobody has asked after.
+    const CLOSED: Sight = Sight {
+        unacknowledged: 0,
+        repeated: 0,
+        unsent_bytes: 0,
+        probes: 0,
+        round_trip: Duration::from_millis(20),
+        sent_ago: Duration::from_secs(80),
+        heard_ago: Duration::from_secs(50),
+    };
+
+    #[test]
+    fn a_reader_that_pauses_is_looked_after_and_not_silent_as_long_as_it_answers() {
+        let waits = Verdict::Owes(ms(0));
+        assert_eq!(judge(Sight { unsent_bytes: 9, ..CLOSED }, ms(1000), false), waits);
+        assert_eq!(judge(Sight { unsent_bytes: 9, probes: 1, ..CLOSED }, ms(1000), true), waits);
+        let answered_since = Sight { unsent_bytes: 9, probes: 2, heard_ago: ms(900), ..CLOSED };
+        assert_eq!(judge(answered_since, ms(1000), true), Verdict::Doubted);
+    }
+
+    #[test]
+    fn a_reader_that_pauses_and_leaves_is_silent_once_two_questions_had_their_time() {
+        let asked_twice = Sight { unsent_bytes: 9, probes: 2, ..CLOSED };
+        assert_eq!(judge(asked_twice, ms(1000), false), Verdict::Doubted);
+        assert_eq!(judge(asked_twice, ms(1000), true), Verdict::Silent);
+    }
+
+    #[test]
+    fn what_was_sent_again_just_now_has_the_time_of_a_round_trip() {
+        check(1, 4, 19, 60_000, Verdict::Owes(ms(60_000)));
+        check(1, 4, 20, 60_000, Verdict::Silent);
     }
 
     #[test]

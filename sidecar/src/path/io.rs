@@ -53,11 +53,13 @@ impl AsyncRead for ClientIo {
         if self.pulse.is_pausable() {
             ready!(self.admission.holder.poll_resumed(cx));
         }
+        self.pulse.look(self.stream.tcp())?;
         let before = buf.filled().len();
         let mut limited = (&mut self.stream).take(READ_BYTES_MAX);
         let polled = Pin::new(&mut limited).poll_read(cx, buf);
         let count = buf.filled().len() - before;
         if count > 0 {
+            self.pulse.acks.heard();
             self.pulse.received(count);
         }
         polled
@@ -66,7 +68,7 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.pulse.wrote();
+        self.sends()?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note_unsent();
         polled
@@ -77,7 +79,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.pulse.wrote();
+        self.sends()?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note_unsent();
         polled
@@ -89,6 +91,7 @@ impl AsyncWrite for ClientIo {
 
     /// hyper flushes at each turn, and while a request is under way it does not read: here a client is seen that has gone.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pulse.look(self.stream.tcp())?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.note_unsent();
         ready!(flushed)?;
@@ -112,6 +115,14 @@ impl ClientIo {
     #[inline]
     fn note_unsent(&mut self) {
         self.records.resize(self.stream.unsent_bytes());
+    }
+
+    /// Something is about to be sent.
+    fn sends(&self) -> io::Result<()> {
+        self.pulse.look(self.stream.tcp())?;
+        self.pulse.acks.sent();
+        self.pulse.wrote();
+        Ok(())
     }
 }
 

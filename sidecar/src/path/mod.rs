@@ -14,11 +14,13 @@ pub(crate) mod way;
 
 pub(crate) mod tls;
 
+pub(crate) mod acks;
 pub(crate) mod coalesce;
 pub(crate) mod detect;
 pub(crate) mod ending;
 pub(crate) mod io;
 pub(crate) mod stream;
+pub(crate) mod tcp_info;
 
 pub(crate) mod flood;
 pub(crate) mod http;

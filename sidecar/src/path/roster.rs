@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use svc_core::outcome::Failure;
+use tokio::net::TcpStream;
 
+use super::acks::{Acks, SILENCE_MAX};
+use super::ending;
 use super::memory::Holder;
 use crate::clock;
 
@@ -28,6 +32,10 @@ pub(crate) struct Pulse {
     holder: Holder,
     ends_answers: AtomicBool,
     unheard: AtomicBool,
+    /// Whether the client acknowledges what it is sent.
+    pub(crate) acks: Acks,
+    /// It is to be looked at, by who has its socket.
+    look: AtomicBool,
 }
 
 /// What an HTTP/1 connection waits for; `BUSY` where it is none.
@@ -117,6 +125,32 @@ impl Pulse {
         self.is_unheard() || self.phase.load(Relaxed) == HEAD
     }
 
+    /// Whether a look is due at what the client acknowledges.
+    pub(crate) fn is_to_look(&self) -> bool {
+        self.look.load(Relaxed)
+    }
+
+    /// Looks at the client if that is due.
+    ///
+    /// # Errors
+    /// It has acknowledged nothing for too long.
+    pub(crate) fn look(&self, socket: &TcpStream) -> io::Result<()> {
+        match self.is_to_look() {
+            true => self.look_closely(socket),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn look_closely(&self, socket: &TcpStream) -> io::Result<()> {
+        if self.acks.is_silent(socket, SILENCE_MAX) {
+            ending::break_when_dropped(socket); // what it has not taken it will not
+            return Err(io::ErrorKind::TimedOut.into()); // and the next look says so again
+        }
+        self.look.store(false, Relaxed);
+        Ok(())
+    }
+
     /// Nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.phase.load(Relaxed) == IDLE
@@ -190,9 +224,14 @@ impl Roster {
         Membership { roster: self, member }
     }
 
-    /// Ends the connections that are overdue, or have to make room. Cost: a few ns for each of at most `--max-connections`.
+    /// Ends the connections that are overdue, or have to make room, and has those look at their clients that sent something
+    /// [`SILENCE_MAX`] ago and heard nothing since. Cost: a few ns for each of at most `--max-connections`.
     pub(crate) fn reap(&self) {
         for member in self.members.borrow().iter() {
+            if member.pulse.acks.is_due(SILENCE_MAX) {
+                member.pulse.look.store(true, Relaxed);
+                member.wake();
+            }
             if let Some(failure) = member.pulse.overdue(member.deadlines) {
                 member.end(failure);
             }

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::acks::{Acks, SILENCE_MAX};
 use super::memory::{Held, Holder};
 use super::roster::Pulse;
 use super::stream::Stream;
@@ -42,14 +43,18 @@ pub(crate) async fn relay(
     let holder = pulse.holder();
     let mut up = Direction::new(already.from_client, holder);
     let mut down = Direction::new(already.from_upstream, holder);
+    let upstream_acks = Acks::default();
     std::future::poll_fn(|cx| {
         let upstream = &mut *upstream.borrow_mut();
+        look(pulse, client, upstream, &upstream_acks)?;
         let before = moved_by(&up, &down);
         let up_polled = up.poll(cx, client, upstream, down.was_reset());
         let down_polled = down.poll(cx, upstream, client, up.was_reset());
         let now = moved_by(&up, &down);
         if now != before {
             pulse.wrote();
+            pulse.acks.sent(); // to whichever side: a look will tell
+            upstream_acks.sent();
             moved(now);
         }
         match (up_polled, down_polled) {
@@ -66,6 +71,29 @@ pub(crate) async fn relay(
         }
     })
     .await
+}
+
+/// Looks at both sides if that is due.
+///
+/// # Errors
+/// One of them has acknowledged nothing for too long.
+fn look(
+    pulse: &Pulse,
+    client: &Stream,
+    upstream: &Stream,
+    upstream_acks: &Acks,
+) -> Result<(), (Broken, io::Error)> {
+    if !pulse.is_to_look() {
+        return Ok(());
+    }
+    pulse.look(client.tcp()).map_err(|error| (Broken::Client, error))?;
+    if upstream_acks.is_silent(upstream.tcp(), SILENCE_MAX) {
+        return Err((Broken::Upstream, io::ErrorKind::TimedOut.into()));
+    }
+    if upstream_acks.owes() {
+        pulse.acks.sent(); // whose looks are for both
+    }
+    Ok(())
 }
 
 fn moved_by(up: &Direction, down: &Direction) -> Moved {

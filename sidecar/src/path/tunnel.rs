@@ -94,9 +94,10 @@ pub(crate) async fn carry(
         }
         Ok(Err((Broken::Client, error))) if is_check(&account, &error) => account.done(),
         Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
-        Ok(Err((Broken::Upstream, _))) => {
+        Ok(Err((Broken::Upstream, error))) => {
             upstream.closed = Closed::Failed;
-            account.failed(Failure::Truncated);
+            let is_silent = error.kind() == io::ErrorKind::TimedOut;
+            account.failed(if is_silent { Failure::Unacknowledged } else { Failure::Truncated });
         }
         Err(ended) => account.failed(ended),
     }

@@ -6,7 +6,6 @@ mod http2;
 mod keep_alive;
 mod live;
 mod pool;
-mod tcp_info;
 mod tls;
 
 use std::cell::{Cell, RefCell};

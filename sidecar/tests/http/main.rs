@@ -32,6 +32,7 @@ mod limits;
 mod malformed;
 mod memory;
 mod outcomes;
+mod pauses;
 mod races;
 mod replay;
 mod resets;

@@ -69,6 +69,11 @@ impl Wire {
         socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket");
     }
 
+    /// Waits for so long for each piece.
+    pub(crate) fn has_patience(&self, patience: Duration) {
+        self.stream.set_read_timeout(Some(patience)).expect("a timeout above zero is legal");
+    }
+
     /// Says that nothing more follows.
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("the connection is open");

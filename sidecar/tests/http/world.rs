@@ -92,6 +92,11 @@ impl World {
         Wire::new(self.stream(PORT))
     }
 
+    /// The same, for who reads it as it likes.
+    pub(crate) fn socket(&self) -> TcpStream {
+        self.stream(PORT)
+    }
+
     /// The same from another address of this machine.
     pub(crate) fn client_at(&self, source: IpAddr) -> Wire {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");

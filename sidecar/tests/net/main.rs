@@ -25,6 +25,7 @@ mod life;
 mod metrics;
 mod proxy_header;
 mod rolling;
+mod silence;
 mod tcp;
 mod tls;
 mod tls_bytes;

@@ -19,10 +19,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use svc_core::outcome::Failure;
-use svc_core::silence::{self, Verdict};
 
-use super::tcp_info;
-use crate::clock;
+use crate::path::acks::Acks;
 use crate::path::stream::Stream;
 
 /// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
@@ -37,8 +35,7 @@ pub(crate) struct Line {
     /// Borrowed only while somebody polls it, and here.
     stream: Weak<RefCell<Stream>>,
     heard_bytes: Cell<u64>,
-    /// Since when the endpoint may owe an acknowledgement ([`clock::coarse_ms`]); 0 when it owes none.
-    owes_since_ms: Cell<u32>,
+    acks: Acks,
     cut: Cell<Option<Failure>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -56,7 +53,7 @@ impl Register {
             index: Cell::new(lines.len()),
             stream: Rc::downgrade(stream),
             heard_bytes: Cell::new(0),
-            owes_since_ms: Cell::new(0),
+            acks: Acks::default(),
             cut: Cell::new(None),
             waker: RefCell::default(),
         });
@@ -138,8 +135,8 @@ impl Line {
     /// The endpoint has said something: so far it owes nothing. It may since owe for what was sent meanwhile, which a look will tell.
     pub(super) fn heard(&self, bytes: usize) {
         self.heard_bytes.set(self.heard_bytes.get() + bytes as u64);
-        if bytes > 0 && self.owes_since_ms.get() != 0 {
-            self.owes_since_ms.set(marked(clock::coarse_ms()));
+        if bytes > 0 {
+            self.acks.heard();
         }
     }
 
@@ -151,32 +148,18 @@ impl Line {
         if self.is_cut() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        if self.owes_since_ms.get() == 0 {
-            self.owes_since_ms.set(marked(clock::coarse_ms()));
-        }
+        self.acks.sent();
         Ok(())
     }
 
     fn is_silent(&self, silence_max: Duration) -> bool {
-        let since_ms = self.owes_since_ms.get();
-        let settled = since_ms == 0 || u128::from(clock::coarse_since(since_ms)) < silence_max.as_millis();
-        if settled || self.is_cut() {
-            return false;
-        }
-        let sight = self.stream.upgrade().and_then(|stream| tcp_info::look(stream.borrow().tcp()).ok());
-        let verdict = sight.map_or(Verdict::Settled, |sight| silence::judge(sight, silence_max));
-        self.owes_since_ms.set(match verdict {
-            Verdict::Settled => 0,
-            Verdict::Owes(ago) => marked(clock::coarse_ms().wrapping_sub(ago.as_millis() as u32)),
-            Verdict::Silent => since_ms,
-        });
-        verdict == Verdict::Silent
+        let is_due = self.acks.is_due(silence_max) && !self.is_cut();
+        is_due
+            && self
+                .stream
+                .upgrade()
+                .is_some_and(|stream| self.acks.is_silent(stream.borrow().tcp(), silence_max))
     }
-}
-
-/// A time that can be told from none.
-fn marked(ms: u32) -> u32 {
-    ms.max(1)
 }
 
 impl Entry {

@@ -9,10 +9,21 @@ use std::time::Duration;
 use svc_core::silence::Sight;
 use tokio::net::TcpStream;
 
+/// `struct tcp_info` of linux/tcp.h, up to the last field that is wanted; libc has its start, as it was in Linux 2.6.
+#[repr(C)]
+struct Info {
+    start: libc::tcp_info,
+    /// Pacing rates, and bytes that were acknowledged and received.
+    counts: [u64; 4],
+    segments: [u32; 2],
+    /// `tcpi_notsent_bytes`, since Linux 4.6; zero before.
+    unsent_bytes: u32,
+}
+
 /// Looks at a connection. Takes about a microsecond.
-pub(super) fn look(socket: &TcpStream) -> io::Result<Sight> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut bytes = size_of::<libc::tcp_info>() as libc::socklen_t;
+pub(crate) fn look(socket: &TcpStream) -> io::Result<Sight> {
+    let mut info = MaybeUninit::<Info>::zeroed();
+    let mut bytes = size_of::<Info>() as libc::socklen_t;
     // SAFETY: the descriptor is open as long as `socket` is borrowed. The kernel writes no more than `bytes`, which is what `info` has
     // room for, and both pointers are to values of this frame.
     let failed = unsafe {
@@ -28,10 +39,13 @@ pub(super) fn look(socket: &TcpStream) -> io::Result<Sight> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: it consists of integers, which are zero where the kernel has written nothing.
-    let info = unsafe { info.assume_init() };
+    let Info { start: info, unsent_bytes, .. } = unsafe { info.assume_init() };
     Ok(Sight {
         unacknowledged: info.tcpi_unacked,
         repeated: info.tcpi_retransmits,
+        unsent_bytes,
+        probes: info.tcpi_probes,
+        round_trip: Duration::from_micros(u64::from(info.tcpi_rtt) + 4 * u64::from(info.tcpi_rttvar)),
         sent_ago: Duration::from_millis(info.tcpi_last_data_sent.into()),
         heard_ago: Duration::from_millis(info.tcpi_last_ack_recv.into()),
     })
