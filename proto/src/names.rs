@@ -209,6 +209,10 @@ pub mod metric {
     pub const PASSED_THROUGH: &str = "passed_through";
     /// Counter: lines.
     pub const ACCESS_LOG_DROPPED: &str = "access_log_dropped";
+    /// Counter: lines of the log on stderr, by `reason`: `queue` where nobody took them in time, `rate` where there were too many of a kind.
+    pub const LOG_DROPPED: &str = "log_dropped";
+    /// Counter: connections that could not be accepted, for want of descriptors as a rule; they are tried again.
+    pub const ACCEPT_FAILURES: &str = "accept_failures";
     /// Always 1, by `version`.
     pub const BUILD_INFO: &str = "build_info";
 

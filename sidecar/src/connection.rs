@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use crate::config::{ProxyProtocolIn, ShownBy};
+use crate::descriptors;
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
 use crate::path::arrival::{Arrival, Scheme};
@@ -41,7 +42,7 @@ use crate::path::{connect, http, http2, tunnel};
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
     let peer = canonical(peer);
     let arrival = Arrival::of(peer, door.direction());
-    let Some(admission) = mesh.admit() else {
+    let Some(admission) = mesh.admit().filter(|_| !descriptors::is_reserved(&stream)) else {
         ending::break_when_dropped(&stream);
         mesh.metrics.flooded(Flood::Connections);
         return Account::open(mesh, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);

@@ -20,6 +20,7 @@ mod descriptors;
 mod memory;
 mod metrics;
 mod run;
+mod signals;
 
 mod connection;
 mod linger;

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => begin(stream, peer, door, &mesh),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
+                mesh.metrics.accept_failures.fetch_add(1, Relaxed);
                 tracing::warn!(%error, "cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
             }

@@ -39,13 +39,15 @@ fn run(flags: &ArgMatches) -> ExitCode {
         tracing::warn!(name, "unknown variable, ignored");
     }
     let logs = config.logs.clone();
-    match sidecar::run(config) {
+    let ended = match sidecar::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::cannot_run(&logs, &error);
             ExitCode::FAILURE
         }
-    }
+    };
+    log::flush();
+    ended
 }
 
 /// The verb `init`.

@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     pub(crate) retry_budget_exhausted: AtomicU64,
     pub(crate) detect_timeouts: AtomicU64,
     pub(crate) passed_through: AtomicU64,
+    pub(crate) accept_failures: AtomicU64,
     pub(crate) datagrams: Datagrams,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
@@ -167,6 +168,7 @@ impl Metrics {
             retry_budget_exhausted: AtomicU64::new(0),
             detect_timeouts: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
+            accept_failures: AtomicU64::new(0),
             datagrams: Datagrams::default(),
             access_log_dropped: Arc::default(),
             floods: Default::default(),

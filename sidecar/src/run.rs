@@ -11,7 +11,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use svc_core::capture::Privileges;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -29,6 +28,7 @@ use crate::metrics::{Metrics, Observed};
 use crate::path::shared::Shared;
 use crate::path::transparent;
 use crate::path::way::Door;
+use crate::signals::{Signals, Told};
 use crate::worker::{self, Job, Stage};
 
 /// Runs until the process is told to end.
@@ -38,7 +38,9 @@ use crate::worker::{self, Job, Stage};
 pub fn run(config: Config) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(RunError::because("cannot start the control runtime"))?;
-    runtime.block_on(live(Arc::new(config)))
+    let lived = runtime.block_on(live(Arc::new(config)));
+    runtime.shutdown_background(); // what still waits for a disk is not waited for
+    lived
 }
 
 /// Why the sidecar could not run, or not be shown.
@@ -71,7 +73,8 @@ impl std::error::Error for RunError {
 }
 
 async fn live(config: Arc<Config>) -> Result<(), RunError> {
-    let mut signals = Signals::new().map_err(RunError::because("cannot listen to signals"))?;
+    let mut signals =
+        Signals::start(config.drain.timeout).map_err(RunError::because("cannot listen to signals"))?;
     let metrics = Metrics::new();
     let ready = Arc::new(Ready::new(config.discovery.sources.iter().copied()));
     let publisher = Publisher::new(&config, metrics.clone());
@@ -118,6 +121,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
         token_file: config.listeners.admin_token_file.clone(),
     };
     let admin = tokio::spawn(admin::serve(bound.admin, admin));
+    signals.serving();
     info!("ready to carry traffic");
 
     serve(&mut discovery, &mut signals).await;
@@ -131,12 +135,8 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     stage.send_replace(Stage::Ended);
     admin.abort();
     checks.abort();
-    for worker in workers {
-        let _ = worker.join();
-    }
-    if let Some(writer) = log_writer {
-        let _ = writer.join(); // the last lines are written
-    }
+    join(workers, WORKERS_END_MAX).await;
+    join(log_writer.into_iter().collect(), LAST_LINES_MAX).await;
     info!("ended");
     Ok(())
 }
@@ -178,43 +178,23 @@ async fn drain(limits: &Drain, stage: &watch::Sender<Stage>, shared: &Shared) {
 
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// What the kubelet, the terminal and the operator may tell the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::End,
-            _ = self.interrupt.recv() => Told::End,
-            _ = self.hangup.recv() => Told::Reload,
+/// Waits until all of `threads` have ended, or for `limit`: one that hangs ends with the process.
+async fn join(threads: Vec<JoinHandle<()>>, limit: Duration) {
+    let ended = async {
+        while !threads.iter().all(JoinHandle::is_finished) {
+            sleep(JOIN_LOOK).await;
         }
-    }
-
-    async fn end(&mut self) {
-        while self.next().await != Told::End {}
-    }
+    };
+    let _ = timeout(limit, ended).await;
 }
 
-/// What a signal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// SIGTERM, SIGINT.
-    End,
-    /// SIGHUP.
-    Reload,
-}
+const JOIN_LOOK: Duration = Duration::from_millis(2);
+
+/// To let go of 10,000 connections takes some tens of milliseconds.
+const WORKERS_END_MAX: Duration = Duration::from_millis(500);
+
+/// Long beside what a reader of stdout takes that reads.
+const LAST_LINES_MAX: Duration = Duration::from_millis(250);
 
 fn start_workers(job: Job, count: usize) -> Result<Vec<JoinHandle<()>>, RunError> {
     let start = |index| {

@@ -61,7 +61,8 @@ const LOG: Flag<String> = Flag {
     name: "log",
     value: "FILTER",
     default: "info",
-    help: "What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace`, or a level per target such as `warn,sidecar=debug`",
+    help: "What is logged on stderr: `error`, `warn`, `info`, `debug`, `trace`, or a level per target such as `warn,sidecar=debug`. A \
+           level alone is for svcmesh's own events; a library logs errors, unless it is named, as in `info,h2=debug`",
     parse: filter,
 };
 

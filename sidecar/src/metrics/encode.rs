@@ -13,6 +13,7 @@ use svc_proto::names::metric;
 
 use super::{Closed, Direction, Learned, LookedUp, Metrics, Protocol, Series, SeriesKey, now_ms, requests};
 use crate::config::Discovery;
+use crate::log;
 use crate::path::flood::Flood;
 
 /// The registry wants to own its collectors; the data path owns these counts.
@@ -53,6 +54,11 @@ impl Metrics {
                 &self.access_log_dropped,
             ),
             (
+                metric::ACCEPT_FAILURES,
+                "Attempts to accept a connection that failed, as without descriptors",
+                &self.accept_failures,
+            ),
+            (
                 metric::DNS_STALE_ANSWERS,
                 "Look-ups that failed while the last good answer serves on",
                 &self.dns_stale_answers,
@@ -61,6 +67,7 @@ impl Metrics {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
         }
+        encode_log(&mut encoder)?;
         self.datagrams.encode(&mut encoder)?;
         encode_updates(&mut encoder, &self.updates)?;
         self.tls.encode(&mut encoder)?;
@@ -82,6 +89,16 @@ impl Metrics {
             .encode_family(&build)?
             .encode_gauge(&1_i64)
     }
+}
+
+fn encode_log(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "Lines of the log that nobody took in time, or that were too many of a kind";
+    let mut metric = encoder.encode_descriptor(metric::LOG_DROPPED, help, None, MetricType::Counter)?;
+    for (reason, lines) in [("queue", &log::LINES_LOST), ("rate", &log::LINES_SUPPRESSED)] {
+        let labels = [("reason", reason)];
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&lines.load(Relaxed), None)?;
+    }
+    Ok(())
 }
 
 pub(super) type Snapshot = [(SeriesKey, Arc<Series>)];

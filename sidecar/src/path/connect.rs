@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::introduction::Introduction;
 use super::mesh::Mesh;
 use super::transparent;
+use crate::descriptors;
 
 /// Opens a connection within `--connect-timeout`.
 ///
@@ -33,6 +34,7 @@ async fn within_deadline(
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),
         Ok(Ok(stream)) if is_home(&stream, addr, mesh) => Err(Failure::Loop),
+        Ok(Ok(stream)) if descriptors::is_reserved(&stream) => Err(Failure::TooManyConnections),
         Ok(Ok(stream)) => {
             prepare(&stream);
             Ok(stream)

@@ -18,6 +18,7 @@ use super::acks::{Acks, SILENCE_MAX};
 use super::memory::{Held, Holder};
 use super::roster::Pulse;
 use super::stream::Stream;
+use crate::descriptors;
 
 /// What has moved so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +130,8 @@ struct Direction {
     rest: Vec<u8>,
     moved_bytes: u64,
     pipe: Option<Pipe>,
+    /// There was no descriptor for a pipe.
+    copies: bool,
     state: State,
     /// What is in `rest` and in `pipe`.
     held: Held,
@@ -147,7 +150,7 @@ enum State {
 impl Direction {
     fn new(rest: Vec<u8>, holder: &Holder) -> Direction {
         let held = holder.hold(rest.capacity());
-        Direction { rest, moved_bytes: 0, pipe: None, state: State::Open, held, refused: None }
+        Direction { rest, moved_bytes: 0, pipe: None, copies: false, state: State::Open, held, refused: None }
     }
 
     /// Whether a write has met the reset of `to`. The kernel tells that once: a read behind it finds an end like any other.
@@ -215,7 +218,7 @@ impl Direction {
 
     /// The sockets, where a pipe inside the kernel pays.
     fn pipe_between<'s>(&self, from: &'s Stream, to: &'s Stream) -> Option<(&'s TcpStream, &'s TcpStream)> {
-        let is_bulk = self.moved_bytes >= SPLICE_AFTER_BYTES;
+        let is_bulk = self.moved_bytes >= SPLICE_AFTER_BYTES && !self.copies;
         if is_bulk { from.plain().zip(to.plain()) } else { None }
     }
 
@@ -263,7 +266,13 @@ impl Direction {
     ) -> Poll<Result<(), End>> {
         let pipe = match &mut self.pipe {
             Some(pipe) => pipe,
-            None => self.pipe.insert(Pipe::open().map_err(End::Reading)?),
+            None => match Pipe::open() {
+                Ok(pipe) => self.pipe.insert(pipe),
+                Err(_) => {
+                    self.copies = true; // slower, and no worse
+                    return Poll::Ready(Ok(()));
+                }
+            },
         };
         if pipe.holds_bytes == 0 {
             ready!(from.poll_read_ready(cx)).map_err(End::Reading)?;
@@ -296,6 +305,9 @@ struct Pipe {
 impl Pipe {
     fn open() -> io::Result<Pipe> {
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        if descriptors::is_reserved(&write) {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
         // Refused beyond the user's share of pipe memory: the default size then serves as well, more slowly.
         let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
         Ok(Pipe { read, write, holds_bytes: 0 })

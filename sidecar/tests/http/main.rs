@@ -39,6 +39,7 @@ mod resets;
 mod responses;
 mod silence;
 mod slow;
+mod stalled;
 mod targets;
 mod told;
 mod topology;

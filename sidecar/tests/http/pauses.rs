@@ -19,6 +19,7 @@ const BYTES: usize = 30 << 20;
 /// All of them run at once, on a machine that may have other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+#[expect(clippy::disallowed_methods, reason = "a test is no configuration")]
 fn pause() {
     thread::sleep(match std::env::var_os("SVCMESH_TEST_LONG") {
         Some(_) => Duration::from_secs(90),

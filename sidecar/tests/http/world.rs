@@ -47,6 +47,11 @@ impl World {
 
     /// `web` is what `documents` say, with port [`PORT`].
     pub(crate) fn over(documents: &[String], arguments: &[&str]) -> World {
+        World::in_shell("exec \"$0\" \"$@\"", documents, arguments)
+    }
+
+    /// The same in a shell that does this: `"$0" "$@"` is the sidecar.
+    pub(crate) fn in_shell(script: &str, documents: &[String], arguments: &[&str]) -> World {
         enter_own_network();
         let number = TcpListener::bind("127.0.0.1:0").expect("some port is free");
         let port = number.local_addr().expect("it is bound").port();
@@ -65,7 +70,7 @@ impl World {
         ];
         all.extend(["--loopback-vips", &vips]);
         all.extend(arguments);
-        let sidecar = Sidecar::start_at(&admin, Manifests::of(documents), &all);
+        let sidecar = Sidecar::start_in_shell(script, &admin, Manifests::of(documents), &all);
         World { ip, sidecar, _number: number }
     }
 
@@ -153,6 +158,21 @@ impl World {
     /// Every record of the access log so far.
     pub(crate) fn log(&self) -> Vec<serde_json::Value> {
         self.sidecar.access_log()
+    }
+
+    /// Waits until the sidecar has ended by itself, and tells how.
+    pub(crate) fn ends_within(&mut self, limit: std::time::Duration) -> std::process::ExitStatus {
+        self.sidecar.process().wait(limit)
+    }
+
+    /// What the sidecar has logged.
+    pub(crate) fn sidecar_log(&self) -> String {
+        self.sidecar.log()
+    }
+
+    /// Where the admin server is.
+    pub(crate) fn admin_address(&self) -> String {
+        format!("{}:{ADMIN_PORT}", self.ip)
     }
 
     /// How often anything was tried again.

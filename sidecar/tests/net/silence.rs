@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::support::*;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test is no configuration")]
 fn a_client_that_acknowledges_nothing_is_given_up_whether_it_read_or_paused() {
     if std::env::var_os("SVCMESH_TEST_LONG").is_none() {
         return;

@@ -31,9 +31,16 @@ impl Sidecar {
         Sidecar::run(peer_with_only(capability, BINARY), ADMIN, manifests, arguments)
     }
 
-    /// The same outside of any namespace, with an admin address that is free.
-    pub(crate) fn start_at(admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
-        Sidecar::run(peer(BINARY), admin, manifests, arguments)
+    /// The same outside of any namespace, with an admin address that is free, in a shell that does this: `"$0" "$@"` is the sidecar.
+    pub(crate) fn start_in_shell(
+        script: &str,
+        admin: &str,
+        manifests: Manifests,
+        arguments: &[&str],
+    ) -> Sidecar {
+        let mut shell = peer("sh");
+        shell.args(["-c", script, BINARY]);
+        Sidecar::run(shell, admin, manifests, arguments)
     }
 
     /// Runs it on a system that believes the authorities in `file`, and no others.
@@ -74,6 +81,11 @@ impl Sidecar {
         let mut process = Process::start("second", folder(), command(peer(BINARY), manifests, arguments));
         process.wait_for_log("ready to carry traffic");
         process
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     /// What it was given to watch.

@@ -9,6 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use svc_core::capture::Privileges;
 use svc_proto::names::mark;
 
+use crate::descriptors;
+
 /// Finds out whether an address can be had, as [`listen::probe`](crate::listen::probe) does.
 pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
     new(addr)?.bind(&addr.into())
@@ -54,6 +56,9 @@ pub(super) fn answer_from(destination: SocketAddr) -> io::Result<UdpSocket> {
 /// A socket that sends to one endpoint, and receives from no one else.
 pub(super) fn connect(endpoint: SocketAddr, privileges: Privileges) -> io::Result<UdpSocket> {
     let socket = new(endpoint)?;
+    if descriptors::is_reserved(&socket) {
+        return Err(rustix::io::Errno::MFILE.into());
+    }
     if privileges == Privileges::Transparent {
         socket.set_mark(mark::OWN)?; // capture leaves it alone
     }

@@ -78,7 +78,7 @@ const DATA_FRAME_BUDGET: usize = 4 * 1024 * 1024;
 /// Heads beyond [`HEADER_BYTES_MAX`] are read as long as they are no larger than this, so that it can be said what is wrong with them.
 const READ_HEADER_BYTES_MAX: u32 = 4 * HEADER_BYTES_MAX;
 
-/// An endpoint that is silent for this long is asked (PING), and given up after as long again.
+/// An endpoint that is silent for this long is asked (PING), and given up when it stays so for five minutes.
 const PING_AFTER: Duration = Duration::from_secs(20);
 
 impl Http2 {

@@ -145,17 +145,23 @@ struct Pings {
     /// What had been heard when the timer was set.
     heard_bytes: u64,
     asked: bool,
+    /// For how many times [`PING_AFTER`] it has not answered.
+    silences: u32,
 }
+
+/// 15 × 20 s are the idle time of HTTP connections by default. A process that does not read for a while cannot answer; whether its system does, and
+/// so whether there is anybody, is seen by its acknowledgements, much sooner (`acks`).
+const SILENCES_MAX: u32 = 15;
 
 impl Pings {
     fn new(pings: PingPong) -> Pings {
-        Pings { pings, timer: None, heard_bytes: 0, asked: false }
+        Pings { pings, timer: None, heard_bytes: 0, asked: false, silences: 0 }
     }
 
     /// Ready when the endpoint did not answer. Costs a look at a timer that is set at most once in [`PING_AFTER`].
     fn poll_silent(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
         if self.asked && self.pings.poll_pong(cx).is_ready() {
-            self.asked = false;
+            (self.asked, self.silences) = (false, 0);
         }
         loop {
             let Some(timer) = &mut self.timer else {
@@ -168,7 +174,12 @@ impl Pings {
             ready!(timer.as_mut().poll(cx));
             let was_silent = shared.line.heard_bytes() == self.heard_bytes;
             if was_silent && self.asked {
-                return Poll::Ready(());
+                self.silences += 1;
+                if self.silences == SILENCES_MAX {
+                    return Poll::Ready(());
+                }
+                self.set(shared);
+                continue;
             }
             self.timer = None;
             self.asked =
