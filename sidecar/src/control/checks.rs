@@ -122,7 +122,10 @@ impl Checks {
         for entry in table.entries() {
             let Some(check) = &entry.service.handling.health_check else { continue };
             for target in entry.targets.iter().filter(|target| target.port.transport == Transport::Tcp) {
-                wanted.extend(self.subjects(target, check));
+                let subjects = self.subjects(target, check).into_iter();
+                wanted.extend(
+                    subjects.filter(|(_, subject)| !self.shared.is_own(Transport::Tcp, subject.addr, table)),
+                );
             }
         }
         wanted
@@ -148,8 +151,7 @@ impl Checks {
             };
             (member.id, subject)
         };
-        let strangers = members.iter().map(subject).filter(|(_, subject)| !self.shared.is_own(subject.addr));
-        strangers.collect()
+        members.iter().map(subject).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -19,9 +20,6 @@ use crate::descriptors;
 /// # Errors
 /// [`Failure::Loop`] for one of our own listeners; else how the endpoint failed.
 pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Failure> {
-    if mesh.is_own(addr) {
-        return Err(Failure::Loop);
-    }
     within_deadline(addr, mesh, transparent::connect(addr, mesh.config.privileges)).await
 }
 
@@ -30,6 +28,9 @@ async fn within_deadline(
     mesh: &Mesh,
     connecting: impl Future<Output = io::Result<TcpStream>>,
 ) -> Result<TcpStream, Failure> {
+    if mesh.is_own(Transport::Tcp, addr) {
+        return Err(Failure::Loop);
+    }
     match tokio::time::timeout(mesh.config.deadlines.connect, connecting).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),

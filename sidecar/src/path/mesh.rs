@@ -195,15 +195,9 @@ impl Mesh {
         self.ended.get()
     }
 
-    /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
-    pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
-        self.shared.is_own(addr)
-    }
-
-    /// Whether `addr` is one of our loopback VIPs for datagrams, and would send them to us again.
-    pub(crate) fn is_own_for_datagrams(&self, addr: SocketAddr) -> bool {
-        addr.ip().to_canonical().is_loopback()
-            && self.table.load().by_destination(Transport::Udp, addr).is_some()
+    /// Whether what is sent to `addr` would come back to us.
+    pub(crate) fn is_own(&self, transport: Transport, addr: SocketAddr) -> bool {
+        self.shared.is_own(transport, addr, &self.table.load())
     }
 
     /// The next draw of chance, from a seed that the worker had of the system.

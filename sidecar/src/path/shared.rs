@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use svc_core::address::ServiceName;
+use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
+use svc_core::discovery::local::leads_to;
 use svc_core::endpoints::EndpointId;
 use svc_core::port::{self, PortKey, Roll};
 use svc_core::retry::Budget;
@@ -77,11 +78,23 @@ impl Shared {
         lock(&self.unbound).insert(vip)
     }
 
-    /// Whether `addr` is one of our own listeners: to connect there would go round in a circle.
-    pub(crate) fn is_own(&self, addr: SocketAddr) -> bool {
-        let ip = addr.ip().to_canonical(); // an IPv4 address in IPv6 clothes reaches what that address does
-        let is = |own: &SocketAddr| own.ip() == ip || (own.ip().is_unspecified() && is_local(ip));
-        self.bound.load().iter().any(|own| own.port() == addr.port() && is(own))
+    /// Whether what is sent to `addr` would come to one of our own listeners, at the addresses that the configuration names or at the
+    /// loopback VIPs of `table`: it would go round in a circle. Everything that connects asks this.
+    pub(crate) fn is_own(&self, transport: Transport, addr: SocketAddr, table: &Table) -> bool {
+        self.is_bound(addr)
+            || leads_to(addr.ip())
+                .filter(IpAddr::is_loopback)
+                .any(|ip| table.by_destination(transport, SocketAddr::new(ip, addr.port())).is_some())
+    }
+
+    /// Whether that would be one of those that the configuration names.
+    pub(crate) fn is_bound(&self, addr: SocketAddr) -> bool {
+        let bound = self.bound.load();
+        let leads_there = |own: &SocketAddr| {
+            let is = |ip: IpAddr| own.ip() == ip || (own.ip().is_unspecified() && is_local(ip));
+            own.port() == addr.port() && leads_to(addr.ip()).any(is)
+        };
+        bound.iter().any(leads_there)
     }
 
     /// Whether a connection to `addr`, an address of this pod, was opened to one of our own listeners.
@@ -175,13 +188,21 @@ mod tests {
         let shared = Shared::default();
         let bound = ["127.0.0.1:15001", "[::]:15020", "10.1.0.2:9000"].map(|addr| addr.parse().unwrap());
         shared.bound.store(Arc::new(bound.into()));
-        let own = |addr: &str| shared.is_own(addr.parse().unwrap());
+        let own = |addr: &str| shared.is_bound(addr.parse().unwrap());
         for addr in [
             "127.0.0.1:15001",
             "[::ffff:127.0.0.1]:15001",
             "[::1]:15020",
             "127.9.9.9:15020",
             "[::ffff:10.1.0.2]:9000",
+            "0.0.0.0:15001",
+            "[::ffff:0.0.0.0]:15001",
+            "[::]:15020",
+            "0.0.0.0:15020",
+            "[64:ff9b::7f00:1]:15001",
+            "[64:ff9b::a01:2]:9000",
+            "[64:ff9b:1::a01:2]:9000",
+            "[64:ff9b:1:a01:0:200::]:9000",
         ] {
             assert!(own(addr), "{addr}");
         }

@@ -132,7 +132,7 @@ pub(crate) fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &M
         Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
         Door::LoopbackVip(vip) => vip,
         Door::Captured => match original_dst::of(stream) {
-            Some(OriginalDst(destination)) if !mesh.is_own(destination) => destination,
+            Some(OriginalDst(destination)) if !mesh.shared.is_bound(destination) => destination,
             Some(_) | None => return Err(Failure::Loop),
         },
         Door::TakenOver if mesh.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us

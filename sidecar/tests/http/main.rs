@@ -29,6 +29,7 @@ mod health;
 mod hops;
 mod introduction;
 mod limits;
+mod loops;
 mod malformed;
 mod memory;
 mod outcomes;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use svc_core::address::ClientAddr;
+use svc_core::address::{ClientAddr, Transport};
 use svc_core::balance::{Ask, Tried, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::flows::{FlowId, FlowKey, must_move};
@@ -217,7 +217,7 @@ impl Flow {
         }
         self.account.serves(&route.port.label);
         self.account.tries(upstream, probe, now);
-        if place.mesh.is_own_for_datagrams(upstream.addr) {
+        if place.mesh.is_own(Transport::Udp, upstream.addr) {
             self.tried.insert(id);
             self.failure = Some(Failure::Loop);
             return Ok(());

@@ -76,7 +76,7 @@ impl Listener {
         let Some(target) = table.by_destination(Transport::Udp, destination) else {
             return match self.door {
                 Door::LoopbackVip(..) => Err(Failure::UnknownDestination), // it has just gone
-                Door::Captured(_) if destination.port() == 0 || mesh.is_own(destination) => {
+                Door::Captured(_) if destination.port() == 0 || mesh.shared.is_bound(destination) => {
                     Err(Failure::Loop)
                 }
                 Door::Captured(_) => Ok(None),
