@@ -45,13 +45,30 @@ pub(crate) async fn accept(
     pulse.read(); // the time of a head begins with the connection: a client that says nothing has no more
     let header = mesh.config.deadlines.header;
     let membership = mesh.roster.enter(pulse, Deadlines { header, idle: Duration::ZERO });
-    let spoke = Cell::new(false);
-    let shaking = pin!(shake(tcp, hint, shown, mesh, &spoke));
-    let shaking = pin!(Shaking { shaking, spoke: &spoke, waits: membership.is_draining(), told: false });
-    match supervise(shaking, &membership, |_| {}).await {
-        Ok(shaken) => shaken,
-        Err(Failure::HeaderTimeout) => Err(Failure::HandshakeTimeout),
-        Err(other) => Err(other),
+    let seen = Seen::default();
+    let shaking = pin!(shake(tcp, hint, shown, mesh, &seen));
+    let shaking = pin!(Shaking { shaking, spoke: &seen.spoke, waits: membership.is_draining(), told: false });
+    match (supervise(shaking, &membership, |_| {}).await, seen.refused.get()) {
+        (Ok(shaken), _) => shaken,
+        (Err(_), Some(refused)) => Err(refused),
+        (Err(Failure::HeaderTimeout), None) => Err(Failure::HandshakeTimeout),
+        (Err(other), None) => Err(other),
+    }
+}
+
+/// What is known of a client whose handshake has not come to its end.
+#[derive(Default)]
+struct Seen {
+    /// It has said something.
+    spoke: Cell<bool>,
+    /// It was refused, and is given time to hear so: whatever ends that, this is why.
+    refused: Cell<Option<Failure>>,
+}
+
+impl Seen {
+    fn refuses(&self, failure: Failure) -> Failure {
+        self.refused.set(Some(failure));
+        failure
     }
 }
 
@@ -60,33 +77,42 @@ async fn shake(
     hint: Hint,
     shown: &ShownBy,
     mesh: &Mesh,
-    spoke: &Cell<bool>,
+    seen: &Seen,
 ) -> Result<Option<Secured>, Failure> {
     let mut first = [0; 1];
     if !matches!(tcp.peek(&mut first).await, Ok(1..)) {
         return Ok(None);
     }
-    spoke.set(true);
+    seen.spoke.set(true);
     if first[0] != HANDSHAKE {
-        return Err(refuse_plain(&mut tcp, first[0]).await);
+        let failure = seen.refuses(Failure::NotEncrypted);
+        refuse_plain(&mut tcp, first[0], failure).await;
+        return Err(failure);
     }
     // Boxed: a client that says nothing yet must not hold what a handshake takes.
-    Box::pin(shake_hands(tcp, hint, shown, mesh)).await.map(Some)
+    Box::pin(shake_hands(tcp, hint, shown, mesh, seen)).await.map(Some)
 }
 
-async fn shake_hands(tcp: TcpStream, hint: Hint, shown: &ShownBy, mesh: &Mesh) -> Result<Secured, Failure> {
+async fn shake_hands(
+    tcp: TcpStream,
+    hint: Hint,
+    shown: &ShownBy,
+    mesh: &Mesh,
+    seen: &Seen,
+) -> Result<Secured, Failure> {
     let terms = mesh.shared.certificates.terms(shown).ok_or(Failure::NothingToShow)?;
     let peer = tcp.peer_addr();
     let failed = |error: &io::Error| {
         tracing::debug!(?peer, %error, "TLS handshake failed");
-        failure(error)
+        seen.refuses(failure(error))
     };
     let mut hello = LazyConfigAcceptor::new(Acceptor::default(), tcp);
     let hello = match (&mut hello).await {
         Ok(hello) => hello,
         Err(error) => {
+            let failure = failed(&error);
             take_leave(hello.take_io()).await;
-            return Err(failed(&error));
+            return Err(failure);
         }
     };
     let config = terms.for_client(hint, &hello.client_hello());
@@ -98,8 +124,9 @@ async fn shake_hands(tcp: TcpStream, hint: Hint, shown: &ShownBy, mesh: &Mesh) -
             Ok(Secured { stream: Stream::secured(TlsStream::Server(stream)), is_http })
         }
         Err((error, tcp)) => {
+            let failure = failed(&error);
             take_leave(Some(tcp)).await;
-            Err(failed(&error))
+            Err(failure)
         }
     }
 }
@@ -123,8 +150,7 @@ fn failure(error: &io::Error) -> Failure {
 }
 
 /// A client that speaks without TLS hears so, if it is likely to speak HTTP.
-async fn refuse_plain(tcp: &mut TcpStream, first: u8) -> Failure {
-    let failure = Failure::NotEncrypted;
+async fn refuse_plain(tcp: &mut TcpStream, first: u8, failure: Failure) {
     if first.is_ascii_uppercase() {
         let text = format!("{}: {failure}\n", svc_proto::names::PROXY_NAME);
         let head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8";
@@ -132,7 +158,6 @@ async fn refuse_plain(tcp: &mut TcpStream, first: u8) -> Failure {
         let _ = tcp.write_all(answer.as_bytes()).await; // if it is gone, it is gone
         linger(tcp).await;
     }
-    failure
 }
 
 /// Lets the client read the alert that says what was wrong.
