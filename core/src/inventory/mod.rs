@@ -257,15 +257,20 @@ pub struct Rejection {
 struct Rejections {
     /// In the order of the Services, once settled.
     found: Vec<(ServiceName, Rejection)>,
+    /// How many hosts do not serve.
+    hosts: usize,
 }
 
 impl Rejections {
     fn add_service(&mut self, name: &ServiceName, reason: String) {
-        let object = match name.namespace.is_empty() {
-            true => format!("host {}", Quoted(&name.name)), // no object's: somebody asked for it, and DNS knows it
-            false => format!("Service \"{name}\""),
-        };
-        self.add(name, object, reason);
+        if !name.namespace.is_empty() {
+            return self.add(name, format!("Service \"{name}\""), reason);
+        }
+        // No object's: somebody asked for it, and DNS knows it.
+        self.hosts += 1;
+        if self.hosts <= HOSTS_TOLD_MAX {
+            self.add(name, format!("host {}", Quoted(&name.name)), reason);
+        }
     }
 
     fn add(&mut self, service: &ServiceName, object: String, reason: String) {
@@ -277,6 +282,10 @@ impl Rejections {
         sort_by(&mut self.found, |(a, _), (b, _)| a.cmp(b));
     }
 }
+
+/// Hosts of which it is told that they do not serve: clients choose them, and each is looked at anew with every update. Requests for the
+/// others fail for the same reason, which their record tells.
+const HOSTS_TOLD_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -386,6 +386,24 @@ fn a_priority_of_srv_records_is_left_for_the_next_where_none_of_it_may_be_used()
 }
 
 #[test]
+fn of_hosts_that_clients_choose_no_more_are_told_than_agreed() {
+    let mut world = world();
+    for number in 0..200 {
+        let name = alloc::format!("n{number}.example.com");
+        let host = Service {
+            name: ServiceName::new("", name.as_str()),
+            ports: [port("", 80)].into(),
+            ..portless("", &name)
+        };
+        world.dns([says(host), resolves(&name, &["127.0.0.1"])]);
+        assert_eq!(world.target(&name).unwrap().failure, Some(Failure::NameProhibited));
+    }
+    assert_eq!(world.rejections().len(), 64);
+    world.manifests([says(external("a", "n1.example.com"))]);
+    assert_eq!(world.rejections().len(), 65, "what is written down is always told");
+}
+
+#[test]
 fn only_what_is_written_down_has_a_loopback_vip() {
     let mut world = world_with(Settings { loopback_vips: LoopbackVips::On, ..Settings::default() });
     world.dns([says(Service { headless: true, ..service("shop", "web") })]);

@@ -56,6 +56,11 @@ pub(super) struct Answer {
 }
 
 impl Query {
+    /// Whether DNS has a way to write the name.
+    pub(super) fn can_carry(question: &Question) -> bool {
+        Query::new(question, Dialect::Plain).is_ok()
+    }
+
     /// # Errors
     /// The name cannot be asked for.
     pub(super) fn new(question: &Question, dialect: Dialect) -> Result<Query, ProtoError> {
@@ -193,3 +198,49 @@ fn record_type(kind: Kind) -> RecordType {
 
 /// What reaches nearly everywhere in one piece: 1280 bytes, less the heads of IPv6 and UDP (DNS flag day 2020).
 const PAYLOAD_BYTES: u16 = 1232;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn question() -> Question {
+        Question { name: "x.example.com".into(), kind: Kind::A }
+    }
+
+    #[test]
+    fn a_name_that_dns_cannot_write_is_told() {
+        let long = "a".repeat(64);
+        for (name, is_one) in
+            [("x.example.com", true), ("_http._tcp.x", true), ("a..b", false), (&long, false)]
+        {
+            assert_eq!(Query::can_carry(&Question { name: name.into(), kind: Kind::A }), is_one, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_left_alone(
+            flags in any::<u16>(),
+            counts in prop::array::uniform3(0..4_u16),
+            with_question in any::<bool>(),
+            rest in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let query = Query::new(&question(), Dialect::Edns).unwrap();
+            let mut packet = query.bytes[..2].to_vec();
+            packet.extend(flags.to_be_bytes());
+            packet.extend(u16::from(with_question).to_be_bytes());
+            counts.iter().for_each(|count| packet.extend(count.to_be_bytes()));
+            if with_question {
+                packet.extend(&query.bytes[12..query.bytes.len() - 11]); // less the OPT record
+            }
+            packet.extend(rest);
+            if let Packet::Answer(answer) = query.read(&packet) {
+                prop_assert!(flags & 0x8000 != 0, "it is an answer");
+                prop_assert!(answer.answers.len() <= counts[0].into());
+            }
+            query.read(&packet[..packet.len() / 2]);
+        }
+    }
+}

@@ -16,7 +16,7 @@ use svc_core::outcome::Failure;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::message::Answer;
+use super::message::{Answer, Query};
 use super::resolv_conf::ResolvConf;
 use super::server::Unanswered;
 use super::servers::Servers;
@@ -84,7 +84,11 @@ impl Stub {
 
     /// One question to the servers, counted by what came of it.
     async fn question(&self, name: &Arc<str>, kind: Kind) -> Result<Answer, Reply> {
-        let answered = self.servers.ask(&Question { name: name.clone(), kind }).await;
+        let question = Question { name: name.clone(), kind };
+        if !Query::can_carry(&question) {
+            return Err(Reply::Denied { lifetime: None, exists: false }); // nobody has such a name
+        }
+        let answered = self.servers.ask(&question).await;
         self.metrics.looked_up(match &answered {
             Ok(answer) if answer.code == ResponseCode::NXDomain => LookedUp::NxDomain,
             Ok(answer) if answer.answers.is_empty() => LookedUp::NoData,
