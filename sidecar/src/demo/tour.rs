@@ -99,8 +99,8 @@ pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
         ),
         stop(
             "What it counted",
-            [format!("curl -sS {pages}/metrics | grep 'requests_total.*search' | cut -d, -f2-")],
-            &[(3, "code=\"200\"} "), (1, "127.0.0.11"), (1, "127.0.0.12"), (1, "127.0.0.13")],
+            [format!("curl -sS {pages}/metrics | grep 'requests_total.*search' | cut -d, -f3-")],
+            &[(3, "code=\"200\","), (1, "127.0.0.11"), (1, "127.0.0.12"), (1, "127.0.0.13")],
         ),
     ]
 }
