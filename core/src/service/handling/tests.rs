@@ -271,6 +271,23 @@ fn the_ranges_of_aws_are_kept_to_their_ends() {
 }
 
 #[test]
+fn the_path_of_a_check_is_one_by_the_letter() {
+    for path in ["/", "/a/b;c=d?e=f&g=%20", "/-._~!$&'()*+,;=:@"] {
+        assert_eq!(aws(&[("healthcheck-path", path)]).err(), None, "{path}");
+    }
+    for path in [
+        "live", "/a b", "/a\"", "/<a>", "/a%2", "/a%zz", "/a|b", "/a#b", "/[a]", "/a\\b", "/{a}", "/^", "/`",
+        "/\u{e9}",
+    ] {
+        assert_eq!(
+            aws(&[("healthcheck-path", path)]).map_err(|problems| problems.len()).err(),
+            Some(1),
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn a_check_of_aws_ends_before_the_next_begins() {
     let refused = aws(&[("healthcheck-interval", "5")]).unwrap_err();
     let expected = "metadata.annotations[service.beta.kubernetes.io/aws-load-balancer-healthcheck-timeout]: \

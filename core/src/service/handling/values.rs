@@ -47,13 +47,25 @@ pub(in crate::service) fn port(text: &str) -> Result<u16, Problem<'_>> {
 /// What HTTP asks for: the origin-form of RFC 9112 §3.2.1, which has no fragment.
 pub(in crate::service) fn path(text: &str) -> Result<&str, Problem<'_>> {
     let fits = text.len() <= PATH_BYTES_MAX && text.starts_with('/');
-    match fits && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+    match fits && is_path(text.as_bytes()) {
         true => Ok(text),
         false => {
-            let expected = "must be a path: begin with '/', of up to 1024 visible ASCII characters, no '#'";
+            let expected = "must be a path: begin with '/', of up to 1024 characters, those that no URI has percent-encoded, no '#'";
             Err(Problem::Invalid(text, expected.into()))
         }
     }
+}
+
+/// Path and query by the letter of RFC 3986 §3.3 and §3.4: what is asked for must be what servers read.
+fn is_path(mut text: &[u8]) -> bool {
+    while let [first, rest @ ..] = text {
+        text = match (first, rest) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (byte, _) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(byte) => rest,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// One part of an annotation that has several, between commas: `name=value`, or a word that is its name.
