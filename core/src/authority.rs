@@ -37,6 +37,27 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// Whether a text is a host, with or without a port, that a request may be for: also one that is no name of DNS, for RFC 3986 §3.2.2 has other
+/// registries, whose names have `!$&'()*+,;=~` and percent escapes. Such a request goes where its connection was going.
+pub fn is_host(text: &str) -> bool {
+    if Authority::parse(text).is_ok() {
+        return true;
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    !name.is_empty() && is_registered_name(name.as_bytes()) && parse_port(port).is_ok()
+}
+
+fn is_registered_name(mut name: &[u8]) -> bool {
+    while let [first, rest @ ..] = name {
+        name = match (first, rest) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            (byte, _) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => rest,
+            _ => return false,
+        };
+    }
+    true
+}
+
 /// Why a text is no authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
@@ -171,6 +192,29 @@ mod tests {
             ["web:0", "fd00::1", "web:65536", "web:+80", "web:80 ", "web:000080", "web:80:80", "[::1]:x"]
         {
             assert_eq!(Authority::parse(text), Err(Malformed::Port), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_may_be_no_name_of_dns() {
+        for text in [
+            "web",
+            "web:80",
+            "10.0.0.1",
+            "[::1]:80",
+            "a!$&'()*+,;=~b",
+            "w%65b:80",
+            "a..b",
+            "web:",
+            &"a".repeat(300),
+        ] {
+            assert!(is_host(text), "{text}");
+        }
+        for text in [
+            "", ":80", "a b", "user@web", "web%2", "web%2g", "web%", "web/", "web?", "web#", "w\\b", "\"",
+            "<a>", "[web]", "::1", "web:x", "a:1:2", "wéb", "a\0",
+        ] {
+            assert!(!is_host(text), "{text:?}");
         }
     }
 

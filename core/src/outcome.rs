@@ -9,6 +9,10 @@ use core::fmt;
 pub enum Failure {
     /// The request is not HTTP, or may be read in two ways.
     BadRequest,
+    /// The request's head is larger, or has more fields, than any that is read.
+    HeadTooLarge,
+    /// The request's line is longer than any that is read.
+    TargetTooLong,
     /// No complete head within `--header-timeout`.
     HeaderTimeout,
     /// The peer has to say whom it speaks for, and is not trusted to.
@@ -158,6 +162,8 @@ impl Failure {
         use Side::{Client, Mesh, Upstream};
         let (side, status, retry, code, proxy_error) = match self {
             Failure::BadRequest => (Client, 400, Never, "CR", "http_request_error"),
+            Failure::HeadTooLarge => (Client, 431, Never, "CB", "http_request_error"),
+            Failure::TargetTooLong => (Client, 414, Never, "CL", "http_request_error"),
             Failure::HeaderTimeout => (Client, 408, Never, "CH", "http_request_error"),
             Failure::IdleTimeout => (Client, 408, Never, "CI", "http_request_error"),
             Failure::NoProxyHeader => (Client, 400, Never, "CW", "http_request_error"),
@@ -237,8 +243,10 @@ impl Failure {
     }
 
     /// All of them, for tables and tests.
-    pub const ALL: [Failure; 51] = [
+    pub const ALL: [Failure; 53] = [
         Failure::BadRequest,
+        Failure::HeadTooLarge,
+        Failure::TargetTooLong,
         Failure::HeaderTimeout,
         Failure::IdleTimeout,
         Failure::NoProxyHeader,
@@ -296,6 +304,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Failure::BadRequest => "the request is malformed or ambiguous",
+            Failure::HeadTooLarge => "the request's head is too large or has too many fields",
+            Failure::TargetTooLong => "the request's target is too long",
             Failure::HeaderTimeout => "the client did not send a request head in time",
             Failure::Untrusted => "the peer is not trusted to say whom it speaks for",
             Failure::NoProxyHeader => "the connection does not begin with a PROXY header",

@@ -37,6 +37,9 @@ pub mod annotation {
     /// Whether an external name may lead to this pod or its node.
     pub const ALLOW_LOCAL_EXTERNAL_NAME: &str = "svcmesh.dev/allow-local-external-name";
 
+    /// `8080=http,5432=tcp`, on pods: what the application speaks at its ports.
+    pub const INBOUND_PROTOCOLS: &str = "svcmesh.dev/inbound-protocols";
+
     /// All that a Service may carry.
     pub const ON_SERVICES: [&str; 16] = [
         LOAD_BALANCER,
@@ -207,6 +210,10 @@ pub mod metric {
     pub const DETECT_TIMEOUTS: &str = "detect_timeouts";
     /// Counter.
     pub const PASSED_THROUGH: &str = "passed_through";
+    /// Counter: responses.
+    pub const INTERIM_DROPPED: &str = "interim_responses_dropped";
+    /// Counter: responses.
+    pub const BARE_LINE_FEEDS: &str = "bare_line_feeds";
     /// Counter: lines.
     pub const ACCESS_LOG_DROPPED: &str = "access_log_dropped";
     /// Counter: lines of the log on stderr, by `reason`: `queue` where nobody took them in time, `rate` where there were too many of a kind.

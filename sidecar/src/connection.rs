@@ -326,7 +326,10 @@ mod tests {
     #[test]
     fn an_idle_connection_holds_a_small_task_and_a_small_exchange() {
         let task = of_four(speak);
-        assert!(task <= 1664, "{task} bytes; 1552 when this was written");
+        assert!(
+            task <= 1872,
+            "{task} bytes; 1760 when this was written, 208 of them what guards heads and chunks"
+        );
         let exchange = of_four(exchange::<Http1Body>);
         assert!(exchange <= 1984, "{exchange} bytes; 1864 when this was written");
     }

@@ -42,6 +42,7 @@ use crate::admin::Format;
 use crate::clock;
 use crate::config::Discovery;
 use crate::path::flood::Flood;
+use crate::path::upstream::Answered;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(crate) struct Metrics {
     pub(crate) detect_timeouts: AtomicU64,
     pub(crate) passed_through: AtomicU64,
     pub(crate) accept_failures: AtomicU64,
+    pub(crate) interim_dropped: AtomicU64,
+    bare_line_feeds: AtomicU64,
     pub(crate) datagrams: Datagrams,
     /// Shared with the log's own thread.
     pub(crate) access_log_dropped: Arc<AtomicU64>,
@@ -169,6 +172,8 @@ impl Metrics {
             detect_timeouts: AtomicU64::new(0),
             passed_through: AtomicU64::new(0),
             accept_failures: AtomicU64::new(0),
+            interim_dropped: AtomicU64::new(0),
+            bare_line_feeds: AtomicU64::new(0),
             datagrams: Datagrams::default(),
             access_log_dropped: Arc::default(),
             floods: Default::default(),
@@ -213,6 +218,13 @@ impl Metrics {
     /// Something failed; `service` is empty where none was meant.
     pub(crate) fn failed(&self, service: &Arc<str>, failure: Failure) {
         self.failures.add(service, failure);
+    }
+
+    /// Counts what is odd about an endpoint's answer over HTTP/1.
+    pub(crate) fn heard(&self, answered: &Answered) {
+        if answered.has_bare_line_feed {
+            self.bare_line_feeds.fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn retried(&self, because: Failure) {

@@ -12,7 +12,7 @@ use super::{
     Fields, HttpVersion, is_forwarding, is_look_alike, is_loop, is_said_host, is_said_port, is_well_formed,
     said_scheme, via,
 };
-use crate::authority::Authority;
+use crate::authority::is_host;
 use crate::outcome::Failure;
 
 /// Where a request came from.
@@ -96,7 +96,9 @@ impl<'a> Told<'a> {
         fields: &'a (impl Fields + ?Sized),
         from: &Provenance<'a>,
     ) -> Result<(), Failure> {
-        Authority::parse(from.authority).map_err(|_| Failure::BadRequest)?;
+        if !is_host(from.authority) {
+            return Err(Failure::BadRequest);
+        }
         self.set.reserve_exact(SET_MAX);
         let said = |name| if from.trusted { fields.only(name) } else { None };
         self.ends = match from.trusted {

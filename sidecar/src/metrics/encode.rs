@@ -49,6 +49,16 @@ impl Metrics {
             ),
             (metric::PASSED_THROUGH, "Captured connections to no Service of ours", &self.passed_through),
             (
+                metric::INTERIM_DROPPED,
+                "Interim responses (1xx) of endpoints that clients were not told of",
+                &self.interim_dropped,
+            ),
+            (
+                metric::BARE_LINE_FEEDS,
+                "Heads of endpoints' answers with lines that end with LF alone, which were mended",
+                &self.bare_line_feeds,
+            ),
+            (
                 metric::ACCESS_LOG_DROPPED,
                 "Lines of the access log that nobody took in time",
                 &self.access_log_dropped,

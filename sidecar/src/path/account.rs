@@ -85,7 +85,7 @@ impl Reading {
 
 /// The parts of a request's head that are logged.
 pub(crate) struct Details {
-    pub(crate) method: Method,
+    pub(crate) method: Option<Method>,
     pub(crate) path: String,
     pub(crate) host: String,
     pub(crate) version: Version,
@@ -396,12 +396,14 @@ impl Account {
     fn record_log(&mut self, failure: Option<Failure>, took: Duration) {
         let Some(log) = &self.mesh.access_log else { return };
         let call = self.call(failure);
-        let request = self.details.take().map(|details| Head {
-            method: details.method.to_string(),
-            path: details.path,
-            host: details.host,
-            version: version(details.version),
-            scheme: details.scheme,
+        let request = self.details.take().and_then(|details| {
+            Some(Head {
+                method: details.method?.to_string(), // what has none is no request
+                path: details.path,
+                host: details.host,
+                version: version(details.version),
+                scheme: details.scheme,
+            })
         });
         log.write(Record {
             time: clock::wall(),

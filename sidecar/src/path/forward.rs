@@ -22,6 +22,7 @@ use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
+use super::guard::HEADERS_MAX;
 use super::hops;
 use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
@@ -53,8 +54,20 @@ pub(crate) fn exchange<B>(
         let (origin, mesh) = (&*origin, &mesh);
         let dialect = Dialect::of(request.version(), request.headers());
         let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
+        if let Some((pulse, refused)) =
+            origin.pulse.as_ref().and_then(|pulse| pulse.turns.refused().map(|refused| (pulse, refused)))
+        {
+            pulse.asked(true); // where its request ends is not known
+            account.set_details(|| refused.details());
+            let failure = refused.rule.failure();
+            let answer = respond::failure(failure, dialect, account, origin.pulse.clone());
+            return Ok(answer.map(|body| turned(body, origin)));
+        }
         account.set_details(|| Details::of(&request));
         let answered = |answer: Response<ResponseBody>| Ok(answer.map(|body| turned(body, origin)));
+        if request.headers().len() > HEADERS_MAX {
+            return answered(respond::failure(Failure::HeadTooLarge, dialect, account, origin.pulse.clone()));
+        }
         if let ControlFlow::Break(ended) = hops::spend(&mut request) {
             return answered(match ended {
                 Ok(()) => respond::here(account, origin.pulse.clone()),
@@ -115,14 +128,14 @@ impl<'o> Prepared<'o> {
         mesh: &Mesh,
         account: &mut Account,
     ) -> Result<Prepared<'o>, Failure> {
-        let Routed { route, authority, waited } = routed;
+        let Routed { route, authority, form, waited } = routed;
         account.serves(&route.port.label);
         let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
         let mut limits = Limits::of(&route, mesh);
         let patience = limits.patience();
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), mesh);
-        let mut outgoing = Outgoing::new(request, authority, caller.client, origin)?;
+        let mut outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
         account.uploads(outgoing.body.as_ref());
         outgoing.grpc = dialect == Dialect::Grpc;
         outgoing.deadline = limits.deadline(account.begun).map(|deadline| deadline.at);
@@ -224,9 +237,11 @@ async fn forward(
         };
         let asking = {
             let (head, body) = outgoing.http1(upstream.host());
-            connection.ask(head, body)
+            connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried))
         };
-        let Answered { head, .. } = asking.await?;
+        let answered = asking.await?;
+        mesh.metrics.heard(&answered);
+        let Answered { head, .. } = answered;
         (head, Source::of(connection, upstream))
     };
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -247,7 +262,7 @@ async fn stream(
             None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
         };
         let Some(mut asked) = slot.ask(upstream.put(outgoing.http2()?)?)? else { continue };
-        let interim = outgoing.interim.as_ref();
+        let interim = outgoing.interim.as_ref().or(Some(&mesh.uncarried));
         let (mut head, body) = poll_fn(|cx| asked.poll_head(interim, cx)).await?;
         let answer = asked.answer(&head, body);
         strip_hop(&mut head.headers);
@@ -265,6 +280,7 @@ const CONNECTIONS_MAX: usize = 5;
 pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
     if origin.aim == Aim::Request {
         provenance::pass_back(&mut head.headers, head.version);
+        head.headers.remove(header::PROXY_AUTHENTICATE); // for what is behind us, and not from us
     }
     if respond::is_early(origin.pulse.as_ref()) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -304,19 +320,25 @@ fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
     }
 }
 
+/// What is logged of an authority: who may read a log is not told passwords (RFC 9110 §4.2.4).
+pub(crate) fn without_userinfo(authority: &[u8]) -> &[u8] {
+    authority.rsplit(|&byte| byte == b'@').next().unwrap_or_default()
+}
+
 impl Details {
     fn of(request: &Request<ClientBody>) -> Details {
         let (host, uri) = (request::authority(request).ok(), request.uri());
+        let host = host.as_ref().map(|host| without_userinfo(host.as_bytes()));
         let path = match uri.path_and_query() {
             Some(path) => path.to_string(),
             None => uri.authority().map(target_of_connect).unwrap_or_default(),
         };
         Details {
-            method: request.method().clone(),
+            method: Some(request.method().clone()),
             path,
             version: request.version(),
             scheme: uri.scheme_str().filter(|_| request.version() != Version::HTTP_2).map(str::to_owned),
-            host: host.map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
+            host: host.map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use svc_core::outcome::Failure;
 use super::client_body::ClientBody;
 use super::flood::Flood;
 use super::forward::exchange;
+use super::guard::{Guarded, HEADERS_MAX};
 use super::http1_body::Http1Body;
 use super::io::ClientIo;
 use super::mesh::Mesh;
@@ -30,11 +31,14 @@ pub(crate) async fn serve_http1(
     mesh: &Rc<Mesh>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
+    let pulse = io.pulse.clone();
+    let io = Guarded::new(io, pulse);
     let exchanges = {
         let mesh = mesh.clone();
         service_fn(move |request: Request<Incoming>| {
             if let Some(pulse) = &origin.pulse {
                 pulse.asked(!request.body().is_end_stream());
+                pulse.turns.next();
                 if request.version() == Version::HTTP_10 {
                     pulse.end_answers();
                 }
@@ -46,6 +50,7 @@ pub(crate) async fn serve_http1(
         .half_close(true) // who has said its last still hears
         .auto_date_header(false) // an answer carries its origin's date or none
         .max_header_size(HEADER_BYTES_MAX as usize)
+        .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges)
         .with_upgrades();

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hyper::http::response::Parts;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::draws::Draws;
@@ -18,6 +19,7 @@ use svc_core::table::{Table, Target};
 
 use super::application::{Applications, Doorway};
 use super::flood::Flood;
+use super::interim::Interim;
 use super::memory::{Holder, Holders};
 use super::roster::Roster;
 use super::route::{PortState, Route};
@@ -38,6 +40,8 @@ pub(crate) struct Mesh {
     pub(crate) roster: Roster,
     pub(crate) holders: Holders,
     pub(crate) shared: Arc<Shared>,
+    /// Takes interim answers where no client can have them: they are counted.
+    pub(crate) uncarried: Interim,
     routes: RefCell<HashMap<PortKey, Rc<Route>>>,
     versions: Cell<u64>,
     upstreams: Upstreams,
@@ -55,7 +59,14 @@ impl Mesh {
         shared: Arc<Shared>,
         seed: u64,
     ) -> Rc<Mesh> {
+        let uncarried = {
+            let metrics = metrics.clone();
+            Rc::new(move |_: &Parts| {
+                metrics.interim_dropped.fetch_add(1, Relaxed);
+            })
+        };
         Rc::new(Mesh {
+            uncarried,
             config,
             table,
             metrics,

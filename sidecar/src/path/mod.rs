@@ -23,6 +23,7 @@ pub(crate) mod stream;
 pub(crate) mod tcp_info;
 
 pub(crate) mod flood;
+pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod http1_body;
 pub(crate) mod http2;
@@ -40,6 +41,7 @@ pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod rewrite;
 pub(crate) mod route;
+pub(crate) mod target;
 
 pub(crate) mod connect;
 pub(crate) mod transparent;

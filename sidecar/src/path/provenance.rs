@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use hyper::Version;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use svc_core::authority::is_host;
 use svc_core::forwarding::{
     self, Fields, HttpVersion, Telling, forwarded_element, is_forwarding, is_look_alike, tell,
 };
 use svc_core::outcome::Failure;
 use svc_proto::names;
 
+use super::guard::refused;
 use super::resolve::Origin;
 
 /// Whether what a request of `origin` says in a header about where it came from ends here.
@@ -123,7 +125,11 @@ fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Fa
         return Ok(element.clone());
     }
     let host = authority.to_str().map_err(|_| Failure::BadRequest)?;
-    svc_core::authority::Authority::parse(host).map_err(|_| Failure::BadRequest)?;
+    if !is_host(host) {
+        return Err(refused(
+            "a host is a registered name or an address, with at most one port (RFC 3986 §3.2.2)",
+        ));
+    }
     let element = forwarded_element(origin.arrival.client.0.ip(), Some(host), origin.arrival.scheme.as_str());
     let element = HeaderValue::from_str(&element).expect("made of header values");
     Ok(cached.insert((authority.clone(), element)).1.clone())

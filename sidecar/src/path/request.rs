@@ -17,11 +17,13 @@ use svc_core::time::Now;
 
 use super::client_body::ClientBody;
 use super::gate::Gate;
+use super::guard::refused;
 use super::interim::Interim;
 use super::limits::GRPC_TIMEOUT;
 use super::provenance::{self, Provenance};
 use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
+use super::target::Form;
 use super::upstream::RequestHead;
 use crate::clock;
 
@@ -31,6 +33,7 @@ pub(crate) struct Outgoing<'o> {
     parts: Parts,
     /// Who the client asked for, in whatever way.
     authority: HeaderValue,
+    form: Form,
     provenance: Provenance<'o>,
     pub(crate) body: Option<Rc<RequestBody>>,
     gate: Option<Rc<Gate>>,
@@ -46,7 +49,7 @@ pub(crate) struct Outgoing<'o> {
     pub(crate) interim: Option<Interim>,
 }
 
-/// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2).
+/// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2), which may be empty.
 ///
 /// # Errors
 /// [`Failure::BadRequest`] when there is none, or more than one reading.
@@ -54,8 +57,11 @@ pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure>
     // A walk: to look for it by its hash costs more than to pass the few headers that there are.
     let mut hosts = request.headers().iter().filter(|(name, _)| **name == header::HOST).map(|(_, host)| host);
     let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() || !has_legal_target(request) {
-        return Err(Failure::BadRequest);
+    if another.is_some() {
+        return Err(refused("a request has one Host (RFC 9112 §3.2)"));
+    }
+    if !has_legal_target(request) {
+        return Err(refused("a target has the form that its method wants (RFC 9112 §3.2)"));
     }
     match (request.uri().authority(), host) {
         (Some(target), host) => {
@@ -63,13 +69,13 @@ pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure>
                 host.is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()));
             // RFC 9113 §8.3.1: an HTTP/2 request whose Host differs from :authority is malformed.
             if request.version() == Version::HTTP_2 && !agrees {
-                return Err(Failure::BadRequest);
+                return Err(refused("Host is what :authority is (RFC 9113 §8.3.1)"));
             }
             HeaderValue::from_str(target.as_str()).map_err(|_| Failure::BadRequest)
         }
-        (None, Some(host)) if !host.is_empty() => Ok(host.clone()),
-        (None, _) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
-        (None, _) => Err(Failure::BadRequest),
+        (None, Some(host)) if !host.is_empty() || request.version() != Version::HTTP_2 => Ok(host.clone()),
+        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
+        (None, _) => Err(refused("a request says for which host it is (RFC 9112 §3.2)")),
     }
 }
 
@@ -95,28 +101,35 @@ impl<'o> Outgoing<'o> {
     pub(crate) fn new(
         request: Request<ClientBody>,
         authority: HeaderValue,
+        form: Form,
         client: IpAddr,
         origin: &'o Origin,
     ) -> Result<Outgoing<'o>, Failure> {
         let (mut parts, incoming) = request.into_parts();
         if !is_plainly_framed(&parts.headers, &incoming) {
-            return Err(Failure::BadRequest);
+            return Err(refused("a body comes in chunks and in no other coding (RFC 9112 §6.1)"));
         }
         let idempotent = retry::is_idempotent(parts.method.as_str());
         let names = Names::of(&parts.headers);
         let trailers = names.te && says_trailers(&parts.headers);
-        let gate = (names.expect && takes_expectation(&mut parts)).then(Gate::new);
-        strip(&mut parts.headers, |name| is_hop_by_hop(name) || provenance::is_dropped(name, origin));
+        let empty = incoming.is_end_stream();
+        // Without a body there is nothing to wait for (RFC 9110 §10.1.1).
+        let gate = (names.expect && takes_expectation(&mut parts) && !empty).then(Gate::new);
+        let ends = |name: &str| match name {
+            "proxy-authorization" => form == Form::Origin,
+            _ => is_hop_by_hop(name) || provenance::is_dropped(name, origin),
+        };
+        strip(&mut parts.headers, ends);
         let provenance = Provenance::of(parts.version, &authority, origin)?;
         if origin.trusted || names.via {
             provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
-        let empty = incoming.is_end_stream();
         let body = (!empty)
             .then(|| RequestBody::new(incoming, gate.clone(), origin.holder.clone(), origin.pulse.clone()));
         Ok(Outgoing {
             parts,
             authority,
+            form,
             provenance,
             body,
             gate,
@@ -157,7 +170,8 @@ impl<'o> Outgoing<'o> {
 
     /// The request of one attempt over HTTP/1, for an endpoint that knows itself by the name `host` if not by the client's.
     pub(crate) fn http1(&self, host: Option<&HeaderValue>) -> (RequestHead, UpstreamBody) {
-        let mut head = RequestHead::begin(&self.parts.method, &self.parts.uri);
+        let form = if host.is_some() { Form::Origin } else { self.form };
+        let mut head = RequestHead::begin(&self.parts.method, &self.parts.uri, form);
         // The target wins over a Host beside it (RFC 9112 §3.2.2); HTTP/2 has none, HTTP/1.0 need not.
         head.field(&header::HOST, host.unwrap_or(&self.authority).as_bytes());
         let crumbs = self.parts.version == Version::HTTP_2 && self.said_crumbs();
@@ -292,10 +306,36 @@ fn says_trailers(headers: &HeaderMap) -> bool {
     headers.get_all(header::TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Removes from trailers what may not be one (RFC 9110 §6.5.1): framing, routing, and what says where a request came from.
+/// Removes from trailers what may not be one (RFC 9110 §6.5.1), and what says where a request came from.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
-    let is_head = |name: &str| matches!(name, "host" | "content-length" | "trailer");
-    strip(trailers, |name| is_hop_by_hop(name) || is_forwarding(name) || is_head(name));
+    strip(trailers, |name| is_hop_by_hop(name) || is_forwarding(name) || belongs_to_head(name));
+}
+
+/// Whether a field frames, routes, authenticates or asks for something, so that nobody may learn of it after the head. Those that Go's
+/// net/http refuses too, and cookies.
+fn belongs_to_head(name: &str) -> bool {
+    matches!(
+        name,
+        "age"
+            | "authorization"
+            | "cache-control"
+            | "content-encoding"
+            | "content-length"
+            | "content-range"
+            | "content-type"
+            | "cookie"
+            | "expect"
+            | "host"
+            | "location"
+            | "max-forwards"
+            | "pragma"
+            | "range"
+            | "realm"
+            | "set-cookie"
+            | "trailer"
+            | "vary"
+            | "www-authenticate"
+    ) || name.starts_with("if-")
 }
 
 /// Removes what is about this connection only, in a request or a response.

@@ -21,6 +21,7 @@ use super::affinity::Memory;
 use super::application::Doorway;
 use super::arrival::Arrival;
 use super::flood::Streams;
+use super::guard::refused;
 use super::introduction::{Guest, Own};
 use super::memory::Holder;
 use super::mesh::Mesh;
@@ -28,6 +29,7 @@ use super::proxy_header::Told;
 use super::request;
 use super::roster::Pulse;
 use super::route::Route;
+use super::target::{Form, form};
 use crate::clock;
 use crate::wanted::{Answer, PATIENCE, Want};
 
@@ -97,14 +99,18 @@ impl Origin {
     pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
         let said = request::authority(request)?;
         let authority = if said.is_empty() { self.meant() } else { said };
-        let text = authority.to_str().map_err(|_| Failure::BadRequest)?;
+        let text = authority.to_str().map_err(|_| refused("a host is ASCII (RFC 3986 §3.2.2)"))?;
         let (route, waited) = match self.aim {
             Aim::Address(_) | Aim::Application(_) => {
                 settled(self.route_unread(mesh)?, self.arrival.client, mesh).await?
             }
             Aim::Request => route_to_authority(text, self.arrival.client, mesh).await?,
         };
-        Ok(Routed { route, authority, waited })
+        let form = match request.uri().authority() {
+            None => Form::Origin,
+            Some(_) => form(request, text, self.aim, &route, &mesh.table.load()),
+        };
+        Ok(Routed { route, authority, form, waited })
     }
 
     /// Whom a request is for that does not say, as HTTP/1.0 need not: who is at the address that it was sent to (RFC 9112 §3.3). Health
@@ -166,6 +172,8 @@ pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
 pub(crate) struct Routed {
     pub(crate) route: Rc<Route>,
     pub(crate) authority: HeaderValue,
+    /// How the endpoint is told the target.
+    pub(crate) form: Form,
     /// How much of its time is gone.
     pub(crate) waited: Duration,
 }
@@ -219,7 +227,9 @@ fn look_again(route: &Rc<Route>, client: ClientAddr, mesh: &Mesh) -> Result<Rc<R
 }
 
 fn look_up(text: &str, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
-    let authority = Authority::parse(text).map_err(|_| Unrouted::Failed(Failure::BadRequest))?;
+    let authority = Authority::parse(text).map_err(|_| {
+        Unrouted::Failed(refused("what the forward proxy looks up is a DNS name or an address"))
+    })?;
     let table = mesh.table.load();
     match table.by_authority(&authority) {
         Ok(target) if target.is_settled() => Ok(mesh.route(target)),

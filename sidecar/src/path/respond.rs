@@ -52,7 +52,7 @@ pub(crate) fn failure(
     let is_early = is_early(pulse.as_ref());
     let mut response = Response::new(ResponseBody::local(text, account, pulse));
     let headers = response.headers_mut();
-    if is_early || (over_http1 && failure == Failure::BadRequest) {
+    if is_early || (over_http1 && is_unread(failure)) {
         // Whoever sent what is malformed may see the next request somewhere else in these bytes than we do (RFC 9112 §11.2).
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -76,6 +76,11 @@ pub(crate) fn failure(
         }
     }
     response
+}
+
+/// Whether all that a client sends behind such a request is unknown.
+fn is_unread(failure: Failure) -> bool {
+    matches!(failure, Failure::BadRequest | Failure::HeadTooLarge | Failure::TargetTooLong)
 }
 
 /// The answer to a client that asked about the proxy itself (OPTIONS with `Max-Forwards: 0`): that it is here. What may be asked of the

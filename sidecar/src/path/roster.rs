@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::acks::{Acks, SILENCE_MAX};
 use super::ending;
+use super::guard::Turns;
 use super::memory::Holder;
 use crate::clock;
 
@@ -28,6 +29,8 @@ pub(crate) struct Pulse {
     phase: AtomicU8,
     moved_ms: AtomicU32,
     head_ms: AtomicU32,
+    /// Whose turn it is of an HTTP/1 connection's requests.
+    pub(crate) turns: Turns,
     /// What the connection makes us hold.
     holder: Holder,
     ends_answers: AtomicBool,
@@ -163,6 +166,7 @@ impl Pulse {
 
     /// The answer has been sent.
     pub(crate) fn idle(&self) {
+        self.turns.end();
         self.phase.store(IDLE, Relaxed);
         self.holder.request_is_over();
     }

@@ -4,21 +4,21 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
+use svc_core::protocol::Hint;
 
 use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
 use super::forward::turn;
-use super::io::ClientIo;
+use super::guard::Guarded;
 use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
 use super::request::Outgoing;
@@ -26,16 +26,17 @@ use super::resolve::{Aim, Origin, Routed, route_to_authority};
 use super::respond::{self, Dialect};
 use super::rewrite::Asked;
 use super::route::Route;
+use super::target::Form;
 use super::tcp::Already;
 use super::tunnel;
 use super::upstream::{Answered, Carries, Http1, Upstream, UpstreamIo};
 
-/// The protocol that a request asks to go on in: one, on a request without a body, and one that is not HTTP itself.
+/// The protocol that a request asks to go on in: one, and one that is not HTTP itself. A body goes before it (RFC 9110 §7.8), as of `docker exec`.
 ///
 /// RFC 9113 §3.1 has withdrawn `h2c`, and a tunnel of HTTP would carry requests that nobody here looks at. A request that does not
 /// apply is as good without (RFC 9110 §7.8).
 pub(crate) fn wanted(request: &Request<ClientBody>) -> Option<HeaderValue> {
-    if request.version() != Version::HTTP_11 || request.method() != Method::GET {
+    if request.version() != Version::HTTP_11 {
         return None;
     }
     let headers = request.headers();
@@ -44,8 +45,7 @@ pub(crate) fn wanted(request: &Request<ClientBody>) -> Option<HeaderValue> {
         let tokens = value.to_str().unwrap_or_default().split(',');
         tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("upgrade"))
     };
-    let applies = request.body().is_end_stream()
-        && headers.get_all(header::CONNECTION).iter().any(named)
+    let applies = headers.get_all(header::CONNECTION).iter().any(named)
         && headers.get_all(header::UPGRADE).iter().count() == 1
         && !may_be_http(protocol.as_bytes());
     applies.then(|| protocol.clone())
@@ -67,12 +67,16 @@ pub(crate) async fn exchange(
     mut account: Account,
 ) -> Response<ResponseBody> {
     let upgraded = hyper::upgrade::on(&mut request);
-    let answer = match ask(request, &protocol, origin, mesh, &mut account).await {
+    let answer = match ask(request, Some(&protocol), origin, mesh, &mut account).await {
         Ok(answer) => answer,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
     };
     if !answer.switches() {
         return answer.into_response(account, origin);
+    }
+    if !answer.connection.has_sent_all() {
+        // What the client has yet to say of its request would be the tunnel's.
+        return respond::failure(Failure::BadResponse, Dialect::Http, account, origin.pulse.clone());
     }
     let Answer { mut head, connection, agreed, .. } = answer;
     account.connected();
@@ -113,10 +117,10 @@ impl Answer {
     }
 }
 
-/// Asks for an upgrade, and waits for an answer no longer than for any other.
+/// Asks for an upgrade, or as CONNECT has it for a tunnel, and waits for an answer no longer than for any other.
 pub(crate) async fn ask(
     request: Request<ClientBody>,
-    protocol: &HeaderValue,
+    protocol: Option<&HeaderValue>,
     origin: &Origin,
     mesh: &Rc<Mesh>,
     account: &mut Account,
@@ -129,7 +133,8 @@ pub(crate) async fn ask(
     let carrying = pin!(carry(handshake, mesh, account));
     let left = limits.whole.map(|whole| whole.saturating_sub(waited));
     let (connection, upstream, answered) = within(left, limits.late, carrying).await?;
-    let Answered { mut head, upgrade: agreed } = answered;
+    mesh.metrics.heard(&answered);
+    let Answered { mut head, upgrade: agreed, .. } = answered;
     if let Some(speech) = &upstream.speech {
         let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
         speech.turn_back(&mut head.headers, asked);
@@ -140,7 +145,7 @@ pub(crate) async fn ask(
 /// A request for an upgrade with its way.
 struct Handshake<'a> {
     outgoing: Outgoing<'a>,
-    protocol: &'a HeaderValue,
+    protocol: Option<&'a HeaderValue>,
     route: Rc<Route>,
     caller: Caller,
     origin: &'a Origin,
@@ -151,15 +156,15 @@ impl<'a> Handshake<'a> {
     fn new(
         request: Request<ClientBody>,
         routed: Routed,
-        protocol: &'a HeaderValue,
+        protocol: Option<&'a HeaderValue>,
         origin: &'a Origin,
         mesh: &Mesh,
         account: &mut Account,
     ) -> Result<Handshake<'a>, Failure> {
-        let Routed { route, authority, waited: _ } = routed;
+        let Routed { route, authority, form, waited: _ } = routed;
         account.serves(&route.port.label);
         let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
-        let outgoing = Outgoing::new(request, authority, caller.client, origin)?;
+        let outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
         account.waits(limits.patience(), false);
         account.uploads(outgoing.body.as_ref());
         Ok(Handshake { outgoing, protocol, route, caller, origin, limits })
@@ -176,7 +181,8 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
     loop {
         let answered = {
             let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
-            within(limits.per_try, Failure::ResponseTimeout, attempt).await
+            let answered = within(limits.per_try, Failure::ResponseTimeout, attempt).await;
+            answered.map_err(|failure| outgoing.blame(failure))
         };
         let failure = match &answered {
             Ok((_, answered)) if attempts.minds(answered.head.status.as_u16(), || None) => {
@@ -188,22 +194,28 @@ async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account)
         let Ok(next) = attempts.next(failure, &outgoing, &upstream, account) else { break answered };
         upstream = next;
     }
-    .map(|(connection, answered)| (connection, upstream, answered))
+    .map(|(connection, answered)| {
+        outgoing.settle();
+        (connection, upstream, answered)
+    })
 }
 
 async fn attempt(
     outgoing: &Outgoing<'_>,
-    protocol: &HeaderValue,
+    protocol: Option<&HeaderValue>,
     upstream: &Upstream,
     mesh: &Mesh,
 ) -> Result<(Box<Http1>, Answered), Failure> {
     let mut connection = upstream.open_http1(mesh).await?;
-    let (head, body) = outgoing.http1_upgrade(upstream.host(), protocol);
-    let answered = connection.ask(head, body).await?;
+    let (head, body) = match protocol {
+        Some(protocol) => outgoing.http1_upgrade(upstream.host(), protocol),
+        None => outgoing.http1(upstream.host()),
+    };
+    let answered = connection.ask(head, body, &mesh.uncarried).await?;
     Ok((connection, answered))
 }
 
-/// Opens a tunnel through the forward proxy (RFC 9110 §9.3.6).
+/// Opens a tunnel (RFC 9110 §9.3.6): through the forward proxy, or as far as a Service that is a proxy itself.
 pub(crate) async fn connect(
     mut request: Request<ClientBody>,
     origin: &Origin,
@@ -219,8 +231,29 @@ pub(crate) async fn connect(
         }
         refusal
     };
-    if origin.aim != Aim::Request || request.version() == Version::HTTP_2 {
+    if request.version() == Version::HTTP_2 {
         return refuse(Failure::UpgradeRefused, account);
+    }
+    if origin.aim != Aim::Request {
+        let upgraded = hyper::upgrade::on(&mut request);
+        return match Box::pin(ask_for_tunnel(request, origin, mesh, &mut account)).await {
+            Err(failure) => refuse(failure, account),
+            Ok(answer) if answer.head.status != StatusCode::OK => {
+                let mut response = answer.into_response(account, origin);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+            Ok(answer) => {
+                account.connected();
+                account.answered(StatusCode::OK.as_u16());
+                account.tunnels();
+                let Answer { mut head, connection, .. } = answer;
+                turn(&mut head, origin);
+                let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
+                tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
+                Response::from_parts(head, ResponseBody::tunnel())
+            }
+        };
     }
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let opened = async {
@@ -241,6 +274,20 @@ pub(crate) async fn connect(
     }
 }
 
+/// Asks a Service for a tunnel to elsewhere, as one asks a proxy. To the Service itself there is none to be asked for.
+async fn ask_for_tunnel(
+    request: Request<ClientBody>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
+    let routed = origin.route(&request, mesh).await?;
+    match (routed.form, routed.route.hint) {
+        (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, mesh, account).await,
+        _ => Err(Failure::UpgradeRefused),
+    }
+}
+
 /// Joins the client's connection, once hyper hands it over, with the endpoint's.
 async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account, mesh: &Rc<Mesh>) {
     io.break_when_dropped();
@@ -248,7 +295,10 @@ async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account
         return account.fail(Failure::ClientGone);
     };
     let parts =
-        upgraded.downcast::<TokioIo<ClientIo>>().expect("every HTTP/1 connection is served on a ClientIo");
-    let already = Already { from_client: parts.read_buf.into(), from_upstream: read.into() };
-    tunnel::carry(parts.io.into_inner(), io, already, account, mesh).await;
+        upgraded.downcast::<TokioIo<Guarded>>().expect("every HTTP/1 connection is served behind a guard");
+    let (client, held) = parts.io.into_inner().into_parts();
+    // hyper has nothing of what follows a request for a tunnel.
+    let from_client = if parts.read_buf.is_empty() { held } else { [parts.read_buf, held].concat().into() };
+    let already = Already { from_client: from_client.into(), from_upstream: read.into() };
+    tunnel::carry(client, io, already, account, mesh).await;
 }

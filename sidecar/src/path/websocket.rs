@@ -38,7 +38,7 @@ pub(crate) async fn exchange(
 ) -> Response<ResponseBody> {
     let (request, client) = into_upgrade(request, mesh);
     let protocol = HeaderValue::from_static(WEBSOCKET);
-    let asked = upgrade::ask(request, &protocol, origin, mesh, &mut account).await;
+    let asked = upgrade::ask(request, Some(&protocol), origin, mesh, &mut account).await;
     let answer = match asked.and_then(believed) {
         Ok(answer) => answer,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),

@@ -116,11 +116,11 @@ fn chunks_have_sizes_that_all_read_alike() {
         row(
             "§6.5.1: a trailer neither frames nor routes, nor says who asks",
             announced(
-                "content-length, host, x-forwarded-for, x-forwarded-user, x_real_ip, x-sum",
-                "Content-Length: 9\r\nHost: a\r\nTransfer-Encoding: x\r\nX-Forwarded-For: 1\r\nX-Forwarded-User: root\r\nX_Real_IP: 1\r\nx-sum: 1\r\n",
+                "content-length, host, x-forwarded-for, x-forwarded-user, x_real_ip, authorization, cookie, set-cookie, if-match, x-sum",
+                "Authorization: a\r\nCookie: a\r\nSet-Cookie: a\r\nIf-Match: a\r\nContent-Length: 9\r\nHost: a\r\nTransfer-Encoding: x\r\nX-Forwarded-For: 1\r\nX-Forwarded-User: root\r\nX_Real_IP: 1\r\nx-sum: 1\r\n",
             ),
             Requests(&[
-                "POST / | trailer: content-length, host, x-forwarded-for, x-forwarded-user, x_real_ip, x-sum | transfer-encoding: chunked | hello | x-sum: 1",
+                "POST / | trailer: content-length, host, x-forwarded-for, x-forwarded-user, x_real_ip, authorization, cookie, set-cookie, if-match, x-sum | transfer-encoding: chunked | hello | x-sum: 1",
             ]),
         ),
     ]);
@@ -147,9 +147,16 @@ fn a_chunk_that_is_none_breaks_the_connection_off() {
         ("§7.1: with a bare CR", "5\rhello\r\n0\r\n\r\n"),
         ("§7.1: a chunk that ends with a bare LF", "5\r\nhello\n0\r\n\r\n"),
         ("§7.1: an extension with a bare LF in it", "5;a\nb\r\nhello\r\n0\r\n\r\n"),
+        ("§7.1.1: with a NUL in it", "5;a\0\r\nhello\r\n0\r\n\r\n"),
+        ("§7.1.1: also in quotes", "5;a=\"\0\"\r\nhello\r\n0\r\n\r\n"),
+        ("§7.1.1: with another control character in it", "5;a\x0b\r\nhello\r\n0\r\n\r\n"),
+        ("§7.1: a last chunk that ends with a bare LF", "5\r\nhello\r\n0\n\r\n"),
         ("§7.1.1: extensions that do not end", &huge),
         ("§7.1.2: trailers that do not end", &many),
         ("§7.1.2: a trailer that is none", "5\r\nhello\r\n0\r\n\0: x\r\n\r\n"),
+        ("§7.1.2: one that ends with a bare LF", "5\r\nhello\r\n0\r\nX: a\n\r\n"),
+        ("§7.1.2: two, with a bare LF between", "5\r\nhello\r\n0\r\nX: a\nY: b\r\n\r\n"),
+        ("§7.1.2: whose last line ends with a bare LF", "5\r\nhello\r\n0\r\nX: a\r\n\n"),
         ("§5.1: with a space before its colon", "5\r\nhello\r\n0\r\nX : x\r\n\r\n"),
         ("§5.2: a folded one", "5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n"),
     ];
@@ -187,10 +194,14 @@ fn a_head_has_lines_that_all_read_alike() {
     ];
     let mut rows = refused.map(|(why, sent)| row(why, sent, Refused(400))).into_iter().collect::<Vec<_>>();
     rows.extend([
+        row("§2.2: a bare LF does not end a line", "GET / HTTP/1.1\nHost: web\nX: a\n\n", Refused(400)),
+        row("§2.2: nor the first", "GET / HTTP/1.1\nHost: web\r\n\r\n", Refused(400)),
+        row("§2.2: nor the last", "GET / HTTP/1.1\r\nHost: web\r\n\n", Refused(400)),
+        row("§2.2: nor is it an empty one", "\nGET / HTTP/1.1\r\nHost: web\r\n\r\n", Refused(400)),
         row(
-            "§2.2: a bare LF may end a line, and is mended",
-            "GET / HTTP/1.1\nHost: web\nX: a\n\n",
-            Requests(&["GET / | x: a"]),
+            "§8: a head is whole before its connection ends",
+            "GET / HTTP/1.1\r\nHost: web\r\nX: a\n",
+            Refused(400),
         ),
         row(
             "§2.2: empty lines before are no request",
@@ -204,10 +215,20 @@ fn a_head_has_lines_that_all_read_alike() {
         ),
         row(
             "RFC 6585 §5: too many lines",
-            get(&format!("Host: web{}", "\r\nX: a".repeat(120))),
+            get(&format!("Host: web{}", "\r\nX: a".repeat(256))),
             Refused(431),
         ),
-        row("§5: too large", get(&format!("Host: web\r\nX: {}", "a".repeat(100 * 1024))), Refused(431)),
+        row("§5: many are none", get(&format!("Host: web{}", "\r\nTE: a".repeat(255))), Requests(&["GET /"])),
+        row(
+            "RFC 9110 §15.5.15: a line that is too long",
+            format!("GET /{} HTTP/1.1\r\nHost: web\r\n\r\n", "a".repeat(100 * 1024)),
+            Refused(414),
+        ),
+        row(
+            "RFC 6585 §5: too large",
+            get(&format!("Host: web\r\nX: {}", "a".repeat(100 * 1024))),
+            Refused(431),
+        ),
         row(
             "RFC 9110 §9.1: methods have case, and pass",
             "get / HTTP/1.1\r\nHost: web\r\n\r\n",

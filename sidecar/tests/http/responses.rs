@@ -118,7 +118,7 @@ fn what_is_no_response_is_a_502() {
         502,
         "http_protocol_error",
     );
-    answered(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(200)), 502, "http_protocol_error");
+    answered(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: a\r\n".repeat(300)), 502, "http_protocol_error");
 }
 
 /// Lets a backend say `said`, once, and checks what the client is told instead.

@@ -12,7 +12,19 @@ fn a_request_is_for_one_host() {
         row("RFC 9112 §3.2: no two hosts", get("/", "Host: web\r\nHost: other"), Refused(400)),
         row("§3.2: not even the same", get("/", "Host: web\r\nHost: web"), Refused(400)),
         row("§3.2: not none", get("/", "X: a"), Refused(400)),
-        row("§3.2: not an empty one", get("/", "Host: "), Refused(400)),
+        row(
+            "§3.2: an empty one says that the client does not know it",
+            get("/", "Host: "),
+            Requests(&["GET / | host: ADDRESS"]),
+        ),
+        row(
+            "RFC 3986 §3.2.2: names that DNS has not",
+            get("/", "Host: a!$&'()*+,;=~b"),
+            Requests(&["GET / | host: a!$&'()*+,;=~b"]),
+        ),
+        row("§3.2.2: and escapes", get("/", "Host: w%65b:80"), Requests(&["GET / | host: w%65b:80"])),
+        row("§2.1: whole ones", get("/", "Host: w%6"), Refused(400)),
+        row("§3.2.2: a port has a host", get("/", "Host: :80"), Refused(400)),
         row("RFC 1945: HTTP/1.0 needs none", "GET / HTTP/1.0\r\n\r\n", Requests(&["GET / | host: ADDRESS"])),
         row("RFC 9110 §7.2: no spaces", get("/", "Host: we b"), Refused(400)),
         row("RFC 9110 §4.2.4: no user information", get("/", "Host: user@web"), Refused(400)),
@@ -35,18 +47,29 @@ fn a_target_has_one_of_four_forms() {
         row(
             "RFC 9112 §3.2.2: the target wins",
             get("http://target/a?b", "Host: other"),
-            Requests(&["GET /a?b | host: target"]),
+            Requests(&["GET http://target/a?b | host: target"]),
         ),
         row(
             "§3.2.1: an empty path is /",
             get("http://target", "Host: target"),
-            Requests(&["GET / | host: target"]),
+            Requests(&["GET http://target/ | host: target"]),
         ),
         row(
             "§3.2.1: before a query too",
             get("http://target?a", "Host: target"),
-            Requests(&["GET /?a | host: target"]),
+            Requests(&["GET http://target/?a | host: target"]),
         ),
+        row(
+            "§3.2.2: of the Service itself it is asked for what it has",
+            get("http://web/a?b", "Host: other"),
+            Requests(&["GET /a?b"]),
+        ),
+        row(
+            "RFC 3986 §2.1: what everybody types goes on, encoded where no URI has it",
+            get("/a?q=up{job=\"a\"}>1|b\\c^`<", "Host: web"),
+            Requests(&["GET /a?q=up{job=%22a%22}%3E1|b\\c^`%3C"]),
+        ),
+        row("§2.1: in a path too", get("/\"<>{}|^`\\", "Host: web"), Requests(&["GET /\"%3C%3E{}|^%60\\"])),
         row(
             "RFC 9110 §4.2.4: no user information in a target",
             get("http://user@target/", "Host: target"),
@@ -66,6 +89,16 @@ fn a_target_has_one_of_four_forms() {
             "§3.2.4: the server as a whole",
             "OPTIONS * HTTP/1.1\r\nHost: web\r\n\r\n",
             Requests(&["OPTIONS *"]),
+        ),
+        row(
+            "§3.2.4: also by its name",
+            "OPTIONS http://web HTTP/1.1\r\nHost: other\r\nX: a\r\n\r\n",
+            Requests(&["OPTIONS * | x: a"]),
+        ),
+        row(
+            "RFC 9110 §10.1.1: nothing to expect without a body",
+            get("/", "Host: web\r\nExpect: 100-continue"),
+            Requests(&["GET /"]),
         ),
         row(
             "§3.2.4: with a path it is a resource",

@@ -35,6 +35,56 @@ fn bytes_right_behind_either_head_belong_to_the_tunnel() {
     world.records(&["-"]);
 }
 
+/// `kubectl exec` and `docker exec` ask so.
+#[test]
+fn any_method_may_upgrade_and_its_body_goes_before() {
+    let backend = Backend::start(|talk| {
+        if talk.request().is_err() {
+            return;
+        }
+        talk.wire
+            .send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nwelcome");
+        while let Ok(letter) = talk.wire.text(1) {
+            talk.wire.send(letter.to_uppercase());
+        }
+    });
+    let world = World::of(&[&backend], &[]);
+    for (framing, seen) in [
+        ("Content-Length: 0\r\n\r\n", "POST /exec | connection: upgrade | content-length: 0 | upgrade: tcp"),
+        (
+            "Content-Length: 2\r\n\r\n{}",
+            "POST /exec | connection: upgrade | content-length: 2 | upgrade: tcp | {}",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            "POST /exec | connection: upgrade | transfer-encoding: chunked | upgrade: tcp | {}",
+        ),
+    ] {
+        let mut client = world.client();
+        client.send(format!(
+            "POST /exec HTTP/1.1\r\nHost: web\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n{framing}early "
+        ));
+        assert_eq!(client.response("GET").map(|response| response.status()), Ok(101), "{framing:?}");
+        client.send("late");
+        assert_eq!(client.text(17).as_deref(), Ok("welcomeEARLY LATE"), "{framing:?}");
+        let requests: Vec<String> = backend.take_requests().iter().map(Message::to_string).collect();
+        assert_eq!(requests, [seen]);
+    }
+}
+
+#[test]
+fn a_switch_before_the_request_has_ended_is_a_502() {
+    let backend = Backend::start(|talk| {
+        let _head = talk.head();
+        talk.wire.send(format!("{SWITCHING}\r\n\r\n"));
+        talk.wire.rest();
+    });
+    let world = World::of(&[&backend], &[]);
+    let mut client = world.client();
+    client.send("POST / HTTP/1.1\r\nHost: web\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 9\r\n\r\nhello");
+    assert_eq!(client.response("GET").map(|response| response.status()), Ok(502));
+}
+
 #[test]
 fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
     let backend = Backend::answering(OK);

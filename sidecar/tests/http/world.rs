@@ -175,6 +175,13 @@ impl World {
         format!("{}:{ADMIN_PORT}", self.ip)
     }
 
+    /// What is logged, once there are so many records.
+    pub(crate) fn logged(&self, records: usize) -> Vec<serde_json::Value> {
+        until(&format!("{records} records"), || {
+            Some(self.sidecar.access_log()).filter(|log| log.len() >= records)
+        })
+    }
+
     /// How often anything was tried again.
     pub(crate) fn retries(&self) -> u64 {
         self.sidecar.measured("svcmesh_retries_total").iter().sum()

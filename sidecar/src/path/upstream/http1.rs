@@ -29,6 +29,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{IDLE_FOR, Line, UpstreamIo};
 use crate::clock;
+use crate::path::interim::Interim;
 use crate::path::request_body::UpstreamBody;
 
 pub(crate) use outbox::Head as RequestHead;
@@ -38,7 +39,7 @@ pub(crate) use oracle::check;
 
 use head::Head;
 use inbox::{Inbox, Unheard};
-use outbox::{Outbox, Unsent};
+use outbox::{Asks, Outbox, Unsent};
 
 /// A connection, and what is under way on it: one request, and its answer.
 pub(crate) struct Http1 {
@@ -57,6 +58,8 @@ pub(crate) struct Answered {
     pub(crate) head: Parts,
     /// The protocol that the connection goes on in, where it does.
     pub(crate) upgrade: Option<HeaderValue>,
+    /// It has lines that end with LF alone.
+    pub(crate) has_bare_line_feed: bool,
 }
 
 impl Http1 {
@@ -104,43 +107,49 @@ impl Http1 {
         &mut self,
         head: RequestHead,
         body: UpstreamBody,
+        interim: &Interim,
     ) -> impl Future<Output = Result<Answered, Failure>> {
         let heard_before = self.line().heard_bytes();
         self.io.unfinished = true;
-        let asks_for_head = head.asks_for_head;
+        let asks = head.asks;
         self.outbox = Outbox::begin(head, body);
         poll_fn(move |cx| {
-            let polled = self.poll_answer(asks_for_head, heard_before, cx);
+            let polled = self.poll_answer(asks, heard_before, interim, cx);
             polled.map_err(|failure| self.explain(failure))
         })
     }
 
     fn poll_answer(
         &mut self,
-        asks_for_head: bool,
+        asks: Asks,
         heard_before: u64,
+        interim: &Interim,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answered, Failure>> {
         loop {
             self.send_more(cx)?;
-            let heard = ready!(self.inbox.poll_head(&mut self.io, asks_for_head, cx));
-            let Head { parts, persists, keeps, upgrade, .. } = heard.map_err(|unheard| match unheard {
-                Unheard::Malformed => Failure::BadResponse,
-                // It was closing the connection while the request came.
-                Unheard::CutShort if self.reused && self.line().heard_bytes() == heard_before => {
-                    Failure::Unprocessed
-                }
-                Unheard::CutShort => Failure::Reset,
-            })?;
+            let heard = ready!(self.inbox.poll_head(&mut self.io, asks, cx));
+            let Head { parts, persists, keeps, upgrade, has_bare_line_feed, .. } =
+                heard.map_err(|unheard| match unheard {
+                    Unheard::Malformed => Failure::BadResponse,
+                    // It was closing the connection while the request came.
+                    Unheard::CutShort if self.reused && self.line().heard_bytes() == heard_before => {
+                        Failure::Unprocessed
+                    }
+                    Unheard::CutShort => Failure::Reset,
+                })?;
             match parts.status {
                 StatusCode::CONTINUE => self.outbox.invite(),
-                status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {}
+                status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
+                    interim(&parts);
+                }
                 _ => {
-                    self.spent |= !persists || parts.status == StatusCode::SWITCHING_PROTOCOLS;
+                    let is_tunnel = asks == Asks::Tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS;
+                    self.spent |= !persists || is_tunnel;
                     if let Some(keeps) = keeps {
                         self.idle_for_ms = keeps.saturating_sub(AHEAD).min(IDLE_FOR).as_millis() as u32;
                     }
-                    return Poll::Ready(Ok(Answered { head: parts, upgrade }));
+                    return Poll::Ready(Ok(Answered { head: parts, upgrade, has_bare_line_feed }));
                 }
             }
         }
@@ -179,6 +188,11 @@ impl Http1 {
     /// What a failure of this connection means.
     pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
         self.line().explain(looks_like)
+    }
+
+    /// Whether the endpoint has been sent all of the request.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.outbox.is_empty()
     }
 
     /// Makes this the connection's last response.

@@ -8,6 +8,7 @@ use hyper::body::Frame;
 use super::head::header;
 use super::inbox::Unheard;
 use super::inbox::Unheard::Malformed;
+use crate::path::guard::has_bare_line_feed;
 
 /// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,8 +132,9 @@ fn size(bytes: &mut Bytes) -> Result<Option<u64>, Unheard> {
         Status::Partial => Err(Malformed),
         Status::Complete((end, size)) => {
             let line = bytes.split_to(end);
-            let is_one = line.first().is_some_and(u8::is_ascii_hexdigit)
-                && line.iter().filter(|&&byte| byte == b'\n').count() == 1;
+            let inside = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
+            let is_one = inside.first().is_some_and(u8::is_ascii_hexdigit)
+                && inside.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control());
             if is_one { Ok(Some(size)) } else { Err(Malformed) }
         }
     }
@@ -144,6 +146,9 @@ fn trailers(bytes: &mut Bytes) -> Result<Option<HeaderMap>, Unheard> {
     match httparse::parse_headers(bytes, &mut fields).map_err(|_| Malformed)? {
         Status::Partial if bytes.len() < TRAILER_BYTES_MAX => Ok(None),
         Status::Partial => Err(Malformed),
+        Status::Complete((end, _)) if has_bare_line_feed(&bytes[..end]) || bytes[0] == b'\n' => {
+            Err(Malformed)
+        }
         Status::Complete((end, fields)) => {
             let mut trailers = HeaderMap::with_capacity(fields.len());
             for field in fields {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use httparse::{ParserConfig, Status};
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, PROXY_AUTHENTICATE};
 use hyper::http::response::Parts;
 use hyper::{Response, StatusCode, Version};
 use svc_core::forwarding::{is_hop_by_hop, nominated};
@@ -13,6 +13,8 @@ use svc_core::forwarding::{is_hop_by_hop, nominated};
 use super::body::{Chunks, Framing};
 use super::inbox::Unheard;
 use super::inbox::Unheard::Malformed;
+use super::outbox::Asks;
+use crate::path::guard::{HEADERS_MAX, has_bare_line_feed};
 use crate::path::http::HEADER_BYTES_MAX;
 use crate::path::upstream::keep_alive;
 
@@ -25,28 +27,51 @@ pub(super) struct Head {
     pub(super) keeps: Option<Duration>,
     /// What the connection is to go on in, with a 101.
     pub(super) upgrade: Option<HeaderValue>,
+    /// It has lines that end with LF alone, as old servers send them.
+    pub(super) has_bare_line_feed: bool,
 }
 
 /// Takes a head off `bytes`, once all of it is there; `seen` of them were not enough.
 ///
 /// # Errors
 /// [`Malformed`] when it is no head, or too large, or tells the end of its body in two ways.
-pub(super) fn take(bytes: &mut Bytes, seen: usize, asked_for_head: bool) -> Result<Option<Head>, Unheard> {
+pub(super) fn take(bytes: &mut Bytes, seen: usize, asks: Asks) -> Result<Option<Head>, Unheard> {
     if seen > 0 && !may_end_after(bytes, seen) {
         return too_large(bytes);
     }
-    let mut fields = [MaybeUninit::uninit(); HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut []);
-    let parsed =
-        ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
-    let Status::Complete(end) = parsed.map_err(|_| Malformed)? else { return too_large(bytes) };
-    let head = Head::of(&response, bytes, asked_for_head)?;
+    let Some((head, end)) = read(bytes, asks)? else { return Ok(None) };
     bytes.advance(end);
     Ok(Some(head))
 }
 
-/// As Envoy has it, and hyper.
-const HEADERS_MAX: usize = 100;
+fn read(bytes: &Bytes, asks: Asks) -> Result<Option<(Head, usize)>, Unheard> {
+    let mut usual = [MaybeUninit::uninit(); HEADERS_USUAL];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut usual);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        let mut many = vec![MaybeUninit::uninit(); HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed =
+            ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut many);
+        return conclude(parsed, &response, bytes, asks);
+    }
+    conclude(parsed, &response, bytes, asks)
+}
+
+/// Nearly all heads have no more; those that have are read once more.
+const HEADERS_USUAL: usize = 64;
+
+fn conclude(
+    parsed: httparse::Result<usize>,
+    response: &httparse::Response<'_, '_>,
+    bytes: &Bytes,
+    asks: Asks,
+) -> Result<Option<(Head, usize)>, Unheard> {
+    let Status::Complete(end) = parsed.map_err(|_| Malformed)? else { return too_large(bytes) };
+    let mut head = Head::of(response, bytes, asks)?;
+    head.has_bare_line_feed = has_bare_line_feed(&bytes[..end]);
+    Ok(Some((head, end)))
+}
 
 /// Whether a head may end behind the first `seen` bytes: it is looked through once, not for each byte of an endpoint that sends it so.
 fn may_end_after(bytes: &[u8], seen: usize) -> bool {
@@ -112,6 +137,11 @@ impl Said {
         if lengths.all(|other| other == first) { first } else { Err(Malformed) }
     }
 
+    /// As RFC 9110 §9.3.6 has it before a tunnel.
+    fn frames_nothing(&self) -> bool {
+        self.coding.is_none() && self.length.is_none()
+    }
+
     fn framing(&self, version: Version) -> Result<Framing, Unheard> {
         match (self.coding, self.length) {
             (Some(Coding::Chunked), _) if version == Version::HTTP_11 => Ok(Framing::Chunks(Chunks::Size)),
@@ -140,11 +170,7 @@ pub(super) fn header(
 }
 
 impl Head {
-    fn of(
-        response: &httparse::Response<'_, '_>,
-        bytes: &Bytes,
-        asked_for_head: bool,
-    ) -> Result<Head, Unheard> {
+    fn of(response: &httparse::Response<'_, '_>, bytes: &Bytes, asks: Asks) -> Result<Head, Unheard> {
         let (mut parts, ()) = Response::new(()).into_parts();
         parts.status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed)?;
         parts.version = if response.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
@@ -152,13 +178,18 @@ impl Head {
         parts.headers.reserve(response.headers.len());
         for field in &*response.headers {
             let (name, value) = header(bytes, field)?;
-            if !said.hears(&name, &value) {
+            let is_challenge =
+                parts.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && name == PROXY_AUTHENTICATE;
+            if !said.hears(&name, &value) || is_challenge {
                 parts.headers.append(name, value);
             }
         }
         said.nominated.iter().for_each(|name| drop(parts.headers.remove(name)));
         let framing = match parts.status {
-            _ if asked_for_head => Framing::NOTHING,
+            _ if asks == Asks::Head => Framing::NOTHING,
+            StatusCode::OK if asks == Asks::Tunnel && said.frames_nothing() => Framing::NOTHING,
+            // Who takes CONNECT for any other method would take the tunnel for requests.
+            status if asks == Asks::Tunnel && status.is_success() => return Err(Malformed),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::NOTHING,
             status if status.is_informational() => Framing::NOTHING,
             _ => said.framing(parts.version)?,
@@ -169,6 +200,7 @@ impl Head {
         let persists = !said.closes
             && (parts.version == Version::HTTP_11 || said.keeps_alive)
             && framing != Framing::Rest;
-        Ok(Head { parts, framing, persists, keeps: said.keeps, upgrade: said.upgrade })
+        let upgrade = said.upgrade;
+        Ok(Head { parts, framing, persists, keeps: said.keeps, upgrade, has_bare_line_feed: false })
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::AsyncRead;
 
 use super::body::{Framing, Step};
 use super::head::{self, Head};
+use super::outbox::Asks;
 use super::unread::Unread;
 
 /// What an endpoint says.
@@ -51,12 +52,12 @@ impl Inbox {
     pub(super) fn poll_head(
         &mut self,
         io: &mut (impl AsyncRead + Unpin),
-        asks_for_head: bool,
+        asks: Asks,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Head, Unheard>> {
         let mut seen = 0;
         loop {
-            if let Some(head) = head::take(&mut self.unread.bytes, seen, asks_for_head)? {
+            if let Some(head) = head::take(&mut self.unread.bytes, seen, asks)? {
                 self.framing = head.framing;
                 return Poll::Ready(Ok(head));
             }

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 use super::inbox::{Inbox, Unheard};
+use super::outbox::Asks;
 
 /// A whole answer: what is left of its head, and its body.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) fn heard(method: &str, bytes: &[u8], sizes: &[usize]) -> Result<Whole
         let mut inbox = Inbox::default();
         let mut io = said(bytes, sizes, false);
         let head = loop {
-            let head = poll_fn(|cx| inbox.poll_head(&mut io, method == "HEAD", cx)).await?;
+            let head = poll_fn(|cx| inbox.poll_head(&mut io, asks(method), cx)).await?;
             if !head.parts.status.is_informational() || head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
                 break head;
             }
@@ -43,6 +44,14 @@ pub(super) fn heard(method: &str, bytes: &[u8], sizes: &[usize]) -> Result<Whole
         }
         Ok(Whole { status: head.parts.status, headers: head.parts.headers, body, trailers })
     })
+}
+
+fn asks(method: &str) -> Asks {
+    match method {
+        "HEAD" => Asks::Head,
+        "CONNECT" => Asks::Tunnel,
+        _ => Asks::Content,
+    }
 }
 
 /// What hyper's client makes of the same; nothing where it finds a mistake.

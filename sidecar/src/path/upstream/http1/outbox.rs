@@ -13,30 +13,45 @@ use hyper::{Method, Uri};
 use tokio::io::AsyncWrite;
 
 use crate::path::request_body::UpstreamBody;
+use crate::path::target::Form;
 
 /// The head of a request, as far as it says nothing of its body.
 pub(crate) struct Head {
     bytes: BytesMut,
-    /// The answer has no body, whatever it says (RFC 9110 §9.3.2).
-    pub(super) asks_for_head: bool,
+    pub(super) asks: Asks,
     says_length: bool,
     /// Trailers that may follow (RFC 9110 §6.6.2).
     announced: Vec<HeaderName>,
 }
 
 impl Head {
-    /// Begins one for `target`, of which the endpoint is told path and query.
-    pub(crate) fn begin(method: &Method, target: &Uri) -> Head {
+    /// Begins one for `target`, of which the endpoint is told what belongs to its `form`.
+    pub(crate) fn begin(method: &Method, target: &Uri, form: Form) -> Head {
         let mut bytes = BytesMut::with_capacity(USUAL_BYTES);
         bytes.extend_from_slice(method.as_str().as_bytes());
         bytes.extend_from_slice(b" ");
-        let path = target.path_and_query().map_or("/", PathAndQuery::as_str);
-        if !path.starts_with(['/', '*']) {
+        let (path, authority) =
+            (target.path_and_query().map_or("/", PathAndQuery::as_str), target.authority());
+        match authority.filter(|_| form != Form::Origin) {
+            Some(authority) if form == Form::Absolute => {
+                bytes.extend_from_slice(b"http://");
+                bytes.extend_from_slice(authority.as_str().as_bytes());
+            }
+            Some(authority) => bytes.extend_from_slice(authority.as_str().as_bytes()),
+            None => {}
+        }
+        let path = if form == Form::Authority { "" } else { path };
+        if form != Form::Authority && !path.starts_with(['/', '*']) {
             bytes.extend_from_slice(b"/"); // `http://a?b` has a query and no path
         }
         bytes.extend_from_slice(path.as_bytes());
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
-        Head { bytes, asks_for_head: *method == Method::HEAD, says_length: false, announced: Vec::new() }
+        let asks = match *method {
+            Method::HEAD => Asks::Head,
+            Method::CONNECT => Asks::Tunnel,
+            _ => Asks::Content,
+        };
+        Head { bytes, asks, says_length: false, announced: Vec::new() }
     }
 
     #[cfg(test)]
@@ -56,6 +71,16 @@ impl Head {
         }
         put_field(&mut self.bytes, name.as_str(), value);
     }
+}
+
+/// What a request is for, as far as it says where the answer's head ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// A head alone: the answer has no body, whatever it says (RFC 9110 §9.3.2).
+    Head,
+    /// A tunnel, which follows the head where that says 200 (§9.3.6).
+    Tunnel,
+    Content,
 }
 
 /// With some headers of the client's and those of ours. What is longer grows.

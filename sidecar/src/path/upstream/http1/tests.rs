@@ -66,10 +66,36 @@ fn what_could_be_read_in_two_ways_is_not_read() {
         "5 5\r\nhello",
         "-1\r\n",
         "5;a\nb\r\nhello",
+        "5;a\0\r\nhello",
+        "5\nhello",
+        "5\r\nhello\n0",
+        "5;a\x7f\r\nhello",
+        "0\r\nA: b\nC: d",
         "5\r\nhello!\n",
         "10000000000000000\r\n",
     ] {
         is_not(&format!("{CHUNKED}{chunks}\r\n0\r\n\r\n"), Unheard::Malformed);
+    }
+}
+
+#[test]
+fn many_fields_are_no_fault_and_a_bare_line_feed_in_a_head_is_none() {
+    is(
+        "GET",
+        &format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "A: b\r\n".repeat(255)),
+        200,
+        "ok",
+    );
+    is("GET", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 200, "ok");
+}
+
+#[test]
+fn a_tunnel_follows_a_200_that_frames_nothing() {
+    is("CONNECT", "HTTP/1.1 200 Connection established\r\n\r\n", 200, "");
+    is("CONNECT", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no");
+    for said in ["200 OK\r\nContent-Length: 0", "200 OK\r\nTransfer-Encoding: chunked", "204 No Content"] {
+        let heard = heard("CONNECT", format!("HTTP/1.1 {said}\r\n\r\n").as_bytes(), &[8192]);
+        assert_eq!(heard.err(), Some(Unheard::Malformed), "{said}");
     }
 }
 
@@ -87,7 +113,7 @@ fn what_breaks_off_is_not_whole() {
 fn a_head_a_line_and_trailers_have_limits() {
     let long = "a".repeat(64 * 1024);
     is_not(&format!("HTTP/1.1 200 OK\r\nA: {long}"), Unheard::Malformed);
-    is_not(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101)), Unheard::Malformed);
+    is_not(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(257)), Unheard::Malformed);
     is_not(&format!("{CHUNKED}5;{long}"), Unheard::Malformed);
     is_not(&format!("{CHUNKED}0\r\nA: {long}"), Unheard::Malformed);
 }
