@@ -213,7 +213,9 @@ fn detect_and_serve(
         let deadlines = Deadlines { header: limits.header, idle };
         let pulse = Pulse::of(client.holder());
         let membership = mesh.roster.enter(pulse.clone(), deadlines);
-        let limit = (hint == Hint::Unknown).then_some(limits.detect);
+        // What was HTTP before is HTTP, and what of it cannot be read is refused as such.
+        let is_unknown = hint == Hint::Unknown && !speaks_http(aim, mesh);
+        let limit = is_unknown.then_some(limits.detect);
         let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
         if detected.is_gone {
             return Ok(());
@@ -221,7 +223,7 @@ fn detect_and_serve(
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,
             Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, mesh),
-            Sniffed::Opaque | Sniffed::More => hint == Hint::Unknown,
+            Sniffed::Opaque | Sniffed::More => is_unknown,
         };
         match (detected.protocol, is_unread) {
             (Sniffed::Http2, _) => {
@@ -248,6 +250,19 @@ fn detect_and_serve(
                     Rc::new(Origin::new(client.guest(aim), client.holder(), Some(pulse.clone()), mesh));
                 http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
             }
+        }
+    }
+}
+
+/// Whether endpoints there have answered in HTTP before.
+fn speaks_http(aim: Aim, mesh: &Mesh) -> bool {
+    match aim {
+        Aim::Request => true,
+        Aim::Application(doorway) => mesh.application(doorway).port.shared.speaks_http.load(Relaxed),
+        Aim::Address(destination) => {
+            let table = mesh.table.load();
+            let target = table.by_destination(Transport::Tcp, destination);
+            target.is_some_and(|target| mesh.route(target).port.shared.speaks_http.load(Relaxed))
         }
     }
 }

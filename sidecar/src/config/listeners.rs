@@ -9,6 +9,7 @@ mod collisions;
 use clap::Arg;
 use svc_core::address::{SecretName, ServiceName};
 use svc_core::inventory::LoopbackVips;
+use svc_core::protocol::Hint;
 use svc_core::sorted::SortedMap;
 
 use super::flag::{Expected, Flag};
@@ -25,6 +26,8 @@ pub struct Listeners {
     pub inbound: Vec<SocketAddr>,
     /// Ports that stand for ports of the application; each once.
     pub inbound_map: Vec<Mapping>,
+    /// What the application speaks at its ports; each once, ascending.
+    pub inbound_protocols: Vec<(u16, Hint)>,
     /// The explicit HTTP proxy.
     pub forward_proxy: Vec<SocketAddr>,
     /// A loopback address per Service; fixed ones are all different and in 127.66.0.0/16.
@@ -55,6 +58,7 @@ impl Listeners {
             outbound: settings.read(&OUTBOUND),
             inbound: settings.read(&INBOUND),
             inbound_map: settings.read(&INBOUND_MAP),
+            inbound_protocols: settings.read(&INBOUND_PROTOCOLS),
             forward_proxy: settings.read(&FORWARD_PROXY),
             loopback_vips: settings.read(&LOOPBACK_VIPS),
             app_ports: settings.read(&APP_PORTS),
@@ -76,14 +80,21 @@ impl Listeners {
     pub(crate) fn shown_at(&self, port: u16) -> Option<&ShownBy> {
         self.inbound_map.iter().find(|mapping| mapping.port == port)?.tls.as_ref()
     }
+
+    /// What the application is said to speak at a port.
+    pub(crate) fn spoken_at(&self, port: u16) -> Option<Hint> {
+        let found = self.inbound_protocols.binary_search_by_key(&port, |(port, _)| *port);
+        found.ok().map(|index| self.inbound_protocols[index].1)
+    }
 }
 
-pub(super) fn args() -> [Arg; 8] {
+pub(super) fn args() -> [Arg; 9] {
     const HEADING: &str = "Listeners";
     [
         OUTBOUND.arg(HEADING),
         INBOUND.arg(HEADING),
         INBOUND_MAP.arg(HEADING),
+        INBOUND_PROTOCOLS.arg(HEADING),
         FORWARD_PROXY.arg(HEADING),
         LOOPBACK_VIPS.arg(HEADING),
         APP_PORTS.arg(HEADING),
@@ -115,6 +126,15 @@ pub(super) const INBOUND_MAP: Flag<Vec<Mapping>> = Flag {
     help: "Ports to listen on for the application, and where it listens, for pods without capture: `8080=127.0.0.1:80,…`. With \
            `,tls` clients speak TLS there and see --tls-cert, with `,tls=SECRET` what that holds: `8443=127.0.0.1:80,tls=shop-cert`",
     parse: |raw| Ok(optional(raw, inbound_map)?.unwrap_or_default()),
+};
+
+const INBOUND_PROTOCOLS: Flag<Vec<(u16, Hint)>> = Flag {
+    name: "inbound-protocols",
+    value: "MAP",
+    default: "",
+    help: "What the application speaks at its ports: `8080=http,5432=tcp,…`, with `http1` where it speaks no other version, `grpc` or `http2` \
+           where it speaks only that, `tcp` for bytes. Where nothing is said a port's Service decides, else the first bytes",
+    parse: |raw| Ok(optional(raw, inbound_protocols)?.unwrap_or_default()),
 };
 
 const FORWARD_PROXY: Flag<Vec<SocketAddr>> = Flag {
@@ -201,6 +221,25 @@ fn inbound_map(raw: &str) -> Result<Vec<Mapping>, Expected> {
     }
     let ports: std::collections::BTreeSet<u16> = map.iter().map(|mapping| mapping.port).collect();
     if ports.len() == map.len() { Ok(map) } else { Err("each port once".into()) }
+}
+
+fn inbound_protocols(raw: &str) -> Result<Vec<(u16, Hint)>, Expected> {
+    const EXPECTED: &str =
+        "a list such as `8080=http,5432=tcp`, with `http`, `http1`, `http2`, `grpc` or `tcp`";
+    let spoken = |raw: &str| {
+        let (at, protocol) = raw.split_once('=').ok_or(EXPECTED)?;
+        let hint = match protocol {
+            "http" => Hint::Http,
+            "http1" => Hint::Http1,
+            "http2" | "grpc" => Hint::Http2,
+            "tcp" => Hint::Opaque,
+            _ => return Err(Expected::from(EXPECTED)),
+        };
+        Ok((port(at).map_err(|_| EXPECTED)?, hint))
+    };
+    let mut all = list(raw, spoken)?;
+    all.sort_unstable_by_key(|(port, _)| *port);
+    if all.windows(2).any(|pair| pair[0].0 == pair[1].0) { Err("each port once".into()) } else { Ok(all) }
 }
 
 enum Item {
@@ -314,6 +353,17 @@ mod tests {
             "80=127.0.0.1:1,tls=a/b/c",
         ] {
             assert!(inbound_map(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_port_speaks_one_protocol() {
+        let all =
+            [(80, Hint::Http), (81, Hint::Http1), (82, Hint::Http2), (83, Hint::Http2), (84, Hint::Opaque)];
+        assert_eq!(inbound_protocols("84=tcp, 83=grpc,82=http2,81=http1,80=http"), Ok(all.to_vec()));
+        assert_eq!(inbound_protocols("80=http,80=tcp").unwrap_err(), "each port once");
+        for raw in ["", "80", "80=", "http", "0=http", "80=HTTP", "80=udp", "80=http,"] {
+            assert!(inbound_protocols(raw).is_err(), "{raw}");
         }
     }
 

@@ -24,9 +24,9 @@ pub(crate) struct Detected {
     pub(crate) is_gone: bool,
 }
 
-/// Reads until the protocol is known. A client that has not said enough when `limit` is over, or when it ends, speaks
-/// something opaque: its server may be the one to speak first. Without a limit the deadlines of the roster hold: what is read begins a
-/// request head.
+/// Reads until the protocol is known. A client that has said nothing when `limit` is over, or when it ends, speaks something opaque:
+/// its server may be the one to speak first. Where what it said may still begin a request, and without a limit, the deadlines of the
+/// roster hold: who is slow with a first line is no less a client of HTTP.
 ///
 /// # Errors
 /// The connection broke, or is overdue.
@@ -37,15 +37,25 @@ pub(crate) async fn detect(
     membership: &Membership<'_>,
 ) -> Result<Detected, Failure> {
     let mut read = BytesMut::new();
-    let (protocol, timed_out) = {
+    let mut in_time = None;
+    if let Some(limit) = limit {
         let detecting = pin!(read_until_known(stream, pulse, &mut read));
         let supervised = attend(detecting, pulse, membership, || Sniffed::Opaque);
-        match limit {
-            None => (supervised.await?, false),
-            Some(limit) => match tokio::time::timeout(limit, supervised).await {
-                Ok(protocol) => (protocol?, false),
-                Err(_elapsed) => (Ok(Sniffed::Opaque), true),
-            },
+        in_time = tokio::time::timeout(limit, supervised).await.ok();
+    }
+    let protocol = match in_time {
+        Some(protocol) => protocol?,
+        None if limit.is_some() && !may_be_http(&read) => {
+            return Ok(Detected {
+                protocol: Sniffed::Opaque,
+                read: read.freeze(),
+                timed_out: true,
+                is_gone: false,
+            });
+        }
+        None => {
+            let detecting = pin!(read_until_known(stream, pulse, &mut read));
+            attend(detecting, pulse, membership, || Sniffed::Opaque).await?
         }
     };
     let is_gone = protocol.is_err() && read.is_empty();
@@ -54,7 +64,13 @@ pub(crate) async fn detect(
         Err(_) if is_gone => Sniffed::Opaque,
         Err(_) => return Err(Failure::ClientGone),
     };
-    Ok(Detected { protocol, read: read.freeze(), timed_out, is_gone })
+    Ok(Detected { protocol, read: read.freeze(), timed_out: false, is_gone })
+}
+
+/// Whether what does not tell its protocol yet may be HTTP in the end.
+fn may_be_http(read: &[u8]) -> bool {
+    let is_tls = sniff(&[read, &[3]].concat()) == Sniffed::Tls;
+    !read.is_empty() && !is_tls
 }
 
 async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {
@@ -64,13 +80,21 @@ async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMu
         }
         read.reserve(FIRST_READ_BYTES);
         if stream.read_buf(read).await? == 0 {
-            return Ok(Sniffed::Opaque);
+            return Ok(at_end(read));
         }
         pulse.read();
         match sniff(read) {
             Sniffed::More => {}
             known @ (Sniffed::Http1 | Sniffed::Http2 | Sniffed::Tls | Sniffed::Opaque) => return Ok(known),
         }
+    }
+}
+
+/// What it was behind which nothing follows: some servers take the end for that of a line.
+fn at_end(read: &[u8]) -> Sniffed {
+    match sniff(&[read, b"\n"].concat()) {
+        Sniffed::Http1 => Sniffed::Http1,
+        Sniffed::Http2 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More => Sniffed::Opaque,
     }
 }
 

@@ -173,6 +173,7 @@ async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) 
     }
     .map(|mut answer| {
         outgoing.settle();
+        route.heard_http(&answer.head);
         if let Some(speech) = &upstream.speech {
             let asked = Asked { scheme: origin.arrival.scheme, authority: outgoing.authority() };
             speech.turn_back(&mut answer.head.headers, asked);

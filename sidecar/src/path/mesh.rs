@@ -104,7 +104,8 @@ impl Mesh {
 
     /// The route to the application beside us.
     pub(crate) fn application(&self, doorway: Doorway) -> Rc<Route> {
-        let new = |target| Rc::new(Route::inbound(doorway, target, clock::now()));
+        let declared = self.config.listeners.spoken_at(doorway.at.port());
+        let new = |target| Rc::new(Route::inbound(doorway, target, declared, clock::now()));
         self.applications.route(doorway, &self.table.load(), new)
     }
 

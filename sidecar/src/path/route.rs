@@ -3,7 +3,11 @@
 use std::cell::{OnceCell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
+use hyper::Version;
+use hyper::header::DATE;
+use hyper::http::response::Parts;
 use svc_core::balance::{Ask, Choice, Member, Policy, Tried, Unit};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
@@ -84,9 +88,26 @@ impl Route {
     }
 
     /// The route to the application behind `doorway`, which is the one endpoint of `target`.
-    pub(crate) fn inbound(doorway: Doorway, target: Arc<Target>, now: Now) -> Route {
+    ///
+    /// What it speaks there may be `declared`; else its Service says so.
+    pub(crate) fn inbound(doorway: Doorway, target: Arc<Target>, declared: Option<Hint>, now: Now) -> Route {
         let port = PortState::new(&target.service, Arc::default());
-        Route { inbound: Some(doorway), ..Route::new(target, port, 1, now) }
+        let route = Route::new(target, port, 1, now);
+        Route { inbound: Some(doorway), hint: declared.unwrap_or(route.hint), ..route }
+    }
+
+    /// An endpoint has answered a request. What was found out of the port by that holds from then on: bytes that are no request are refused.
+    ///
+    /// Servers of other protocols answer a lost browser with a few words of HTTP/1.0 (MongoDB, ClickHouse); those of HTTP know the time
+    /// (RFC 9110 §6.6.1).
+    pub(crate) fn heard_http(&self, head: &Parts) {
+        let speaks_http = &self.port.shared.speaks_http;
+        if self.hint == Hint::Unknown
+            && !speaks_http.load(Relaxed)
+            && (head.version != Version::HTTP_10 || head.headers.contains_key(DATE))
+        {
+            speaks_http.store(true, Relaxed);
+        }
     }
 
     /// Calls `each` with those that have been picked so far.

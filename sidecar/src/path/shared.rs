@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -61,6 +61,8 @@ pub(crate) struct SharedPort {
     pub(crate) sessions: Sessions,
     /// Where the Service has affinity. Locked only where a worker meets another snapshot of the port.
     pinned: Mutex<Option<Arc<Pinned>>>,
+    /// Its endpoints have answered requests, although nobody says what they speak.
+    pub(crate) speaks_http: AtomicBool,
 }
 
 impl Shared {

@@ -17,6 +17,7 @@ mod balance;
 mod budget;
 mod cuts;
 mod deadlines;
+mod detected;
 mod draining;
 mod early;
 mod external;

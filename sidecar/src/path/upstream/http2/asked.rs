@@ -16,6 +16,7 @@ use svc_core::outcome::Failure;
 
 use super::answer::Upload;
 use super::{Answer, Slot, Stream};
+use crate::path::guard::HEADERS_MAX;
 use crate::path::http::HEADER_BYTES_MAX;
 use crate::path::http2::send::{Sending, Unsent};
 use crate::path::interim::Interim;
@@ -124,5 +125,3 @@ fn settle(headers: &mut HeaderMap) -> Result<(), Failure> {
 
 /// What a field counts beside its name and its value (RFC 9113 §6.5.2).
 const FIELD_BYTES: usize = 32;
-
-const HEADERS_MAX: usize = 256;
