@@ -269,6 +269,46 @@ fn an_external_name_without_ports_serves_every_port_that_is_asked_for() {
 }
 
 #[test]
+fn a_client_that_asks_for_thousands_of_names_keeps_no_other_from_its_own() {
+    isolated(|| {
+        let pod = Pod::here();
+        let _backends = three_nginx(&pod);
+        let address = Pod::backend_v4(1);
+        let (existing, good) = (
+            format!("--address=/flood.example.com/{address}"),
+            format!("--address=/good.example.com/{address}"),
+        );
+        let dead = format!("--server=/dead.example.com/{}", Pod::backend_v4(9)); // nobody is there
+        let options = [existing.as_str(), good.as_str(), dead.as_str()];
+        let _server = pod.node.enter(|| Dnsmasq::start_quiet(SERVER, 30, &options));
+        let sidecar = start(&[], &["--loopback-vips", "on"]);
+        let proxy = format!("http://{PROXY}");
+        let flood = |urls: &str| {
+            let from = ["--interface", "127.0.0.2", "--proxy", &proxy, "--max-time", "3", "-o", "/dev/null"];
+            curl(&[&from[..], &["-Z", "--parallel-max", "250", urls]].concat());
+        };
+        assert_eq!(proxied("http://old.good.example.com./").body, "a\n");
+        thread::scope(|scope| {
+            let flooding = scope.spawn(|| {
+                flood("http://n[1-1500].dead.example.com./");
+                flood("http://n[1-1500].flood.example.com./");
+            });
+            let mut asked = 0;
+            while !flooding.is_finished() {
+                let begun = now();
+                assert_eq!(proxied(&format!("http://n{asked}.good.example.com./")).body, "a\n", "{asked}");
+                assert!(begun.elapsed() < Duration::from_secs(2), "{asked}: {:?}", begun.elapsed());
+                asked += 1;
+            }
+            println!("{asked} new names of another client, all found");
+            assert!(asked > 20, "{asked}");
+        });
+        assert!(services(&sidecar).len() <= 1_024, "{}", services(&sidecar).len());
+        assert!(services(&sidecar).iter().all(|it| it["loopbackVip"].is_null()));
+    });
+}
+
+#[test]
 fn a_denial_fails_requests_at_once_and_only_while_it_lasts_and_open_connections_stay() {
     isolated(|| {
         let pod = Pod::here();
