@@ -171,6 +171,11 @@ impl Account {
         self.reading.given_ms = None;
     }
 
+    /// Whether it is of a gRPC call.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.protocol == Protocol::Grpc
+    }
+
     /// The Service is known.
     pub(crate) fn serves(&mut self, service: &Arc<str>) {
         self.service = Some(service.clone());

@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::Reason;
+use hyper::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
+use svc_core::grpc;
 use svc_core::outcome::Failure;
 use tokio::time::Sleep;
 
@@ -19,6 +21,7 @@ use super::limits::Deadline;
 use super::memory::Holder;
 use super::request::strip_trailers;
 use super::resolve::Origin;
+use super::respond;
 use super::roster::Pulse;
 use super::upstream::{Answer, Http1, Upstream};
 use super::websocket::Tunnel;
@@ -35,6 +38,8 @@ pub(crate) struct ResponseBody {
     /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
     /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
     broken: Option<Broken>,
+    /// How a gRPC client is told instead.
+    last_words: Option<HeaderMap>,
     /// What follows the head on a stream of HTTP/2, where it becomes a tunnel.
     tunnel: Option<Box<Tunnel>>,
     /// When it has to have ended, if ever. Looked at whenever the client takes something: one that does not read is idle, not waiting.
@@ -75,6 +80,7 @@ impl ResponseBody {
             holder: Some(origin.holder.clone()),
             broken: None,
             tunnel: None,
+            last_words: None,
             deadline,
             late,
         }
@@ -89,6 +95,7 @@ impl ResponseBody {
             holder: None,
             broken: None,
             tunnel: None,
+            last_words: None,
             deadline: None,
             late: Failure::Overdue,
         }
@@ -130,6 +137,7 @@ impl ResponseBody {
             holder: None,
             broken: None,
             tunnel: None,
+            last_words: None,
             deadline: None,
             late: Failure::Overdue,
         }
@@ -226,6 +234,17 @@ impl ResetReason for Broken {
     }
 }
 
+impl Broken {
+    /// What a gRPC client is told of an answer that had begun; nothing where its endpoint has reset the stream, whose words are passed on.
+    fn grpc_status(&self) -> Option<grpc::Status> {
+        match self {
+            Broken::Stream(error) if error.is_reset() && error.is_remote() => None,
+            Broken::Stream(_) | Broken::Connection(_) => Some(grpc::Status::Unavailable),
+            Broken::Overdue(_) => Some(grpc::Status::DeadlineExceeded),
+        }
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the response broke off")
@@ -253,6 +272,10 @@ impl ResponseBody {
         let failure = self.account.as_ref().and_then(Account::broken_upload).unwrap_or(failure);
         if let Some(account) = &mut self.account {
             account.failed(failure);
+            if account.is_grpc() {
+                let told = account.tell(failure);
+                self.last_words = broken.grpc_status().map(|status| respond::grpc_trailers(status, &told));
+            }
         }
         self.broken = Some(broken);
         cx.waker().wake_by_ref();
@@ -266,7 +289,9 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
         let body = &mut *self;
         if let Some(broken) = body.broken.take() {
-            return Poll::Ready(Some(Err(broken)));
+            let last_words = body.last_words.take();
+            body.source = Source::Local(Bytes::new());
+            return Poll::Ready(Some(last_words.map(Frame::trailers).ok_or(broken)));
         }
         if body.is_overdue(cx) {
             body.break_off(body.late, Broken::Overdue(Reason::CANCEL.into()), cx);

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -11,15 +12,17 @@ use h2::Reason;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use svc_core::outcome::Failure;
 
+use super::http2::malformed::rule_broken_by_fields;
 use super::http2::recv::RecvBody;
 use super::http2::send::ResetReason;
+use super::interim::{Interim, Respond};
 
 /// A request's body as its client sends it.
 pub(crate) enum ClientBody {
     /// In hyper's framing, which knows where it ends.
     Http1(Incoming),
     /// Ends by END_STREAM alone. Boxed: each exchange keeps a place for the body of its request, and most have none.
-    Http2(Box<Stream>),
+    Http2(Option<Box<Stream>>, Rc<Respond>),
     /// There is none.
     Empty,
 }
@@ -33,24 +36,26 @@ impl Body for ClientBody {
             ClientBody::Http1(incoming) => {
                 Pin::new(incoming).poll_frame(cx).map_err(|error| Cut::of_http1(&error))
             }
-            ClientBody::Http2(stream) => stream.poll_frame(cx).map_err(|error| Cut::of_http2(&error)),
-            ClientBody::Empty => Poll::Ready(None),
+            ClientBody::Http2(Some(stream), _) => {
+                stream.poll_frame(cx).map_err(|error| Cut::of_http2(&error)).map(well_formed)
+            }
+            ClientBody::Http2(None, _) | ClientBody::Empty => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             ClientBody::Http1(incoming) => incoming.is_end_stream(),
-            ClientBody::Http2(stream) => stream.is_end_stream(),
-            ClientBody::Empty => true,
+            ClientBody::Http2(Some(stream), _) => stream.is_end_stream(),
+            ClientBody::Http2(None, _) | ClientBody::Empty => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             ClientBody::Http1(incoming) => incoming.size_hint(),
-            ClientBody::Http2(stream) => stream.size_hint(),
-            ClientBody::Empty => SizeHint::with_exact(0),
+            ClientBody::Http2(Some(stream), _) => stream.size_hint(),
+            ClientBody::Http2(None, _) | ClientBody::Empty => SizeHint::with_exact(0),
         }
     }
 }
@@ -109,12 +114,31 @@ impl Stream {
     }
 }
 
-impl From<RecvBody> for ClientBody {
-    fn from(body: RecvBody) -> ClientBody {
-        match body.is_end_stream() {
-            true => ClientBody::Empty,
-            false => ClientBody::Http2(Box::new(Stream { body, last: None, trailers: None })),
+impl ClientBody {
+    /// The body on a stream, whose client can have interim answers.
+    pub(crate) fn of_stream(body: RecvBody, respond: Rc<Respond>) -> ClientBody {
+        let stream = (!body.is_end_stream()).then(|| Box::new(Stream { body, last: None, trailers: None }));
+        ClientBody::Http2(stream, respond)
+    }
+
+    /// What takes interim answers to the client, if it can have any.
+    pub(crate) fn interim(&self) -> Option<Interim> {
+        match self {
+            ClientBody::Http2(_, respond) => Some(Interim::Client(respond.clone())),
+            ClientBody::Http1(_) | ClientBody::Empty => None,
         }
+    }
+}
+
+/// Trailers are held to the rules of all fields.
+fn well_formed(part: Option<Result<Frame<Bytes>, Cut>>) -> Option<Result<Frame<Bytes>, Cut>> {
+    let trailers = part.as_ref().and_then(|part| part.as_ref().ok()?.trailers_ref());
+    match trailers.and_then(rule_broken_by_fields) {
+        Some(rule) => {
+            tracing::debug!(rule, "trailers are refused");
+            Some(Err(Cut::new(Failure::BadRequest)))
+        }
+        None => part,
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper::http::response::Parts;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::draws::Draws;
@@ -59,12 +58,7 @@ impl Mesh {
         shared: Arc<Shared>,
         seed: u64,
     ) -> Rc<Mesh> {
-        let uncarried = {
-            let metrics = metrics.clone();
-            Rc::new(move |_: &Parts| {
-                metrics.interim_dropped.fetch_add(1, Relaxed);
-            })
-        };
+        let uncarried = Interim::Dropped(metrics.clone());
         Rc::new(Mesh {
             uncarried,
             config,

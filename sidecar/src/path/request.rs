@@ -124,6 +124,7 @@ impl<'o> Outgoing<'o> {
         if origin.trusted || names.via {
             provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
+        let interim = incoming.interim();
         let body = (!empty)
             .then(|| RequestBody::new(incoming, gate.clone(), origin.holder.clone(), origin.pulse.clone()));
         Ok(Outgoing {
@@ -138,7 +139,7 @@ impl<'o> Outgoing<'o> {
             grpc: false,
             deadline: None,
             tells_deadline: false,
-            interim: None,
+            interim,
         })
     }
 

@@ -106,3 +106,12 @@ pub(crate) fn is_early(pulse: Option<&Arc<Pulse>>) -> bool {
 
 /// Begins with [`PROXY_NAME`].
 const HERE: &str = "svcmesh; details=\"Max-Forwards is spent\"";
+
+/// Trailers that tell a gRPC client how an answer that had begun has ended.
+pub(crate) fn grpc_trailers(status: grpc::Status, told: &str) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(2);
+    trailers.insert("grpc-status", HeaderValue::from_static(status.as_str()));
+    let message = HeaderValue::from_str(&format!("{PROXY_NAME}: {told}"));
+    trailers.insert("grpc-message", message.expect("failures are plain text"));
+    trailers
+}

@@ -211,7 +211,7 @@ async fn attempt(
         Some(protocol) => outgoing.http1_upgrade(upstream.host(), protocol),
         None => outgoing.http1(upstream.host()),
     };
-    let answered = connection.ask(head, body, &mesh.uncarried).await?;
+    let answered = connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried)).await?;
     Ok((connection, answered))
 }
 

@@ -261,6 +261,16 @@ impl Frames<'_> {
         }
     }
 
+    /// Acknowledges a ping that nobody has sent.
+    pub(crate) fn acknowledge_ping(&mut self) {
+        self.send(PING, ACK, 0, &[0; 8]);
+    }
+
+    /// Ends the connection.
+    pub(crate) fn ends(&mut self) {
+        self.wire.finish();
+    }
+
     /// How a stream ends: without an error, with the code of RST_STREAM, or not at all.
     pub(crate) fn end_of_stream(&mut self, stream: u32) -> Result<(), Option<u32>> {
         loop {

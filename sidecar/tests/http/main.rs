@@ -44,6 +44,7 @@ mod responses;
 mod silence;
 mod slow;
 mod stalled;
+mod streams;
 mod targets;
 mod told;
 mod topology;

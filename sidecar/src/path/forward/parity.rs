@@ -26,7 +26,9 @@ use crate::clock;
 use crate::config::{Config, Surroundings, command};
 use crate::metrics::{Direction, Metrics};
 use crate::path::arrival::Arrival;
+use crate::path::http2::backlog::Piece;
 use crate::path::http2::recv::RecvBody;
+use crate::path::interim::Respond;
 use crate::path::introduction::Guest;
 use crate::path::memory::Holder;
 
@@ -174,12 +176,14 @@ async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> R
 }
 
 async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, mesh: Rc<Mesh>) {
-    let mut connection = h2::server::handshake(server).await.expect("both speak HTTP/2");
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
+    let mut connection =
+        h2::server::Builder::new().handshake::<_, Piece>(server).await.expect("both speak HTTP/2");
+    while let Some(Ok((request, respond))) = connection.accept().await {
         let (head, stream) = request.into_parts();
-        let body = ClientBody::from(RecvBody::new(stream, &head.headers));
+        let respond = Respond::new(respond);
+        let body = ClientBody::of_stream(RecvBody::new(stream, &head.headers), respond.clone());
         *found.borrow_mut() = Some(prepare(Request::from_parts(head, body), &origin, &mesh).await);
-        respond.send_response(Response::new(()), true).expect("the client waits for it");
+        respond.stream().send_response(Response::new(()), true).expect("the client waits for it");
     }
 }
 

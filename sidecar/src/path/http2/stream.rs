@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use hyper::body::Body;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::response::Parts;
@@ -25,6 +25,7 @@ use crate::path::body::ResponseBody;
 use crate::path::client_body::ClientBody;
 use crate::path::flood::Streams;
 use crate::path::forward::exchange;
+use crate::path::interim::Respond;
 use crate::path::mesh::Mesh;
 use crate::path::resolve::Origin;
 
@@ -70,18 +71,13 @@ pub(super) fn serve_stream(
             respond.send_reset(Reason::PROTOCOL_ERROR);
             return client.refuse(Failure::BadRequest, rule).fail(Failure::BadRequest);
         }
-        let Some(response) = ask(request, &mut respond, &client).await else { return };
+        let respond = Respond::new(respond);
+        let Some(response) = ask(request, &respond, &client).await else { return };
         let (head, mut body) = response.into_parts();
         let tunnel = body.take_tunnel();
         let ends = tunnel.is_none() && body.is_end_stream();
         let head = ready_to_send(head, &body);
-        let stream = match respond.send_response(head, ends) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "an answer cannot be sent");
-                return respond.send_reset(Reason::INTERNAL_ERROR);
-            }
-        };
+        let Some(stream) = begin_answer(&respond, head, ends) else { return };
         drop(respond);
         match tunnel {
             Some(tunnel) => tunnel.carry(stream, &client.backlog, &client.mesh).await,
@@ -96,14 +92,25 @@ pub(super) fn serve_stream(
     }
 }
 
+/// Queues the head of an answer; nothing when that cannot be.
+fn begin_answer(respond: &Respond, head: Response<()>, ends: bool) -> Option<SendStream<Piece>> {
+    let mut respond = respond.stream();
+    let sent = respond.send_response(head, ends);
+    sent.inspect_err(|error| {
+        tracing::debug!(%error, "an answer cannot be sent");
+        respond.send_reset(Reason::INTERNAL_ERROR);
+    })
+    .ok()
+}
+
 /// The answer to a request; nothing when its client does not want it any more.
 fn ask(
     request: Request<RecvStream>,
-    respond: &mut SendResponse<Piece>,
+    respond: &Rc<Respond>,
     client: &Client,
 ) -> impl Future<Output = Option<Response<ResponseBody>>> {
     let (head, stream) = request.into_parts();
-    let body = ClientBody::from(RecvBody::new(stream, &head.headers));
+    let body = ClientBody::of_stream(RecvBody::new(stream, &head.headers), respond.clone());
     let request = Request::from_parts(head, body);
     // Boxed: it is let go of when its answer is there, and a stream may last.
     let mut exchange =
@@ -115,7 +122,7 @@ fn ask(
             let Ok(response) = answered;
             Poll::Ready(Some(response))
         }
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+        Poll::Pending => respond.stream().poll_reset(cx).map(|_| None),
     })
 }
 

@@ -141,7 +141,7 @@ impl Http1 {
             match parts.status {
                 StatusCode::CONTINUE => self.outbox.invite(),
                 status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
-                    interim(&parts);
+                    interim.tell(&parts);
                 }
                 _ => {
                     let is_tunnel = asks == Asks::Tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS;

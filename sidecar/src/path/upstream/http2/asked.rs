@@ -93,7 +93,7 @@ impl Asked {
         match (head.status, &mut self.upload, interim) {
             (StatusCode::CONTINUE, Some(upload), _) => upload.body_mut().invite(),
             (StatusCode::CONTINUE, None, _) | (_, _, None) => {}
-            (_, _, Some(interim)) => interim(head),
+            (_, _, Some(interim)) => interim.tell(head),
         }
     }
 

@@ -1,0 +1,191 @@
+//! What a client of HTTP/2 is told, and what it may not say.
+
+use h2::Reason;
+use hyper::{HeaderMap, Request};
+
+use super::backend::Backend;
+use super::http2::{Frames, connect};
+use super::world::World;
+
+/// Asks as a gRPC client: the text of the answer and its trailers, or the code of a reset.
+async fn call(world: &World) -> (String, Result<Option<HeaderMap>, Option<Reason>>) {
+    let mut client = connect(world).await;
+    let request = Request::post("http://web/pkg.Service/Method")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .expect("a request");
+    let (response, _) = client.send_request(request, true).expect("a request that h2 sends");
+    let mut body = response.await.expect("a head").into_body();
+    let mut text = String::new();
+    while let Some(data) = body.data().await {
+        match data {
+            Ok(data) => text += &String::from_utf8_lossy(&data),
+            Err(error) => return (text, Err(error.reason())),
+        }
+    }
+    (text, body.trailers().await.map_err(|error| error.reason()))
+}
+
+fn status(trailers: &Result<Option<HeaderMap>, Option<Reason>>) -> Option<&str> {
+    trailers.as_ref().ok()?.as_ref()?.get("grpc-status")?.to_str().ok()
+}
+
+/// Begins an answer, and then does `ends` with its connection.
+fn breaking(ends: fn(&mut Frames<'_>, u32)) -> Backend {
+    Backend::start(move |talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "200"), ("content-type", "application/grpc")], false);
+            frames.data(stream, b"message", false);
+            ends(&mut frames, stream);
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_call_whose_endpoint_goes_away_in_the_midst_ends_as_unavailable() {
+    let endings: [fn(&mut Frames<'_>, u32); 2] = [
+        |frames, _| frames.ends(),
+        |frames, stream| {
+            frames.go_away(stream);
+            frames.ends();
+        },
+    ];
+    for ends in endings {
+        let backend = breaking(ends);
+        let world = World::at("grpc", &[backend.address()], &[]);
+        let (text, ended) = call(&world).await;
+        assert_eq!((&*text, status(&ended)), ("message", Some("14")), "{ended:?}");
+        world.records(&["UB"]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_ends_as_that() {
+    let backend = breaking(|_, _| std::thread::sleep(std::time::Duration::from_secs(5)));
+    let world = World::at("grpc", &[backend.address()], &["--request-timeout", "300ms"]);
+    let (text, ended) = call(&world).await;
+    assert_eq!((&*text, status(&ended)), ("message", Some("4")), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_endpoints_own_reset_is_passed_on() {
+    let backend = breaking(|frames, stream| frames.reset(stream, Reason::CANCEL));
+    let world = World::at("grpc", &[backend.address()], &[]);
+    let (text, ended) = call(&world).await;
+    assert_eq!((&*text, ended), ("message", Err(Some(Reason::CANCEL))));
+}
+
+#[tokio::test]
+async fn early_hints_reach_a_client_of_http2_from_endpoints_of_both_versions() {
+    let http1 = Backend::answering(
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: keep-alive\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let http2 = Backend::start(|talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "103"), ("link", "</a.css>")], false);
+            frames.head(stream, &[(":status", "200")], true);
+        }
+    });
+    for (protocol, backend) in [("http", http1), ("kubernetes.io/h2c", http2)] {
+        let app_protocol = if protocol == "http" { "http" } else { "grpc" };
+        let world = World::at(app_protocol, &[backend.address()], &[]);
+        let mut client = connect(&world).await;
+        let request = Request::get("http://web/").body(()).expect("a request");
+        let (mut response, _) = client.send_request(request, true).expect("a request that h2 sends");
+        let told = std::future::poll_fn(|cx| response.poll_informational(cx)).await;
+        let told = told.expect("an interim answer comes first").expect("it is well-formed");
+        assert_eq!((told.status().as_u16(), told.headers()["link"].to_str().unwrap()), (103, "</a.css>"));
+        assert_eq!(response.await.expect("the answer").status(), 200, "{protocol}");
+    }
+}
+
+#[test]
+fn what_the_specification_calls_malformed_resets_its_stream_and_is_recorded() {
+    let head = |changed: (&'static str, &'static str)| {
+        let mut head = vec![(":method", "GET"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+        match head.iter_mut().find(|(name, _)| *name == changed.0) {
+            Some(field) => *field = changed,
+            None => head.push(changed),
+        }
+        head
+    };
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    for changed in [
+        ("a", " b"),
+        ("a", "b "),
+        ("a", "\tb"),
+        ("a", "b\t"),
+        ("a", " "),
+        (":path", "a"),
+        (":path", "*"),
+        (":path", "http://web/"),
+        (":path", ""),
+        (":scheme", ""),
+        ("connection", "close"),
+    ] {
+        let world = World::of(&[&backend], &[]);
+        let mut wire = world.client();
+        let mut frames = Frames::of_client(&mut wire);
+        frames.ask(&head(changed), "", &[]);
+        assert_eq!(frames.end_of_stream(1), Err(Some(u32::from(Reason::PROTOCOL_ERROR))), "{changed:?}");
+        world.records(&["CR"]);
+    }
+    assert_eq!(backend.take_requests().len(), 0);
+}
+
+#[test]
+fn a_hundred_and_fifty_fields_are_no_malformed_request() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let world = World::of(&[&backend], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    let mut head = vec![(":method", "GET"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+    head.extend([("a", "b"); 150]);
+    frames.ask(&head, "", &[]);
+    assert!(frames.is_answered_with_200());
+}
+
+#[test]
+fn pings_that_were_not_sent_are_not_acknowledged_for_ever() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let world = World::of(&[&backend], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    for _ in 0..2_000 {
+        frames.acknowledge_ping();
+    }
+    assert_eq!(frames.end_of_stream(1), Err(None), "GOAWAY, or the end");
+    world.counts("svcmesh_floods_total{kind=\"frames\"} 1");
+}
+
+#[test]
+fn a_body_that_its_endpoint_does_not_read_stops_no_other_stream() {
+    let backend = Backend::start(|talk| {
+        let Ok(head) = talk.head() else { return };
+        if head.start.contains("stuck") {
+            std::thread::sleep(std::time::Duration::from_secs(20));
+        }
+        talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    });
+    let world = World::of(&[&backend], &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut client = connect(&world).await;
+        let mut stuck = Vec::new();
+        for _ in 0..40 {
+            let request = Request::post("http://web/stuck").body(()).expect("a request");
+            let (response, mut sender) =
+                client.send_request(request, false).expect("a request that h2 sends");
+            sender.send_data(vec![0; 4 << 20].into(), false).expect("h2 queues it");
+            stuck.push((response, sender));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let request = Request::get("http://web/free").body(()).expect("a request");
+        let (response, _) = client.send_request(request, true).expect("a request that h2 sends");
+        let answered = tokio::time::timeout(std::time::Duration::from_secs(8), response).await;
+        assert_eq!(answered.expect("in time").expect("a response").status(), 200);
+    });
+}
