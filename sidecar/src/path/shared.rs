@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) memory: Arc<Ledger>,
     /// Flows of datagrams.
     pub(crate) udp_flows: AtomicU64,
-    /// Locked only where a change of the snapshot moves a loopback VIP.
+    /// Locked only where a change of the snapshot moves a loopback VIP, or something connects to a loopback address.
     pub(crate) vips: Claims,
     /// Loopback VIPs that cannot be listened at, as everybody has been told. Locked only where one is tried.
     unbound: Mutex<BTreeSet<Vip>>,
@@ -84,9 +84,11 @@ impl Shared {
     /// loopback VIPs of `table`: it would go round in a circle. Everything that connects asks this.
     pub(crate) fn is_own(&self, transport: Transport, addr: SocketAddr, table: &Table) -> bool {
         self.is_bound(addr)
-            || leads_to(addr.ip())
-                .filter(IpAddr::is_loopback)
-                .any(|ip| table.by_destination(transport, SocketAddr::new(ip, addr.port())).is_some())
+            || leads_to(addr.ip()).filter(IpAddr::is_loopback).any(|ip| {
+                let at = SocketAddr::new(ip, addr.port());
+                table.by_destination(transport, at).is_some()
+                    || lock(&self.vips).contains_key(&(transport, at))
+            })
     }
 
     /// Whether that would be one of those that the configuration names.

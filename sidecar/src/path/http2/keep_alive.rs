@@ -11,8 +11,12 @@ use tokio::time::{Sleep, sleep};
 
 use super::traffic::Traffic;
 
-/// A client that is silent for this long is asked, and given up after as long again.
+/// A client that is silent for this long is asked.
 const PING_AFTER: Duration = Duration::from_secs(60);
+
+/// And given up after this long, the idle time of HTTP connections by default. One that does not read for a while cannot answer; whether its
+/// system is there is seen by its acknowledgements, much sooner (`acks`).
+const GONE_AFTER: Duration = Duration::from_secs(5 * 60);
 
 pub(super) struct KeepAlive {
     pings: PingPong,
@@ -42,9 +46,11 @@ impl KeepAlive {
                     self.asked = false;
                     left
                 }
-                None if self.asked => return Poll::Ready(()),
+                None if silent >= GONE_AFTER => return Poll::Ready(()),
                 None => {
-                    self.ask(cx);
+                    if !self.asked {
+                        self.ask(cx);
+                    }
                     PING_AFTER
                 }
             };
