@@ -32,8 +32,10 @@ async fn connected() -> (Http2, h2::server::Connection<TcpStream, bytes::Bytes>)
 async fn a_connection_that_had_no_stream_for_long_says_that_it_goes_and_is_closed() {
     let idle = async {
         let (near, mut far) = connected().await;
+        let ended = tokio::task::spawn_local(async move { far.accept().await.map(|stream| stream.err()) });
         let pool = Pool::new(1);
         pool.share(near);
+        tokio::time::sleep(Duration::from_millis(50)).await; // both ends have each other's SETTINGS
         let used = pool.free_slot().expect("it takes streams");
         clock::pass_ms(IDLE_FOR.as_millis() as u32);
         pool.reap();
@@ -45,7 +47,7 @@ async fn a_connection_that_had_no_stream_for_long_says_that_it_goes_and_is_close
         clock::pass_ms(1);
         pool.reap();
         assert!(pool.is_empty());
-        let ended = far.accept().await;
+        let ended = ended.await.unwrap();
         assert!(ended.is_none(), "it ended as it should: {ended:?}");
     };
     LocalSet::new().run_until(Box::pin(idle)).await;
