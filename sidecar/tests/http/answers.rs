@@ -390,3 +390,32 @@ fn get() -> Request<()> {
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: web\r\n\r\n";
+
+#[test]
+fn equal_lengths_of_http1_endpoints_are_passed_on_once_and_unequal_ones_refused() {
+    for (lengths, expected) in [
+        ("Content-Length: 2, 2\r\n", Some("2")),
+        ("Content-Length: 2\r\nContent-Length: 2\r\n", Some("2")),
+        ("Content-Length: 2,2,  2\r\nContent-Length: 2\r\n", Some("2")),
+        ("Content-Length: 2, 3\r\n", None),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n", None),
+        ("Content-Length: 2,\r\n", None),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let backend = Backend::start(move |talk| {
+                while talk.request().is_ok() {
+                    let body = if method == "HEAD" { "" } else { "ok" };
+                    talk.wire.send(format!("HTTP/1.1 200 OK\r\n{lengths}\r\n{body}"));
+                }
+            });
+            let world = World::at("http", &[backend.address()], &[]);
+            let mut client = world.client();
+            client.send(format!("{method} / HTTP/1.1\r\nHost: web\r\n\r\n"));
+            let response = client.response(method).expect("an answer");
+            match expected {
+                Some(length) => assert_eq!(response.header("content-length").as_deref(), Some(length)),
+                None => assert_eq!(response.status(), 502, "{lengths:?} {method}"),
+            }
+        }
+    }
+}

@@ -94,6 +94,8 @@ struct Said {
     nominated: Vec<String>,
     coding: Option<Coding>,
     length: Option<Result<u64, Unheard>>,
+    /// It was said more than once.
+    repeats_length: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +109,10 @@ impl Said {
     /// Listens to a header; whether it ends here.
     fn hears(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
         match name.as_str() {
-            "content-length" => self.length = Some(self.agreed(value)),
+            "content-length" => {
+                self.repeats_length |= self.length.is_some() || value.as_bytes().contains(&b',');
+                self.length = Some(self.agreed(value));
+            }
             "connection" => self.hears_connection(value),
             "keep-alive" => self.keeps = keep_alive::timeout(value),
             "upgrade" => self.upgrade = Some(value.clone()),
@@ -194,8 +199,13 @@ impl Head {
             status if status.is_informational() => Framing::NOTHING,
             _ => said.framing(parts.version)?,
         };
-        if matches!(framing, Framing::Chunks(_)) {
-            parts.headers.remove(CONTENT_LENGTH); // overridden by the chunks
+        match (said.length, framing) {
+            (_, Framing::Chunks(_)) => drop(parts.headers.remove(CONTENT_LENGTH)), // overridden by the chunks
+            (Some(Err(malformed)), _) => return Err(malformed), // where there is no body, too
+            (Some(Ok(bytes)), _) if said.repeats_length => {
+                parts.headers.insert(CONTENT_LENGTH, bytes.into()); // said once (RFC 9110 §8.6)
+            }
+            (Some(Ok(_)) | None, _) => {}
         }
         let persists = !said.closes
             && (parts.version == Version::HTTP_11 || said.keeps_alive)
