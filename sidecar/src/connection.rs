@@ -19,6 +19,7 @@ use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::descriptors;
 use crate::metrics::{Direction, Protocol};
 use crate::path::account::Account;
+use crate::path::alpn;
 use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::{Detected, detect};
 use crate::path::ending;
@@ -219,6 +220,9 @@ fn detect_and_serve(
         let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
         if detected.is_gone {
             return Ok(());
+        }
+        if let Some(told) = alpn::breach(client.stream.agreed(), &detected) {
+            return Box::pin(alpn::refuse(client.stream, told)).await; // rare: not part of every task
         }
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,

@@ -12,6 +12,7 @@ pub(crate) mod original_dst;
 pub(crate) mod proxy_header;
 pub(crate) mod way;
 
+pub(crate) mod alpn;
 pub(crate) mod tls;
 
 pub(crate) mod acks;

@@ -53,6 +53,14 @@ impl Stream {
         }
     }
 
+    /// What was agreed on within TLS that is to be spoken (ALPN).
+    pub(crate) fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(tls) => tls.get_ref().1.alpn_protocol(),
+        }
+    }
+
     /// Looks for the end of a peer that is waited with, without reading. One that has said its last waits, too; one that has broken
     /// the connection off does not.
     ///
