@@ -13,6 +13,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
+use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::account::Account;
@@ -300,7 +301,12 @@ impl Body for ResponseBody {
         if let Some(holder) = &body.holder {
             ready!(holder.poll_resumed(cx));
         }
+        // A chunk of a byte costs as much as one of 16 KiB: other tasks have their turn after as many as a task may have at once.
+        let turn = ready!(coop::poll_proceed(cx));
         let polled = body.source.poll_frame(cx);
+        if polled.is_ready() {
+            turn.made_progress();
+        }
         let Some(account) = &mut body.account else { return polled };
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {

@@ -10,12 +10,15 @@
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::mem;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
+use super::http2::backlog::CONNECTION_HELD_BYTES_MAX;
 use crate::clock;
 
 /// What all workers hold together.
@@ -107,6 +110,8 @@ struct Account {
     paused_ms: AtomicU32,
     /// What it held when it was paused.
     paused_bytes: AtomicUsize,
+    /// It has been counted as one that holds too much.
+    noted: AtomicBool,
     /// Who waits for it to go on. Locked only while it is paused.
     waiting: Mutex<Vec<Waker>>,
 }
@@ -168,6 +173,7 @@ impl Holder {
             state: AtomicU8::new(GOES_ON),
             paused_ms: AtomicU32::new(0),
             paused_bytes: AtomicUsize::new(0),
+            noted: AtomicBool::new(false),
             waiting: Mutex::default(),
         }))
     }
@@ -230,6 +236,12 @@ impl Holder {
             waiting.push(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// True once, if it holds all that a connection may, or was paused.
+    fn is_new_flood(&self) -> bool {
+        let is_flood = self.held_bytes() >= FLOOD_BYTES || self.is_paused();
+        is_flood && !self.0.noted.swap(true, Relaxed)
     }
 
     fn is_paused(&self) -> bool {
@@ -312,6 +324,8 @@ pub(crate) struct Holders {
 /// What a look at the connections came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
+    /// So many hold too much that did not before: all that a connection may, or the most when all hold too much.
+    pub(crate) floods: u64,
     /// So many were paused.
     pub(crate) paused: u64,
     /// So many have to end.
@@ -342,6 +356,11 @@ impl Holders {
         self.books.flush();
         let mut all = self.all.borrow_mut();
         all.retain(|holder| Arc::strong_count(&holder.0) > 1); // else the connection has gone
+        let judged = self.keep_below(&all);
+        Judged { floods: all.iter().filter(|holder| holder.is_new_flood()).count() as u64, ..judged }
+    }
+
+    fn keep_below(&self, all: &[Holder]) -> Judged {
         let (held, max) = (self.books.ledger.held_bytes(), self.books.ledger.max_bytes());
         let enough = max - max / RELIEF_PART;
         if held <= enough {
@@ -352,14 +371,14 @@ impl Holders {
             all.iter().filter(|holder| holder.is_relieved()).for_each(Holder::resume);
             return Judged::default();
         }
-        let judged = stop_largest(&all, held - enough, held);
+        let judged = stop_largest(all, held - enough, held);
         self.log(judged, held, max);
         judged
     }
 
     fn log(&self, judged: Judged, held_bytes: u64, max_bytes: u64) {
         if judged != Judged::default() && self.books.ledger.may_log() {
-            let Judged { paused, ended } = judged;
+            let Judged { paused, ended, .. } = judged;
             tracing::warn!(
                 held_bytes,
                 max_bytes,
@@ -395,6 +414,9 @@ fn stop_largest(all: &[Holder], excess: u64, held: u64) -> Judged {
     }
     judged
 }
+
+/// As much as a connection may hold, but for what goes and comes at the moment.
+const FLOOD_BYTES: usize = CONNECTION_HELD_BYTES_MAX / 8 * 7;
 
 /// Connections are paused until an eighth of the bound is free: else each would be paused anew as soon as it goes on.
 const RELIEF_PART: u64 = 8;

@@ -213,7 +213,7 @@ impl Mesh {
 
     /// Keeps the process below `--memory-max`.
     pub(crate) fn judge_memory(&self) {
-        self.metrics.flooded_by(Flood::Memory, self.holders.judge().paused);
+        self.metrics.flooded_by(Flood::Memory, self.holders.judge().floods);
     }
 
     /// Admits one more client connection, unless `--max-connections` are open.

@@ -28,6 +28,7 @@ mod gateway;
 mod half_closed;
 mod health;
 mod hops;
+mod hostile;
 mod introduction;
 mod limits;
 mod loops;

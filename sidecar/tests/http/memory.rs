@@ -192,14 +192,14 @@ fn holds(what: &str, mut world: World, bound_kib: u64, mut client: impl FnMut(&W
 }
 
 /// Has the kernel buffer little: what a connection can send before its peer reads would be 8 MB else. For the network of this test alone.
-fn narrow_kernel() {
+pub(crate) fn narrow_kernel() {
     for (name, sizes) in [("wmem", "4096 16384 65536"), ("rmem", "4096 65536 65536")] {
         let _where_allowed = fs::write(format!("/proc/sys/net/ipv4/tcp_{name}"), sizes);
     }
 }
 
 /// A connection whose socket takes little.
-fn narrow(address: &str) -> TcpStream {
+pub(crate) fn narrow(address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
     socket.set_recv_buffer_size(4096).expect("a TCP socket");
     let address: SocketAddr = address.parse().expect("an address of ours");
@@ -209,7 +209,7 @@ fn narrow(address: &str) -> TcpStream {
 }
 
 /// Sends that again and again, until nobody takes it.
-fn send_on(talk: &Talk, block: &[u8]) {
+pub(crate) fn send_on(talk: &Talk, block: &[u8]) {
     write_on(&mut talk.wire.socket(), block);
 }
 
@@ -230,7 +230,7 @@ fn write_on(socket: &mut TcpStream, block: &[u8]) {
     }
 }
 
-fn chunk(bytes: usize) -> Vec<u8> {
+pub(crate) fn chunk(bytes: usize) -> Vec<u8> {
     let mut chunk = format!("{bytes:x}\r\n").into_bytes();
     chunk.resize(chunk.len() + bytes, b'x');
     chunk.extend_from_slice(b"\r\n");
@@ -238,7 +238,7 @@ fn chunk(bytes: usize) -> Vec<u8> {
 }
 
 /// Some of them.
-fn chunks(bytes: usize) -> Vec<u8> {
+pub(crate) fn chunks(bytes: usize) -> Vec<u8> {
     let chunk = chunk(bytes);
     chunk.repeat((16 * 1024_usize).div_ceil(chunk.len()))
 }

@@ -47,7 +47,7 @@ fn the_largest_are_paused_and_everybody_else_goes_on() {
     let (_, holders) = worker();
     let [large, small, idle] = [holders.enter(), holders.enter(), holders.enter()];
     let (held, _small) = (large.hold(79 * KIB), small.hold(2 * KIB));
-    assert_eq!(holders.judge(), Judged { paused: 1, ended: 0 });
+    assert_eq!(holders.judge(), Judged { floods: 1, paused: 1, ended: 0 });
     assert_eq!([&large, &small, &idle].map(goes_on), [false, true, true]);
     drop(held);
     holders.judge();
@@ -74,7 +74,7 @@ fn who_is_paused_and_lets_go_of_nothing_is_ended() {
     let (_large, _small) = (large.hold(90 * KIB), small.hold(2 * KIB));
     holders.judge();
     large.0.paused_ms.store(clock::coarse_ms().wrapping_sub(END_AFTER_MS), Relaxed);
-    assert_eq!(holders.judge(), Judged { paused: 0, ended: 1 });
+    assert_eq!(holders.judge(), Judged { floods: 0, paused: 0, ended: 1 });
     assert_eq!([&large, &small].map(Holder::must_end), [true, false]);
     assert_eq!(holders.judge(), Judged::default(), "it is ended once");
 }
@@ -133,4 +133,17 @@ fn what_hyper_reads_of_a_request_is_held_until_its_answer_is_sent() {
     assert_eq!(holder.held_bytes(), 0);
     holder.reads_head(1);
     assert_eq!(holder.held_bytes(), 8 * KIB, "of the next head");
+}
+
+#[test]
+fn who_holds_all_that_a_connection_may_is_counted_once() {
+    let (ledger, holders) = worker();
+    ledger.limit(64 << 20);
+    let holder = holders.enter();
+    let mut held = holder.hold(FLOOD_BYTES);
+    assert_eq!(holders.judge(), Judged { floods: 1, ..Judged::default() });
+    assert!(goes_on(&holder));
+    held.resize(0);
+    held.resize(2 * FLOOD_BYTES);
+    assert_eq!(holders.judge(), Judged::default());
 }
