@@ -149,6 +149,19 @@ fn a_hundred_and_fifty_fields_are_no_malformed_request() {
 }
 
 #[test]
+fn a_head_that_is_too_large_is_recorded_as_that() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let world = World::of(&[&backend], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    let mut head = vec![(":method", "GET"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+    head.extend([("a", "b"); 3000]); // 34 bytes each (RFC 9113 §6.5.2)
+    frames.ask(&head, "", &[]);
+    assert!(!frames.is_answered_with_200());
+    world.records(&["CB"]);
+}
+
+#[test]
 fn pings_that_were_not_sent_are_not_acknowledged_for_ever() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let world = World::of(&[&backend], &[]);

@@ -44,7 +44,7 @@ impl Client {
     pub(super) fn record_refusal(&self, refused: Refused) {
         let (failure, rule) = match refused {
             Refused::Malformed => (Failure::BadRequest, "framing of HTTP/2"),
-            Refused::TooLarge => (Failure::BadRequest, "length of the head"),
+            Refused::TooLarge => (Failure::HeadTooLarge, "length of the head"),
         };
         self.refuse(failure, rule).fail(failure);
     }
