@@ -47,6 +47,22 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     }
 }
 
+/// Whether a beginning that says [`Sniffed::More`] is worth waiting for, from a client that is slow: it begins a request that most servers
+/// take. A single word of another kind, as `ruok`, is all that some clients say.
+pub fn may_become_request(bytes: &[u8]) -> bool {
+    let line = skip(bytes, is_space);
+    let (method, rest) = line.split_at(line.iter().take_while(|&&byte| is_token(byte)).count());
+    let begins = |known: &str| {
+        known.as_bytes().get(..method.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(method))
+    };
+    match (method, rest) {
+        ([], []) => !bytes.is_empty(),
+        ([], _) => false,
+        (_, []) => METHODS.iter().any(|known| begins(known)) || PREFACE.starts_with(bytes),
+        (_, [_, ..]) => true,
+    }
+}
+
 /// Tells what a method, or a word that may be one, begins, by what follows its space.
 fn sniff_target(method: &[u8], rest: &[u8], is_full: bool) -> Sniffed {
     let end = rest.iter().position(|&byte| byte == b'\n');
@@ -215,6 +231,16 @@ mod tests {
             ["\r\n", "\r\n\r\nG", "GE", "get ", "get /", "FOO ", "FOO /", "ruok", " ", "CONNECT a:443 HT"]
         {
             check(begin.as_bytes(), Sniffed::More);
+        }
+    }
+
+    #[test]
+    fn half_a_known_method_is_waited_for_and_another_word_is_not() {
+        for begin in ["\r\n", "G", "ge", "\r\nPO", "PRI", "get ", "FOO /", "DELETE"] {
+            assert!(may_become_request(begin.as_bytes()), "{begin:?}");
+        }
+        for begin in ["", "ruok", "hello", "getx", "\x16"] {
+            assert!(!may_become_request(begin.as_bytes()), "{begin:?}");
         }
     }
 

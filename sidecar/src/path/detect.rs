@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use svc_core::outcome::Failure;
-use svc_core::sniff::{Sniffed, sniff};
+use svc_core::sniff::{Sniffed, may_become_request, sniff};
 use tokio::io::AsyncReadExt;
 
 use super::roster::{Graceful, Membership, Pulse, supervise};
@@ -45,7 +45,7 @@ pub(crate) async fn detect(
     }
     let protocol = match in_time {
         Some(protocol) => protocol?,
-        None if limit.is_some() && !may_be_http(&read) => {
+        None if limit.is_some() && !may_become_request(&read) => {
             return Ok(Detected {
                 protocol: Sniffed::Opaque,
                 read: read.freeze(),
@@ -65,12 +65,6 @@ pub(crate) async fn detect(
         Err(_) => return Err(Failure::ClientGone),
     };
     Ok(Detected { protocol, read: read.freeze(), timed_out: false, is_gone })
-}
-
-/// Whether what does not tell its protocol yet may be HTTP in the end.
-fn may_be_http(read: &[u8]) -> bool {
-    let is_tls = sniff(&[read, &[3]].concat()) == Sniffed::Tls;
-    !read.is_empty() && !is_tls
 }
 
 async fn read_until_known(stream: &mut Stream, pulse: &Pulse, read: &mut BytesMut) -> io::Result<Sniffed> {
