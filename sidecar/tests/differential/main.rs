@@ -115,7 +115,8 @@ fn check_records(sidecar: &Sidecar, recorder: &Recorder) {
     within(Duration::from_secs(60), "each request has a record", || {
         logged = HashMap::new();
         for line in sidecar.access_log() {
-            let id = line["request.path"].as_str().and_then(plan::id_of_path);
+            // A head that was cut is told as far as it came, with the beginning of a path.
+            let id = line["request.path"].as_str().and_then(plan::of_path).map(|(id, _)| id);
             id.into_iter().for_each(|id| *logged.entry(id).or_default() += 1);
         }
         wanted.iter().all(|(id, wanted)| *wanted != Wanted::One || logged.contains_key(id)).then_some(())

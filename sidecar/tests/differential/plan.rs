@@ -196,11 +196,6 @@ pub(crate) fn of_path(path: &str) -> Option<(u64, Answer)> {
     Some((id.parse().ok()?, Answer::parse(answer)?))
 }
 
-/// The stream alone.
-pub(crate) fn id_of_path(path: &str) -> Option<u64> {
-    path.strip_prefix('/')?.split('/').next()?.parse().ok()
-}
-
 /// A piece of the body of stream `id`: no two streams have the same, nor does one repeat itself.
 pub(crate) fn content(id: u64, from: usize, bytes: usize) -> Vec<u8> {
     let byte =
