@@ -105,12 +105,12 @@ impl Stream {
         self.last.is_none() && self.trailers.is_none() && self.body.is_end_stream()
     }
 
+    /// What is promised and not taken yet. A length of nothing is no promise before the end is there: the head alone would be all of a request.
     fn size_hint(&self) -> SizeHint {
         let last_bytes = self.last.as_ref().map_or(0, |last| last.len() as u64);
-        self.body
-            .size_hint()
-            .exact()
-            .map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + last_bytes))
+        let left = self.body.size_hint().exact().map(|left| left + last_bytes);
+        left.filter(|left| *left > 0 || self.is_end_stream())
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -63,6 +63,22 @@ fn a_request_that_its_client_resets_is_never_complete_whatever_the_code() {
 }
 
 #[test]
+fn a_request_that_promises_nothing_and_has_not_ended_is_not_complete() {
+    for code in CODES {
+        let (backend, told) = recording("");
+        let world = World::of(&[&backend], &[]);
+        let mut wire = world.client();
+        let mut frames = Frames::of_client(&mut wire);
+        frames.open(&head(Some("0")), "");
+        pause(Duration::from_millis(30)); // the endpoint has what there is
+        frames.reset(1, code);
+        let read = told.recv().expect("the endpoint reads until the end");
+        assert!(is_cut(&read), "{code:?}: {read:?}");
+        world.records(&["CA"]);
+    }
+}
+
+#[test]
 fn a_reset_right_behind_the_data_is_no_end_either() {
     for code in CODES {
         let (backend, told) = recording("");
