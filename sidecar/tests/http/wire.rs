@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Wire {
     stream: TcpStream,
     read: Vec<u8>,
+    /// A reset was reported to what was sent: the kernel tells of it once.
+    is_reset: bool,
 }
 
 /// A request or a response.
@@ -51,16 +53,18 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Wire {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero is legal");
         stream.set_nodelay(true).expect("a TCP socket");
-        Wire { stream, read: Vec::new() }
+        Wire { stream, read: Vec::new(), is_reset: false }
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _closed_meanwhile = self.stream.write_all(bytes.as_ref());
+        let _closed_meanwhile = self.sends(bytes);
     }
 
     /// Sends, and tells whether that worked.
     pub(crate) fn sends(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        let sent = self.stream.write_all(bytes.as_ref());
+        self.is_reset |= sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+        sent.is_ok()
     }
 
     /// Makes a reset of the connection's end.
@@ -161,6 +165,7 @@ impl Wire {
         let mut buffer = [0; 16 * 1024];
         let ending = loop {
             match self.stream.read(&mut buffer) {
+                Ok(0) if self.is_reset => break Ending::Reset,
                 Ok(0) => break Ending::End,
                 Ok(count) => self.read.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break Ending::Reset,
