@@ -21,7 +21,7 @@ fn every_path_that_a_document_names_exists() {
 
 #[test]
 fn paths_are_told_from_other_words() {
-    let text = "`core/src/lib.rs` and [a](LICENSE), [b](README.md#what) [c](#here), but `kubernetes.io/h2c`, `/readyz`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
+    let text = "`core/src/lib.rs` and [a](LICENSE), [b](README.md#what) [c](#here), but `kubernetes.io/h2c`, `/readyz`, `http/1.1`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
         [web](https://x.example/y), `text/*`, `sidecar/` and `no`.\n```text\n`core/not/looked/at`\n```\n";
     assert_eq!(paths(text), ["LICENSE", "README.md", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
 }
@@ -52,5 +52,8 @@ fn looks_like_a_path(word: &str) -> bool {
     let plain = word.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter));
     let first = word.split('/').next().unwrap_or_default();
     let within = word.contains('/') && !first.is_empty() && !first.trim_start_matches('.').contains('.');
-    plain && (within || [".md", ".toml", ".rs"].iter().any(|ending| word.ends_with(ending)))
+    let version = word.rsplit('/').next().is_some_and(|last| {
+        !last.is_empty() && last.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
+    });
+    plain && !version && (within || [".md", ".toml", ".rs"].iter().any(|ending| word.ends_with(ending)))
 }
