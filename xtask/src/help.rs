@@ -7,7 +7,7 @@ pub(crate) struct Help {
 }
 
 /// All commands.
-pub(crate) const ALL: [Help; 5] = [
+pub(crate) const ALL: [Help; 6] = [
     Help {
         command: "test",
         text: "\
@@ -63,6 +63,17 @@ Builds the filter for Envoy, and holds it to its size.
 
   --toolchain   the only toolchain to try (rustup's, else Debian's)
   --oci         also writes it as an OCI image into FOLDER
+",
+    },
+    Help {
+        command: "layers",
+        text: "\
+cargo xtask layers [--uses] [core] [sidecar]
+
+Prints the modules that use one above them, and circles of files. The order is a table in xtask/src/layers/order.rs.
+Refused are upward uses, circles of more than three files, and circles that are not within one top-level module.
+
+  --uses      also prints a line for each module, with the modules that it uses
 ",
     },
     Help {

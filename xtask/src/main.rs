@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | demo | bench | wasm | tools`.
+//! The project's own commands: `cargo xtask test | demo | bench | wasm | layers | tools`.
 //!
 //! Only the standard library: this program is built before anything else, on every machine and in CI.
 #![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
@@ -9,6 +9,7 @@ mod counts;
 mod failed;
 mod groups;
 mod help;
+mod layers;
 #[cfg(test)]
 mod lazy;
 mod packages;
@@ -56,6 +57,7 @@ fn run(command: &str, rest: &[&str]) -> Result<ExitCode> {
         "demo" => demo(rest),
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),
+        "layers" => layers::run(rest),
         "tools" => install(rest),
         unheard => Err(unknown(unheard)),
     }

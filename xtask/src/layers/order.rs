@@ -1,0 +1,61 @@
+//! Which module may use which: one may use those in the rows before its own.
+
+/// A crate whose modules have an order.
+pub(super) struct Order {
+    /// The folder of its package.
+    pub(super) package: &'static str,
+    /// Its top-level modules, the lowest first. Those of a row may not use each other.
+    pub(super) rows: &'static [&'static [&'static str]],
+}
+
+pub(super) const ORDERS: [Order; 2] =
+    [Order { package: "core", rows: CORE }, Order { package: "sidecar", rows: SIDECAR }];
+
+const CORE: &[&[&str]] = &[
+    &[
+        "address",
+        "authority",
+        "draws",
+        "grpc_timeout",
+        "hashed",
+        "http_date",
+        "max_forwards",
+        "outcome",
+        "silence",
+        "sniff",
+        "sorted",
+        "time",
+    ],
+    &["allocate", "dns", "forwarding", "grpc", "introduction", "retry"],
+    &["service"],
+    &["drain", "endpoints", "protocol"],
+    &["rewrite", "topology", "vitals"],
+    &["balance"],
+    &["affinity", "flows", "table"],
+    &["inbound", "inventory", "port"],
+    &["describe", "discovery", "dispatch"],
+    &["capture"],
+];
+
+const SIDECAR: &[&[&str]] = &[
+    &["clock", "error", "http", "lifecycle", "shares", "sync"],
+    &["config", "wanted"],
+    &["access_log", "certificates", "descriptors", "log", "memory"],
+    &["net"],
+    &["ports"],
+    &["shared"],
+    &["metrics", "signals"],
+    &["record"],
+    &["client"],
+    &["upstream"],
+    &["routing"],
+    &["context"],
+    &["exchange"],
+    &["server", "tunnel", "udp"],
+    &["worker"],
+    &["admin"],
+    &["control"],
+    &["lint"],
+    &["run"],
+    &["demo", "fuzzing", "init"],
+];
