@@ -12,14 +12,14 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::address::ServiceName;
-use crate::hashed::HashedMap;
+use crate::hash::HashMap;
 
 /// Gives out the addresses of some ranges, and remembers who holds which, inside them or not.
 #[derive(Clone, Debug)]
 pub struct Allocator {
     ranges: Vec<Range>,
-    holders: HashedMap<IpAddr, ServiceName>,
-    held: HashedMap<ServiceName, Vec<IpAddr>>,
+    holders: HashMap<IpAddr, ServiceName>,
+    held: HashMap<ServiceName, Vec<IpAddr>>,
 }
 
 impl Allocator {
@@ -27,7 +27,7 @@ impl Allocator {
     /// the Service `kubernetes`) or last (broadcast) is never given out, but may be claimed.
     pub fn new(ranges: impl IntoIterator<Item = IpNet>) -> Allocator {
         let ranges = ranges.into_iter().map(Range::new).collect();
-        Allocator { ranges, holders: HashedMap::default(), held: HashedMap::default() }
+        Allocator { ranges, holders: HashMap::default(), held: HashMap::default() }
     }
 
     /// Makes exactly `wanted` the addresses of a Service; those it held besides are free again. It keeps what it held when it
@@ -136,7 +136,7 @@ impl Range {
         Range { net: net.trunc(), full: false }
     }
 
-    fn find(&mut self, start: u64, holders: &HashedMap<IpAddr, ServiceName>) -> Result<IpAddr, Refused> {
+    fn find(&mut self, start: u64, holders: &HashMap<IpAddr, ServiceName>) -> Result<IpAddr, Refused> {
         let count = self.count();
         let first = u64::try_from(count).map_or(start, |count| start.checked_rem(count).unwrap_or(0));
         let offset = |probe: usize| {

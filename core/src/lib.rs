@@ -10,8 +10,7 @@ pub use svc_proto::duration;
 
 pub mod address;
 pub mod draws;
-pub mod hashed;
-pub mod sorted;
+pub mod hash;
 pub mod time;
 
 pub mod discovery;

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use svc_core::address::ServiceName;
 use svc_core::discovery::poll::Outcome;
-use svc_core::hashed::HashedMap;
+use svc_core::hash::HashMap;
 use svc_core::introduction::Greeting;
 use svc_core::vitals::Reason;
 use svc_proto::names::metric;
@@ -55,7 +55,7 @@ pub(crate) enum Series {
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(RefCell<HashedMap<Series, Count>>);
+pub(crate) struct Counts(RefCell<HashMap<Series, Count>>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -76,7 +76,7 @@ impl Counts {
         }
         let mut counts = self.0.borrow_mut();
         if counts.len() < SERIES_MAX || counts.contains_key(&series) {
-            counts.get_or_default(series).pending += count;
+            counts.entry(series).or_default().pending += count;
         }
     }
 

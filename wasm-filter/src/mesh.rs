@@ -1,6 +1,7 @@
 //! What the contexts of one plugin share within a VM.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,10 +11,9 @@ use svc_core::dispatch::{Aim, Memo, Settings};
 use svc_core::draws::Draws;
 use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
-use svc_core::hashed::HashedMap;
+use svc_core::hash::HashMap;
 use svc_core::outcome::Failure;
 use svc_core::port::{Pinning, Ports, Visit};
-use svc_core::sorted::SortedMap;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
@@ -29,7 +29,7 @@ pub struct Mesh {
     memo: RefCell<Memo>,
     pub(crate) ports: RefCell<Ports>,
     /// The addresses of the endpoints that were picked of that snapshot, as hosts are told them.
-    written: RefCell<HashedMap<EndpointId, Rc<str>>>,
+    written: RefCell<HashMap<EndpointId, Rc<str>>>,
     /// Chance in what becomes of requests.
     pub(crate) draws: Draws,
     /// Chance in when to ask for news, which must change nothing in what becomes of requests.
@@ -37,7 +37,7 @@ pub struct Mesh {
     pub(crate) counts: Counts,
     last_tick: Cell<Now>,
     /// Connections that have yet to say whom they are for, and until when.
-    greetings: RefCell<SortedMap<u32, Now>>,
+    greetings: RefCell<BTreeMap<u32, Now>>,
 }
 
 impl Mesh {

@@ -5,8 +5,6 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::sorted::sort_by;
-
 /// One place that a name leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Record {
@@ -200,7 +198,7 @@ fn collect<'a>(wanted: impl Iterator<Item = &'a Resource>, lifetime: Duration) -
 /// Where all weights of a priority are 0 there is nothing to choose by, and all are equal (RFC 2782).
 fn by_priority(mut services: Vec<Srv>) -> Vec<Srv> {
     services.retain(|service| !service.target.is_empty());
-    sort_by(&mut services, |a, b| a.priority.cmp(&b.priority));
+    services.sort_by_key(|service| service.priority);
     for group in services.chunk_by_mut(|a, b| a.priority == b.priority) {
         if group.iter().all(|service| service.weight == 0) {
             group.iter_mut().for_each(|service| service.weight = 1);

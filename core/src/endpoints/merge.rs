@@ -1,5 +1,6 @@
 //! All slices of a Service → the endpoints of each of its ports (S-05).
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -9,7 +10,6 @@ use svc_proto::names::annotation;
 use super::{Endpoint, EndpointIds, EndpointSet, Weights};
 use crate::address::EndpointAddr;
 use crate::service::{Port, Service, Slice, SliceEndpoint};
-use crate::sorted::{SortedSet, sort_by};
 use crate::topology::{Here, Topology};
 
 /// The slices of a Service that count.
@@ -18,7 +18,7 @@ pub(crate) struct Merge<'a> {
     weights: Weights<'a>,
     slices: Vec<(&'a Slice, Weights<'a>)>,
     topology: Topology<'a>,
-    refused: &'a SortedSet<IpAddr>,
+    refused: &'a BTreeSet<IpAddr>,
 }
 
 impl<'a> Merge<'a> {
@@ -27,7 +27,7 @@ impl<'a> Merge<'a> {
     pub(crate) fn new(
         service: &'a Service,
         slices: impl Iterator<Item = &'a Slice> + Clone,
-        refused: &'a SortedSet<IpAddr>,
+        refused: &'a BTreeSet<IpAddr>,
         here: &'a Here,
     ) -> Merge<'a> {
         // The control plane mirrors Endpoints into slices: whoever has slices has said everything in them.
@@ -49,7 +49,7 @@ impl<'a> Merge<'a> {
     ) -> EndpointSet {
         let mut claims: Vec<Claim<'_>> = self.claims(port).collect();
         let place = |claim: &Claim<'_>| (claim.addr, claim.rank());
-        sort_by(&mut claims, |a, b| place(a).cmp(&place(b))); // stable: between equals the first slice wins
+        claims.sort_by_key(place); // stable: between equals the first slice wins
         claims.dedup_by_key(|claim| claim.addr);
         EndpointSet::near(claims.into_iter().map(|claim| claim.endpoint(previous, ids)), self.topology)
     }

@@ -6,7 +6,6 @@ use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
 use crate::service::Place;
-use crate::sorted::sort_by;
 use crate::topology::Topology;
 
 mod merge;
@@ -62,7 +61,7 @@ impl EndpointSet {
     fn arranged(mut all: Box<[Endpoint]>, topology: Topology<'_>) -> EndpointSet {
         let choice = topology.choose(&all);
         let place = |endpoint: &Endpoint| (!choice.admits(endpoint), endpoint.addr);
-        sort_by(&mut all, |a, b| place(a).cmp(&place(b)));
+        all.sort_by_key(place);
         let usable = all.iter().take_while(|endpoint| choice.admits(endpoint)).count();
         EndpointSet { all, usable }
     }

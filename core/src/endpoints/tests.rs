@@ -1,10 +1,10 @@
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::*;
 use crate::address::Transport;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Hints, Place, Port, Service, Slice};
-use crate::sorted::SortedSet;
 use crate::topology::Here;
 
 /// Merges, afresh, for the first port.
@@ -13,7 +13,7 @@ fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {
 }
 
 fn merge_port(service: &Service, slices: &[Slice], port: &Port) -> EndpointSet {
-    let (refused, here) = (SortedSet::new(), Here::default());
+    let (refused, here) = (BTreeSet::new(), Here::default());
     let merge = Merge::new(service, slices.iter(), &refused, &here);
     merge.endpoints(port, &EndpointSet::default(), &mut EndpointIds::default())
 }
@@ -162,7 +162,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
     let web = service("shop", "web");
     let mut one = slice(&web.name, "web-1", 80, &[]);
     one.ports[0].app_protocol = Some(text("grpc"));
-    let (slices, refused, here) = ([one], SortedSet::new(), Here::default());
+    let (slices, refused, here) = ([one], BTreeSet::new(), Here::default());
     let merge = Merge::new(&web, slices.iter(), &refused, &here);
     assert_eq!(merge.app_protocol(&web.ports[0]).as_deref(), Some("grpc"));
     assert_eq!(merge.app_protocol(&port("other", 80)), None);
@@ -171,7 +171,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
 #[test]
 fn an_endpoint_keeps_its_identity_while_its_address_stays_and_nobody_inherits_it() {
     let (web, mut ids) = (service("shop", "web"), EndpointIds::default());
-    let (refused, here) = (SortedSet::new(), Here::default());
+    let (refused, here) = (BTreeSet::new(), Here::default());
     let mut previous = EndpointSet::default();
     let mut step = |addresses: &[&str], unready: usize| {
         let mut one = slice(&web.name, "web-1", 80, addresses);

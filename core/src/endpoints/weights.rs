@@ -1,16 +1,15 @@
 //! `svcmesh.dev/weights`: `ADDRESS|POD=N,…`.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::sorted::SortedMap;
-
 /// Shares that an annotation gives to endpoints, by address or by the pod's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weights<'a> {
-    by_address: SortedMap<IpAddr, u16>,
-    by_pod: SortedMap<&'a str, u16>,
+    by_address: BTreeMap<IpAddr, u16>,
+    by_pod: BTreeMap<&'a str, u16>,
 }
 
 impl<'a> Weights<'a> {

@@ -1,5 +1,6 @@
 //! One Service's entry in the table.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,7 +19,6 @@ use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::outcome::Failure;
 use crate::rewrite::Manner;
 use crate::service::{Kind, Port, Service};
-use crate::sorted::{SortedSet, sort_by};
 use crate::table::{Entry, Source, Target};
 
 /// What an entry is made of, besides the Service itself.
@@ -191,8 +191,8 @@ impl Builder<'_> {
     }
 
     /// Addresses of endpoints that are a Service's cluster IP (S-04): traffic would come back to us, or go round in circles.
-    fn refused_addresses(&mut self, decision: &Decision<'_>) -> SortedSet<IpAddr> {
-        let mut refused = SortedSet::new();
+    fn refused_addresses(&mut self, decision: &Decision<'_>) -> BTreeSet<IpAddr> {
+        let mut refused = BTreeSet::new();
         for slice in decision.facts.slices(&decision.service.name) {
             for address in slice.endpoints.iter().map(|endpoint| endpoint.address) {
                 let Some(holder) = self.addresses.holder(address) else { continue };
@@ -238,8 +238,8 @@ impl Builder<'_> {
         let Settings { app_ports, ports_from, .. } = self.settings;
         let is_skipped = |port: &u16| *port < *ports_from || app_ports.contains(port);
         let ports = decision.service.ports.iter().map(|port| port.port);
-        let skipped: SortedSet<u16> = ports.filter(is_skipped).collect();
-        skipped.iter().copied().collect()
+        let skipped: BTreeSet<u16> = ports.filter(is_skipped).collect();
+        skipped.into_iter().collect()
     }
 
     /// A port of its own for each that is skipped: the same one as long as the Service's ports are the same, for clients are told of it.
@@ -309,7 +309,7 @@ fn each_once(records: &[&Record], port: u16) -> Vec<(EndpointAddr, u16)> {
         (EndpointAddr(SocketAddr::new(record.address, port)), record.weight)
     };
     let mut places: Vec<_> = records.iter().map(place).collect();
-    sort_by(&mut places, Ord::cmp);
+    places.sort();
     places.dedup_by_key(|(addr, _)| *addr);
     places
 }

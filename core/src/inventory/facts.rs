@@ -5,16 +5,15 @@ use alloc::vec::Vec;
 
 use super::SliceKey;
 use crate::address::ServiceName;
-use crate::hashed::HashedMap;
+use crate::hash::HashMap;
 use crate::service::{Service, Slice};
-use crate::sorted::SortedSet;
 
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    services: HashedMap<ServiceName, Arc<Service>>,
-    slices: HashedMap<SliceKey, Arc<Slice>>,
+    services: HashMap<ServiceName, Arc<Service>>,
+    slices: HashMap<SliceKey, Arc<Slice>>,
     /// Sorted, so that what is merged from them does not depend on the order in which they came.
-    slices_of: HashedMap<ServiceName, SortedSet<SliceKey>>,
+    slices_of: HashMap<ServiceName, Vec<SliceKey>>,
 }
 
 impl Facts {
@@ -60,7 +59,10 @@ impl Facts {
             touched.push(old.service.clone());
         }
         if let Some(new) = slice {
-            self.slices_of.get_or_default(new.service.clone()).insert(key.clone());
+            let keys = self.slices_of.entry(new.service.clone()).or_default();
+            if let Err(place) = keys.binary_search(&key) {
+                keys.insert(place, key.clone());
+            }
             touched.push(new.service.clone());
             self.slices.insert(key, new);
         }
@@ -68,7 +70,7 @@ impl Facts {
 
     fn disown(&mut self, service: &ServiceName, key: &SliceKey) {
         if let Some(keys) = self.slices_of.get_mut(service) {
-            keys.remove(key);
+            keys.retain(|known| known != key);
             if keys.is_empty() {
                 self.slices_of.remove(service);
             }

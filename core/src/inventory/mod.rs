@@ -1,5 +1,6 @@
 //! What all sources say, best first, and the [`Table`] that follows from it.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,7 +13,6 @@ use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::endpoints::EndpointIds;
 use crate::service::{Service, Slice};
-use crate::sorted::{SortedSet, sort_by};
 use crate::table::{Entry, Source, Table};
 
 mod addresses;
@@ -108,7 +108,7 @@ impl Inventory {
         self.rejections.found.iter().map(|(_, rejection)| rejection)
     }
 
-    fn learn(&mut self, source: Source, changes: Vec<Change>) -> SortedSet<ServiceName> {
+    fn learn(&mut self, source: Source, changes: Vec<Change>) -> BTreeSet<ServiceName> {
         let mut touched = Vec::new();
         if let Some((_, facts)) = self.sources.iter_mut().find(|(known, _)| *known == source) {
             for change in changes {
@@ -123,7 +123,7 @@ impl Inventory {
     }
 
     /// What only DNS knows holds no address: clients choose its name, and many names share one address.
-    fn assign_addresses(&mut self, touched: &SortedSet<ServiceName>) -> Vec<IpAddr> {
+    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> Vec<IpAddr> {
         let decided = |name| decide(&self.sources, name).filter(|decision| decision.source != Source::Dns);
         let services = touched.iter().map(|name| (name, decided(name).map(|decision| decision.service)));
         self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
@@ -143,7 +143,7 @@ impl Inventory {
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }
 
-    fn build(&mut self, touched: SortedSet<ServiceName>) -> Vec<Update> {
+    fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
         let mut builder = Builder {
             settings: &self.settings,
             sources: &self.sources,
@@ -180,12 +180,12 @@ impl Inventory {
             });
             updates.push(Update { name, before, after });
         }
-        sort_by(&mut updates, |a, b| a.name.cmp(&b.name));
+        updates.sort_by(|a, b| a.name.cmp(&b.name));
         updates
     }
 
     /// Keeps account of who is reached by which name.
-    fn note_names(&mut self, touched: &SortedSet<ServiceName>) {
+    fn note_names(&mut self, touched: &BTreeSet<ServiceName>) {
         for service in touched {
             let name = decide(&self.sources, service).and_then(|decision| {
                 name_of(decision.source, decision.service, &self.settings.cluster_domain)
@@ -279,7 +279,7 @@ impl Rejections {
     }
 
     fn settle(&mut self) {
-        sort_by(&mut self.found, |(a, _), (b, _)| a.cmp(b));
+        self.found.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Services that are reached by a name: what DNS has said of names, and whom that concerns.
 
+use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,10 +9,9 @@ use super::{Facts, decide};
 use crate::address::ServiceName;
 use crate::discovery::answer::{ALIAS_HOPS_MAX, Record};
 use crate::discovery::names::{full_name, is_address, service_of};
-use crate::hashed::HashedMap;
+use crate::hash::HashMap;
 use crate::outcome::Failure;
 use crate::service::{Kind, Service};
-use crate::sorted::SortedSet;
 use crate::table::Source;
 
 /// Where the endpoints of a Service come from.
@@ -30,9 +30,9 @@ pub(super) enum Way {
 /// What DNS has said of names, and the Services whose external name is one that changes.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    known: HashedMap<Arc<str>, Known>,
+    known: HashMap<Arc<str>, Known>,
     /// The name that each Service goes by; those that go by none are not in it.
-    of_service: HashedMap<ServiceName, Arc<str>>,
+    of_service: HashMap<ServiceName, Arc<str>>,
 }
 
 /// What is known of one name.
@@ -40,7 +40,7 @@ pub(super) struct Names {
 struct Known {
     records: Option<Arc<[Record]>>,
     /// The Services that go by it.
-    users: SortedSet<ServiceName>,
+    users: BTreeSet<ServiceName>,
 }
 
 impl Names {
@@ -56,7 +56,7 @@ impl Names {
         records: Option<Arc<[Record]>>,
         touched: &mut Vec<ServiceName>,
     ) {
-        let known = self.known.get_or_default(name.clone());
+        let known = self.known.entry(name.clone()).or_default();
         if known.records != records {
             touched.extend(known.users.iter().cloned());
             known.records = records;
@@ -76,7 +76,7 @@ impl Names {
             self.forget_idle(&old);
         }
         if let Some(name) = name {
-            self.known.get_or_default(name.clone()).users.insert(service.clone());
+            self.known.entry(name.clone()).or_default().users.insert(service.clone());
             self.of_service.insert(service.clone(), name);
         }
     }
@@ -89,7 +89,7 @@ impl Names {
     }
 
     /// Adds the Services that are other names of those in `touched`, and their other names in turn.
-    pub(super) fn extend_to_aliases(&self, touched: &mut SortedSet<ServiceName>, cluster_domain: &str) {
+    pub(super) fn extend_to_aliases(&self, touched: &mut BTreeSet<ServiceName>, cluster_domain: &str) {
         if self.of_service.is_empty() {
             return; // nearly always: a name is not made up for each of 10,000 Services
         }
@@ -101,12 +101,16 @@ impl Names {
         }
     }
 
-    fn other_names_of(&self, service: &ServiceName, cluster_domain: &str) -> &[ServiceName] {
+    fn other_names_of(
+        &self,
+        service: &ServiceName,
+        cluster_domain: &str,
+    ) -> impl Iterator<Item = &ServiceName> {
         let name = match service.namespace.is_empty() {
             true => service.name.to_string(), // a host that only DNS knows
             false => full_name(service, cluster_domain),
         };
-        self.known.get(&*name).map(|known| &*known.users).unwrap_or_default()
+        self.known.get(&*name).into_iter().flat_map(|known| &known.users)
     }
 }
 

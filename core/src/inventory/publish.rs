@@ -5,12 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashSet;
 use hashbrown::hash_map::Entry as Slot;
 
 use super::{Rejections, Settings};
 use crate::address::ServiceName;
+use crate::hash::HashSet;
 use crate::service::Service;
 use crate::table::{Destination, Entry, Services, Source, Table, Target};
 
@@ -121,7 +120,7 @@ fn claim(claims: &mut Vec<Claim>, target: &Arc<Target>, addresses: &[IpAddr], po
 /// Takes back what a Service no longer claims.
 fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Settings) {
     let before = Claims::of(update.before.as_ref(), settings);
-    let kept: HashSet<&Destination, FixedState> = claims.all().map(|(destination, _)| destination).collect();
+    let kept: HashSet<&Destination> = claims.all().map(|(destination, _)| destination).collect();
     for (destination, _) in before.all() {
         let gone = !kept.contains(destination);
         if gone && owner(table, destination) == Some(&update.name) {

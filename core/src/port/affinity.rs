@@ -1,13 +1,13 @@
 //! Session affinity (S-10) in one snapshot: where the endpoints are that clients are pinned to.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::affinity::{Pin, Pins};
 use crate::balance::{Ask, Choice, Member};
 use crate::endpoints::EndpointId;
-use crate::sorted::{SortedSet, sort_by};
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::PortVitals;
@@ -26,7 +26,7 @@ impl Affinity {
         let timeout = target.service.affinity?;
         let mut places: Box<[_]> =
             members.iter().enumerate().map(|(index, member)| (member.id, index)).collect();
-        sort_by(&mut places, Ord::cmp);
+        places.sort();
         Some(Affinity { timeout, places })
     }
 
@@ -75,9 +75,9 @@ impl Affinity {
 /// The endpoints, in order, that new connections and requests could go to in the snapshot `before` and cannot in `after`: their clients are
 /// unpinned ([`Pins::forget`]).
 pub fn gone(before: &Target, after: &Target) -> Vec<EndpointId> {
-    let stays: SortedSet<EndpointId> = choosable(after).collect();
+    let stays: BTreeSet<EndpointId> = choosable(after).collect();
     let mut gone: Vec<EndpointId> = choosable(before).filter(|id| !stays.contains(id)).collect();
-    sort_by(&mut gone, Ord::cmp);
+    gone.sort();
     gone
 }
 

@@ -1,13 +1,13 @@
 //! The endpoints of a port, by what is known of each.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::balance::{Member, members};
 use crate::endpoints::{Endpoint, EndpointId};
-use crate::hashed::HashedMap;
-use crate::sorted::SortedSet;
+use crate::hash::HashMap;
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::{PortVitals, Vitals};
@@ -17,14 +17,14 @@ use crate::vitals::{PortVitals, Vitals};
 pub struct Roll {
     /// What `vitals` follow.
     target: Option<Arc<Target>>,
-    vitals: HashedMap<EndpointId, Arc<Vitals>>,
+    vitals: HashMap<EndpointId, Arc<Vitals>>,
 }
 
 impl Roll {
     /// The members that the usable endpoints of `target` are, once they are taken note of.
     pub fn members(&mut self, target: &Arc<Target>, port: &PortVitals, now: Now) -> Box<[Member]> {
         self.follow(target, port, now);
-        members(target.endpoints.usable(), |id| self.vitals.get_or_default(id).clone())
+        members(target.endpoints.usable(), |id| self.vitals.entry(id).or_default().clone())
     }
 
     /// Takes note of who the endpoints are. A worker that is behind may bring an older target once more; it has the newer one soon.
@@ -66,7 +66,7 @@ impl Roll {
         let mut newcomers = Vec::new();
         for endpoint in usable {
             let is_known = self.vitals.contains_key(&endpoint.id);
-            let vitals = self.vitals.get_or_default(endpoint.id);
+            let vitals = self.vitals.entry(endpoint.id).or_default();
             if (vitals.arrive() || !is_known) && serves {
                 newcomers.push(vitals.clone());
             }
@@ -76,12 +76,12 @@ impl Roll {
 
     /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
     fn let_go(&mut self, target: &Target, port: &PortVitals) {
-        let ids = |endpoints: &[Endpoint]| -> SortedSet<EndpointId> {
+        let ids = |endpoints: &[Endpoint]| -> BTreeSet<EndpointId> {
             endpoints.iter().map(|endpoint| endpoint.id).collect()
         };
         let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));
         let left = self.vitals.iter().filter(|(id, _)| !usable.contains(*id));
         left.for_each(|(_, vitals)| vitals.leave(port));
-        self.vitals.extract(|id, _| !all.contains(id));
+        self.vitals.retain(|id, _| all.contains(id));
     }
 }

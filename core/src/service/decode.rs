@@ -1,12 +1,11 @@
 //! JSON → Go's values, where serde's own reading is another: `null` inside of lists and maps, and numbers with a fraction of zero.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
-
-use crate::sorted::SortedMap;
 
 /// A list; `null` in it is an item of which nothing is said.
 pub(super) fn list<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
@@ -21,8 +20,8 @@ where
 /// Labels, annotations, a selector; `null` in it is an empty text.
 pub(super) fn texts<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<SortedMap<String, String>>, D::Error> {
-    let texts = Option::<SortedMap<String, Option<String>>>::deserialize(deserializer)?;
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let texts = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
     Ok(texts.map(|texts| texts.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()))
 }
 

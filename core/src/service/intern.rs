@@ -4,13 +4,13 @@ use alloc::sync::Arc;
 use core::hash::Hash;
 
 use super::Place;
-use crate::hashed::HashedMap;
+use crate::hash::HashSet;
 
 /// Hands out one shared copy of equal texts and equal places. A million endpoints name a few hundred nodes and a handful of zones.
 #[derive(Debug, Default)]
 pub struct Interner {
-    texts: HashedMap<Arc<str>, ()>,
-    places: HashedMap<Arc<Place>, ()>,
+    texts: HashSet<Arc<str>>,
+    places: HashSet<Arc<Place>>,
 }
 
 impl Interner {
@@ -29,8 +29,8 @@ impl Interner {
 
     /// Forgets what no fact uses any more.
     pub fn sweep(&mut self) {
-        self.places.extract(|place, ()| Arc::strong_count(place) == 1); // first: places hold texts
-        self.texts.extract(|text, ()| Arc::strong_count(text) == 1);
+        self.places.retain(|place| Arc::strong_count(place) > 1); // first: places hold texts
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
     }
 
     /// How many texts and places are kept.
@@ -45,16 +45,11 @@ impl Interner {
 }
 
 fn shared<T: Hash + Eq + ?Sized>(
-    known: &mut HashedMap<Arc<T>, ()>,
+    known: &mut HashSet<Arc<T>>,
     wanted: &T,
     new: impl FnOnce() -> Arc<T>,
 ) -> Arc<T> {
-    if let Some(known) = known.get_key(wanted) {
-        return known.clone();
-    }
-    let new = new();
-    known.insert(new.clone(), ());
-    new
+    known.get_or_insert_with(wanted, |_| new()).clone()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Labels, selectors and annotations: maps whose keys are qualified names.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::grammar;
 use super::invalid::{Mistakes, Path};
 use super::metadata::ANNOTATIONS;
-use crate::sorted::SortedMap;
 
-type Texts = SortedMap<String, String>;
+type Texts = BTreeMap<String, String>;
 
 /// Labels, or what selects by them, at `at`.
 pub(super) fn check_all(labels: Option<&Texts>, at: Path<'_>, found: &mut Mistakes) {

@@ -1,6 +1,7 @@
 //! What all kinds share: names, ports' protocols and `appProtocol`, annotations.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,7 +14,6 @@ use super::object::Metadata;
 use super::{Handling, Rules, Scope, grammar, labels};
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::Weights;
-use crate::sorted::SortedMap;
 
 pub(super) const METADATA: Path<'_> = Path::root("metadata");
 pub(super) const ANNOTATIONS: Path<'_> = METADATA.field("annotations");
@@ -85,7 +85,7 @@ fn check_bonds(metadata: &Metadata, found: &mut Mistakes) {
 }
 
 /// Annotations by their keys, as written.
-type Honoured = SortedMap<Arc<str>, Arc<str>>;
+type Honoured = BTreeMap<Arc<str>, Arc<str>>;
 
 /// The annotations of a Service that a data plane honours. Of AWS's an empty one counts as absent (S-23).
 pub(super) fn annotations<'a>(written: impl Iterator<Item = (&'a str, &'a str)>) -> Honoured {
@@ -112,7 +112,7 @@ pub(crate) fn read_annotations<'a>(
 
 /// Annotations that are spelt like ours, and are none of a Service's.
 pub(super) fn misspelt(metadata: &Metadata) -> impl Iterator<Item = &str> {
-    let keys = metadata.annotations.iter().flat_map(SortedMap::keys);
+    let keys = metadata.annotations.iter().flat_map(BTreeMap::keys);
     keys.map(String::as_str).filter(|key| key.starts_with(annotation::PREFIX) && !is_ours(key))
 }
 

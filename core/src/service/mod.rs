@@ -3,6 +3,7 @@
 //! Every discovery source ends here: [`Service`] and [`Slice`] are the only things that [`crate::inventory`] knows.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,7 +12,6 @@ use core::time::Duration;
 use ipnet::IpNet;
 
 use crate::address::{ServiceName, Transport};
-use crate::sorted::SortedMap;
 
 pub mod object;
 
@@ -109,7 +109,7 @@ pub struct Service {
     /// `spec.publishNotReadyAddresses`: readiness is ignored.
     pub publish_not_ready: bool,
     /// The annotations that a data plane honours, as written; unknown ones are dropped when the object is read.
-    pub annotations: SortedMap<Arc<str>, Arc<str>>,
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
     /// What the annotations ask for.
     pub handling: Handling,
     /// `spec.ports`, in the object's order.
@@ -131,7 +131,7 @@ impl Service {
             internal_traffic_local: false,
             traffic_distribution: None,
             publish_not_ready: false,
-            annotations: SortedMap::new(),
+            annotations: BTreeMap::new(),
             handling: Handling::default(),
             ports,
         }

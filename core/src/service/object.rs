@@ -2,13 +2,13 @@
 //! Unknown fields are ignored, and `null` is as good as absent, as it is to the API server: in a list it is an empty item, in a map an
 //! empty text.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Deserialize;
 
 use super::decode::{integer, list, texts};
-use crate::sorted::SortedMap;
 
 pub use super::decode::IntOrString;
 
@@ -24,10 +24,10 @@ pub struct Metadata {
     pub namespace: Option<String>,
     /// Labels.
     #[serde(default, deserialize_with = "texts")]
-    pub labels: Option<SortedMap<String, String>>,
+    pub labels: Option<BTreeMap<String, String>>,
     /// Annotations.
     #[serde(default, deserialize_with = "texts")]
-    pub annotations: Option<SortedMap<String, String>>,
+    pub annotations: Option<BTreeMap<String, String>>,
     /// The objects that this one is deleted with.
     #[serde(default, deserialize_with = "list")]
     pub owner_references: Option<Vec<OwnerReference>>,
@@ -91,7 +91,7 @@ pub struct ServiceSpec {
     pub load_balancer_ip: Option<String>,
     pub allocate_load_balancer_node_ports: Option<bool>,
     #[serde(default, deserialize_with = "texts")]
-    pub selector: Option<SortedMap<String, String>>,
+    pub selector: Option<BTreeMap<String, String>>,
     pub traffic_distribution: Option<String>,
     pub publish_not_ready_addresses: Option<bool>,
     #[serde(default, deserialize_with = "list")]
@@ -216,10 +216,10 @@ pub struct Endpoint {
     pub zone: Option<String>,
     /// What `v1beta1` has in place of `zone`, and before 1.20 of `nodeName`.
     #[serde(default, deserialize_with = "texts")]
-    pub topology: Option<SortedMap<String, String>>,
+    pub topology: Option<BTreeMap<String, String>>,
     /// The same as `v1` keeps it.
     #[serde(default, deserialize_with = "texts")]
-    pub deprecated_topology: Option<SortedMap<String, String>>,
+    pub deprecated_topology: Option<BTreeMap<String, String>>,
     pub hints: Option<Hints>,
     pub target_ref: Option<TargetRef>,
 }

@@ -4,13 +4,12 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::invalid::{Mistakes, Path, Value};
 use super::object::{IntOrString, ServicePort, ServiceSpec};
 use super::validate::SPEC;
 use super::{Kind, Port, TargetPort, grammar, metadata};
 use crate::address::Transport;
+use crate::hash::HashSet;
 
 pub(super) fn read(spec: &ServiceSpec, kind: Kind, headless: bool, found: &mut Mistakes) -> Vec<Port> {
     let at = SPEC.field("ports");
@@ -27,9 +26,9 @@ pub(super) fn read(spec: &ServiceSpec, kind: Kind, headless: bool, found: &mut M
 /// What no two ports of a Service share.
 #[derive(Default)]
 struct Seen<'a> {
-    names: HashSet<&'a str, foldhash::fast::FixedState>,
-    ports: HashSet<(Transport, u16), foldhash::fast::FixedState>,
-    node_ports: HashSet<(Transport, u16), foldhash::fast::FixedState>,
+    names: HashSet<&'a str>,
+    ports: HashSet<(Transport, u16)>,
+    node_ports: HashSet<(Transport, u16)>,
 }
 
 fn read_port<'a>(

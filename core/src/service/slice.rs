@@ -1,6 +1,7 @@
 //! An EndpointSlice object → [`Slice`], by the API server's rules (`ValidateEndpointSlice`), every mistake at once.
 
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,7 +15,6 @@ use super::object::{self, Endpoint, EndpointPort};
 use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid};
 use super::{addresses, grammar, labels};
 use crate::address::{ServiceName, Transport};
-use crate::sorted::{SortedMap, SortedSet};
 
 /// Reads an EndpointSlice of `discovery.k8s.io/v1` or `v1beta1` as the API server would admit it (S-05). One slice; none, with a
 /// warning, when its addresses are names (`addressType: FQDN`), which no proxy follows.
@@ -198,7 +198,7 @@ fn read_endpoint(
 }
 
 /// `topology` of `v1beta1`, which `v1` keeps by another name.
-fn check_topology(topology: Option<&SortedMap<String, String>>, at: Path<'_>, found: &mut Mistakes) {
+fn check_topology(topology: Option<&BTreeMap<String, String>>, at: Path<'_>, found: &mut Mistakes) {
     let at = at.field("deprecatedTopology");
     let count = topology.into_iter().flatten().count();
     if count > MAX_TOPOLOGY {
@@ -259,7 +259,7 @@ fn ports(written: &[EndpointPort], found: &mut Mistakes) -> Vec<SlicePort> {
         found.too_many(at, written.len(), MAX_PORTS);
         return Vec::new();
     }
-    let mut names = SortedSet::new();
+    let mut names = BTreeSet::new();
     let mut read = Vec::with_capacity(written.len());
     for (index, port) in written.iter().enumerate() {
         let at = at.index(index);

@@ -1,5 +1,6 @@
 //! A Service object → [`Service`], by the API server's rules (`ValidateService`), every mistake at once.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,7 +18,6 @@ use super::{Handling, Kind, Rules, Service, Valid};
 use super::{addresses, balancer, cluster_ips, grammar, health_check, labels, ports, status};
 use crate::address::ServiceName;
 use crate::discovery::names::is_address;
-use crate::sorted::SortedMap;
 
 /// Reads a Service as the API server would admit it, defaults filled in (S-01 to S-03, S-10, S-11, S-15, S-26, S-27).
 ///
@@ -161,7 +161,7 @@ fn traffic_distribution(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Arc<
 fn warn(
     metadata: &object::Metadata,
     name: &ServiceName,
-    annotations: &SortedMap<Arc<str>, Arc<str>>,
+    annotations: &BTreeMap<Arc<str>, Arc<str>>,
     found: &mut Mistakes,
 ) {
     if name.name.starts_with(|first: char| first.is_ascii_digit()) {

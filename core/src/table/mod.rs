@@ -4,10 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use hashbrown::HashMap;
-
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::EndpointSet;
+use crate::hash::HashMap;
 use crate::outcome::Failure;
 use crate::rewrite::Manner;
 use crate::service::{Port, Service};
@@ -18,8 +17,6 @@ mod services;
 pub use hosts::{NotFound, Unasked};
 pub(crate) use services::Services;
 
-type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
-
 /// Every Service, found in constant time. Cheap to share (`Arc`), cheap to replace: an update clones the maps and the handles in
 /// them, and only the Services that changed are new.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +26,7 @@ pub struct Table {
     /// What follows `svc` in a full name.
     pub(crate) cluster_domain: Arc<str>,
     pub(crate) services: Services,
-    pub(crate) destinations: Map<Destination, Arc<Target>>,
+    pub(crate) destinations: HashMap<Destination, Arc<Target>>,
 }
 
 /// What a connection can be addressed to.

@@ -1,5 +1,6 @@
 //! One Service of a document → facts, and what is news in them.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -15,7 +16,6 @@ use crate::discovery::answer::Record;
 use crate::discovery::names::full_name;
 use crate::inventory::{Change, Rejection, SliceKey};
 use crate::service::{Interner, Rules, Scope, Service, Slice};
-use crate::sorted::{SortedSet, sort_by};
 use crate::table::Source;
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
 /// What DNS said of the name that these endpoints stand for. An address that has exactly the Service's ports has whichever a client asks for;
 /// else its record tells the port, as SRV does.
 fn records(written: &document::Service<'_>) -> Vec<Record> {
-    let own: SortedSet<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
+    let own: BTreeSet<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
     let told = written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0);
     let mut told: Vec<Record> = told
         .map(|endpoint| Record {
@@ -116,7 +116,7 @@ fn records(written: &document::Service<'_>) -> Vec<Record> {
             priority: 0, // only those of the lowest that may be used are told
         })
         .collect();
-    sort_by(&mut told, Ord::cmp);
+    told.sort();
     told.dedup_by_key(|record| (record.address, record.port));
     let mut records = Vec::new();
     for of_address in told.chunk_by(|one, next| one.address == next.address) {

@@ -5,6 +5,7 @@
 //! ejected endpoints is left aside: they failed the requests of somebody else, and who reads this counts its own. So are loopback
 //! VIPs, which are that pod's.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,10 +17,9 @@ use svc_proto::services::VERSION;
 
 use super::answer::Record;
 use crate::address::ServiceName;
-use crate::hashed::HashedMap;
+use crate::hash::HashMap;
 use crate::inventory::{Change, Inventory, Rejection};
 use crate::service::{Interner, Rules, Scope};
-use crate::sorted::{SortedMap, SortedSet, sort_by};
 use crate::table::{Source, Table};
 
 mod facts;
@@ -39,11 +39,11 @@ pub struct Documents {
     scope: Scope,
     cluster_domain: Arc<str>,
     interner: Interner,
-    known: HashedMap<ServiceName, Known>,
+    known: HashMap<ServiceName, Known>,
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
-    by_text: HashedMap<u64, ServiceName>,
+    by_text: HashMap<u64, ServiceName>,
     /// What the inventory has been told of names.
-    names: SortedMap<Arc<str>, Arc<[Record]>>,
+    names: BTreeMap<Arc<str>, Arc<[Record]>>,
     /// What is wrong with Services that are not known for it.
     strays: Vec<Rejection>,
     /// Counts the documents.
@@ -68,9 +68,9 @@ impl Documents {
             scope,
             cluster_domain,
             interner: Interner::default(),
-            known: HashedMap::default(),
-            by_text: HashedMap::default(),
-            names: SortedMap::new(),
+            known: HashMap::default(),
+            by_text: HashMap::default(),
+            names: BTreeMap::new(),
             strays: Vec::new(),
             edition: 0,
         }
@@ -115,7 +115,7 @@ impl Documents {
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
         let mut known: Vec<&Facts> = self.known.values().map(|known| &known.facts).collect();
         known.retain(|facts| !facts.refused.is_empty());
-        sort_by(&mut known, |a, b| a.service.name.cmp(&b.service.name));
+        known.sort_by(|a, b| a.service.name.cmp(&b.service.name));
         self.strays.iter().chain(known.into_iter().flat_map(|facts| &facts.refused))
     }
 
@@ -157,7 +157,7 @@ impl Documents {
     /// What this document does not mention is gone.
     fn forget_others(&mut self, news: &mut News) {
         let edition = self.edition;
-        for gone in self.known.extract(|_, known| known.edition != edition) {
+        for (_, gone) in self.known.extract_if(|_, known| known.edition != edition) {
             self.by_text.remove(&gone.text);
             gone.facts.withdraw(news);
         }
@@ -166,10 +166,10 @@ impl Documents {
     /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
     fn tell_names(&mut self, changes: &mut Vec<Change>) {
         let mut told: Vec<_> = self.known.values().filter_map(|known| known.facts.records.as_ref()).collect();
-        sort_by(&mut told, |(one, _), (other, _)| one.cmp(other));
+        told.sort_by(|(one, _), (other, _)| one.cmp(other));
         let before = core::mem::take(&mut self.names);
         for of_name in told.chunk_by(|(one, _), (next, _)| one == next) {
-            let records: SortedSet<Record> =
+            let records: BTreeSet<Record> =
                 of_name.iter().flat_map(|(_, records)| records).copied().collect();
             let name = &of_name[0].0;
             let records = match before.get(name) {

@@ -19,7 +19,6 @@ use svc_proto::values::{self, Expected};
 use crate::address::{ServiceName, Transport};
 use crate::balance::Policy;
 use crate::service::{Ingress, Kind, Port, Rules, Scope, Service, TargetPort, read_annotations, special_ip};
-use crate::sorted::sort_by;
 
 /// What the Service says, or why it is refused.
 pub(super) fn read(written: &document::Service<'_>, rules: &Rules, scope: Scope) -> Result<Service, String> {
@@ -151,12 +150,12 @@ fn ports(written: &[document::Port<'_>], kind: Kind) -> Result<Vec<Port>, String
         ports.push(port(written, needs_names)?);
     }
     let mut numbers: Vec<(u16, Transport)> = ports.iter().map(|port| (port.port, port.transport)).collect();
-    sort_by(&mut numbers, Ord::cmp);
+    numbers.sort();
     if let Some([(number, transport), _]) = numbers.array_windows().find(|[one, next]| one == next) {
         return Err(format!("ports: {} port {number} is told more than once", transport.as_str()));
     }
     let mut names: Vec<&str> = ports.iter().map(|port| &*port.name).filter(|name| !name.is_empty()).collect();
-    sort_by(&mut names, Ord::cmp);
+    names.sort();
     match names.array_windows().find(|[one, next]| one == next) {
         Some([name, _]) => Err(format!("ports: the name {} is told more than once", Quoted(name))),
         None => Ok(ports),

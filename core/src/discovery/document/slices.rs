@@ -9,7 +9,6 @@ use svc_proto::services as document;
 use svc_proto::values::Quoted;
 
 use crate::service::{Hints, Interner, Place, Rules, Service, Slice, SliceEndpoint, SlicePort, special_ip};
-use crate::sorted::sort_by;
 use crate::table::Source;
 
 /// The slices, and what is wrong with endpoints that are in none.
@@ -30,7 +29,7 @@ pub(super) fn read(
             Err(_) => {}
         }
     }
-    sort_by(&mut placed, |(one, _), (other, _)| one.cmp(other));
+    placed.sort_by_key(|(place, _)| *place);
     let groups = placed.chunk_by(|(one, _), (next, _)| one == next);
     let slice = |group: &[(Key, usize)]| {
         let endpoints = group.iter().map(|(_, index)| endpoint(&written.endpoints[*index], interner));

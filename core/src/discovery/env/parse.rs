@@ -1,6 +1,7 @@
 //! Environment → Services.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -17,7 +18,6 @@ use super::variable::{Fact, is_label, label, readings, url_variable};
 use crate::address::ServiceName;
 use crate::inventory::Change;
 use crate::service::Service;
-use crate::sorted::SortedMap;
 
 /// What the environment tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub fn parse<'a>(
     namespace: &Arc<str>,
 ) -> Discovered {
     let fits = |(name, value): &(&str, &str)| name.len() <= NAME_BYTES_MAX && value.len() <= VALUE_BYTES_MAX;
-    let variables: SortedMap<&str, &str> = variables.into_iter().filter(fits).collect();
+    let variables: BTreeMap<&str, &str> = variables.into_iter().filter(fits).collect();
     let mut warnings = Vec::new();
     let mut announced = announced(&variables, &mut warnings);
     for (name, value) in &variables {
@@ -84,10 +84,10 @@ struct Announced<'a> {
 
 /// The Services by their prefixes: those of which a variable tells the address.
 fn announced<'a>(
-    variables: &SortedMap<&'a str, &'a str>,
+    variables: &BTreeMap<&'a str, &'a str>,
     warnings: &mut Vec<Warning>,
-) -> SortedMap<&'a str, Announced<'a>> {
-    let mut announced = SortedMap::new();
+) -> BTreeMap<&'a str, Announced<'a>> {
+    let mut announced = BTreeMap::new();
     for (variable, value) in variables {
         let Some(prefix) = variable.strip_suffix("_SERVICE_HOST") else { continue };
         if !is_label(prefix) {
@@ -114,8 +114,8 @@ fn address(raw: &str) -> Option<IpAddr> {
 fn attribute<'a>(
     variable: &'a str,
     value: &'a str,
-    variables: &SortedMap<&str, &str>,
-    announced: &mut SortedMap<&'a str, Announced<'a>>,
+    variables: &BTreeMap<&str, &str>,
+    announced: &mut BTreeMap<&'a str, Announced<'a>>,
     warnings: &mut Vec<Warning>,
 ) {
     if url_variable(variable).is_some_and(|url| variables.contains_key(url)) {

@@ -1,6 +1,7 @@
 //! The ports of one Service, put together from what its variables say.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +9,6 @@ use alloc::vec::Vec;
 use super::variable::{Fact, TRANSPORTS, label};
 use crate::address::Transport;
 use crate::service::{Port, TargetPort};
-use crate::sorted::{SortedSet, sort_by};
 
 /// The ports: the first one first, the others by number and protocol, for the environment has lost their
 /// order. With them, the names, each with its number, that could not be given to a port.
@@ -18,7 +18,7 @@ use crate::sorted::{SortedSet, sort_by};
 /// other name is not given to a port: a wrong one would mislead. Where more than one port has no name, each
 /// is called `port-53-udp`, since names tell ports apart (S-03).
 pub(super) fn from_facts(mut facts: Vec<Fact<'_>>) -> (Vec<Port>, Vec<(&str, u16)>) {
-    sort_by(&mut facts, |one, other| one.port().cmp(&other.port()));
+    facts.sort_by_key(Fact::port);
     let (mut drafts, mut nameless) = (Vec::new(), Vec::new());
     let first = First::of(&facts);
     for facts in facts.chunk_by(|one, other| one.port() == other.port()) {
@@ -116,7 +116,7 @@ fn assign<'a>(names: &mut Vec<&'a str>, sharing: &mut [Draft<'a>]) {
 
 /// The ports of drafts in the order of their numbers and protocols.
 fn ports(drafts: &[Draft<'_>]) -> Vec<Port> {
-    let taken: SortedSet<&str> = drafts.iter().map(|draft| draft.name).collect();
+    let taken: BTreeSet<&str> = drafts.iter().map(|draft| draft.name).collect();
     let one_is_unnamed = drafts.iter().filter(|draft| draft.name.is_empty()).count() <= 1;
     let mut ports = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -131,7 +131,7 @@ fn ports(drafts: &[Draft<'_>]) -> Vec<Port> {
 }
 
 /// Written as a variable would have it.
-fn made_up(draft: &Draft<'_>, taken: &SortedSet<&str>) -> String {
+fn made_up(draft: &Draft<'_>, taken: &BTreeSet<&str>) -> String {
     let mut name = format!("PORT_{}_{}", draft.number, draft.transport.as_str());
     while taken.contains(&*name) {
         name.push_str("_X");

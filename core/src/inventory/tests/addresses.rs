@@ -1,8 +1,9 @@
 //! Which addresses a Service has, and where they lead.
 
+use alloc::collections::BTreeMap;
+
 use super::*;
 use crate::service::{Ingress, Kind};
-use crate::sorted::SortedMap;
 
 #[test]
 fn a_service_is_found_by_every_name_and_address_it_has() {
@@ -165,7 +166,7 @@ fn external_ips_of_other_namespaces_are_not_believed() {
 
 #[test]
 fn a_fixed_loopback_vip_is_used_as_it_is_and_others_have_none() {
-    let fixed = SortedMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
+    let fixed = BTreeMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
     let mut world = world_with(Settings {
         loopback_vips: LoopbackVips::Fixed(fixed),
         app_ports: [8080, 80].into(),
@@ -185,7 +186,7 @@ fn a_fixed_loopback_vip_is_used_as_it_is_and_others_have_none() {
 
 #[test]
 fn ports_that_may_not_be_listened_at_are_skipped_and_served_at_others() {
-    let fixed = SortedMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
+    let fixed = BTreeMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
     let mut world = world_with(Settings {
         loopback_vips: LoopbackVips::Fixed(fixed),
         app_ports: [20_443].into(),

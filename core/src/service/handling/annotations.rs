@@ -1,16 +1,16 @@
 //! The annotations of one Service, each read by its grammar.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::service::invalid::Mistakes;
 use crate::service::metadata::ANNOTATIONS;
-use crate::sorted::SortedMap;
 
 /// Reads annotations, and notes at its key whatever is wrong with one.
 pub(in crate::service) struct Annotations<'a> {
-    written: &'a SortedMap<Arc<str>, Arc<str>>,
+    written: &'a BTreeMap<Arc<str>, Arc<str>>,
     found: &'a mut Mistakes,
     class: Option<&'a str>,
 }
@@ -29,7 +29,7 @@ pub(in crate::service) type Problems<'a> = Vec<Problem<'a>>;
 
 impl<'a> Annotations<'a> {
     pub(in crate::service) fn new(
-        written: &'a SortedMap<Arc<str>, Arc<str>>,
+        written: &'a BTreeMap<Arc<str>, Arc<str>>,
         found: &'a mut Mistakes,
     ) -> Annotations<'a> {
         Annotations { written, found, class: None }

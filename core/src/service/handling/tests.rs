@@ -1,16 +1,16 @@
 //! What each annotation comes to. The messages of refusals are under snapshot where files are read.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::*;
 use crate::service::Probe;
 use crate::service::invalid::Mistakes;
-use crate::sorted::SortedMap;
 
 /// What these annotations ask for, or every mistake in them.
 fn read(annotations: &[(&str, &str)]) -> Result<Handling, Vec<String>> {
-    let annotations: SortedMap<_, _> =
+    let annotations: BTreeMap<_, _> =
         annotations.iter().map(|&(key, value)| (key.into(), value.into())).collect();
     let mut found = Mistakes::default();
     let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
