@@ -3,17 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-#[path = "../../fuzz/src/json.rs"]
-mod json;
 #[path = "../../fuzz/src/plugin.rs"]
 mod plugin;
 #[path = "../../fuzz/src/proxy_header.rs"]
 mod proxy_header;
-
-#[test]
-fn texts() {
-    replay("json", json::check);
-}
 
 #[test]
 fn plugins() {

@@ -5,13 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Mistake, Object, Value, no_such_field};
+use serde_json::{Map, Value};
+
+use super::{Mistake, no_such_field};
 use crate::values::{Escaped, Expected};
 
 /// The fields of one object, where somebody asks for them.
 pub(crate) struct Fields<'v, 'm> {
     place: Place<'m>,
-    values: Option<&'v Object<'v>>,
+    values: Option<&'v Map<String, Value>>,
     /// Whether something else stands there, which is told: no field can be missed then.
     is_other: bool,
     strangers: Strangers,
@@ -74,7 +76,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     /// Those of the object at `place`. Nothing but `null` may stand for one; what else does is told as `whole`, or as the place where that is
     /// empty.
     pub(crate) fn of(
-        value: &'v Value<'v>,
+        value: &'v Value,
         (place, whole): (Place<'m>, &str),
         strangers: Strangers,
         mistakes: &'m mut Vec<Mistake>,
@@ -113,15 +115,15 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn members<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Vec<(Cow<'v, str>, T)> {
         let Some(Fields { place, values: Some(values), mistakes, .. }) = self.object(name) else {
             return Vec::new();
         };
         let mut read = Vec::new();
-        for (name, value) in values.iter() {
+        for (name, value) in values {
             match parse(value) {
-                Ok(value) => read.push((Cow::Borrowed(name), value)),
+                Ok(value) => read.push((Cow::Borrowed(name.as_str()), value)),
                 Err(expected) => mistakes.push(Mistake::new(place.path(name), Some(value), expected)),
             }
         }
@@ -132,7 +134,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn read<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Option<T> {
         let value = self.ask(name)?;
         parse(value).map_err(|expected| self.note(name, Some(value), expected)).ok()
@@ -142,9 +144,9 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn read_filled<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Option<T> {
-        match self.ask(name)?.as_text() {
+        match self.ask(name)?.as_str() {
             Some("") => None,
             Some(_) | None => self.read(name, parse),
         }
@@ -154,7 +156,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn read_hidden<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Option<T> {
         let value = self.ask(name)?;
         parse(value).map_err(|expected| self.note(name, None, expected)).ok()
@@ -164,7 +166,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn require<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Option<T> {
         if self.ask(name).is_none() && !self.is_other {
             let expected = parse(&Value::Null).err().unwrap_or_default();
@@ -179,7 +181,7 @@ impl<'v, 'm> Fields<'v, 'm> {
         holds: bool,
         name: &'static str,
         otherwise: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Option<T> {
         if !holds {
             if let Some(value) = self.ask(name) {
@@ -194,7 +196,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn each<T>(
         &mut self,
         name: &'static str,
-        parse: fn(&'v Value<'v>) -> Result<T, Expected>,
+        parse: fn(&'v Value) -> Result<T, Expected>,
     ) -> Vec<T> {
         let mut read = Vec::new();
         for (index, item) in self.items(name).iter().enumerate() {
@@ -207,10 +209,10 @@ impl<'v, 'm> Fields<'v, 'm> {
     }
 
     /// The items of a list as they are.
-    pub(crate) fn items(&mut self, name: &'static str) -> &'v [Value<'v>] {
+    pub(crate) fn items(&mut self, name: &'static str) -> &'v [Value] {
         match self.ask(name) {
             None => &[],
-            Some(Value::List(items)) => items,
+            Some(Value::Array(items)) => items,
             Some(other) => {
                 self.note(name, Some(other), "a list".into());
                 &[]
@@ -244,25 +246,25 @@ impl<'v, 'm> Fields<'v, 'm> {
     /// Notes the fields that nobody has asked for. Their values are not shown: one may be a token under a misspelt name.
     pub(crate) fn end(self) {
         let Some(values) = self.values.filter(|_| self.strangers == Strangers::Told) else { return };
-        for (name, _) in values.iter().filter(|(name, _)| !self.asked.contains(name)) {
+        for (name, _) in values.iter().filter(|(name, _)| !self.asked.contains(&name.as_str())) {
             let at = self.path(name);
             self.mistakes.push(Mistake::new(at, None, no_such_field(nearest(name, &self.asked))));
         }
     }
 
-    fn ask(&mut self, name: &'static str) -> Option<&'v Value<'v>> {
+    fn ask(&mut self, name: &'static str) -> Option<&'v Value> {
         if self.strangers == Strangers::Told && !self.asked.contains(&name) {
             self.asked.push(name);
         }
         self.values?.get(name).filter(|value| !value.is_null())
     }
 
-    fn note(&mut self, name: &str, value: Option<&Value<'_>>, expected: Expected) {
+    fn note(&mut self, name: &str, value: Option<&Value>, expected: Expected) {
         let at = self.path(name);
         self.mistakes.push(Mistake::new(at, value, expected));
     }
 
-    fn note_item(&mut self, name: &str, index: usize, item: &Value<'_>, expected: Expected) {
+    fn note_item(&mut self, name: &str, index: usize, item: &Value, expected: Expected) {
         let at = Place { of: Some(&self.place), name, index: Some(index) }.to_string();
         self.mistakes.push(Mistake::new(at, Some(item), expected));
     }

@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use super::Value;
+use serde_json::Value;
+
 use crate::values::{Escaped, Expected};
 
 /// One field that cannot be used.
@@ -20,7 +21,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(crate) fn new(field: String, value: Option<&Value<'_>>, expected: impl Into<Expected>) -> Mistake {
+    pub(crate) fn new(field: String, value: Option<&Value>, expected: impl Into<Expected>) -> Mistake {
         Mistake { field, value: value.map(shown), expected: expected.into() }
     }
 }
@@ -39,18 +40,15 @@ impl fmt::Display for Mistake {
 }
 
 /// Lists and objects are told by their brackets: they may be long, and hold a token.
-fn shown(value: &Value<'_>) -> String {
+fn shown(value: &Value) -> String {
     match value {
-        Value::Null => "null",
-        Value::Bool(true) => "true",
-        Value::Bool(false) => "false",
-        Value::Number(text) => text,
-        Value::Text(text) => text,
-        Value::List(_) => "[…]",
-        Value::Unread(text) if text.starts_with('[') => "[…]",
-        Value::Object(_) | Value::Unread(_) => "{…}",
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(_) => "[…]".into(),
+        Value::Object(_) => "{…}".into(),
     }
-    .to_string()
 }
 
 /// Of a field that nobody knows.

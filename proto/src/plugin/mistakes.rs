@@ -4,15 +4,16 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::json::{Malformed, Mistake};
+use crate::json::Mistake;
 
 /// All mistakes of one configuration; never empty in an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
-    pub(super) fn not_json(malformed: &Malformed) -> Mistakes {
-        let expected = format!("JSON, but {malformed}").into();
+    /// Shows nothing of the text: a token may be in it.
+    pub(super) fn not_json(error: &serde_json::Error) -> Mistakes {
+        let expected = format!("JSON ({error})").into();
         Mistakes([Mistake { field: WHOLE.into(), value: None, expected }].into())
     }
 

@@ -7,6 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use ipnet::IpNet;
+use serde_json::Value;
 
 mod hand_off;
 mod mistakes;
@@ -20,7 +21,7 @@ pub use crate::json::Mistake;
 pub use hand_off::{ClusterName, HandOff};
 pub use mistakes::Mistakes;
 
-use crate::json::{Fields, Place, Strangers, Value, boolean, one_of, port, text};
+use crate::json::{Fields, Place, Strangers, boolean, one_of, port, text};
 use crate::values::{deadline, dns_subdomain, label, zone};
 use mistakes::WHOLE;
 use values::{authority, header_name, name, network, path, service_name, token};
@@ -166,7 +167,7 @@ impl Plugin {
     pub fn parse(json: &[u8]) -> Result<Plugin, Mistakes> {
         let configuration = match json.trim_ascii() {
             b"" => Value::Null,
-            json => Value::parse(json, DEPTH).map_err(|malformed| Mistakes::not_json(&malformed))?,
+            json => serde_json::from_slice(json).map_err(|error| Mistakes::not_json(&error))?,
         };
         let mut mistakes = Mistakes::default();
         let root = (Place::ROOT, WHOLE);
@@ -268,9 +269,6 @@ fn update(fields: &mut Fields<'_, '_>) -> Option<Update> {
     update.end();
     Some(read)
 }
-
-/// An object, its objects and lists, and nothing of what is in those of `services`: each Service is read by itself.
-const DEPTH: usize = 2;
 
 const FILTER: [(&str, Filter); 2] = [("http", Filter::Http), ("tcp", Filter::Tcp)];
 

@@ -1,7 +1,6 @@
 //! `services`: Services that the configuration itself tells, in the words of the document at `/services`.
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::json::{Fields, Place};
@@ -12,7 +11,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>) -> Vec<String> {
     let mut read = Vec::new();
     for (index, item) in fields.items("services").iter().enumerate() {
         Service::check(item, Place::field("services").item(index), fields.mistakes());
-        read.extend(item.as_unread().map(ToOwned::to_owned));
+        read.push(item.to_string());
     }
     read
 }

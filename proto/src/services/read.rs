@@ -1,21 +1,19 @@
-//! JSON → a Service, for programs that have no room for what serde makes of it. A field that is `null` is as good as absent.
+//! JSON → a Service, with every mistake, where serde would tell of the first only. A field that is `null` is as good as absent.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use core::str::FromStr;
+
+use serde_json::Value;
 
 use super::{Annotations, Endpoint, Hints, Ingress, Port, Service, SessionAffinity};
-use crate::json::{Fields, Mistake, Place, Strangers, Value, boolean, port, text};
+use crate::json::{self, Fields, Mistake, Place, Strangers, boolean, port, text};
 use crate::values::Expected;
 
 impl<'a> Service<'a> {
-    /// How deep a Service's JSON goes: to the zones in the hints of its endpoints.
-    pub const DEPTH: usize = 5;
-
     /// What can be read of a Service, and what is wrong with the rest: nothing where that can serve. Fields that nobody knows are those of
     /// later versions.
-    pub fn read(value: &'a Value<'a>) -> (Service<'a>, Vec<Mistake>) {
+    pub fn read(value: &'a Value) -> (Service<'a>, Vec<Mistake>) {
         let mut mistakes = Vec::new();
         let mut fields = Fields::of(value, (Place::ROOT, "Service"), Strangers::Ignored, &mut mistakes);
         let service = service(&mut fields);
@@ -23,9 +21,8 @@ impl<'a> Service<'a> {
     }
 
     /// Notes what is wrong with a Service that somebody has written: a field that nobody knows, too.
-    pub(crate) fn check(value: &Value<'_>, place: Place<'_>, mistakes: &mut Vec<Mistake>) {
-        let read = value.as_unread().and_then(|json| Value::parse(json.as_bytes(), Self::DEPTH).ok());
-        let mut fields = Fields::of(read.as_ref().unwrap_or(value), (place, ""), Strangers::Told, mistakes);
+    pub(crate) fn check(value: &Value, place: Place<'_>, mistakes: &mut Vec<Mistake>) {
+        let mut fields = Fields::of(value, (place, ""), Strangers::Told, mistakes);
         service(&mut fields);
         fields.end();
     }
@@ -103,16 +100,16 @@ fn hints<'v>(mut fields: Fields<'v, '_>) -> Hints<'v> {
     read
 }
 
-fn words<'v>(value: &'v Value<'v>) -> Result<Cow<'v, str>, Expected> {
+fn words<'v>(value: &'v Value) -> Result<Cow<'v, str>, Expected> {
     text(value, |text| Ok(Cow::Borrowed(text)))
 }
 
-fn address(value: &Value<'_>) -> Result<IpAddr, Expected> {
+fn address(value: &Value) -> Result<IpAddr, Expected> {
     text(value, |text| text.parse().map_err(|_| "an IP address".into()))
 }
 
-fn number<T: FromStr>(value: &Value<'_>) -> Result<T, Expected> {
-    value.as_number().ok_or("a whole number, not too large".into())
+fn number<T: TryFrom<u64>>(value: &Value) -> Result<T, Expected> {
+    json::number(value).ok_or("a whole number, not too large".into())
 }
 
 #[cfg(test)]
@@ -121,12 +118,12 @@ mod tests {
 
     use super::*;
 
-    /// serde reads the same language, where there is room for it.
+    /// serde reads the same language.
     #[track_caller]
     fn check(json: &str) {
-        let value = Value::parse(json.as_bytes(), Service::DEPTH).unwrap();
+        let value = serde_json::from_str(json).unwrap();
         let mut mistakes = Vec::new();
-        Service::check(&Value::Unread(json), Place::ROOT, &mut mistakes);
+        Service::check(&value, Place::ROOT, &mut mistakes);
         assert_eq!(mistakes, [], "{json}");
         assert_eq!(Service::read(&value), (serde_json::from_str(json).unwrap(), Vec::new()), "{json}");
     }
@@ -173,7 +170,7 @@ mod tests {
             (r#"{"namespace": "shop", "name": "web", "annotations": {"a": 1}}"#, "annotations.a"),
         ] {
             assert!(serde_json::from_str::<Service<'_>>(json).is_err(), "{json}");
-            let value = Value::parse(json.as_bytes(), Service::DEPTH).unwrap();
+            let value = serde_json::from_str(json).unwrap();
             let (_, mistakes) = Service::read(&value);
             let fields: Vec<_> = mistakes.iter().map(|mistake| mistake.field.to_string()).collect();
             assert_eq!(fields, [field], "{json}");

@@ -6,7 +6,6 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use svc_proto::json::Value;
 use svc_proto::services as document;
 use svc_proto::values::Quoted;
 
@@ -40,8 +39,7 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads the Service with this index in its document.
     pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Refused> {
-        let value = Value::parse(json.as_bytes(), document::Service::DEPTH)
-            .map_err(|malformed| Refused::unnamed(index, malformed.to_string()))?;
+        let value = serde_json::from_str(json).map_err(|error| Refused::unnamed(index, error.to_string()))?;
         let (written, mistakes) = document::Service::read(&value);
         let name = ServiceName::new(&*written.namespace, &*written.name);
         if let Some(mistake) = mistakes.first() {

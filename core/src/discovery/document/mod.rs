@@ -6,13 +6,15 @@
 //! VIPs, which are that pod's.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use svc_proto::json::{Malformed, Value};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 use svc_proto::services::VERSION;
 
 use super::answer::Record;
@@ -82,17 +84,17 @@ impl Documents {
     /// # Errors
     /// It is none, or of another version: what was known holds on.
     pub fn read(&mut self, json: &[u8]) -> Result<News, Unreadable> {
-        let document = Value::parse(json, DEPTH).map_err(Unreadable::Malformed)?;
-        let field = |name| document.as_object().and_then(|document| document.get(name));
-        let version = field("version").and_then(Value::as_number::<u32>).ok_or(Unreadable::Foreign)?;
-        match field("services").and_then(Value::as_list) {
-            // What is no object is as wrong as one that is empty.
-            Some(services) if version == VERSION => {
-                Ok(self.read_services(services.iter().map(|service| service.as_unread().unwrap_or("{}"))))
-            }
-            None if version == VERSION => Err(Unreadable::Foreign),
-            Some(_) | None => Err(Unreadable::Version(version)),
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(json)?;
+        let field = |name| fields.get(name).map(|value| value.get());
+        let version = field("version").and_then(|version| serde_json::from_str(version).ok());
+        let version: u32 = version.ok_or(Unreadable::Foreign)?;
+        if version != VERSION {
+            return Err(Unreadable::Version(version));
         }
+        // Each is read by itself, and only where its text is new: nearly all say what they said before.
+        let services = field("services").and_then(|services| serde_json::from_str(services).ok());
+        let services: Vec<&RawValue> = services.ok_or(Unreadable::Foreign)?;
+        Ok(self.read_services(services.into_iter().map(RawValue::get)))
     }
 
     /// The same, of a document's `services`, each by itself.
@@ -211,18 +213,24 @@ impl News {
     }
 }
 
-/// Down to the list of Services, each of which is read by itself: nearly all say what they said before.
-const DEPTH: usize = 2;
-
 /// Why a text is no document.
 #[derive(Debug)]
 pub enum Unreadable {
     /// It is no JSON.
-    Malformed(Malformed),
+    Malformed(serde_json::Error),
     /// It is no object with a version and a list of Services.
     Foreign,
     /// Of this version nothing is known here.
     Version(u32),
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Unreadable {
+        match error.classify() {
+            Category::Data => Unreadable::Foreign,
+            Category::Syntax | Category::Eof | Category::Io => Unreadable::Malformed(error),
+        }
+    }
 }
 
 impl fmt::Display for Unreadable {

@@ -290,6 +290,25 @@ fn what_is_no_document_changes_nothing() {
 }
 
 #[test]
+fn of_a_field_that_is_told_twice_the_last_counts() {
+    let mut reader = reader();
+    let service = r#"{"namespace": "shop", "name": "db", "name": "web", "ports": [{"port": 80}]}"#;
+    let document = format!(r#"{{"version": 2, "services": 7, "services": [{service}], "version": 1}}"#);
+    let _news = reader.documents.read(document.as_bytes()).unwrap().apply(&mut reader.inventory);
+    assert_eq!(reader.entry("web.shop").service.ports[0].port, 80);
+}
+
+#[test]
+fn nobody_digs_deeper_than_the_stack() {
+    let nested = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
+    let mut reader = reader();
+    assert!(reader.documents.read(nested.as_bytes()).is_err());
+    let document = format!(r#"{{"version": 1, "services": [{{"namespace": {nested}}}, {nested}]}}"#);
+    let _news = reader.documents.read(document.as_bytes()).unwrap().apply(&mut reader.inventory);
+    assert_eq!(reader.rejections().len(), 2);
+}
+
+#[test]
 fn the_endpoints_of_a_name_are_where_it_leads() {
     let external = |endpoints: Value| {
         json!([{
