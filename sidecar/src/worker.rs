@@ -91,7 +91,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
             _ = ticks.tick() => {
                 clock::tick();
                 mesh.judge_memory();
-                mesh.roster.reap();
+                mesh.reap_clients();
                 mesh.drain_upstreams();
                 mesh.cut_silent(TICK);
                 rounds += 1;

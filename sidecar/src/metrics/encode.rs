@@ -215,7 +215,7 @@ fn encode_greetings(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -
 }
 
 fn encode_floods(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
-    let help = "Connections of clients that were stopped from flooding us";
+    let help = "Connections of clients that did what nobody does who wants an answer";
     let mut metric = encoder.encode_descriptor(metric::FLOODS, help, None, MetricType::Counter)?;
     for (flood, count) in Flood::ALL.into_iter().zip(counts) {
         let labels = [("kind", flood.as_str())];

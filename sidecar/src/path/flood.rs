@@ -22,13 +22,25 @@ pub(crate) enum Flood {
     Resets,
     /// More memory than there is for all clients together, and most of it this one's.
     Memory,
+    /// An answer of which nothing is taken for a long time.
+    SlowRead,
+    /// The body of a request of which nothing comes for a long time.
+    SlowBody,
     /// Frames of HTTP/2 that no message needs: a head or a body in ever smaller pieces, streams that are reset before we have seen them.
     Frames,
 }
 
 impl Flood {
-    pub(crate) const ALL: [Flood; 6] =
-        [Flood::Connections, Flood::SlowHead, Flood::LongHead, Flood::Resets, Flood::Memory, Flood::Frames];
+    pub(crate) const ALL: [Flood; 8] = [
+        Flood::Connections,
+        Flood::SlowHead,
+        Flood::LongHead,
+        Flood::Resets,
+        Flood::Memory,
+        Flood::SlowRead,
+        Flood::SlowBody,
+        Flood::Frames,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -37,6 +49,8 @@ impl Flood {
             Flood::LongHead => "long-head",
             Flood::Resets => "resets",
             Flood::Memory => "memory",
+            Flood::SlowRead => "slow-read",
+            Flood::SlowBody => "slow-body",
             Flood::Frames => "frames",
         }
     }

@@ -60,7 +60,10 @@ impl AsyncRead for ClientIo {
         let count = buf.filled().len() - before;
         if count > 0 {
             self.pulse.acks.heard();
+            self.pulse.pace.unsaid.end();
             self.pulse.received(count);
+        } else if polled.is_pending() && self.pulse.owes_body() {
+            self.pulse.pace.unsaid.begin();
         }
         polled
     }
@@ -70,7 +73,7 @@ impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.sends()?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.note_unsent();
+        self.note_sent(polled.is_pending());
         polled
     }
 
@@ -81,7 +84,7 @@ impl AsyncWrite for ClientIo {
     ) -> Poll<io::Result<usize>> {
         self.sends()?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.note_unsent();
+        self.note_sent(polled.is_pending());
         polled
     }
 
@@ -93,7 +96,9 @@ impl AsyncWrite for ClientIo {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.pulse.look(self.stream.tcp())?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.note_unsent();
+        if self.stream.plain().is_none() {
+            self.note_sent(flushed.is_pending()); // a socket holds nothing back that could be flushed
+        }
         ready!(flushed)?;
         if self.pulse.waits() { self.stream.poll_gone(cx) } else { Poll::Ready(Ok(())) }
     }
@@ -112,9 +117,12 @@ impl AsyncWrite for ClientIo {
 }
 
 impl ClientIo {
+    /// The socket has taken something, or is full.
     #[inline]
-    fn note_unsent(&mut self) {
+    fn note_sent(&mut self, is_full: bool) {
         self.records.resize(self.stream.unsent_bytes());
+        let untaken = &self.pulse.pace.untaken;
+        if is_full { untaken.begin() } else { untaken.end() }
     }
 
     /// Something is about to be sent.

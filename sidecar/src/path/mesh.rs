@@ -216,6 +216,13 @@ impl Mesh {
         self.metrics.flooded_by(Flood::Memory, self.holders.judge().floods);
     }
 
+    /// Ends the connections of clients that are overdue, and counts those that are slow.
+    pub(crate) fn reap_clients(&self) {
+        let slow = self.roster.reap();
+        self.metrics.flooded_by(Flood::SlowRead, slow.reads);
+        self.metrics.flooded_by(Flood::SlowBody, slow.bodies);
+    }
+
     /// Admits one more client connection, unless `--max-connections` are open.
     pub(crate) fn admit(&self) -> Option<Admission> {
         let before = self.shared.connections.fetch_add(1, Relaxed);

@@ -9,6 +9,7 @@ pub(crate) mod trial;
 
 pub(crate) mod arrival;
 pub(crate) mod original_dst;
+pub(crate) mod pace;
 pub(crate) mod proxy_header;
 pub(crate) mod way;
 

@@ -20,6 +20,7 @@ use super::acks::{Acks, SILENCE_MAX};
 use super::ending;
 use super::guard::Turns;
 use super::memory::Holder;
+use super::pace::Pace;
 use crate::clock;
 
 /// When a connection last moved, and what it waits for. Atomic only because hyper wants the I/O it may hand out as an
@@ -37,6 +38,8 @@ pub(crate) struct Pulse {
     unheard: AtomicBool,
     /// Whether the client acknowledges what it is sent.
     pub(crate) acks: Acks,
+    /// Whether it reads, and says what it has begun.
+    pub(crate) pace: Pace,
     /// It is to be looked at, by who has its socket.
     look: AtomicBool,
 }
@@ -105,6 +108,7 @@ impl Pulse {
     /// A request head is complete, and its answer is to come; of the request there is a body, if there is, to hear.
     pub(crate) fn asked(&self, has_body: bool) {
         self.unheard.store(has_body, Relaxed);
+        self.pace.unsaid.end();
         self.phase.store(ASKED, Relaxed);
     }
 
@@ -116,6 +120,11 @@ impl Pulse {
     /// There is a request whose end was not heard. An answer to it is its connection's last: nobody knows whether its end will come.
     pub(crate) fn is_unheard(&self) -> bool {
         self.unheard.load(Relaxed)
+    }
+
+    /// The client owes the rest of a request that it waits to be answered.
+    pub(crate) fn owes_body(&self) -> bool {
+        self.waits() && self.is_unheard()
     }
 
     /// The client has asked something, and not had all of its answer.
@@ -230,7 +239,8 @@ impl Roster {
 
     /// Ends the connections that are overdue, or have to make room, and has those look at their clients that sent something
     /// [`SILENCE_MAX`] ago and heard nothing since. Cost: a few ns for each of at most `--max-connections`.
-    pub(crate) fn reap(&self) {
+    pub(crate) fn reap(&self) -> Slow {
+        let mut slow = Slow::default();
         for member in self.members.borrow().iter() {
             if member.pulse.acks.is_due(SILENCE_MAX) {
                 member.pulse.look.store(true, Relaxed);
@@ -239,7 +249,9 @@ impl Roster {
             if let Some(failure) = member.pulse.overdue(member.deadlines) {
                 member.end(failure);
             }
+            member.count_slow(&mut slow);
         }
+        slow
     }
 
     /// Asks every connection to finish what it does and close.
@@ -255,7 +267,23 @@ impl Roster {
     }
 }
 
+/// So many connections have become slow since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slow {
+    /// Their clients do not read.
+    pub(crate) reads: u64,
+    /// Their clients do not send what they have begun.
+    pub(crate) bodies: u64,
+}
+
 impl Member {
+    /// Who lets us wait for longer than a head may take is no client of the usual kind.
+    fn count_slow(&self, slow: &mut Slow) {
+        let Member { pulse, deadlines, .. } = self;
+        slow.reads += u64::from(pulse.pace.untaken.is_new_flood(deadlines.header));
+        slow.bodies += u64::from(pulse.owes_body() && pulse.pace.unsaid.is_new_flood(deadlines.header));
+    }
+
     fn end(&self, failure: Failure) {
         self.verdict.set(Some(failure));
         self.wake();

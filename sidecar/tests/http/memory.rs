@@ -209,7 +209,7 @@ pub(crate) fn narrow(address: &str) -> TcpStream {
 }
 
 /// Sends that again and again, until nobody takes it.
-pub(crate) fn send_on(talk: &Talk, block: &[u8]) {
+fn send_on(talk: &Talk, block: &[u8]) {
     write_on(&mut talk.wire.socket(), block);
 }
 
