@@ -191,10 +191,17 @@ impl Client {
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
-async fn speak(client: Client, aim: Aim, hint: Hint, mesh: Rc<Mesh>) {
-    let arrival = client.arrival;
-    if let Err(failure) = detect_and_serve(client, aim, hint, &mesh).await {
-        Account::open(&mesh, arrival, Protocol::Tcp).fail(failure);
+fn speak(client: Client, aim: Aim, hint: Hint, mesh: Rc<Mesh>) -> impl Future<Output = ()> {
+    // Not in the block, which would hold a client twice that it borrows and then hands on.
+    let (arrival, pulse) = (client.arrival, Pulse::of(client.holder()));
+    async move {
+        if let Err(failure) = detect_and_serve(client, aim, hint, &pulse, &mesh).await {
+            let mut account = Account::open(&mesh, arrival, Protocol::Tcp);
+            if let Some(begun) = pulse.turns.begun() {
+                account.set_details(|| begun);
+            }
+            account.fail(failure);
+        }
     }
 }
 
@@ -206,18 +213,18 @@ fn detect_and_serve(
     mut client: Client,
     aim: Aim,
     hint: Hint,
+    pulse: &Arc<Pulse>,
     mesh: &Rc<Mesh>,
 ) -> impl Future<Output = Result<(), Failure>> {
     async move {
         let limits = &mesh.config.deadlines;
         let idle = client.idle.or(limits.idle_http).unwrap_or_default();
         let deadlines = Deadlines { header: limits.header, idle };
-        let pulse = Pulse::of(client.holder());
         let membership = mesh.roster.enter(pulse.clone(), deadlines);
         // What was HTTP before is HTTP, and what of it cannot be read is refused as such.
         let is_unknown = hint == Hint::Unknown && !speaks_http(aim, mesh);
         let limit = is_unknown.then_some(limits.detect);
-        let detected = detect(&mut client.stream, &pulse, limit, &membership).await?;
+        let detected = detect(&mut client.stream, pulse, limit, &membership).await?;
         if detected.is_gone {
             return Ok(());
         }
@@ -233,7 +240,7 @@ fn detect_and_serve(
             (Sniffed::Http2, _) => {
                 pulse.busy(); // streams have no head of the connection's own to wait for
                 let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
-                let io = client.into_io(detected.read, pulse);
+                let io = client.into_io(detected.read, pulse.clone());
                 Box::pin(http2::server::serve(io, origin, mesh, &membership)).await
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
@@ -252,7 +259,8 @@ fn detect_and_serve(
             (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
                 let origin =
                     Rc::new(Origin::new(client.guest(aim), client.holder(), Some(pulse.clone()), mesh));
-                http::serve_http1(client.into_io(detected.read, pulse), origin, mesh, &membership).await
+                http::serve_http1(client.into_io(detected.read, pulse.clone()), origin, mesh, &membership)
+                    .await
             }
         }
     }

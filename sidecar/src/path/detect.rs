@@ -44,7 +44,7 @@ pub(crate) async fn detect(
         in_time = tokio::time::timeout(limit, supervised).await.ok();
     }
     let protocol = match in_time {
-        Some(protocol) => protocol?,
+        Some(protocol) => protocol,
         None if limit.is_some() && !may_become_request(&read) => {
             return Ok(Detected {
                 protocol: Sniffed::Opaque,
@@ -55,9 +55,10 @@ pub(crate) async fn detect(
         }
         None => {
             let detecting = pin!(read_until_known(stream, pulse, &mut read));
-            attend(detecting, pulse, membership, || Sniffed::Opaque).await?
+            attend(detecting, pulse, membership, || Sniffed::Opaque).await
         }
     };
+    let protocol = protocol.inspect_err(|_| pulse.turns.break_off(&read))?;
     let is_gone = protocol.is_err() && read.is_empty();
     let protocol = match protocol {
         Ok(protocol) => protocol,

@@ -1,6 +1,6 @@
 //! HTTP/1 on a client's connection: hyper owns the framing, each request is an exchange.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use hyper::body::{Body as _, Incoming};
@@ -46,7 +46,7 @@ pub(crate) async fn serve_http1(
             exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone(), Http1Body::new)
         })
     };
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .half_close(true) // who has said its last still hears
         .auto_date_header(false) // an answer carries its origin's date or none
         .max_header_size(HEADER_BYTES_MAX as usize)
@@ -54,7 +54,13 @@ pub(crate) async fn serve_http1(
         .max_buf_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges)
         .with_upgrades();
-    settle(supervise(pin!(connection), membership, |_| {}).await, mesh)
+    let ended = supervise(Pin::new(&mut connection), membership, |_| {}).await;
+    if ended.is_err()
+        && let Some(parts) = connection.into_parts()
+    {
+        parts.io.into_inner().break_off();
+    }
+    settle(ended, mesh)
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.

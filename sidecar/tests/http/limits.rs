@@ -52,13 +52,18 @@ fn the_forward_proxy_names_what_it_does_not_know() {
 fn a_head_that_does_not_end_ends_its_connection() {
     let backend = Backend::answering(OK);
     let world = World::of(&[&backend], &["--header-timeout", "300ms"]);
-    for beginning in ["GET / HTTP/1.1\r\nHost: w", "P"] {
+    for beginning in ["PUT /a?b HTTP/1.1\r\nHost: web\r\nX-Long", "GET /c HT", "P"] {
         let mut client = world.client();
         client.send(beginning);
         assert!(client.is_closed(), "{beginning}");
     }
-    world.records(&["CH", "CH"]);
-    world.counts("svcmesh_failures_total{service=\"\",code=\"CH\"} 2");
+    world.records(&["CH", "CH", "CH"]);
+    let log = world.log();
+    let read = |name: &str| log.iter().map(|line| line[name].as_str().unwrap_or("-")).collect::<Vec<_>>();
+    assert_eq!(read("request.method"), ["PUT", "GET", "P"], "what could be read is told");
+    assert_eq!(read("request.path"), ["/a?b", "/c", ""]);
+    assert_eq!(read("request.host"), ["web", "", ""]);
+    world.counts("svcmesh_failures_total{service=\"\",code=\"CH\"} 3");
 }
 
 #[test]

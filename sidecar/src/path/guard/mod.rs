@@ -98,6 +98,13 @@ impl<I> Guarded<I> {
         (self.io, self.held.freeze())
     }
 
+    /// Notes what can be read of a head that is under way and comes no further.
+    pub(crate) fn break_off(&self) {
+        if self.phase == Phase::Head && self.seen > 0 {
+            self.pulse.turns.break_off(&self.held);
+        }
+    }
+
     /// Goes through bytes that nothing is held before.
     fn scan(&mut self, bytes: &[u8]) -> Scanned {
         let mut at = 0;

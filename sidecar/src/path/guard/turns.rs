@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use hyper::{Method, Version};
+use svc_core::sniff::may_become_request;
 
 use super::rule::Rule;
 use crate::path::account::Details;
@@ -23,6 +24,8 @@ pub(crate) struct Turns {
     /// Who. Locked only where a tunnel is asked for.
     waker: Mutex<Option<Waker>>,
     refused: OnceLock<Box<Refused>>,
+    /// The beginning of a head that has no end.
+    begun: OnceLock<Box<Refused>>,
 }
 
 impl Turns {
@@ -54,6 +57,18 @@ impl Turns {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         self.waits.store(true, Relaxed);
         Poll::Pending
+    }
+
+    /// Notes what can be read of a head that came no further than this.
+    pub(crate) fn break_off(&self, bytes: &[u8]) {
+        if may_become_request(bytes) {
+            self.begun.get_or_init(|| Box::new(Refused::new(0, Rule::CutShort, bytes)));
+        }
+    }
+
+    /// What there is to be told of a head that did not come to its end.
+    pub(crate) fn begun(&self) -> Option<Details> {
+        self.begun.get().map(|begun| begun.details())
     }
 
     pub(super) fn refuse(&self, refused: Refused) {
