@@ -1,11 +1,14 @@
 //! What a client agreed to in its TLS handshake (ALPN, RFC 7301) binds it.
 
+use std::future::poll_fn;
+
 use svc_core::outcome::Failure;
 use svc_core::sniff::Sniffed;
 use tokio::io::AsyncWriteExt as _;
 
 use super::detect::Detected;
 use super::stream::Stream;
+use crate::linger::Linger;
 
 /// What a client is told that says something else than it has agreed to; nothing when it does not.
 pub(crate) fn breach(agreed: Option<&[u8]>, detected: &Detected) -> Option<&'static [u8]> {
@@ -21,6 +24,8 @@ pub(crate) fn breach(agreed: Option<&[u8]>, detected: &Detected) -> Option<&'sta
 pub(crate) async fn refuse(mut stream: Stream, told: &'static [u8]) -> Result<(), Failure> {
     let _ = stream.write_all(told).await; // if it is gone, it is gone
     let _ = stream.shutdown().await;
+    let mut linger = Linger::new(true); // what it has sent on must not keep it from hearing that
+    poll_fn(|cx| linger.poll(stream.tcp(), cx)).await;
     Err(Failure::BadRequest)
 }
 

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::SockRef;
 
 use crate::support::*;
-use crate::tls::nothing;
+use crate::tls::{nothing, records};
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
 
@@ -213,6 +213,31 @@ fn bytes_in_a_protocol_that_nobody_here_knows_are_carried() {
         assert_eq!(heard, [0, 0, 0, 8]);
         assert_eq!(client.conn.alpn_protocol(), None);
         application.join().expect("the application saw what it expects");
+    });
+}
+
+#[test]
+fn what_was_agreed_on_in_a_handshake_is_all_that_is_spoken() {
+    isolated(|| {
+        let world = World::over(nothing(), &[]);
+        let http1 = "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 262144\r\n\r\n";
+        let http2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        // SETTINGS, and GOAWAY of stream 0 with PROTOCOL_ERROR (RFC 9113 §6.8).
+        let go_away = [&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0][..], &[0; 11], &[1]].concat();
+        let told = [
+            ("h2", http1, &go_away[..]),
+            ("http/1.1", http2, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"),
+        ];
+        for (agreed, said, told) in told {
+            let mut client = world.client(&[agreed]);
+            client.write_all(said.as_bytes()).expect("the sidecar reads");
+            let _as_far_as_it_goes = client.write_all(&[b'x'; 256 * 1024]); // more than is read before it answers
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).expect("a clean end");
+            assert_eq!(client.conn.alpn_protocol(), Some(agreed.as_bytes()));
+            assert!(heard.starts_with(told), "{agreed}: {:?}", String::from_utf8_lossy(&heard));
+        }
+        records(&world.sidecar, &["CR", "CR"]);
     });
 }
 
