@@ -22,7 +22,7 @@ fn every_path_that_a_document_names_exists() {
 #[test]
 fn paths_are_told_from_other_words() {
     let text = "`core/src/lib.rs` and [a](LICENSE), [b](README.md#what) [c](#here), but `kubernetes.io/h2c`, `/readyz`, `http/1.1`, `a b/c`, `~/.cache`, `clippy.toml`,\n\
-        [web](https://x.example/y), `text/*`, `application/json`, `sidecar/` and `no`.\n```text\n`core/not/looked/at`\n```\n";
+        [web](https://x.example/y), `text/*`, `application/json`, `NAMESPACE/NAME`, `sidecar/` and `no`.\n```text\n`core/not/looked/at`\n```\n";
     assert_eq!(paths(text), ["LICENSE", "README.md", "core/src/lib.rs", "clippy.toml", "sidecar/"]);
 }
 
@@ -56,8 +56,9 @@ fn looks_like_a_path(word: &str) -> bool {
         !last.is_empty() && last.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
     });
     let media_type = ["application", "text"].contains(&first);
+    let placeholder = first.chars().all(|letter| letter.is_ascii_uppercase());
     plain
         && !version
         && !media_type
-        && (within || [".md", ".toml", ".rs"].iter().any(|ending| word.ends_with(ending)))
+        && ((within && !placeholder) || [".md", ".toml", ".rs"].iter().any(|ending| word.ends_with(ending)))
 }
