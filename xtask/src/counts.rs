@@ -44,17 +44,16 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Sums what `cargo test` printed: one `test result: ok. 3 passed; 0 failed; 1 ignored; …` per test binary.
-pub(crate) fn cargo_test(output: &str) -> Tally {
-    let mut sum = Tally::default();
-    for line in output.lines().filter(|line| line.starts_with("test result: ")) {
-        sum += Tally {
-            passed: number_before(line, " passed"),
-            failed: number_before(line, " failed"),
-            skipped: number_before(line, " ignored"),
-        };
-    }
-    sum
+/// Reads the last line that cargo-nextest says of a run: `Summary [   4.2s] 5/7 tests run: 3 passed (1 slow), 1 failed, 1 timed out, 9 skipped`.
+/// Those that it calls skipped are those that nobody asked for. A test that was not run, because the run was cut, has not passed.
+pub(crate) fn nextest(output: &str) -> Tally {
+    let Some(line) = output.lines().rfind(|line| line.trim_start().starts_with("Summary [")) else {
+        return Tally::default();
+    };
+    let asked = line.split(" test").next().and_then(|head| head.rsplit([' ', '/']).next());
+    let asked: u64 = asked.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let passed = number_before(line, " passed");
+    Tally { passed, failed: asked.saturating_sub(passed), skipped: 0 }
 }
 
 fn number_before(line: &str, word: &str) -> u64 {
@@ -67,17 +66,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_results_of_all_test_binaries_are_summed() {
-        let output = "running 3 tests\n\
-            test a::b ... ok\n\
-            test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.01s\n\
-            test result: FAILED. 40 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n";
-        assert_eq!(cargo_test(output), Tally { passed: 42, failed: 3, skipped: 1 });
+    fn what_has_not_passed_has_failed() {
+        let summary = |text: &str| {
+            nextest(&format!(
+                "    Finished `test` profile\n     Summary [   4.2s] {text}\n        FAIL [ 1s] a b\n"
+            ))
+        };
+        let all = summary("1238 tests run: 1237 passed (1 slow), 1 failed, 5 skipped");
+        assert_eq!(all, Tally { passed: 1237, failed: 1, skipped: 0 });
+        assert_eq!(summary("1 test run: 1 passed, 0 skipped"), Tally::passed(1));
+        let some = summary("5/7 tests run: 3 passed, 1 failed, 1 timed out, 9 skipped");
+        assert_eq!(some, Tally { passed: 3, failed: 4, skipped: 0 });
     }
 
     #[test]
     fn a_harness_that_did_not_compile_counts_nothing() {
-        assert_eq!(cargo_test("error[E0425]: cannot find value `x`, 3 passed by\n"), Tally::default());
+        assert_eq!(nextest("error[E0425]: cannot find value `x`, 3 passed by\n"), Tally::default());
     }
 
     #[test]

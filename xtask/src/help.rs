@@ -22,8 +22,15 @@ Runs the checks. Groups, in this order (all of them when none is named):
   fuzz    replays the corpora; sends generated request streams between recording peers; searches for new inputs where
           cargo-fuzz and a nightly toolchain are installed
 
+One more is of no run that does not name it:
+  quick   after every change, in a minute or two: format, clippy, and the unit tests of all packages
+
+Each test has a time-out (.config/nextest.toml); one that took long is named with its time. `cargo test` runs the same
+tests without.
+
 Each group installs what it needs, or says why it cannot run. Of a step that failed only what failed is shown; the
-failed and the skipped steps are named at the end, and the last line is `N passed, N failed, N skipped`.
+failed and the skipped steps are named at the end, with the time and the CPU time of each group; the last line is
+`N passed, N failed, N skipped`.
 
   --strict    a check that could not run has failed (CI)
 ",

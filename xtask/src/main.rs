@@ -12,11 +12,13 @@ mod help;
 mod layers;
 #[cfg(test)]
 mod lazy;
+mod nextest;
 mod packages;
 mod place;
 mod progress;
 mod report;
 mod shell;
+mod spent;
 mod tools;
 mod wasm;
 
@@ -26,6 +28,7 @@ use std::process::{Command, ExitCode};
 use groups::Group;
 use packages::Program;
 use report::Report;
+use spent::Spent;
 
 /// What can go wrong outside of a check: a message for people, with its cause in it.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -92,7 +95,9 @@ fn test(arguments: &[&str]) -> Result<ExitCode> {
     }
     let mut report = Report::new(!flags.is_empty());
     for group in groups {
+        let before = Spent::so_far();
         group.run(&mut report);
+        report.spent(group.name(), Spent::since(before));
     }
     Ok(report.finish())
 }

@@ -4,10 +4,11 @@ use std::process::{Command, ExitCode};
 
 use crate::Result;
 use crate::clock::now;
-use crate::counts::Tally;
-use crate::failed;
+use crate::counts::{self, Tally};
 use crate::progress::{Progress, STEP_WIDTH};
 use crate::shell::{self, Finished};
+use crate::spent::Spent;
+use crate::{failed, nextest};
 
 /// The sum of all steps so far.
 pub(crate) struct Report {
@@ -17,12 +18,14 @@ pub(crate) struct Report {
     failed: Vec<String>,
     /// Those that could not run, each with the reason. Strictly they have failed.
     skipped: Vec<String>,
+    /// What each group cost.
+    spent: Vec<(&'static str, Spent)>,
 }
 
 impl Report {
     /// `strict`: what could not run has failed.
     pub(crate) fn new(strict: bool) -> Report {
-        Report { tally: Tally::default(), strict, failed: Vec::new(), skipped: Vec::new() }
+        Report { tally: Tally::default(), strict, failed: Vec::new(), skipped: Vec::new(), spent: Vec::new() }
     }
 
     /// Whether what cannot run is a failure.
@@ -78,6 +81,22 @@ impl Report {
         });
     }
 
+    /// Runs tests by cargo-nextest: those that `arguments` choose, in a command that `prepare` completes.
+    pub(crate) fn nextest(&mut self, what: &str, arguments: &[&str], prepare: impl FnOnce(&mut Command)) {
+        match nextest::run(arguments) {
+            Ok(mut command) => {
+                prepare(&mut command);
+                self.tests(what, command, counts::nextest);
+            }
+            Err(error) => self.skip(what, &error.to_string()),
+        }
+    }
+
+    /// Keeps what a group cost for the end.
+    pub(crate) fn spent(&mut self, group: &'static str, spent: Spent) {
+        self.spent.push((group, spent));
+    }
+
     /// Says what could not run, and why.
     pub(crate) fn skip(&mut self, what: &str, why: &str) {
         self.end(what, Tally::skipped(1), 0.0, why);
@@ -94,7 +113,9 @@ impl Report {
             steps.iter().map(|step| format!("{word} {step}\n")).collect::<String>()
         };
         let (failed, skipped) = (lines("failed: ", &self.failed), lines("skipped:", &self.skipped));
-        format!("{failed}{skipped}{}\n", self.tally)
+        let spent =
+            self.spent.iter().map(|(group, spent)| format!("{group:8} {spent}\n")).collect::<String>();
+        format!("{spent}{failed}{skipped}{}\n", self.tally)
     }
 
     fn step(&mut self, what: &str, run: impl FnOnce() -> (Tally, String)) {
@@ -114,13 +135,16 @@ impl Report {
             Tally { .. } => format!("FAILED {seconds:6.1} s  {tally}\n{}", failed::part(output)),
         };
         println!("{what:STEP_WIDTH$} {verdict}");
+        for slow in nextest::slow(output) {
+            println!("    slow: {slow}");
+        }
         self.note(what, tally, output);
         self.tally += if self.strict { tally.strictly() } else { tally };
     }
 
     fn note(&mut self, what: &str, tally: Tally, output: &str) {
         if tally.failed > 0 {
-            let tests = failed::tests(output);
+            let tests = nextest::failed(output);
             let tests = if tests.is_empty() { String::new() } else { format!(": {}", tests.join(" ")) };
             self.failed.push(format!("{what}{tests}"));
         }
@@ -148,10 +172,11 @@ mod tests {
             "unit: cargo test",
             Tally { passed: 5, failed: 1, skipped: 2 },
             0.1,
-            "test a::b ... FAILED\n",
+            "     Summary [ 1s] 6 tests run: 5 passed, 1 timed out\n     TIMEOUT [ 120.0s] (6/6) a b::c\n",
         );
+        report.spent("lint", Spent::default());
         report.skip("net: real peers", "network namespaces need root\nhint: sudo");
-        let expected = "failed:  unit: cargo test: a::b\nskipped: unit: cargo test: 2 of its tests\n\
+        let expected = "lint       0.0 min,   0.0 min of CPU\nfailed:  unit: cargo test: a b::c (too slow: 120.0s)\nskipped: unit: cargo test: 2 of its tests\n\
                         skipped: net: real peers: network namespaces need root\n6 passed, 1 failed, 3 skipped\n";
         assert_eq!(report.summary(), expected);
     }

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use crate::report::Report;
-use crate::wasm::{Module, PACKAGE, Toolchain};
-use crate::{Result, counts, place, shell, tools};
+use crate::wasm::{Module, Toolchain};
+use crate::{Result, place, shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
     let toolchain = match Toolchain::find(None) {
@@ -16,18 +16,16 @@ pub(crate) fn run(report: &mut Report) {
     let Some(trapping) = build("envoy: build a filter that traps", &[TRAP]) else { return };
     let Some(filter) = build("envoy: build the filter", &[]) else { return };
     report.attempt("envoy: its size", || filter.within_budget());
-    let mut tests = shell::cargo(["test", "--package", PACKAGE, "--test", "vm"]);
-    tests.env("SVCMESH_TEST_WASM", &filter.path);
-    report.tests("envoy: in a host of its own", tests, counts::cargo_test);
+    report.nextest("envoy: in a host of its own", &["--workspace", "--test", "vm"], |tests| {
+        tests.env("SVCMESH_TEST_WASM", &filter.path);
+    });
     let Some(sidecar) = report.attempt("envoy: the sidecar beside it", sidecar) else { return };
     const NAME: &str = "envoy: in a real Envoy";
     match tools::envoy() {
-        Ok(envoy) => {
-            let mut tests = shell::cargo(["test", "--package", PACKAGE, "--test", "envoy"]);
+        Ok(envoy) => report.nextest(NAME, &["--workspace", "--test", "envoy"], |tests| {
             tests.env("SVCMESH_TEST_WASM", filter.path).env("SVCMESH_TEST_TRAPPING_WASM", trapping.named());
             tests.env("SVCMESH_TEST_ENVOY", envoy).env("SVCMESH_TEST_SIDECAR", sidecar);
-            report.tests(NAME, tests, counts::cargo_test);
-        }
+        }),
         Err(error) => report.skip(NAME, &error.to_string()),
     }
 }
@@ -35,8 +33,15 @@ pub(crate) fn run(report: &mut Report) {
 /// The feature of the filter with which a request can end its VM.
 const TRAP: &str = "trap";
 
-/// Builds the sidecar that the filter asks for Services.
+/// Builds the sidecar that the filter asks for Services: as a part of its own tests, which most likely have it built already.
 fn sidecar() -> Result<PathBuf> {
-    shell::answer(&mut shell::cargo(["build", "--quiet", "--package", "sidecar"]))?;
+    shell::answer(&mut shell::cargo([
+        "test",
+        "--quiet",
+        "--no-run",
+        "--workspace",
+        "--test",
+        "command_line",
+    ]))?;
     Ok(place::target().join("debug/sidecar"))
 }

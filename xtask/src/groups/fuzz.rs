@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use crate::counts::{self, Tally};
+use crate::counts::Tally;
 use crate::report::Report;
 use crate::{place, shell};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(report: &mut Report) {
             }
         }
     }
-    report.tests("fuzz: generated streams", generated_streams(report.strict()), counts::cargo_test);
+    generated_streams(report);
     if !nightly {
         println!(
             "fuzz: only replayed, for want of cargo-fuzz and a nightly toolchain (which the search for new inputs needs)"
@@ -36,12 +36,13 @@ pub(crate) fn run(report: &mut Report) {
 
 /// Request streams between recording peers: `sidecar/tests/differential`. `SVCMESH_TEST_STREAMS` and `SVCMESH_TEST_SEED` make it a longer
 /// search, or repeat one.
-fn generated_streams(strict: bool) -> Command {
-    let mut command = shell::cargo(["test", "--package", "sidecar", "--test", "differential"]);
-    if strict {
-        command.env("SVCMESH_TEST_STREAMS", STRICT_STREAMS);
-    }
-    command
+fn generated_streams(report: &mut Report) {
+    let strict = report.strict();
+    report.nextest("fuzz: generated streams", &["--workspace", "--test", "differential"], |tests| {
+        if strict {
+            tests.env("SVCMESH_TEST_STREAMS", STRICT_STREAMS);
+        }
+    });
 }
 
 /// About two minutes of this machine's two cores.

@@ -5,6 +5,7 @@ mod envoy;
 mod fuzz;
 mod lint;
 pub(crate) mod net;
+mod quick;
 mod unit;
 
 use crate::Result;
@@ -25,6 +26,8 @@ pub(crate) enum Group {
     Envoy,
     /// The corpora of the fuzz targets.
     Fuzz,
+    /// What is worth its time after every change: a part of `lint` and of `unit`, and of no run that names no group.
+    Quick,
 }
 
 impl Group {
@@ -33,14 +36,14 @@ impl Group {
 
     /// The group of that name.
     pub(crate) fn parse(name: &str) -> Result<Group> {
-        let known = Group::ALL.into_iter().find(|group| group.name() == name);
-        known.ok_or_else(|| {
-            let names = Group::ALL.map(Group::name).join(" ");
+        let mut known = Group::ALL.into_iter().chain([Group::Quick]);
+        known.find(|group| group.name() == name).ok_or_else(|| {
+            let names = [&Group::ALL.map(Group::name)[..], &[Group::Quick.name()]].concat().join(" ");
             format!("unknown group `{}`: one of {names}", name.escape_debug()).into()
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Group::Lint => "lint",
             Group::Unit => "unit",
@@ -48,6 +51,7 @@ impl Group {
             Group::Dns => "dns",
             Group::Envoy => "envoy",
             Group::Fuzz => "fuzz",
+            Group::Quick => "quick",
         }
     }
 
@@ -60,6 +64,7 @@ impl Group {
             Group::Dns => dns::run(report),
             Group::Envoy => envoy::run(report),
             Group::Fuzz => fuzz::run(report),
+            Group::Quick => quick::run(report),
         }
     }
 }
@@ -70,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_group_is_found_by_its_name() {
-        for group in Group::ALL {
+        for group in Group::ALL.into_iter().chain([Group::Quick]) {
             assert_eq!(Group::parse(group.name()).unwrap(), group);
         }
     }
@@ -78,6 +83,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_list() {
         let error = Group::parse("nett").unwrap_err().to_string();
-        assert_eq!(error, "unknown group `nett`: one of lint unit net dns envoy fuzz");
+        assert_eq!(error, "unknown group `nett`: one of lint unit net dns envoy fuzz quick");
     }
 }

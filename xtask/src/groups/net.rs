@@ -1,11 +1,12 @@
 //! Tests with real peers and network namespaces: `sidecar/tests/net`, which plain `cargo test` leaves out.
 
-use std::process::Command;
+use std::fs;
+use std::path::Path;
 
 use super::dns;
 use crate::packages::{self, Program};
 use crate::report::Report;
-use crate::{counts, shell, tools};
+use crate::{shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
     const NAME: &str = "net: real peers";
@@ -14,21 +15,32 @@ pub(crate) fn run(report: &mut Report) {
     }
     match packages::ensure(PROGRAMS).and_then(|()| tools::python()) {
         Ok(python) => {
-            let mut tests = tests(&["--skip", dns::TESTS]);
-            tests.env("SVCMESH_TEST_PYTHON", python);
-            report.tests(NAME, tests, counts::cargo_test);
+            sweep();
+            let others = format!("not test(/^{}/)", dns::TESTS);
+            report.nextest(NAME, &[TESTS, &["-E", &others]].concat(), |tests| {
+                tests.env("SVCMESH_TEST_PYTHON", python);
+            });
         }
         Err(error) => report.skip(NAME, &error.to_string()),
     }
 }
 
-/// Runs those that `filter` lets through.
-pub(super) fn tests(filter: &[&str]) -> Command {
-    let mut tests = shell::cargo(["test", "--package", "sidecar", "--test", "net"]);
-    // The tests share two cores with the load they make: one after the other, each sees the machine it expects.
-    tests.args(["--", "--test-threads=1"]).args(filter);
-    tests
+/// Where they are. In terms of the workspace: with `--package`, dependencies have fewer features, and all is built again.
+pub(super) const TESTS: &[&str] = &["--workspace", "--test", "net"];
+
+/// Removes the namespaces of tests that were killed, and could not do so themselves.
+fn sweep() {
+    for entry in fs::read_dir(NAMESPACES).into_iter().flatten().flatten() {
+        let name = entry.file_name().display().to_string();
+        let maker = name.strip_prefix("svcmesh-").and_then(|rest| rest.split('-').next());
+        if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
+            shell::run(shell::command("ip", ["netns", "delete", &name]));
+        }
+    }
 }
+
+/// Where `ip netns` keeps them.
+const NAMESPACES: &str = "/run/netns";
 
 pub(super) const NEEDS_ROOT: &str = "network namespaces need root";
 
