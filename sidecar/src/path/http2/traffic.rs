@@ -35,7 +35,7 @@ impl Default for Traffic {
     fn default() -> Traffic {
         Traffic {
             heard_ms: Cell::new(clock::coarse_ms()),
-            credit: RefCell::new(Credit { frames: CREDIT_AT_FIRST, since_ms: clock::coarse_ms() }),
+            credit: RefCell::default(),
             heads: RefCell::default(),
         }
     }
@@ -65,17 +65,20 @@ impl Traffic {
     fn hears(&self, frame: &Frame) {
         match frame.kind {
             HEADERS => {
-                self.credit.borrow_mut().earn();
+                self.credit.borrow_mut().earn(CREDIT_PER_HEAD);
                 self.heads.borrow_mut().opens(frame.stream);
             }
             DATA | CONTINUATION => {} // h2 bounds them
+            WINDOW_UPDATE => self.credit.borrow_mut().acknowledge(),
             _ => self.credit.borrow_mut().spend(),
         }
     }
 
     fn says(&self, frame: &Frame) {
         if frame.kind == DATA {
-            self.credit.borrow_mut().earn();
+            let mut credit = self.credit.borrow_mut();
+            credit.earn(CREDIT_PER_DATA);
+            credit.unacknowledged_bytes += frame.payload_bytes as u64;
         }
         let mut heads = self.heads.borrow_mut();
         if !heads.unseen.is_empty() {
@@ -84,29 +87,51 @@ impl Traffic {
     }
 }
 
-/// How many frames a client may send that are no part of a message: PING, SETTINGS, WINDOW_UPDATE and the like, their acknowledgements, and
-/// types that nobody knows (CVE-2019-9512, -9513 and -9515 are floods of them).
+/// How many frames a client may send that are no part of a message: PING, SETTINGS, PRIORITY and the like, their acknowledgements, and
+/// types that nobody knows (CVE-2019-9512, -9513 and -9515 are floods of them). WINDOW_UPDATEs are paid for by what they acknowledge.
 struct Credit {
     frames: u32,
     since_ms: u32,
+    /// Bytes in DATA that we have sent, less those that WINDOW_UPDATEs were paid with. Without a bound: a client takes its time.
+    unacknowledged_bytes: u64,
 }
 
 /// With the connection. h2 writes a line to the log for each PING that it did not ask to be acknowledged.
 const CREDIT_AT_FIRST: u32 = 1_000;
 
-/// For each message, and for each frame of one that the client gets: a WINDOW_UPDATE for its stream and one for the connection.
-const CREDIT_PER_FRAME: u32 = 2;
+/// For each head from the client: a larger window for its stream, a few changes of its priority, its reset, and a PING behind that.
+const CREDIT_PER_HEAD: u32 = 8;
+
+/// For each DATA frame that the client gets: with gRPC a PING that measures the way, and now and then SETTINGS for what came of that.
+const CREDIT_PER_DATA: u32 = 2;
+
+/// What a WINDOW_UPDATE has to acknowledge. A client of gRPC sends one for each message, however many of them are in a frame, and one for
+/// the connection; the shortest message has 5 bytes.
+const UPDATE_BYTES_MIN: u64 = 2;
 
 /// In case somebody measures the way, or keeps it open, all the time.
 const CREDIT_PER_SECOND: u32 = 100;
 
-/// No more is saved: a client acknowledges what it got within a window or two.
+/// No more is saved.
 const CREDIT_MAX: u32 = 10_000;
 
+impl Default for Credit {
+    fn default() -> Credit {
+        Credit { frames: CREDIT_AT_FIRST, since_ms: clock::coarse_ms(), unacknowledged_bytes: 0 }
+    }
+}
+
 impl Credit {
-    fn earn(&mut self) {
+    fn earn(&mut self, frames: u32) {
         if self.frames > 0 {
-            self.frames = (self.frames + CREDIT_PER_FRAME).min(CREDIT_MAX);
+            self.frames = (self.frames + frames).min(CREDIT_MAX);
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        match self.unacknowledged_bytes.checked_sub(UPDATE_BYTES_MIN) {
+            Some(left) => self.unacknowledged_bytes = left,
+            None => self.spend(),
         }
     }
 
@@ -160,12 +185,14 @@ impl Heads {
 const DATA: u8 = 0x0; // RFC 9113 §6.1
 const HEADERS: u8 = 0x1; // §6.2
 const RST_STREAM: u8 = 0x3; // §6.4
+const WINDOW_UPDATE: u8 = 0x8; // §6.9
 const CONTINUATION: u8 = 0x9; // §6.10
 
 /// What the head of a frame says.
 struct Frame {
     kind: u8,
     stream: u32,
+    payload_bytes: usize,
     /// Of a RST_STREAM.
     code: Reason,
 }
@@ -221,7 +248,7 @@ impl Frames {
         let code = if has_code { u32::from_be_bytes([e, f, g, h]) } else { 0 };
         self.skip = payload_bytes - (wanted - HEAD_BYTES);
         self.filled = 0;
-        each(&Frame { kind, stream, code: code.into() });
+        each(&Frame { kind, stream, payload_bytes, code: code.into() });
     }
 }
 

@@ -69,8 +69,6 @@ fn trailers_are_no_head() {
 
 #[test]
 fn what_no_message_needs_has_its_price_and_messages_pay_for_it() {
-    const PING: u8 = 0x6;
-    const WINDOW_UPDATE: u8 = 0x8;
     let (pings, updates) = (Traffic::default(), Traffic::default());
     for _ in 1..CREDIT_AT_FIRST {
         hear(&pings, &frame(PING, 0, &[0; 8]));
@@ -87,3 +85,49 @@ fn what_no_message_needs_has_its_price_and_messages_pay_for_it() {
     }
     assert!(!updates.is_flood());
 }
+
+#[test]
+fn a_client_may_acknowledge_each_message_of_grpc_however_many_come_in_a_frame() {
+    const MESSAGES: usize = 2_000; // of 5 bytes, which is what one without content has
+    let (prompt, slow) = (Traffic::default(), Traffic::default());
+    for _ in 0..20 {
+        say(&prompt, &frame(DATA, 1, &[0; 5 * MESSAGES]));
+        hear(&prompt, &frame(PING, 0, &[0; 8]));
+        for _ in 0..MESSAGES {
+            hear(&prompt, &frame(WINDOW_UPDATE, 1, &[0; 4]));
+            hear(&prompt, &frame(WINDOW_UPDATE, 0, &[0; 4]));
+        }
+        say(&slow, &frame(DATA, 1, &[0; 5 * MESSAGES]));
+    }
+    for _ in 0..20 * MESSAGES {
+        hear(&slow, &frame(WINDOW_UPDATE, 1, &[0; 4]));
+    }
+    assert!(!prompt.is_flood() && !slow.is_flood());
+}
+
+#[test]
+fn updates_of_windows_that_acknowledge_nothing_are_a_flood() {
+    let traffic = Traffic::default();
+    say(&traffic, &frame(DATA, 1, &[0; 1000]));
+    for _ in 0..2 * CREDIT_AT_FIRST {
+        hear(&traffic, &frame(WINDOW_UPDATE, 1, &[0; 4]));
+    }
+    assert!(traffic.is_flood());
+}
+
+#[test]
+fn a_client_may_give_up_each_stream_at_once_and_ask_whether_we_are_there() {
+    let traffic = Traffic::default();
+    for stream in (1..20_000).step_by(2) {
+        hear(&traffic, &frame(HEADERS, stream, b""));
+        traffic.accepts(stream);
+        hear(&traffic, &frame(WINDOW_UPDATE, stream, &[0; 4]));
+        hear(&traffic, &frame(PRIORITY_UPDATE, 0, &[0; 8]));
+        hear(&traffic, &reset(stream, Reason::CANCEL));
+        hear(&traffic, &frame(PING, 0, &[0; 8]));
+    }
+    assert!(!traffic.is_flood());
+}
+
+const PING: u8 = 0x6; // RFC 9113 §6.7
+const PRIORITY_UPDATE: u8 = 0x10; // RFC 9218 §7.1
