@@ -20,6 +20,8 @@ pub(super) struct Traffic {
     heard_ms: Cell<u32>,
     credit: RefCell<Credit>,
     heads: RefCell<Heads>,
+    /// It was told that it sends too much (GOAWAY).
+    sent_away: Cell<bool>,
 }
 
 /// A head that h2 has refused, so that no request came of it.
@@ -37,6 +39,7 @@ impl Default for Traffic {
             heard_ms: Cell::new(clock::coarse_ms()),
             credit: RefCell::default(),
             heads: RefCell::default(),
+            sent_away: Cell::default(),
         }
     }
 }
@@ -79,6 +82,9 @@ impl Traffic {
             let mut credit = self.credit.borrow_mut();
             credit.earn(CREDIT_PER_DATA);
             credit.unacknowledged_bytes += frame.payload_bytes as u64;
+        }
+        if frame.kind == GOAWAY && frame.code == Reason::ENHANCE_YOUR_CALM {
+            self.sent_away.set(true);
         }
         let mut heads = self.heads.borrow_mut();
         if !heads.unseen.is_empty() {
@@ -185,6 +191,7 @@ impl Heads {
 const DATA: u8 = 0x0; // RFC 9113 §6.1
 const HEADERS: u8 = 0x1; // §6.2
 const RST_STREAM: u8 = 0x3; // §6.4
+const GOAWAY: u8 = 0x7; // §6.8
 const WINDOW_UPDATE: u8 = 0x8; // §6.9
 const CONTINUATION: u8 = 0x9; // §6.10
 
@@ -193,13 +200,13 @@ struct Frame {
     kind: u8,
     stream: u32,
     payload_bytes: usize,
-    /// Of a RST_STREAM.
+    /// Of RST_STREAM and GOAWAY.
     code: Reason,
 }
 
 /// Finds the frames in a stream of bytes.
 struct Frames {
-    head: [u8; RESET_BYTES],
+    head: [u8; CODE_END_MAX],
     /// So much of a head is there.
     filled: usize,
     /// So many bytes come before the next head.
@@ -208,15 +215,17 @@ struct Frames {
 
 const HEAD_BYTES: usize = 9;
 
-/// A head, and the code behind it.
-const RESET_BYTES: usize = HEAD_BYTES + 4;
+/// The head of a GOAWAY, its last stream, and the code.
+const CODE_END_MAX: usize = HEAD_BYTES + 4 + CODE_BYTES;
+
+const CODE_BYTES: usize = 4;
 
 const PREFACE_BYTES: usize = 24;
 
 impl Frames {
     /// Those behind so many bytes.
     fn behind(skip: usize) -> Frames {
-        Frames { head: [0; RESET_BYTES], filled: 0, skip }
+        Frames { head: [0; CODE_END_MAX], filled: 0, skip }
     }
 
     fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Frame)) {
@@ -227,8 +236,7 @@ impl Frames {
                 bytes = &bytes[skipped..];
                 continue;
             }
-            let wanted = if self.filled >= HEAD_BYTES { RESET_BYTES } else { HEAD_BYTES };
-            let taken = (wanted - self.filled).min(bytes.len());
+            let taken = (self.wanted() - self.filled).min(bytes.len());
             self.head[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
             self.filled += taken;
             bytes = &bytes[taken..];
@@ -236,16 +244,31 @@ impl Frames {
         }
     }
 
+    /// How much of the frame is looked at: its head, and a code if it has one.
+    fn wanted(&self) -> usize {
+        let code_end = match self.head[3] {
+            _ if self.filled < HEAD_BYTES => 0,
+            RST_STREAM => CODE_BYTES,
+            GOAWAY => 4 + CODE_BYTES,
+            _ => 0,
+        };
+        HEAD_BYTES + if code_end <= self.payload_bytes() { code_end } else { 0 }
+    }
+
+    fn payload_bytes(&self) -> usize {
+        let [a, b, c, ..] = self.head;
+        u32::from_be_bytes([0, a, b, c]) as usize
+    }
+
     fn end_head(&mut self, each: &mut impl FnMut(&Frame)) {
-        let [a, b, c, kind, _flags, stream @ .., e, f, g, h] = self.head;
-        let payload_bytes = u32::from_be_bytes([0, a, b, c]) as usize;
-        let has_code = kind == RST_STREAM && payload_bytes >= RESET_BYTES - HEAD_BYTES;
-        let wanted = if has_code { RESET_BYTES } else { HEAD_BYTES };
+        let wanted = self.wanted();
         if self.filled < wanted {
             return;
         }
-        let stream = u32::from_be_bytes(stream) & 0x7fff_ffff; // the first bit is reserved
-        let code = if has_code { u32::from_be_bytes([e, f, g, h]) } else { 0 };
+        let [_, _, _, kind, _flags, e, f, g, h, ..] = self.head;
+        let stream = u32::from_be_bytes([e, f, g, h]) & 0x7fff_ffff; // the first bit is reserved
+        let code = self.head[HEAD_BYTES..wanted].last_chunk().map_or(0, |code| u32::from_be_bytes(*code));
+        let payload_bytes = self.payload_bytes();
         self.skip = payload_bytes - (wanted - HEAD_BYTES);
         self.filled = 0;
         each(&Frame { kind, stream, payload_bytes, code: code.into() });
@@ -325,7 +348,11 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
+    /// A client that was told that it sends too much is not listened to any more.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.traffic.sent_away.get() {
+            return Poll::Ready(Ok(())); // what was written is sent when the turn ends
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -29,9 +29,20 @@ fn frames_are_found_however_their_bytes_come() {
         frame(DATA, 1, &[0; 300]),
         reset(3, Reason::CANCEL),
         frame(DATA, 5, b""),
+        frame(GOAWAY, 0, &[0, 0, 0, 5, 0, 0, 0, 11, b'w', b'h', b'y']),
+        frame(RST_STREAM, 7, b"odd"),
+        frame(PING, 0, &[0; 8]),
     ]
     .concat();
-    let expected = vec![(HEADERS, 1, 0), (DATA, 1, 0), (RST_STREAM, 3, 8), (DATA, 5, 0)];
+    let expected = vec![
+        (HEADERS, 1, 0),
+        (DATA, 1, 0),
+        (RST_STREAM, 3, 8),
+        (DATA, 5, 0),
+        (GOAWAY, 0, 11),
+        (RST_STREAM, 7, 0),
+        (PING, 0, 0),
+    ];
     for size in 1..=bytes.len() {
         let (mut frames, mut found) = (Frames::behind(7), Vec::new());
         for part in bytes.chunks(size) {
