@@ -171,8 +171,8 @@ async fn connections_that_go_away_as_they_are_used_fail_no_stream_and_repeat_non
             let mut last = 0;
             while let Some(stream) = frames.request() {
                 last = stream;
+                answered.fetch_add(1, Relaxed); // before anybody can know of it
                 frames.answer(stream);
-                answered.fetch_add(1, Relaxed);
                 if stream == 9 {
                     frames.go_away(LAST_POSSIBLE);
                     frames.ping(); // its answer comes after what was on its way

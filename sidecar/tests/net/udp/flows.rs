@@ -211,7 +211,8 @@ fn a_service_may_have_the_same_port_for_both_transports_and_a_second_sidecar_get
             ["--outbound", "off", "--inbound", "off", "--forward-proxy", "off", "--admin", "127.0.0.1:16020"];
         let second = Sidecar::start_second(sidecar.manifests().path(), &[VIP, &elsewhere].concat());
         for transport in ["TCP", "UDP"] {
-            let refused = format!("cannot listen on a loopback VIP transport={transport:?}");
+            let refused =
+                format!("cannot listen on a loopback VIP service=default/echo transport={transport:?}");
             assert!(second.log().contains(&refused), "{}", second.log());
         }
         let clients: Vec<Client> = (0..20).map(|_| Client::new()).collect();
