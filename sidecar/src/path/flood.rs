@@ -55,9 +55,9 @@ impl Flood {
         }
     }
 
-    /// What ended a client's connection of HTTP/1, if that was a flood.
-    pub(crate) fn behind(error: &hyper::Error) -> Option<Flood> {
-        error.is_parse_too_large().then_some(Flood::LongHead)
+    /// The one that a request is which we refuse, if it is any.
+    pub(crate) fn behind(refused: Failure) -> Option<Flood> {
+        matches!(refused, Failure::HeadTooLarge | Failure::TargetTooLong).then_some(Flood::LongHead)
     }
 }
 

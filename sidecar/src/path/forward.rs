@@ -22,6 +22,7 @@ use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::client_body::ClientBody;
+use super::flood::Flood;
 use super::guard::HEADERS_MAX;
 use super::hops;
 use super::limits::{Deadline, Limits, within};
@@ -60,6 +61,7 @@ pub(crate) fn exchange<B>(
             pulse.asked(true); // where its request ends is not known
             account.set_details(|| refused.details());
             let failure = refused.rule.failure();
+            Flood::behind(failure).into_iter().for_each(|flood| mesh.metrics.flooded(flood));
             let answer = respond::failure(failure, dialect, account, origin.pulse.clone());
             return Ok(answer.map(|body| turned(body, origin)));
         }

@@ -66,15 +66,13 @@ pub(crate) async fn serve_http1(
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
 fn settle(ended: Result<Result<(), hyper::Error>, Failure>, mesh: &Mesh) -> Result<(), Failure> {
     let flood = match &ended {
-        Ok(Err(error)) => Flood::behind(error),
         Err(Failure::HeaderTimeout) => Some(Flood::SlowHead),
         Err(Failure::Flooded) => Some(Flood::Resets),
-        Ok(Ok(())) | Err(_) => None,
+        Ok(_) | Err(_) => None,
     };
     flood.into_iter().for_each(|flood| mesh.metrics.flooded(flood));
     match ended {
         Ok(Err(error)) if error.is_parse() => Err(Failure::BadRequest),
-        Ok(Err(_)) if flood.is_some() => Err(Failure::Flooded),
         Ok(Ok(()) | Err(_)) => Ok(()),
         Err(overdue) => Err(overdue),
     }

@@ -48,6 +48,7 @@ fn every_refusal_says_whose_it_is_and_has_a_record() {
         assert_eq!(logged, expected[1..], "{shown:?}: {}", log[number]);
     }
     world.counts("svcmesh_failures_total{service=\"\",code=\"CB\"} 2");
+    world.counts("svcmesh_floods_total{kind=\"long-head\"} 2");
     assert_eq!(backend.connections(), 0);
 }
 

@@ -159,6 +159,7 @@ fn a_head_that_is_too_large_is_recorded_as_that() {
     frames.ask(&head, "", &[]);
     assert!(!frames.is_answered_with_200());
     world.records(&["CB"]);
+    world.counts("svcmesh_floods_total{kind=\"long-head\"} 1");
 }
 
 #[test]

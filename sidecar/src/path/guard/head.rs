@@ -76,13 +76,16 @@ fn conclude(
 /// Whether a head may end behind the first `seen` bytes: it is looked through once, not for each byte of a client that sends it so.
 fn may_end_after(bytes: &[u8], seen: usize) -> bool {
     let unseen = bytes.get(seen.saturating_sub(3)..).unwrap_or_default();
-    unseen.windows(2).any(|pair| pair == b"\n\n") || unseen.windows(3).any(|end| end == b"\n\r\n")
+    let ends = |end: &[u8]| unseen.windows(end.len()).any(|bytes| bytes == end);
+    unseen.contains(&b'\n') && (ends(b"\n\n") || ends(b"\n\r\n"))
 }
 
 /// Part of a head, all of which `bytes` are, that is in order so far.
 fn is_partial(bytes: &[u8], seen: usize) -> Result<Option<Head>, Rule> {
     let unchecked = &bytes[seen.saturating_sub(1)..];
-    if has_bare_line_feed(unchecked) || (seen == 0 && bytes.first() == Some(&b'\n')) {
+    if (unchecked.contains(&b'\n') && has_bare_line_feed(unchecked))
+        || (seen == 0 && bytes.first() == Some(&b'\n'))
+    {
         return Err(Rule::LineEnd);
     }
     if bytes.len() < HEADER_BYTES_MAX as usize { Ok(None) } else { Err(too_large(bytes)) }

@@ -92,15 +92,13 @@ pub(crate) struct Refused {
 impl Refused {
     /// With what can be read of the head that `bytes` begin with.
     pub(super) fn new(turn: u32, rule: Rule, bytes: &[u8]) -> Refused {
-        let text = bytes.trim_ascii_start();
-        let head = text.windows(4).position(|end| end == b"\r\n\r\n").map_or(text, |end| &text[..end]);
-        let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut lines = bytes.trim_ascii_start().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let mut words = lines.next().unwrap_or_default().splitn(2, |byte| byte.is_ascii_whitespace());
         let method = words.next().and_then(|word| Method::from_bytes(word).ok());
         let rest = shown(words.next().unwrap_or_default().trim_ascii());
         let (target, said) = rest.rsplit_once(' ').unwrap_or((&rest, ""));
         let version = if said == "HTTP/1.0" { Version::HTTP_10 } else { Version::HTTP_11 };
-        let host = lines.find_map(|line| {
+        let host = lines.take_while(|line| !line.is_empty()).find_map(|line| {
             let (name, value) = line.split_at_checked("host:".len())?;
             name.eq_ignore_ascii_case(b"host:").then_some(value.trim_ascii())
         });

@@ -23,7 +23,7 @@ use crate::metrics::Protocol;
 use crate::path::account::Account;
 use crate::path::body::ResponseBody;
 use crate::path::client_body::ClientBody;
-use crate::path::flood::Streams;
+use crate::path::flood::{Flood, Streams};
 use crate::path::forward::exchange;
 use crate::path::interim::Respond;
 use crate::path::mesh::Mesh;
@@ -46,6 +46,7 @@ impl Client {
             Refused::Malformed => (Failure::BadRequest, "framing of HTTP/2"),
             Refused::TooLarge => (Failure::HeadTooLarge, "length of the head"),
         };
+        Flood::behind(failure).into_iter().for_each(|flood| self.mesh.metrics.flooded(flood));
         self.refuse(failure, rule).fail(failure);
     }
 
