@@ -18,11 +18,14 @@ use tokio::task::spawn_local;
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::descriptors;
 use crate::metrics::{Direction, Protocol};
+use crate::net::ending;
+use crate::net::socket;
+use crate::net::stream::Stream;
+use crate::net::tls_client::Carries;
 use crate::path::account::Account;
 use crate::path::alpn;
 use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::{Detected, detect};
-use crate::path::ending;
 use crate::path::flood::Flood;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
@@ -32,12 +35,11 @@ use crate::path::proxy_header::{self, Told};
 use crate::path::resolve::{Aim, Origin, caller};
 use crate::path::roster::{Deadlines, Pulse};
 use crate::path::route::Route;
-use crate::path::stream::Stream;
 use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
-use crate::path::upstream::{Carries, UpstreamIo};
+use crate::path::upstream::UpstreamIo;
 use crate::path::way::{Door, Way, canonical, inward, whither};
-use crate::path::{connect, http, http2, tunnel};
+use crate::path::{http, http2, tunnel};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
@@ -48,7 +50,7 @@ pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<M
         mesh.metrics.flooded(Flood::Connections);
         return Account::open(mesh, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);
     };
-    connect::prepare(&stream);
+    socket::prepare(&stream);
     let way = match whither(&stream, peer, door, mesh) {
         Ok(way) => way,
         Err(failure) => {

@@ -23,8 +23,8 @@ mod run;
 mod signals;
 
 mod connection;
-mod linger;
 mod listen;
+mod net;
 mod path;
 mod shares;
 mod wanted;

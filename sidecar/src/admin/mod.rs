@@ -34,7 +34,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Effective;
-use crate::linger::Lingering;
+use crate::net::linger::Lingering;
 
 pub use format::Format;
 pub use ready::Ready;

@@ -144,8 +144,8 @@ const SOON_DAYS: i64 = 21;
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tests::Authority;
     use super::*;
+    use crate::certificates::tests::Authority;
 
     #[test]
     fn days_are_counted_and_shown() {

@@ -28,8 +28,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
+use crate::net::tls_client::Handshake;
 use crate::path::shared::{Shared, SharedPort};
-use crate::path::upstream::Handshake;
 
 /// Checks what the snapshot in force asks for, and follows it.
 pub(crate) async fn run(

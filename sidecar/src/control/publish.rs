@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use super::applied::{Teller, differences};
 use crate::clock;
 use crate::config::Config;
-use crate::listen::ports_from;
 use crate::metrics::Metrics;
+use crate::net::listen::ports_from;
 
 /// A Service whose ports are served at others.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use svc_core::sniff::Sniffed;
 use tokio::io::AsyncWriteExt as _;
 
 use super::detect::Detected;
-use super::stream::Stream;
-use crate::linger::Linger;
+use crate::net::linger::Linger;
+use crate::net::stream::Stream;
 
 /// What a client is told that says something else than it has agreed to; nothing when it does not.
 pub(crate) fn breach(agreed: Option<&[u8]>, detected: &Detected) -> Option<&'static [u8]> {

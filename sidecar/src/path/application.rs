@@ -12,7 +12,7 @@ use svc_core::inbound::{application, serving};
 use svc_core::table::{Table, Target};
 
 use super::route::Route;
-use super::transparent;
+use crate::net::transparent;
 
 /// Where a connection to this pod goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

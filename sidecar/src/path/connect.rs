@@ -2,9 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 use tokio::io::AsyncWriteExt as _;
@@ -12,8 +10,9 @@ use tokio::net::TcpStream;
 
 use super::introduction::Introduction;
 use super::mesh::Mesh;
-use super::transparent;
 use crate::descriptors;
+use crate::net::socket;
+use crate::net::transparent;
 
 /// Opens a connection within `--connect-timeout`.
 ///
@@ -37,7 +36,7 @@ async fn within_deadline(
         Ok(Ok(stream)) if is_home(&stream, addr, mesh) => Err(Failure::Loop),
         Ok(Ok(stream)) if descriptors::is_reserved(&stream) => Err(Failure::TooManyConnections),
         Ok(Ok(stream)) => {
-            prepare(&stream);
+            socket::prepare(&stream);
             Ok(stream)
         }
     }
@@ -111,21 +110,3 @@ fn failure(error: &io::Error) -> Failure {
         Failure::Unreachable
     }
 }
-
-/// Sets what every socket of ours has. A socket that refuses an option is already dead, and its next use says so.
-pub(crate) fn prepare(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
-    let keepalive = keepalive.with_interval(KEEPALIVE_EVERY).with_retries(KEEPALIVE_PROBES);
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    // No TCP_USER_TIMEOUT: that counts the time of a peer that acknowledges and does not read, too (`acks`).
-}
-
-/// An idle peer is probed after this long; conntrack entries and NAT mappings commonly live for five minutes or more.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-
-/// 3 × 10 s without an answer mean that it is gone; the kernel's default is eleven minutes. Not of data that is under way, nor of a reader
-/// that pauses: those are looked at by `acks`.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;

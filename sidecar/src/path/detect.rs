@@ -12,7 +12,7 @@ use svc_core::sniff::{Sniffed, may_become_request, sniff};
 use tokio::io::AsyncReadExt;
 
 use super::roster::{Graceful, Membership, Pulse, supervise};
-use super::stream::Stream;
+use crate::net::stream::Stream;
 
 /// What was found out, and the bytes that it took.
 pub(crate) struct Detected {

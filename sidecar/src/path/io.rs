@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::memory::Held;
 use super::mesh::Admission;
 use super::roster::Pulse;
-use super::stream::Stream;
-use crate::linger::Linger;
+use crate::net::linger::Linger;
+use crate::net::stream::Stream;
 
 /// A client's connection. Every byte that moves is a beat of its [`Pulse`].
 pub(crate) struct ClientIo {
@@ -148,29 +147,3 @@ impl Drop for ClientIo {
 /// 16 KiB. An endpoint that does not read an upload makes us hold two of those, one on its way and one that waits, beside as much that was
 /// gathered and hyper's buffers of 8 KiB.
 const READ_BYTES_MAX: u64 = 16 * 1024 - 1;
-
-/// Writes several buffers at once. A head with a short body is copied together: one `send` of a kilobyte costs less than a `writev` of
-/// its two parts.
-pub(super) fn poll_write_gathered(
-    stream: &mut TcpStream,
-    cx: &mut Context<'_>,
-    bufs: &[io::IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    if let [buf] = bufs {
-        return Pin::new(stream).poll_write(cx, buf);
-    }
-    let bytes = bufs.iter().map(|buf| buf.len()).sum();
-    if bytes > GATHERED_BYTES_MAX {
-        return Pin::new(stream).poll_write_vectored(cx, bufs);
-    }
-    let mut gathered = [0; GATHERED_BYTES_MAX];
-    let mut end = 0;
-    for buf in bufs {
-        gathered[end..end + buf.len()].copy_from_slice(buf);
-        end += buf.len();
-    }
-    Pin::new(stream).poll_write(cx, &gathered[..bytes])
-}
-
-/// A usual head and a body of one kilobyte. On the stack: nothing is kept.
-const GATHERED_BYTES_MAX: usize = 2048;

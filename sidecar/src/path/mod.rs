@@ -8,7 +8,6 @@ pub(crate) mod shared;
 pub(crate) mod trial;
 
 pub(crate) mod arrival;
-pub(crate) mod original_dst;
 pub(crate) mod pace;
 pub(crate) mod proxy_header;
 pub(crate) mod way;
@@ -16,13 +15,8 @@ pub(crate) mod way;
 pub(crate) mod alpn;
 pub(crate) mod tls;
 
-pub(crate) mod acks;
-pub(crate) mod coalesce;
 pub(crate) mod detect;
-pub(crate) mod ending;
 pub(crate) mod io;
-pub(crate) mod stream;
-pub(crate) mod tcp_info;
 
 pub(crate) mod flood;
 pub(crate) mod guard;
@@ -46,7 +40,6 @@ pub(crate) mod route;
 pub(crate) mod target;
 
 pub(crate) mod connect;
-pub(crate) mod transparent;
 pub(crate) mod upstream;
 pub(crate) mod upstreams;
 

@@ -16,12 +16,12 @@ use std::time::Duration;
 use svc_core::outcome::Failure;
 use tokio::net::TcpStream;
 
-use super::acks::{Acks, SILENCE_MAX};
-use super::ending;
 use super::guard::Turns;
 use super::memory::Holder;
 use super::pace::Pace;
 use crate::clock;
+use crate::net::acks::{Acks, SILENCE_MAX};
+use crate::net::ending;
 
 /// When a connection last moved, and what it waits for. Atomic only because hyper wants the I/O it may hand out as an
 /// upgrade to be `Send`; one thread writes and reads it.

@@ -18,9 +18,9 @@ use svc_core::vitals::{PortVitals, Reason};
 
 use super::affinity::Pinned;
 use super::memory::Ledger;
-use super::upstream::{Sessions, Trust};
 use crate::certificates::Certificates;
 use crate::listen::{Claims, Vip};
+use crate::net::tls_client::{Sessions, Trust};
 use crate::wanted::Wanted;
 
 /// What all workers share.

@@ -14,11 +14,11 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::acks::{Acks, SILENCE_MAX};
 use super::memory::{Held, Holder};
 use super::roster::Pulse;
-use super::stream::Stream;
 use crate::descriptors;
+use crate::net::acks::{Acks, SILENCE_MAX};
+use crate::net::stream::Stream;
 
 /// What has moved so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

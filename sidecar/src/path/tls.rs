@@ -17,10 +17,10 @@ use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::mesh::Mesh;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
-use super::stream::Stream;
 use crate::config::ShownBy;
-use crate::linger::linger;
 use crate::metrics::{Direction, Handshake};
+use crate::net::linger::linger;
+use crate::net::stream::Stream;
 
 /// A connection whose client has shaken hands.
 pub(crate) struct Secured {

@@ -19,9 +19,10 @@ use super::resolve::settled;
 use super::roster::{Deadlines, Graceful, Pulse, supervise};
 use super::route::{Route, Turn};
 use super::tcp::{Already, Broken, Moved, relay};
-use super::upstream::{Carries, Line, UpstreamIo};
+use super::upstream::{Line, UpstreamIo};
 use crate::clock;
 use crate::metrics::Closed;
+use crate::net::tls_client::Carries;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
 pub(crate) async fn dial(

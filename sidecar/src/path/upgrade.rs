@@ -29,7 +29,8 @@ use super::route::Route;
 use super::target::Form;
 use super::tcp::Already;
 use super::tunnel;
-use super::upstream::{Answered, Carries, Http1, Upstream, UpstreamIo};
+use super::upstream::{Answered, Http1, Upstream, UpstreamIo};
+use crate::net::tls_client::Carries;
 
 /// The protocol that a request asks to go on in: one, and one that is not HTTP itself. A body goes before it (RFC 9110 §7.8), as of `docker exec`.
 ///

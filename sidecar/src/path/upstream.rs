@@ -6,7 +6,6 @@ mod http2;
 mod keep_alive;
 mod live;
 mod pool;
-mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -36,15 +35,15 @@ use super::introduction::Introduction;
 use super::mesh::Mesh;
 use super::rewrite::Speech;
 use super::shared::SharedPort;
-use super::stream::Stream;
 use crate::metrics::{Closed, Series};
+use crate::net::stream::Stream;
+use crate::net::tls_client::Carries;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use http1::check as check_answer;
 pub(crate) use http1::{Answered, Http1, RequestHead};
 pub(crate) use http2::{Answer, Http2, Slot};
 pub(crate) use live::{Line, Register};
-pub(crate) use tls::{Broken, Carries, Handshake, Sessions, Trust};
 
 use live::Entry;
 use pool::{IDLE_FOR, IDLE_MAX, Pool};

@@ -13,9 +13,9 @@ use super::application::Doorway;
 use super::mesh::Mesh;
 use super::resolve::Aim;
 use super::route::Route;
-use super::{original_dst, transparent};
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::metrics::Direction;
+use crate::net::{original_dst, transparent};
 
 /// Which listener a connection came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

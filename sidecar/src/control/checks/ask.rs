@@ -18,8 +18,8 @@ use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-use crate::path::transparent;
-use crate::path::upstream::{Broken, Carries, Handshake};
+use crate::net::tls_client::{Broken, Carries, Handshake};
+use crate::net::transparent;
 
 /// Why an endpoint does not pass.
 #[derive(Debug)]

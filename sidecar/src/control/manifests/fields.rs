@@ -187,8 +187,8 @@ const ODDITIES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::head::Kind;
     use super::*;
+    use crate::control::manifests::head::Kind;
 
     fn check(kind: Kind, json: &str, expected: &[(&str, Option<&str>)]) {
         let found = oddities(json, Schema::of(kind)).into_iter().map(|oddity| match oddity {

@@ -14,7 +14,7 @@ use super::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
 use super::keep_alive::KeepAlive;
 use super::stream::{Client, serve_stream};
 use super::traffic::{Traffic, Watched};
-use crate::path::coalesce::coalesce;
+use crate::net::coalesce::coalesce;
 use crate::path::flood::{Flood, Streams};
 use crate::path::http::HEADER_BYTES_MAX;
 use crate::path::io::ClientIo;

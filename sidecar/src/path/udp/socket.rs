@@ -11,7 +11,7 @@ use svc_proto::names::mark;
 
 use crate::descriptors;
 
-/// Finds out whether an address can be had, as [`listen::probe`](crate::listen::probe) does.
+/// Finds out whether an address can be had, as [`listen::probe`](crate::net::listen::probe) does.
 pub(crate) fn probe(addr: SocketAddr) -> io::Result<()> {
     new(addr)?.bind(&addr.into())
 }

@@ -5,12 +5,12 @@ use svc_core::outcome::Failure;
 use svc_core::rewrite::Origination;
 use tokio::time::timeout;
 
-use super::tls;
-use super::{Broken, Carries, Handshake, Http1, Http2, Upstream};
+use super::{Http1, Http2, Upstream};
+use crate::net::stream::Stream;
+use crate::net::tls_client::{self, Broken, Carries, Handshake};
 use crate::path::introduction::Introduction;
 use crate::path::mesh::Mesh;
 use crate::path::rewrite::Speech;
-use crate::path::stream::Stream;
 
 /// How what a connection carries is encrypted.
 type Encryption<'a> = (&'a Speech, &'a Origination);
@@ -45,7 +45,7 @@ impl Upstream {
         let session =
             opened.unwrap_or(Err(Failure::ConnectTimeout)).inspect_err(|_| speech.agreed.set(None))?;
         speech.told.set(None);
-        let version = if tls::is_http2(&session) { Version::HTTP_2 } else { Version::HTTP_11 };
+        let version = if tls_client::is_http2(&session) { Version::HTTP_2 } else { Version::HTTP_11 };
         match (carries, version) {
             (Carries::Http, _) => speech.agreed.set(Some(version)),
             (Carries::Http2, Version::HTTP_11) => return Err(Upstream::disagrees(speech)),

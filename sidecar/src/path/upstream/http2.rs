@@ -18,7 +18,7 @@ use svc_core::outcome::Failure;
 use super::pool::IDLE_FOR;
 use super::{Line, UpstreamIo};
 use crate::clock;
-use crate::path::coalesce::coalesce;
+use crate::net::coalesce::coalesce;
 use crate::path::http::HEADER_BYTES_MAX;
 use crate::path::http2::backlog::{Backlog, Piece};
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use svc_core::outcome::Failure;
 
-use crate::path::acks::Acks;
-use crate::path::stream::Stream;
+use crate::net::acks::Acks;
+use crate::net::stream::Stream;
 
 /// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
 #[derive(Default)]

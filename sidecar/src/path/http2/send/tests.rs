@@ -10,8 +10,8 @@ use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::super::backlog::CONNECTION_HELD_BYTES_MAX;
 use super::*;
+use crate::path::http2::backlog::CONNECTION_HELD_BYTES_MAX;
 
 /// A body in pieces, which counts what was taken of it.
 #[derive(Default)]

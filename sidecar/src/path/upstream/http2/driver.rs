@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::{PING_AFTER, Shared};
-use crate::path::coalesce::{Coalesced, Flusher};
+use crate::net::coalesce::{Coalesced, Flusher};
 use crate::path::http2::backlog::Piece;
 use crate::path::upstream::UpstreamIo;
 

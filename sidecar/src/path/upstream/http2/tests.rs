@@ -3,11 +3,11 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::super::Register;
-use super::super::pool::Pool;
 use super::*;
 use crate::metrics::Closed;
-use crate::path::stream::Stream as Socket;
+use crate::net::stream::Stream as Socket;
+use crate::path::upstream::Register;
+use crate::path::upstream::pool::Pool;
 
 /// A connection to an endpoint, and the endpoint's end of it.
 async fn connected() -> (Http2, h2::server::Connection<TcpStream, bytes::Bytes>) {
