@@ -17,6 +17,10 @@ use tokio::task::spawn_local;
 
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::descriptors;
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
+use crate::memory::Holder;
+use crate::metrics::floods::Flood;
 use crate::metrics::{Direction, Protocol};
 use crate::net::ending;
 use crate::net::socket;
@@ -26,20 +30,19 @@ use crate::path::account::Account;
 use crate::path::alpn;
 use crate::path::arrival::{Arrival, Scheme};
 use crate::path::detect::{Detected, detect};
-use crate::path::flood::Flood;
+use crate::path::http1_server;
+use crate::path::http2_server;
 use crate::path::introduction::Guest;
 use crate::path::io::ClientIo;
-use crate::path::memory::Holder;
 use crate::path::mesh::{Admission, Mesh};
 use crate::path::proxy_header::{self, Told};
 use crate::path::resolve::{Aim, Origin, caller};
-use crate::path::roster::{Deadlines, Pulse};
 use crate::path::route::Route;
 use crate::path::tcp::Already;
 use crate::path::tls::{self, Secured};
+use crate::path::tunnel;
 use crate::path::upstream::UpstreamIo;
 use crate::path::way::{Door, Way, canonical, inward, whither};
-use crate::path::{http, http2, tunnel};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
@@ -243,7 +246,7 @@ fn detect_and_serve(
                 pulse.busy(); // streams have no head of the connection's own to wait for
                 let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
                 let io = client.into_io(detected.read, pulse.clone());
-                Box::pin(http2::server::serve(io, origin, mesh, &membership)).await
+                Box::pin(http2_server::serve(io, origin, mesh, &membership)).await
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
                 drop(membership);
@@ -261,8 +264,13 @@ fn detect_and_serve(
             (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
                 let origin =
                     Rc::new(Origin::new(client.guest(aim), client.holder(), Some(pulse.clone()), mesh));
-                http::serve_http1(client.into_io(detected.read, pulse.clone()), origin, mesh, &membership)
-                    .await
+                http1_server::serve_http1(
+                    client.into_io(detected.read, pulse.clone()),
+                    origin,
+                    mesh,
+                    &membership,
+                )
+                .await
             }
         }
     }

@@ -9,23 +9,29 @@ pub mod init;
 pub mod lint;
 pub mod log;
 
-pub use run::{RunError, run};
+pub use error::RunError;
+pub use run::run;
 
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 
-mod certificates;
 mod clock;
 mod descriptors;
+mod error;
+mod lifecycle;
+mod shares;
+
+mod certificates;
+mod http;
 mod memory;
+mod memory_trim;
 mod metrics;
-mod run;
-mod signals;
+mod net;
 
 mod connection;
 mod listen;
-mod net;
 mod path;
-mod shares;
+mod run;
+mod signals;
 mod wanted;
 mod worker;

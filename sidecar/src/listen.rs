@@ -16,12 +16,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::begin;
+use crate::lifecycle::Stage;
 use crate::net::listen::{listen, probe};
 use crate::path::mesh::Mesh;
 use crate::path::shared::Shared;
 use crate::path::udp::{self, Relay};
 use crate::path::way::Door;
-use crate::worker::Stage;
 
 /// Accepts until the task is dropped, or, with `closing`, until a drain begins; the connections go on without it.
 ///

@@ -6,6 +6,8 @@
 mod datagrams;
 mod encode;
 mod failures;
+pub(crate) mod floods;
+pub(crate) mod format;
 mod observed;
 mod process;
 mod requests;
@@ -38,10 +40,10 @@ use requests::Requests;
 
 pub(crate) use tls::Handshake;
 
-use crate::admin::Format;
 use crate::clock;
 use crate::config::Discovery;
-use crate::path::flood::Flood;
+use crate::metrics::floods::Flood;
+use crate::metrics::format::Format;
 use crate::path::upstream::Answered;
 
 /// Everything that is counted.

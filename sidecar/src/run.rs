@@ -22,14 +22,16 @@ use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
 use crate::descriptors;
-use crate::memory;
+use crate::error::RunError;
+use crate::lifecycle::Stage;
+use crate::memory_trim;
 use crate::metrics::{Metrics, Observed};
 use crate::net::listen;
 use crate::net::transparent;
 use crate::path::shared::Shared;
 use crate::path::way::Door;
 use crate::signals::{Signals, Told};
-use crate::worker::{self, Job, Stage};
+use crate::worker::{self, Job};
 
 /// Runs until the process is told to end.
 ///
@@ -41,35 +43,6 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let lived = runtime.block_on(live(Arc::new(config)));
     runtime.shutdown_background(); // what still waits for a disk is not waited for
     lived
-}
-
-/// Why the sidecar could not run, or not be shown.
-#[derive(Debug)]
-pub struct RunError {
-    act: String,
-    cause: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl RunError {
-    pub(crate) fn because<E>(act: impl Into<String>) -> impl FnOnce(E) -> RunError
-    where
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let act = act.into();
-        move |cause| RunError { act, cause: cause.into() }
-    }
-}
-
-impl std::fmt::Display for RunError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.act)
-    }
-}
-
-impl std::error::Error for RunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.cause)
-    }
 }
 
 async fn live(config: Arc<Config>) -> Result<(), RunError> {
@@ -103,7 +76,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let workers = start_workers(job, config.limits.workers)?;
     ready.listeners_bound();
 
-    tokio::spawn(memory::give_back(shared.clone()));
+    tokio::spawn(memory_trim::give_back(shared.clone()));
     let checks = tokio::spawn(checks::run(table.clone(), published, shared.clone(), config.privileges));
     let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
+use crate::lifecycle::Stage;
 use crate::listen::{VipListeners, accept};
 use crate::metrics::{Direction, Metrics};
 use crate::net::listen::{listen, listen_transparently};
@@ -38,15 +39,6 @@ pub(crate) struct Job {
     /// Changes with each new snapshot.
     pub(crate) published: watch::Receiver<u64>,
     pub(crate) stage: watch::Receiver<Stage>,
-}
-
-/// How far the process's life has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
-    Running,
-    /// Connections are asked to finish; new ones are still served.
-    Draining,
-    Ended,
 }
 
 /// Starts a worker; returns once it listens.

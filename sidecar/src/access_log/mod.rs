@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime};
 use svc_core::grpc::Status;
 
 use crate::config::AccessLogFormat;
+use hyper::Method;
+use hyper::Version;
 
 /// What is told of one connection or one request when it has ended.
 #[derive(Clone, Debug)]
@@ -165,6 +167,16 @@ const TEXT_BYTES_MAX: usize = 2048;
 
 /// Half of what a pipe takes: some 150 lines for one system call.
 const BATCH_BYTES: usize = 32 * 1024;
+
+/// The parts of a request's head that are logged.
+pub(crate) struct Details {
+    pub(crate) method: Option<Method>,
+    pub(crate) path: String,
+    pub(crate) host: String,
+    pub(crate) version: Version,
+    /// Where the target was a whole URI, as proxies are asked (RFC 9112 §3.2.2).
+    pub(crate) scheme: Option<String>,
+}
 
 #[cfg(test)]
 mod tests;

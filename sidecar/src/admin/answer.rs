@@ -10,7 +10,8 @@ use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_N
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::document::{Document, Query, Streamed, Tag};
-use super::{Admin, Format, token};
+use super::{Admin, token};
+use crate::metrics::format::Format;
 
 /// What an answer consists of.
 pub(super) type Body = Either<Full<Bytes>, Streamed>;

@@ -5,7 +5,6 @@
 
 mod answer;
 mod document;
-mod format;
 mod host;
 mod ready;
 mod seats;
@@ -34,9 +33,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::Effective;
+use crate::metrics::format::Format;
 use crate::net::linger::Lingering;
 
-pub use format::Format;
 pub use ready::Ready;
 pub use tags::Tags;
 

@@ -20,9 +20,9 @@ use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
+use crate::error::RunError;
 use crate::metrics::{Learned, Metrics};
 use crate::path::shared::Shared;
-use crate::run::RunError;
 use crate::wanted::Wanted;
 
 /// The sources of this process.

@@ -109,7 +109,7 @@ async fn an_update_counts_by_what_came_of_it() {
 #[track_caller]
 fn check_updates(world: &World, counts: [u32; 3]) {
     let observed = Observed { table: world.table.clone(), shared: Arc::default() };
-    let page = world.metrics.renderer(observed)(crate::admin::Format::OpenMetrics);
+    let page = world.metrics.renderer(observed)(crate::metrics::format::Format::OpenMetrics);
     for (result, count) in ["applied", "unchanged", "refused"].into_iter().zip(counts) {
         let line =
             format!("svcmesh_discovery_updates_total{{source=\"manifests\",result=\"{result}\"}} {count}\n");

@@ -18,7 +18,7 @@ use std::net::TcpListener;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::RunError;
+use crate::error::RunError;
 
 use backends::Backends;
 use folder::Folder;

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::folder::Folder;
 use super::ports::Ports;
 use super::shell;
-use crate::RunError;
+use crate::error::RunError;
 
 /// A running sidecar; it ends when this is dropped.
 pub(super) struct Sidecar(Child);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tokio::task::spawn_blocking;
 
-use crate::RunError;
+use crate::error::RunError;
 
 /// How lines ended, and what they said: first on stdout, then on stderr.
 #[derive(Clone, Debug)]

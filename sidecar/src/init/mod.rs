@@ -6,7 +6,7 @@ use std::path::Path;
 
 use svc_core::capture::{Capture, Family, REMOVAL, unrouting};
 
-use crate::RunError;
+use crate::error::RunError;
 use step::Step;
 
 /// What is to be done, in this order.

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use svc_core::capture::Call;
 
-use crate::RunError;
+use crate::error::RunError;
 
 /// A program that is run, and when.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::RunError;
 use crate::config::{LogFormat, Logs};
+use crate::error::RunError;
 
 pub(crate) use queue::LINES_LOST;
 pub(crate) use rate::LINES_SUPPRESSED;

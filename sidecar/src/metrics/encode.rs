@@ -14,7 +14,7 @@ use svc_proto::names::metric;
 use super::{Closed, Direction, Learned, LookedUp, Metrics, Protocol, Series, SeriesKey, now_ms, requests};
 use crate::config::Discovery;
 use crate::log;
-use crate::path::flood::Flood;
+use crate::metrics::floods::Flood;
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]

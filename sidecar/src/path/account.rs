@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::body::Frame;
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Method, Version};
+use hyper::{HeaderMap, Version};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
@@ -15,11 +15,12 @@ use svc_core::vitals::{GRPC_STATUS, Probe, is_its_own};
 
 use super::arrival::Arrival;
 use super::mesh::Mesh;
-use super::request_body::RequestBody;
 use super::trial::Trial;
 use super::upstream::Upstream;
+use crate::access_log::Details;
 use crate::access_log::{Head, Kind, Record};
 use crate::clock;
+use crate::http::request_body::RequestBody;
 use crate::metrics::{Protocol, SeriesKey};
 
 /// The account of one request, of one opaque connection, or of one flow of datagrams.
@@ -81,16 +82,6 @@ impl Reading {
     fn may_have_caused(&self, failure: Failure) -> bool {
         self.has_stalled() || (failure == Failure::Overdue && self.given_ms.is_some())
     }
-}
-
-/// The parts of a request's head that are logged.
-pub(crate) struct Details {
-    pub(crate) method: Option<Method>,
-    pub(crate) path: String,
-    pub(crate) host: String,
-    pub(crate) version: Version,
-    /// Where the target was a whole URI, as proxies are asked (RFC 9112 §3.2.2).
-    pub(crate) scheme: Option<String>,
 }
 
 /// Bytes both ways.

@@ -17,16 +17,16 @@ use tokio::task::coop;
 use tokio::time::Sleep;
 
 use super::account::Account;
-use super::http2::send::ResetReason;
 use super::limits::Deadline;
-use super::memory::Holder;
-use super::request::strip_trailers;
 use super::resolve::Origin;
 use super::respond;
-use super::roster::Pulse;
 use super::upstream::{Answer, Http1, Upstream};
 use super::websocket::Tunnel;
 use crate::clock;
+use crate::http::h2::send::ResetReason;
+use crate::http::headers::strip_trailers;
+use crate::http::pulse::Pulse;
+use crate::memory::Holder;
 
 /// The body of a response, with the account that is closed by its last byte.
 pub(crate) struct ResponseBody {

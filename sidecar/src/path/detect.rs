@@ -11,7 +11,8 @@ use svc_core::outcome::Failure;
 use svc_core::sniff::{Sniffed, may_become_request, sniff};
 use tokio::io::AsyncReadExt;
 
-use super::roster::{Graceful, Membership, Pulse, supervise};
+use super::roster::{Graceful, Membership, supervise};
+use crate::http::pulse::Pulse;
 use crate::net::stream::Stream;
 
 /// What was found out, and the bytes that it took.

@@ -17,26 +17,31 @@ use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::vitals::GRPC_STATUS;
 
-use super::account::{Account, Details};
+use super::account::Account;
 use super::arrival::Scheme;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
-use super::client_body::ClientBody;
-use super::flood::Flood;
-use super::guard::HEADERS_MAX;
 use super::hops;
 use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
 use super::provenance;
-use super::request::{self, Outgoing, strip_hop};
+use super::request::Outgoing;
 use super::resolve::{Aim, Origin, Routed};
-use super::respond::{self, Dialect};
+use super::respond;
 use super::rewrite::Asked;
 use super::route::Route;
 use super::upgrade;
 use super::upstream::{self, Answered, Upstream};
 use super::websocket;
+use crate::access_log::Details;
+use crate::http::authority;
+use crate::http::authority::without_userinfo;
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
+use crate::http::headers::strip_hop;
+use crate::http::limits::HEADERS_MAX;
 use crate::metrics::Protocol;
+use crate::metrics::floods::Flood;
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
 ///
@@ -323,14 +328,9 @@ fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
     }
 }
 
-/// What is logged of an authority: who may read a log is not told passwords (RFC 9110 §4.2.4).
-pub(crate) fn without_userinfo(authority: &[u8]) -> &[u8] {
-    authority.rsplit(|&byte| byte == b'@').next().unwrap_or_default()
-}
-
 impl Details {
     fn of(request: &Request<ClientBody>) -> Details {
-        let (host, uri) = (request::authority(request).ok(), request.uri());
+        let (host, uri) = (authority::authority(request).ok(), request.uri());
         let host = host.as_ref().map(|host| without_userinfo(host.as_bytes()));
         let path = match uri.path_and_query() {
             Some(path) => path.to_string(),

@@ -8,8 +8,9 @@ use hyper::{Method, Request};
 use svc_core::max_forwards::{Hops, hops, is_counted};
 use svc_core::outcome::Failure;
 
-use super::client_body::ClientBody;
-use super::request::{authority, is_plainly_framed};
+use crate::http::authority::authority;
+use crate::http::client_body::ClientBody;
+use crate::http::headers::is_plainly_framed;
 
 /// Takes this hop off what a request has left. Breaks where it ends here: with a failure, or as one that asked what we can do.
 ///

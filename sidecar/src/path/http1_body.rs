@@ -12,8 +12,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::body::{Broken, ResponseBody};
-use super::memory::{Held, Holder};
 use super::resolve::Origin;
+use crate::memory::{Held, Holder};
 
 /// The body of an answer over HTTP/1.
 pub(crate) struct Http1Body {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
-use super::memory::Held;
 use super::mesh::Admission;
-use super::roster::Pulse;
+use crate::http::pulse::Pulse;
+use crate::memory::Held;
 use crate::net::linger::Linger;
 use crate::net::stream::Stream;
 

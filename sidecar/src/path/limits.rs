@@ -10,8 +10,9 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::mesh::Mesh;
-use super::respond::Dialect;
 use super::route::Route;
+use crate::http::dialect::Dialect;
+use crate::http::headers::GRPC_TIMEOUT;
 
 /// How long a request may take; `None` is for ever, and has no timer.
 #[derive(Clone, Copy, Debug)]
@@ -72,9 +73,6 @@ impl Limits {
         self.whole.map(|whole| Deadline { at: Now(begun.0.saturating_add(whole)), late })
     }
 }
-
-/// The header of a gRPC call's timeout.
-pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// Waits no longer than `limit`, if there is one; then it is `late`. Takes the future pinned where it is, so that it is not held twice; the timer is boxed, for
 /// few have one, and each idle connection keeps the place of its next exchange.

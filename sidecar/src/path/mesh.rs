@@ -17,9 +17,6 @@ use svc_core::silence;
 use svc_core::table::{Table, Target};
 
 use super::application::{Applications, Doorway};
-use super::flood::Flood;
-use super::interim::Interim;
-use super::memory::{Holder, Holders};
 use super::roster::Roster;
 use super::route::{PortState, Route};
 use super::shared::Shared;
@@ -28,6 +25,9 @@ use super::upstreams::Upstreams;
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
+use crate::http::interim::Interim;
+use crate::memory::{Holder, Holders};
+use crate::metrics::floods::Flood;
 use crate::metrics::{Direction, Metrics, SeriesKey};
 
 /// What every connection of a worker needs. Nothing in it is shared with another thread but `shared`, `table` and `metrics`.

@@ -1,14 +1,12 @@
 //! The trip of a connection, stage by stage, in the order it takes them.
 
 pub(crate) mod account;
-pub(crate) mod memory;
 pub(crate) mod mesh;
 pub(crate) mod roster;
 pub(crate) mod shared;
 pub(crate) mod trial;
 
 pub(crate) mod arrival;
-pub(crate) mod pace;
 pub(crate) mod proxy_header;
 pub(crate) mod way;
 
@@ -19,17 +17,16 @@ pub(crate) mod detect;
 pub(crate) mod io;
 
 pub(crate) mod flood;
-pub(crate) mod guard;
-pub(crate) mod http;
 pub(crate) mod http1_body;
-pub(crate) mod http2;
+pub(crate) mod http1_server;
+pub(crate) mod http2_server;
+pub(crate) mod http2_stream;
 
 pub(crate) mod affinity;
 pub(crate) mod application;
 pub(crate) mod attempts;
 pub(crate) mod forward;
 pub(crate) mod hops;
-pub(crate) mod interim;
 pub(crate) mod introduction;
 pub(crate) mod limits;
 pub(crate) mod provenance;
@@ -44,9 +41,6 @@ pub(crate) mod upstream;
 pub(crate) mod upstreams;
 
 pub(crate) mod body;
-pub(crate) mod client_body;
-pub(crate) mod gate;
-pub(crate) mod request_body;
 pub(crate) mod respond;
 
 pub(crate) mod tcp;

@@ -11,8 +11,8 @@ use svc_core::forwarding::{
 use svc_core::outcome::Failure;
 use svc_proto::names;
 
-use super::guard::refused;
 use super::resolve::Origin;
+use crate::http::guard::refused;
 
 /// Whether what a request of `origin` says in a header about where it came from ends here.
 pub(super) fn is_dropped(name: &str, origin: &Origin) -> bool {

@@ -22,7 +22,8 @@ use tokio::net::TcpStream;
 
 use super::detect::attend;
 use super::mesh::Mesh;
-use super::roster::{Deadlines, Pulse};
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
 
 /// A header that a trusted peer sent.
 pub(crate) struct Told(Box<[u8]>);

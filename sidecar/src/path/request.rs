@@ -8,24 +8,26 @@ use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Method, Request, Uri, Version};
-use svc_core::forwarding::{is_forwarding, is_hop_by_hop, nominated};
+use hyper::{Request, Uri, Version};
+use svc_core::forwarding::is_hop_by_hop;
 use svc_core::grpc_timeout;
 use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_core::time::Now;
 
-use super::client_body::ClientBody;
-use super::gate::Gate;
-use super::guard::refused;
-use super::interim::Interim;
-use super::limits::GRPC_TIMEOUT;
 use super::provenance::{self, Provenance};
-use super::request_body::{RequestBody, UpstreamBody};
 use super::resolve::Origin;
-use super::target::Form;
 use super::upstream::RequestHead;
 use crate::clock;
+use crate::http::client_body::ClientBody;
+use crate::http::gate::Gate;
+use crate::http::guard::refused;
+use crate::http::headers::GRPC_TIMEOUT;
+use crate::http::headers::is_plainly_framed;
+use crate::http::headers::strip;
+use crate::http::interim::Interim;
+use crate::http::request_body::{RequestBody, UpstreamBody};
+use crate::http::target::Form;
 
 /// A request that can be sent, and sent again as long as its body is whole.
 pub(crate) struct Outgoing<'o> {
@@ -47,50 +49,6 @@ pub(crate) struct Outgoing<'o> {
     pub(crate) tells_deadline: bool,
     /// Where interim answers go, if the client can have them.
     pub(crate) interim: Option<Interim>,
-}
-
-/// Who the request is for: the authority of its target, else its `Host` (RFC 9112 §3.2), which may be empty.
-///
-/// # Errors
-/// [`Failure::BadRequest`] when there is none, or more than one reading.
-pub(crate) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure> {
-    // A walk: to look for it by its hash costs more than to pass the few headers that there are.
-    let mut hosts = request.headers().iter().filter(|(name, _)| **name == header::HOST).map(|(_, host)| host);
-    let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() {
-        return Err(refused("a request has one Host (RFC 9112 §3.2)"));
-    }
-    if !has_legal_target(request) {
-        return Err(refused("a target has the form that its method wants (RFC 9112 §3.2)"));
-    }
-    match (request.uri().authority(), host) {
-        (Some(target), host) => {
-            let agrees =
-                host.is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()));
-            // RFC 9113 §8.3.1: an HTTP/2 request whose Host differs from :authority is malformed.
-            if request.version() == Version::HTTP_2 && !agrees {
-                return Err(refused("Host is what :authority is (RFC 9113 §8.3.1)"));
-            }
-            HeaderValue::from_str(target.as_str()).map_err(|_| Failure::BadRequest)
-        }
-        (None, Some(host)) if !host.is_empty() || request.version() != Version::HTTP_2 => Ok(host.clone()),
-        (None, None) if request.version() == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
-        (None, _) => Err(refused("a request says for which host it is (RFC 9112 §3.2)")),
-    }
-}
-
-/// Whether the target has a form that its method may have (RFC 9112 §3.2): `*` is for OPTIONS, a bare authority for CONNECT, and
-/// what comes in clear text is for `http`.
-fn has_legal_target<B>(request: &Request<B>) -> bool {
-    let (uri, method) = (request.uri(), request.method());
-    if uri.path() == "*" && method != Method::OPTIONS {
-        return false;
-    }
-    match (uri.scheme(), uri.authority()) {
-        (None, None) => true,
-        (None, Some(_)) => method == Method::CONNECT,
-        (Some(scheme), _) => *scheme == Scheme::HTTP || request.version() == Version::HTTP_2,
-    }
 }
 
 impl<'o> Outgoing<'o> {
@@ -284,17 +242,6 @@ impl Names {
     }
 }
 
-/// Whether the body came as it is, or in chunks and nothing else: what `gzip, chunked` hides belongs to the hop that ends here, and
-/// hyper takes only the chunks away. A body of a known size has no coding.
-pub(crate) fn is_plainly_framed(headers: &HeaderMap, body: &impl Body) -> bool {
-    if body.size_hint().exact().is_some() {
-        return true;
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    plain && codings.next().is_none()
-}
-
 /// Takes a `100-continue` expectation out of a request with a body at HTTP/1.1; elsewhere it is dropped: hyper and HTTP/2 peers
 /// settle it between themselves.
 fn takes_expectation(parts: &mut Parts) -> bool {
@@ -305,60 +252,4 @@ fn takes_expectation(parts: &mut Parts) -> bool {
 
 fn says_trailers(headers: &HeaderMap) -> bool {
     headers.get_all(header::TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"))
-}
-
-/// Removes from trailers what may not be one (RFC 9110 §6.5.1), and what says where a request came from.
-pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
-    strip(trailers, |name| is_hop_by_hop(name) || is_forwarding(name) || belongs_to_head(name));
-}
-
-/// Whether a field frames, routes, authenticates or asks for something, so that nobody may learn of it after the head. Those that Go's
-/// net/http refuses too, and cookies.
-fn belongs_to_head(name: &str) -> bool {
-    matches!(
-        name,
-        "age"
-            | "authorization"
-            | "cache-control"
-            | "content-encoding"
-            | "content-length"
-            | "content-range"
-            | "content-type"
-            | "cookie"
-            | "expect"
-            | "host"
-            | "location"
-            | "max-forwards"
-            | "pragma"
-            | "range"
-            | "realm"
-            | "set-cookie"
-            | "trailer"
-            | "vary"
-            | "www-authenticate"
-    ) || name.starts_with("if-")
-}
-
-/// Removes what is about this connection only, in a request or a response.
-pub(crate) fn strip_hop(headers: &mut HeaderMap) {
-    strip(headers, is_hop_by_hop);
-}
-
-/// Removes the headers that end here, and those that `Connection` nominates, which ends here itself. Looks at each name once: many
-/// heads have none of them, and to look for each by its hash costs a tenth of a request.
-fn strip(headers: &mut HeaderMap, ends_here: impl Fn(&str) -> bool) {
-    if !headers.keys().any(|name| ends_here(name.as_str())) {
-        return;
-    }
-    strip_nominated(headers);
-    while let Some(name) = headers.keys().find(|name| ends_here(name.as_str())).cloned() {
-        headers.remove(name);
-    }
-}
-
-fn strip_nominated(headers: &mut HeaderMap) {
-    let values = headers.iter().filter(|(name, _)| **name == header::CONNECTION);
-    for name in nominated(values.map(|(_, value)| value.as_bytes())) {
-        headers.remove(&*name);
-    }
 }

@@ -21,16 +21,17 @@ use super::affinity::Memory;
 use super::application::Doorway;
 use super::arrival::Arrival;
 use super::flood::Streams;
-use super::guard::refused;
 use super::introduction::{Guest, Own};
-use super::memory::Holder;
 use super::mesh::Mesh;
 use super::proxy_header::Told;
-use super::request;
-use super::roster::Pulse;
 use super::route::Route;
-use super::target::{Form, form};
+use super::target::form;
 use crate::clock;
+use crate::http::authority;
+use crate::http::guard::refused;
+use crate::http::pulse::Pulse;
+use crate::http::target::Form;
+use crate::memory::Holder;
 use crate::wanted::{Answer, PATIENCE, Want};
 
 /// Where a client's connection came from and where it was going.
@@ -97,7 +98,7 @@ impl Origin {
 
     /// The route of a request. Waits where DNS must be asked first.
     pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
-        let said = request::authority(request)?;
+        let said = authority::authority(request)?;
         let authority = if said.is_empty() { self.meant() } else { said };
         let text = authority.to_str().map_err(|_| refused("a host is ASCII (RFC 3986 §3.2.2)"))?;
         let (route, waited) = match self.aim {

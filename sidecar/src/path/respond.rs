@@ -3,33 +3,15 @@
 use std::sync::Arc;
 
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
-use hyper::{HeaderMap, Response, StatusCode, Version};
+use hyper::{HeaderMap, Response, StatusCode};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
 use svc_proto::names::{PROXY_NAME, header};
 
 use super::account::Account;
 use super::body::ResponseBody;
-use super::roster::Pulse;
-
-/// How the client wants to be spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// A status and a line of text.
-    Http,
-    /// `200` and a status in the trailers, here the only headers (gRPC's Trailers-Only).
-    Grpc,
-}
-
-impl Dialect {
-    pub(crate) fn of(version: Version, headers: &HeaderMap) -> Dialect {
-        let is_grpc = |value: &HeaderValue| grpc::is_content_type(value.as_bytes());
-        match version == Version::HTTP_2 && headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
-            true => Dialect::Grpc,
-            false => Dialect::Http,
-        }
-    }
-}
+use crate::http::dialect::Dialect;
+use crate::http::pulse::Pulse;
 
 /// The answer to a request that failed.
 pub(crate) fn failure(

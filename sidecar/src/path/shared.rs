@@ -17,9 +17,9 @@ use svc_core::time::Now;
 use svc_core::vitals::{PortVitals, Reason};
 
 use super::affinity::Pinned;
-use super::memory::Ledger;
 use crate::certificates::Certificates;
 use crate::listen::{Claims, Vip};
+use crate::memory::Ledger;
 use crate::net::tls_client::{Sessions, Trust};
 use crate::wanted::Wanted;
 

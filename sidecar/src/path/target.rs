@@ -7,17 +7,7 @@ use svc_core::table::Table;
 
 use super::resolve::Aim;
 use super::route::Route;
-
-/// The form of a target as an endpoint gets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Path and query, or `*`.
-    Origin,
-    /// All of it: the endpoint is a proxy, which is asked for what is elsewhere.
-    Absolute,
-    /// The host and the port: the same for a tunnel.
-    Authority,
-}
+use crate::http::target::Form;
 
 /// The form for `route` of a request that is for `authority`.
 ///

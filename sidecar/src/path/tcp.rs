@@ -14,9 +14,9 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::memory::{Held, Holder};
-use super::roster::Pulse;
 use crate::descriptors;
+use crate::http::pulse::Pulse;
+use crate::memory::{Held, Holder};
 use crate::net::acks::{Acks, SILENCE_MAX};
 use crate::net::stream::Stream;
 

@@ -16,8 +16,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::mesh::Mesh;
-use super::roster::{Deadlines, Graceful, Pulse, supervise};
+use super::roster::{Graceful, supervise};
 use crate::config::ShownBy;
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
 use crate::metrics::{Direction, Handshake};
 use crate::net::linger::linger;
 use crate::net::stream::Stream;

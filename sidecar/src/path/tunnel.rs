@@ -16,11 +16,13 @@ use super::introduction::{Guest, Introduction};
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::resolve::settled;
-use super::roster::{Deadlines, Graceful, Pulse, supervise};
+use super::roster::{Graceful, supervise};
 use super::route::{Route, Turn};
 use super::tcp::{Already, Broken, Moved, relay};
 use super::upstream::{Line, UpstreamIo};
 use crate::clock;
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
 use crate::net::tls_client::Carries;
 

@@ -16,20 +16,21 @@ use svc_core::protocol::Hint;
 use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
-use super::client_body::ClientBody;
 use super::forward::turn;
-use super::guard::Guarded;
 use super::limits::{Deadline, Limits, within};
 use super::mesh::Mesh;
 use super::request::Outgoing;
 use super::resolve::{Aim, Origin, Routed, route_to_authority};
-use super::respond::{self, Dialect};
+use super::respond;
 use super::rewrite::Asked;
 use super::route::Route;
-use super::target::Form;
 use super::tcp::Already;
 use super::tunnel;
 use super::upstream::{Answered, Http1, Upstream, UpstreamIo};
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
+use crate::http::guard::Guarded;
+use crate::http::target::Form;
 use crate::net::tls_client::Carries;
 
 /// The protocol that a request asks to go on in: one, and one that is not HTTP itself. A body goes before it (RFC 9110 §7.8), as of `docker exec`.

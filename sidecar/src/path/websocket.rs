@@ -11,12 +11,13 @@ use svc_core::outcome::Failure;
 
 use super::account::Account;
 use super::body::ResponseBody;
-use super::client_body::ClientBody;
 use super::forward::turn;
 use super::mesh::Mesh;
 use super::resolve::Origin;
-use super::respond::{self, Dialect};
+use super::respond;
 use super::upgrade::{self, Answer};
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
 
 pub(crate) use tunnel::Tunnel;
 

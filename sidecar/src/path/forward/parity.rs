@@ -24,13 +24,13 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::clock;
 use crate::config::{Config, Surroundings, command};
+use crate::http::h2::backlog::Piece;
+use crate::http::h2::recv::RecvBody;
+use crate::http::interim::Respond;
+use crate::memory::Holder;
 use crate::metrics::{Direction, Metrics};
 use crate::path::arrival::Arrival;
-use crate::path::http2::backlog::Piece;
-use crate::path::http2::recv::RecvBody;
-use crate::path::interim::Respond;
 use crate::path::introduction::Guest;
-use crate::path::memory::Holder;
 
 #[test]
 fn the_sidecar_tells_the_corpus() {

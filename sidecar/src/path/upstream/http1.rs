@@ -29,8 +29,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{IDLE_FOR, Line, UpstreamIo};
 use crate::clock;
-use crate::path::interim::Interim;
-use crate::path::request_body::UpstreamBody;
+use crate::http::interim::Interim;
+use crate::http::request_body::UpstreamBody;
 
 pub(crate) use outbox::Head as RequestHead;
 

@@ -18,9 +18,9 @@ use svc_core::outcome::Failure;
 use super::pool::IDLE_FOR;
 use super::{Line, UpstreamIo};
 use crate::clock;
+use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::limits::HEADER_BYTES_MAX;
 use crate::net::coalesce::coalesce;
-use crate::path::http::HEADER_BYTES_MAX;
-use crate::path::http2::backlog::{Backlog, Piece};
 
 pub(crate) use answer::Answer;
 

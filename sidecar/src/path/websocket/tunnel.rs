@@ -15,13 +15,13 @@ use hyper::body::{Body, Frame};
 use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
+use crate::http::client_body::ClientBody;
+use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::send::{ResetReason, Sending, Unsent};
+use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
 use crate::path::account::Account;
-use crate::path::client_body::ClientBody;
-use crate::path::http2::backlog::{Backlog, Piece};
-use crate::path::http2::send::{ResetReason, Sending, Unsent};
 use crate::path::mesh::Mesh;
-use crate::path::roster::Pulse;
 use crate::path::tunnel::keep;
 use crate::path::upstream::UpstreamIo;
 

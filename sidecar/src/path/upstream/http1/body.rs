@@ -8,7 +8,7 @@ use hyper::body::Frame;
 use super::head::header;
 use super::inbox::Unheard;
 use super::inbox::Unheard::Malformed;
-use crate::path::guard::has_bare_line_feed;
+use crate::http::guard::has_bare_line_feed;
 
 /// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

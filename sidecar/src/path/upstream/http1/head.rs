@@ -14,8 +14,9 @@ use super::body::{Chunks, Framing};
 use super::inbox::Unheard;
 use super::inbox::Unheard::Malformed;
 use super::outbox::Asks;
-use crate::path::guard::{HEADERS_MAX, has_bare_line_feed};
-use crate::path::http::HEADER_BYTES_MAX;
+use crate::http::guard::has_bare_line_feed;
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::http::limits::HEADERS_MAX;
 use crate::path::upstream::keep_alive;
 
 /// The head of an answer, without what belonged to the endpoint's hop.

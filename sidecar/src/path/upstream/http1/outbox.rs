@@ -12,8 +12,8 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use tokio::io::AsyncWrite;
 
-use crate::path::request_body::UpstreamBody;
-use crate::path::target::Form;
+use crate::http::request_body::UpstreamBody;
+use crate::http::target::Form;
 
 /// The head of a request, as far as it says nothing of its body.
 pub(crate) struct Head {

@@ -13,9 +13,9 @@ use svc_core::outcome::Failure;
 use tokio::task::JoinHandle;
 
 use super::Stream;
-use crate::path::http2::recv::RecvBody;
-use crate::path::http2::send::Sending;
-use crate::path::request_body::UpstreamBody;
+use crate::http::h2::recv::RecvBody;
+use crate::http::h2::send::Sending;
+use crate::http::request_body::UpstreamBody;
 
 /// What follows the head of an answer. Dropped before its end, it resets the stream (CANCEL).
 pub(crate) struct Answer {

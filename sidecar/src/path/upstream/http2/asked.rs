@@ -16,11 +16,11 @@ use svc_core::outcome::Failure;
 
 use super::answer::Upload;
 use super::{Answer, Slot, Stream};
-use crate::path::guard::HEADERS_MAX;
-use crate::path::http::HEADER_BYTES_MAX;
-use crate::path::http2::send::{Sending, Unsent};
-use crate::path::interim::Interim;
-use crate::path::request_body::UpstreamBody;
+use crate::http::h2::send::{Sending, Unsent};
+use crate::http::interim::Interim;
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::http::limits::HEADERS_MAX;
+use crate::http::request_body::UpstreamBody;
 
 /// A request that has begun to go.
 pub(crate) struct Asked {

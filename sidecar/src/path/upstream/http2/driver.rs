@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::{PING_AFTER, Shared};
+use crate::http::h2::backlog::Piece;
 use crate::net::coalesce::{Coalesced, Flusher};
-use crate::path::http2::backlog::Piece;
 use crate::path::upstream::UpstreamIo;
 
 /// Drives a connection to its end: until the endpoint ends it, or nobody has a part of it any more.

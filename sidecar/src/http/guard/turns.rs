@@ -8,8 +8,8 @@ use hyper::{Method, Version};
 use svc_core::sniff::may_become_request;
 
 use super::rule::Rule;
-use crate::path::account::Details;
-use crate::path::forward::without_userinfo;
+use crate::access_log::Details;
+use crate::http::authority::without_userinfo;
 
 /// The turns of a connection's requests, counted from 1. Atomic only because hyper wants the I/O that it may hand out to be `Send`; one
 /// thread uses it.

@@ -10,19 +10,17 @@ use hyper::{Request, Version};
 use hyper_util::rt::TokioIo;
 use svc_core::outcome::Failure;
 
-use super::client_body::ClientBody;
-use super::flood::Flood;
 use super::forward::exchange;
-use super::guard::{Guarded, HEADERS_MAX};
 use super::http1_body::Http1Body;
 use super::io::ClientIo;
 use super::mesh::Mesh;
 use super::resolve::Origin;
 use super::roster::{Graceful, Membership, supervise};
-
-/// The most bytes in a head. 10_000 connections × 64 KiB = 640 MiB if every client filled its own, which the header deadline
-/// gives them 10 s to do.
-pub(crate) const HEADER_BYTES_MAX: u32 = 64 * 1024;
+use crate::http::client_body::ClientBody;
+use crate::http::guard::Guarded;
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::http::limits::HEADERS_MAX;
+use crate::metrics::floods::Flood;
 
 /// Serves HTTP/1.1 until the client leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve_http1(

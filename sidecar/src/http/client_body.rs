@@ -12,9 +12,9 @@ use h2::Reason;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use svc_core::outcome::Failure;
 
-use super::http2::malformed::rule_broken_by_fields;
-use super::http2::recv::RecvBody;
-use super::http2::send::ResetReason;
+use super::h2::malformed::rule_broken_by_fields;
+use super::h2::recv::RecvBody;
+use super::h2::send::ResetReason;
 use super::interim::{Interim, Respond};
 
 /// A request's body as its client sends it.

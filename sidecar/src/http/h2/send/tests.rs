@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::*;
-use crate::path::http2::backlog::CONNECTION_HELD_BYTES_MAX;
+use crate::memory::CONNECTION_HELD_BYTES_MAX;
 
 /// A body in pieces, which counts what was taken of it.
 #[derive(Default)]

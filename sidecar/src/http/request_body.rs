@@ -15,10 +15,10 @@ use svc_core::time::Now;
 
 use super::client_body::{ClientBody, Cut};
 use super::gate::Gate;
-use super::memory::Holder;
-use super::request::strip_trailers;
-use super::roster::Pulse;
+use super::headers::strip_trailers;
+use super::pulse::Pulse;
 use crate::clock;
+use crate::memory::Holder;
 use kept::Kept;
 
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as

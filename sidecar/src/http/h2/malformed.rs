@@ -5,7 +5,7 @@ use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use hyper::{Method, Request};
 
 /// The rule that a request breaks, if it breaks any.
-pub(super) fn rule_broken_by<B>(request: &Request<B>) -> Option<&'static str> {
+pub(crate) fn rule_broken_by<B>(request: &Request<B>) -> Option<&'static str> {
     if !has_legal_target(request) {
         return Some("pseudo-headers (RFC 9113 §8.3.1)");
     }

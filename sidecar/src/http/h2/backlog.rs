@@ -11,7 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 
-use crate::path::memory::{Held as Ledger, Holder};
+use crate::memory::CONNECTION_HELD_BYTES_MAX;
+use crate::memory::{Held as Ledger, Holder};
 
 /// What one connection's queue holds.
 #[derive(Debug, Default)]
@@ -30,10 +31,6 @@ pub(crate) struct Share {
     held_bytes: Cell<usize>,
     waiting: RefCell<Option<Waker>>,
 }
-
-/// What is queued of all streams of a connection. Beyond it a stream waits, however little it has: 1 MiB, and for each of 128 streams
-/// the one piece that it holds in its hand.
-pub(crate) const CONNECTION_HELD_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is queued of one stream: two frames of the usual size, so that one can be written while the next one is made.
 pub(crate) const STREAM_HELD_BYTES_MAX: usize = 32 * 1024;

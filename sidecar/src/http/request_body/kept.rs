@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use hyper::body::Frame;
 use hyper::header::HeaderValue;
 
-use crate::path::memory::{Held, Holder};
+use crate::memory::{Held, Holder};
 
 /// The beginning of a body, copied into one buffer: a piece of a byte would keep the whole buffer that it was read into.
 pub(super) struct Kept {

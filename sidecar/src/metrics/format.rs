@@ -14,7 +14,7 @@ pub enum Format {
 
 impl Format {
     /// What a client accepts. Who accepts neither gets the text: a scraper that asks for something new is served nevertheless.
-    pub(super) fn accepted(headers: &HeaderMap) -> Format {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Format {
         let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         let (mut open_metrics, mut text) = (Wish::default(), Wish::default());
         for range in values.flat_map(|value| value.split(',')).filter_map(Range::parse) {
@@ -29,7 +29,7 @@ impl Format {
     }
 
     /// Its media type.
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",

@@ -18,7 +18,6 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
-use super::http2::backlog::CONNECTION_HELD_BYTES_MAX;
 use crate::clock;
 
 /// What all workers hold together.
@@ -429,3 +428,7 @@ const LOG_EVERY_MS: u64 = 10_000;
 
 #[cfg(test)]
 mod tests;
+
+/// What is queued of all streams of a connection. Beyond it a stream waits, however little it has: 1 MiB, and for each of 128 streams
+/// the one piece that it holds in its hand.
+pub(crate) const CONNECTION_HELD_BYTES_MAX: usize = 1024 * 1024;

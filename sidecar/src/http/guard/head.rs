@@ -7,7 +7,8 @@ use httparse::{ParserConfig, Request, Status};
 use hyper::Uri;
 
 use super::rule::Rule;
-use crate::path::http::HEADER_BYTES_MAX;
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::http::limits::HEADERS_MAX;
 
 /// A head in order.
 pub(super) struct Head {
@@ -26,10 +27,6 @@ pub(super) enum Framing {
     Length(u64),
     Chunked,
 }
-
-/// The most fields in a head, of requests and of answers, in every version. Twice and a half what Envoy has by default: 256 × 32 bytes are
-/// 8 KiB, and as long as they are read.
-pub(crate) const HEADERS_MAX: usize = 256;
 
 /// Nearly all heads have no more; those that have are read once more.
 const HEADERS_USUAL: usize = 64;

@@ -10,17 +10,18 @@ use h2::server::{Builder, Connection, Handshake};
 use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
-use super::keep_alive::KeepAlive;
-use super::stream::{Client, serve_stream};
-use super::traffic::{Traffic, Watched};
+use super::flood::Streams;
+use super::http2_stream::{Client, serve_stream};
+use super::io::ClientIo;
+use super::mesh::Mesh;
+use super::resolve::Origin;
+use super::roster::{Graceful, Membership, supervise};
+use crate::http::h2::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
+use crate::http::h2::keep_alive::KeepAlive;
+use crate::http::h2::traffic::{Traffic, Watched};
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::metrics::floods::Flood;
 use crate::net::coalesce::coalesce;
-use crate::path::flood::{Flood, Streams};
-use crate::path::http::HEADER_BYTES_MAX;
-use crate::path::io::ClientIo;
-use crate::path::mesh::Mesh;
-use crate::path::resolve::Origin;
-use crate::path::roster::{Graceful, Membership, supervise};
 
 /// Streams that one client may have open on one connection; what Envoy and nginx allow at most by default.
 pub(super) const STREAMS_MAX: u32 = 128;

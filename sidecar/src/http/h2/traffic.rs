@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock;
 
 /// What is known of a connection's traffic.
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     heard_ms: Cell<u32>,
     credit: RefCell<Credit>,
     heads: RefCell<Heads>,
@@ -26,7 +26,7 @@ pub(super) struct Traffic {
 
 /// A head that h2 has refused, so that no request came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// It is malformed (RFC 9113 §8.1.1).
     Malformed,
     /// It is longer than any may be: answered with 431.
@@ -46,22 +46,22 @@ impl Default for Traffic {
 
 impl Traffic {
     /// How long ago the client said something, in ms.
-    pub(super) fn silent_ms(&self) -> u32 {
+    pub(crate) fn silent_ms(&self) -> u32 {
         clock::coarse_since(self.heard_ms.get())
     }
 
     /// Whether the client has sent so much that no message needs that it may send nothing any more.
-    pub(super) fn is_flood(&self) -> bool {
+    pub(crate) fn is_flood(&self) -> bool {
         self.credit.borrow().frames == 0
     }
 
     /// A request came of the head of `stream`.
-    pub(super) fn accepts(&self, stream: u32) {
+    pub(crate) fn accepts(&self, stream: u32) {
         self.heads.borrow_mut().unseen.retain(|&unseen| unseen != stream);
     }
 
     /// What h2 has refused since this was asked last.
-    pub(super) fn refused(&self) -> Vec<Refused> {
+    pub(crate) fn refused(&self) -> Vec<Refused> {
         std::mem::take(&mut self.heads.borrow_mut().refused)
     }
 
@@ -276,7 +276,7 @@ impl Frames {
 }
 
 /// A connection whose frames are noted.
-pub(super) struct Watched<I> {
+pub(crate) struct Watched<I> {
     io: I,
     heard: Frames,
     said: Frames,
@@ -284,7 +284,7 @@ pub(super) struct Watched<I> {
 }
 
 impl<I> Watched<I> {
-    pub(super) fn new(io: I, traffic: Rc<Traffic>) -> Watched<I> {
+    pub(crate) fn new(io: I, traffic: Rc<Traffic>) -> Watched<I> {
         Watched { io, heard: Frames::behind(PREFACE_BYTES), said: Frames::behind(0), traffic }
     }
 

@@ -18,7 +18,7 @@ const PING_AFTER: Duration = Duration::from_secs(60);
 /// system is there is seen by its acknowledgements, much sooner (`acks`).
 const GONE_AFTER: Duration = Duration::from_secs(5 * 60);
 
-pub(super) struct KeepAlive {
+pub(crate) struct KeepAlive {
     pings: PingPong,
     traffic: Rc<Traffic>,
     timer: Pin<Box<Sleep>>,
@@ -29,12 +29,12 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(super) fn new(pings: PingPong, traffic: Rc<Traffic>) -> KeepAlive {
+    pub(crate) fn new(pings: PingPong, traffic: Rc<Traffic>) -> KeepAlive {
         KeepAlive { pings, traffic, timer: Box::pin(sleep(PING_AFTER)), asked: false, set: false }
     }
 
     /// Ready when the client is gone.
-    pub(super) fn poll_dead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_dead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.set && !self.timer.is_elapsed() {
             return Poll::Pending;
         }

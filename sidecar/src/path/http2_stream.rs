@@ -14,20 +14,21 @@ use hyper::http::response::Parts;
 use hyper::{Request, Response};
 use svc_core::outcome::Failure;
 
-use super::backlog::{Backlog, Piece};
-use super::malformed;
-use super::recv::RecvBody;
-use super::send::{Sending, Unsent};
-use super::traffic::Refused;
+use super::account::Account;
+use super::body::ResponseBody;
+use super::flood::Streams;
+use super::forward::exchange;
+use super::mesh::Mesh;
+use super::resolve::Origin;
+use crate::http::client_body::ClientBody;
+use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::malformed;
+use crate::http::h2::recv::RecvBody;
+use crate::http::h2::send::{Sending, Unsent};
+use crate::http::h2::traffic::Refused;
+use crate::http::interim::Respond;
 use crate::metrics::Protocol;
-use crate::path::account::Account;
-use crate::path::body::ResponseBody;
-use crate::path::client_body::ClientBody;
-use crate::path::flood::{Flood, Streams};
-use crate::path::forward::exchange;
-use crate::path::interim::Respond;
-use crate::path::mesh::Mesh;
-use crate::path::resolve::Origin;
+use crate::metrics::floods::Flood;
 
 /// A client, as its streams know it.
 pub(super) struct Client {

@@ -20,14 +20,14 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::io::ClientIo;
-use super::memory::Held;
-use super::roster::Pulse;
+use super::pulse::Pulse;
+use crate::memory::Held;
+use crate::path::io::ClientIo;
 use chunks::Chunks;
 use head::Framing;
 use rule::Rule;
 
-pub(crate) use head::{HEADERS_MAX, has_bare_line_feed};
+pub(crate) use head::has_bare_line_feed;
 pub(crate) use rule::refused;
 pub(crate) use turns::{Refused, Turns};
 

@@ -11,8 +11,8 @@ use h2::server::SendResponse;
 use hyper::Response;
 use hyper::http::response::Parts;
 
-use super::http2::backlog::Piece;
-use super::request::strip_hop;
+use super::h2::backlog::Piece;
+use super::headers::strip_hop;
 use crate::metrics::Metrics;
 
 /// Where they go. Told of each head before the answer itself.

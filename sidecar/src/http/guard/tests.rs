@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use super::{Guarded, HEADERS_MAX, Rule};
-use crate::path::roster::Pulse;
+use super::{Guarded, Rule};
+use crate::http::limits::HEADERS_MAX;
+use crate::http::pulse::Pulse;
 
 /// A request as a service has it. No body: it has no end.
 #[derive(Clone, Debug, PartialEq, Eq)]

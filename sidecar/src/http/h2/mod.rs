@@ -1,0 +1,8 @@
+//! HTTP/2 on the `h2` crate: what both sides of it share.
+
+pub(crate) mod backlog;
+pub(crate) mod keep_alive;
+pub(crate) mod malformed;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod traffic;
