@@ -5,5 +5,5 @@
 /// # Panics
 /// The pieces that they come in change what they say, or hyper's client reads them otherwise.
 pub fn answer(bytes: &[u8]) {
-    crate::path::upstream::check_answer(bytes);
+    crate::upstream::check_answer(bytes);
 }

@@ -20,6 +20,7 @@ mod descriptors;
 mod error;
 mod lifecycle;
 mod shares;
+mod sync;
 
 mod certificates;
 mod http;
@@ -28,10 +29,17 @@ mod memory_trim;
 mod metrics;
 mod net;
 
-mod connection;
-mod listen;
-mod path;
+mod client;
+mod context;
+mod exchange;
+mod ports;
+mod routing;
+mod server;
+mod shared;
+mod tunnel;
+mod udp;
+mod upstream;
+
 mod run;
 mod signals;
-mod wanted;
 mod worker;

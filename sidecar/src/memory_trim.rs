@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::path::shared::Shared;
+use crate::shared::Shared;
 
 /// Watches how many connections are open, and has the allocator let go of what is free when most of them have gone.
 pub(crate) async fn give_back(shared: Arc<Shared>) {

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::access_log::AccessLog;
+use crate::admin::observed::Observed;
 use crate::admin::{self, Admin, Ready, Tags};
 use crate::config::{Config, Drain};
 use crate::control::checks;
@@ -25,12 +26,12 @@ use crate::descriptors;
 use crate::error::RunError;
 use crate::lifecycle::Stage;
 use crate::memory_trim;
-use crate::metrics::{Metrics, Observed};
+use crate::metrics::Metrics;
 use crate::net::listen;
 use crate::net::transparent;
-use crate::path::shared::Shared;
-use crate::path::way::Door;
+use crate::shared::Shared;
 use crate::signals::{Signals, Told};
+use crate::worker::plan::Door;
 use crate::worker::{self, Job};
 
 /// Runs until the process is told to end.
@@ -81,14 +82,14 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
     let observed = Observed { table: table.clone(), shared: shared.clone() };
     let admin = Admin {
         ready: ready.clone(),
-        table,
+        table: table.clone(),
         rejections: discovery.rejections(),
         ejected: Box::new({
             let shared = shared.clone();
             move || shared.out()
         }),
         tags: Tags::default(),
-        metrics: metrics.renderer(observed),
+        metrics: metrics.renderer(observed, table),
         settings: config.effective.clone(),
         bound: Arc::new(ArcSwap::from_pointee(bound.by_flag())),
         token_file: config.listeners.admin_token_file.clone(),

@@ -6,6 +6,7 @@
 mod answer;
 mod document;
 mod host;
+pub(crate) mod observed;
 mod ready;
 mod seats;
 mod tags;

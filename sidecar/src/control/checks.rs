@@ -29,7 +29,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
 use crate::net::tls_client::Handshake;
-use crate::path::shared::{Shared, SharedPort};
+use crate::ports::shared_port::SharedPort;
+use crate::shared::Shared;
 
 /// Checks what the snapshot in force asks for, and follows it.
 pub(crate) async fn run(

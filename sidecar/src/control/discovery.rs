@@ -22,8 +22,8 @@ use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::error::RunError;
 use crate::metrics::{Learned, Metrics};
-use crate::path::shared::Shared;
-use crate::wanted::Wanted;
+use crate::shared::Shared;
+use crate::shared::dns_interest::Wanted;
 
 /// The sources of this process.
 pub(crate) struct Discovery {

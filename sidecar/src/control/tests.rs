@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use super::discovery::Discovery;
 use super::publish::Publisher;
 use crate::admin::Ready;
+use crate::admin::observed::Observed;
 use crate::config::{self, Config, Surroundings};
-use crate::metrics::{Metrics, Observed};
-use crate::path::shared::Shared;
+use crate::metrics::Metrics;
+use crate::shared::Shared;
 
 /// Discovery over a folder of manifests, and what the data path sees of it.
 struct World {
@@ -109,7 +110,8 @@ async fn an_update_counts_by_what_came_of_it() {
 #[track_caller]
 fn check_updates(world: &World, counts: [u32; 3]) {
     let observed = Observed { table: world.table.clone(), shared: Arc::default() };
-    let page = world.metrics.renderer(observed)(crate::metrics::format::Format::OpenMetrics);
+    let page =
+        world.metrics.renderer(observed, world.table.clone())(crate::metrics::format::Format::OpenMetrics);
     for (result, count) in ["applied", "unchanged", "refused"].into_iter().zip(counts) {
         let line =
             format!("svcmesh_discovery_updates_total{{source=\"manifests\",result=\"{result}\"}} {count}\n");

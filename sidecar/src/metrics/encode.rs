@@ -11,10 +11,10 @@ use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
 use svc_proto::names::metric;
 
+use super::floods::Flood;
 use super::{Closed, Direction, Learned, LookedUp, Metrics, Protocol, Series, SeriesKey, now_ms, requests};
 use crate::config::Discovery;
 use crate::log;
-use crate::metrics::floods::Flood;
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]

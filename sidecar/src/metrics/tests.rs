@@ -8,15 +8,17 @@ use svc_core::table::Table;
 use svc_core::time::Now;
 
 use super::*;
+use crate::admin::observed::Observed;
 use crate::control::manifests;
-use crate::path::shared;
+use crate::shared;
 
 fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
     let shared = shared::Shared::default();
     shared.connections.store(3, Relaxed);
     eject_one(&shared, &table);
-    let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
-    let text = metrics.renderer(observed)(Format::OpenMetrics);
+    let table = Arc::new(ArcSwap::new(table));
+    let observed = Observed { table: table.clone(), shared: Arc::new(shared) };
+    let text = metrics.renderer(observed, table)(Format::OpenMetrics);
     let changes =
         |line: &str| line.starts_with("svcmesh_snapshot_age_seconds") || line.starts_with("process_");
     let stable = text.lines().filter(|line| !changes(line));
@@ -86,8 +88,9 @@ fn the_documented_metrics_are_those_that_there_are() {
     metrics.retried(Failure::ConnectRefused);
     let (shared, table) = (shared::Shared::default(), table(MANIFEST));
     eject_one(&shared, &table);
-    let observed = Observed { table: Arc::new(ArcSwap::new(table)), shared: Arc::new(shared) };
-    let page = metrics.renderer(observed)(Format::Text);
+    let table = Arc::new(ArcSwap::new(table));
+    let observed = Observed { table: table.clone(), shared: Arc::new(shared) };
+    let page = metrics.renderer(observed, table)(Format::Text);
     let kinds = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let kinds: BTreeMap<String, String> =
         kinds.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();

@@ -9,7 +9,7 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::after;
-use crate::wanted::{PATIENCE, Want};
+use crate::shared::dns_interest::{PATIENCE, Want};
 
 /// All of them. Each change costs what it concerns.
 #[derive(Debug, Default)]

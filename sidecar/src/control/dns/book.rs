@@ -18,7 +18,7 @@ use super::known::{Known, Standing};
 use super::names::Names;
 use super::served::{Catalog, Cluster};
 use super::{Heard, Question, Reply, after};
-use crate::wanted::{InUse, Settled, Want};
+use crate::shared::dns_interest::{InUse, Settled, Want};
 
 /// The state of the source.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use svc_core::time::Now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{LookedUp, Metrics};
-use crate::wanted::{Settled, Want, Wanted};
+use crate::shared::dns_interest::{Settled, Want, Wanted};
 pub(crate) use book::Book;
 use flights::Flights;
 pub(crate) use served::Cluster;

@@ -10,7 +10,7 @@ use svc_core::table::{Source, Table};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::wanted::Answer;
+use crate::shared::dns_interest::Answer;
 
 /// Answers as the test says, and keeps what it was asked.
 #[derive(Clone, Default)]

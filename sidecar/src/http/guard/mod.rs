@@ -21,8 +21,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
+use crate::client::io::ClientIo;
 use crate::memory::Held;
-use crate::path::io::ClientIo;
 use chunks::Chunks;
 use head::Framing;
 use rule::Rule;

@@ -1,0 +1,142 @@
+//! How a client came to us: what holds for everything on its connection.
+
+use std::net::SocketAddr;
+
+use svc_core::address::ClientAddr;
+
+use crate::metrics::Direction;
+use crate::net::transparent;
+use std::fmt;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::rc::Rc;
+use svc_proto::proxy_header::{Addresses, Header, Origin, Step, decode};
+
+/// How a client came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The other end of its socket.
+    pub(crate) peer: SocketAddr,
+    /// Who that is, or who it speaks for.
+    pub(crate) client: ClientAddr,
+    pub(crate) direction: Direction,
+    pub(crate) scheme: Scheme,
+}
+
+impl Arrival {
+    /// Who connected, if that is somebody else than the client.
+    pub(crate) fn proxy(&self) -> Option<SocketAddr> {
+        (self.peer != self.client.0).then_some(self.peer)
+    }
+
+    /// Of a client that nothing more is known of than its address.
+    pub(crate) fn of(peer: SocketAddr, direction: Direction) -> Arrival {
+        Arrival { peer, client: ClientAddr(peer), direction, scheme: Scheme::Http }
+    }
+}
+
+/// Whether what a client says came to us encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// The name that URIs and `X-Forwarded-Proto` have for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
+/// What says where a connection is going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The address it was opened to: captured on its way there, or one of our own loopback VIPs.
+    Address(SocketAddr),
+    /// The application beside us.
+    Application(Doorway),
+    /// Each request says so itself: this is a forward proxy.
+    Request,
+}
+
+/// Where a connection to this pod goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Doorway {
+    /// Where the application listens.
+    pub(crate) at: SocketAddr,
+    /// The address of this pod that the connection was opened to, which may be an endpoint of a Service.
+    pub(crate) known_as: SocketAddr,
+    /// Whose address the application is to see. What is open to it in one client's name serves no other.
+    pub(crate) client: Option<IpAddr>,
+}
+
+impl Doorway {
+    /// Of a connection that was captured on its way to `destination`, an address of this pod.
+    pub(crate) fn captured(destination: SocketAddr) -> Doorway {
+        Doorway { at: destination, known_as: destination, client: None }
+    }
+
+    /// The same, in the name of `client`.
+    pub(crate) fn taken_over(destination: SocketAddr, client: Option<IpAddr>) -> Doorway {
+        Doorway { client, ..Doorway::captured(destination) }
+    }
+
+    /// The same in the name of another client: of none whose name cannot be taken.
+    pub(crate) fn named(self, client: IpAddr) -> Doorway {
+        let of_its_family = client.is_ipv4() == self.at.is_ipv4();
+        Doorway { client: transparent::usable(client).filter(|_| of_its_family), ..self }
+    }
+
+    /// Where an application listens that is not there for others: behind a mapped port that is said already.
+    pub(crate) fn within_pod(self) -> Option<SocketAddr> {
+        let loopback: IpAddr = match self.at {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        (self.at == self.known_as).then_some(SocketAddr::new(loopback, self.at.port()))
+    }
+}
+
+/// A client, and where it was going.
+#[derive(Clone, Debug)]
+pub(crate) struct Guest {
+    pub(crate) arrival: Arrival,
+    pub(crate) aim: Aim,
+    /// What its peer had to say of it.
+    pub(crate) told: Option<Rc<Told>>,
+}
+
+/// A header that a trusted peer sent.
+pub(crate) struct Told(pub(super) Box<[u8]>);
+
+impl Told {
+    pub(crate) fn header(&self) -> Header<'_> {
+        match decode(&self.0) {
+            Ok(Step::Done { value, .. }) => value,
+            Ok(Step::More { .. }) | Err(_) => {
+                unreachable!("these bytes were a header when they were taken off")
+            }
+        }
+    }
+
+    /// Who the client is, if that is somebody else than the peer.
+    pub(crate) fn client(&self) -> Option<ClientAddr> {
+        match self.header().origin {
+            Origin::Local | Origin::Unknown => None,
+            Origin::Client(Addresses { source, .. }) => {
+                Some(ClientAddr(SocketAddr::new(source.ip().to_canonical(), source.port())))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.header().origin, f)
+    }
+}

@@ -1,0 +1,146 @@
+//! What connections begin with whose peers have to say whom they speak for: a PROXY header (S-20, S-30, S-31).
+//!
+//! It is looked at where it is, in the socket, and taken off once it is whole: not a byte more is read, so that TLS may follow it, and in
+//! shadow mode whatever is no header stays what it was.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, recv};
+use svc_core::forwarding::is_trusted;
+use svc_core::introduction::{Greeting, Refusal, greeting};
+use svc_core::outcome::Failure;
+use svc_proto::proxy_header::Step;
+use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::net::TcpStream;
+
+use super::detect::attend;
+use crate::client::facts::Told;
+use crate::context::Mesh;
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
+
+/// Takes the header off a connection that must begin with one. `None`: it came and went, as checks do.
+///
+/// # Errors
+/// The peer is not trusted to speak for others, or what it says is no header, or comes too late. Nothing was said to it.
+pub(crate) async fn require(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    mesh: &Mesh,
+) -> Result<Option<Rc<Told>>, Failure> {
+    if !is_trusted(peer.ip(), &mesh.config.limits.trusted_proxies) {
+        return Err(refused(Refusal::Untrusted, peer, mesh));
+    }
+    match look(stream, mesh.config.deadlines.header, mesh).await? {
+        Sight::Gone => Ok(None),
+        Sight::Nothing(refusal) => Err(refused(refusal, peer, mesh)),
+        Sight::Header(bytes) => {
+            take_off(stream, bytes.len()).await?;
+            let told = Told(bytes.into());
+            mesh.metrics.greeted(told.header().origin.into());
+            Ok(Some(Rc::new(told)))
+        }
+    }
+}
+
+fn refused(refusal: Refusal, peer: SocketAddr, mesh: &Mesh) -> Failure {
+    tracing::debug!(%peer, %refusal, "a connection was refused for want of a PROXY header");
+    mesh.metrics.greeted(refusal.into());
+    refusal.into()
+}
+
+/// Counts what [`require`] would make of the connection, and lets it go on as it came. A good header of a trusted peer is taken off, though
+/// not believed, unless the application `wants` it: it could only take it for payload.
+pub(crate) async fn observe(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    wants: bool,
+    mesh: &Mesh,
+) -> Result<(), Failure> {
+    if !is_trusted(peer.ip(), &mesh.config.limits.trusted_proxies) {
+        mesh.metrics.greeted(Greeting::from(Refusal::Untrusted).observed());
+        return Ok(());
+    }
+    match look(stream, mesh.config.deadlines.detect, mesh).await? {
+        Sight::Gone => {}
+        Sight::Nothing(refusal) => mesh.metrics.greeted(Greeting::from(refusal).observed()),
+        Sight::Header(bytes) => {
+            let count = bytes.len();
+            let told = Told(bytes.into());
+            mesh.metrics.greeted(Greeting::from(told.header().origin).observed());
+            if !wants {
+                take_off(stream, count).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a connection begins with.
+#[derive(Debug, PartialEq, Eq)]
+enum Sight {
+    Header(Vec<u8>),
+    Nothing(Refusal),
+    /// It ended before its first byte, or a drain would not wait for one.
+    Gone,
+}
+
+/// Looks until it is known, no longer than `limit`.
+async fn look(stream: &TcpStream, limit: Duration, mesh: &Mesh) -> Result<Sight, Failure> {
+    let pulse = Pulse::new();
+    let none = Deadlines { header: Duration::ZERO, idle: Duration::ZERO };
+    let membership = mesh.roster.enter(pulse.clone(), none);
+    let watching = pin!(watch(stream, &pulse));
+    let attending = attend(watching, &pulse, &membership, || Sight::Gone);
+    match tokio::time::timeout(limit, attending).await {
+        Err(_elapsed) => Ok(Sight::Nothing(Refusal::Late)),
+        Ok(Ok(Ok(sight))) => Ok(sight),
+        Ok(Ok(Err(_broken))) if pulse.is_idle() => Ok(Sight::Gone),
+        Ok(Ok(Err(_broken))) => Ok(Sight::Nothing(Refusal::Malformed)),
+        Ok(Err(ended)) => Err(ended),
+    }
+}
+
+async fn watch(stream: &TcpStream, pulse: &Pulse) -> io::Result<Sight> {
+    let (mut window, seen) = (Vec::new(), Cell::new(0));
+    loop {
+        let ready = stream.ready(Interest::READABLE).await?; // hold no buffer for a peer that is silent
+        if window.len() == seen.get() {
+            window.resize(seen.get() + WINDOW_BYTES, 0);
+        }
+        let peeked = stream.try_io(Interest::READABLE, || {
+            let (_, count) = recv(stream, &mut *window, RecvFlags::PEEK)?;
+            // What is known already is no news: to wait for more is not to ask again.
+            if count > seen.replace(count) { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        });
+        match peeked {
+            Ok(()) => pulse.read(),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            Err(_) if ready.is_read_closed() && seen.get() == 0 => return Ok(Sight::Gone),
+            Err(_) if ready.is_read_closed() => return Ok(Sight::Nothing(Refusal::Malformed)),
+            Err(_) => continue,
+        }
+        match greeting(&window[..seen.get()]) {
+            Ok(Step::More { .. }) => {}
+            Ok(Step::Done { used, .. }) => {
+                window.truncate(used);
+                return Ok(Sight::Header(window));
+            }
+            Err(refusal) => return Ok(Sight::Nothing(refusal)),
+        }
+    }
+}
+
+/// Most headers fit; one of 16 KiB is looked at in as many steps.
+const WINDOW_BYTES: usize = 512;
+
+/// Reads the `count` bytes that have been looked at.
+async fn take_off(stream: &mut TcpStream, count: usize) -> Result<(), Failure> {
+    let mut header = vec![0; count];
+    stream.read_exact(&mut header).await.map(drop).map_err(|_| Failure::ClientGone)
+}

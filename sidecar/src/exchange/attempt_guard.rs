@@ -1,0 +1,131 @@
+//! One attempt at an endpoint, as its client's account has it.
+
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hyper::HeaderMap;
+use hyper::body::Frame;
+use hyper::header::HeaderValue;
+use hyper::http::response::Parts;
+use svc_core::time::Now;
+use svc_core::vitals::{self, Change, Head, Heard, Probe, Subject};
+
+use crate::clock;
+use crate::context::Mesh;
+use crate::upstream::Upstream;
+
+/// An attempt, and the endpoint that it is at.
+pub(crate) struct Trial {
+    pub(crate) upstream: Rc<Upstream>,
+    trial: vitals::Trial,
+}
+
+impl Trial {
+    pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> Trial {
+        let trial = vitals::Trial::begin(&upstream.vitals, probe, begun);
+        Trial { upstream: upstream.clone(), trial }
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn has_had(&mut self, whole: Option<Now>) {
+        self.trial.has_had(whole);
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn had_for(&self, now: Now) -> Option<Duration> {
+        self.trial.had_for(now)
+    }
+
+    /// As the trial of core has it.
+    pub(crate) fn heeds_client(&mut self) {
+        self.trial.heeds_client();
+    }
+
+    /// The head of the endpoint's answer is there.
+    pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, mesh: &Mesh) {
+        let head = Head { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
+        let heard =
+            self.trial.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || mesh.draw());
+        self.notes(heard);
+    }
+
+    /// A part of a gRPC endpoint's answer is there: a message, or how the call went.
+    pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, mesh: &Mesh) {
+        let of = subject(&self.upstream);
+        let heard = match frame.trailers_ref() {
+            Some(trailers) => self.trial.hears_grpc(first_of(trailers), of, || moment(mesh)),
+            None => Heard { change: self.trial.promises(of, clock::now), spared: None },
+        };
+        self.notes(heard);
+    }
+
+    /// The endpoint did what it was asked.
+    pub(crate) fn succeeded(&mut self, now: Now) {
+        let change = self.trial.succeeded(subject(&self.upstream), now);
+        self.log(change);
+    }
+
+    /// The endpoint did not.
+    pub(crate) fn failed(&mut self, mesh: &Mesh) {
+        let change = self.trial.failed(subject(&self.upstream), || moment(mesh));
+        self.log(change);
+    }
+
+    /// Something more is asked of the endpoint, at `begun`: what comes of that is told anew.
+    pub(crate) fn ask_again(&mut self, begun: Now) {
+        self.trial.ask_again(begun);
+    }
+
+    /// When it began to find out if an ejected endpoint is well again, while it does not know yet.
+    pub(crate) fn probe_begun(&self) -> Option<Now> {
+        self.trial.probe_begun()
+    }
+
+    /// One side of a tunnel has said its last.
+    pub(crate) fn half_closed(&mut self) {
+        self.trial.half_closed(&self.upstream.vitals);
+    }
+
+    /// Nothing is asked of the endpoint any more.
+    pub(crate) fn end(&mut self, mesh: &Mesh) {
+        self.trial.end(subject(&self.upstream), || moment(mesh));
+    }
+
+    fn notes(&self, heard: Heard) {
+        if let Some(time) = heard.spared {
+            let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
+            tracing::debug!(%service, %endpoint, ?time, "endpoint asks to be spared");
+        }
+        self.log(heard.change);
+    }
+
+    fn log(&self, change: Option<Change>) {
+        let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
+        match change {
+            None => {}
+            Some(Change::Ejected { reason, penalty }) => {
+                tracing::info!(%service, %endpoint, reason = reason.as_str(), ?penalty, "endpoint ejected");
+            }
+            Some(Change::Kept { penalty }) => {
+                tracing::debug!(%service, %endpoint, ?penalty, "endpoint stays ejected");
+            }
+            Some(Change::Returned) => tracing::info!(%service, %endpoint, "endpoint used again"),
+        }
+    }
+}
+
+fn subject(upstream: &Upstream) -> Subject<'_> {
+    Subject { endpoint: &upstream.vitals, port: &upstream.port.vitals }
+}
+
+fn first_of<'h>(headers: &'h HeaderMap) -> impl Fn(&str) -> Option<&'h [u8]> {
+    move |name| headers.get(name).map(HeaderValue::as_bytes)
+}
+
+fn moment(mesh: &Mesh) -> (Now, u64) {
+    (clock::now(), mesh.draw())
+}
+
+fn unix_seconds() -> u64 {
+    clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,357 @@
+//! One exchange: a client's request to an endpoint, and its response back.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::header::{self, HeaderValue};
+use hyper::http::response::Parts;
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use svc_core::balance::Caller;
+use svc_core::outcome::Failure;
+use svc_core::protocol::Hint;
+use svc_core::vitals::GRPC_STATUS;
+
+use super::account::Account;
+use super::attempts::Attempts;
+use super::body::{ResponseBody, Source};
+use super::deadlines::{Deadline, Limits, within};
+use super::hops;
+use super::provenance;
+use super::request::Outgoing;
+use super::respond;
+use super::upgrade;
+use super::websocket;
+use crate::access_log::Details;
+use crate::client::facts::Aim;
+use crate::client::facts::Scheme;
+use crate::context::Mesh;
+use crate::http::authority;
+use crate::http::authority::without_userinfo;
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
+use crate::http::headers::strip_hop;
+use crate::http::limits::HEADERS_MAX;
+use crate::metrics::Protocol;
+use crate::metrics::floods::Flood;
+use crate::routing::resolve::{Origin, Routed};
+use crate::routing::route::Route;
+use crate::upstream::rewrite::Asked;
+use crate::upstream::{self, Answered, Upstream};
+
+/// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
+///
+/// The body is made what the connection sends by `turned`, here and not by the caller, whose future would hold this one twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would hold the request twice, a block holds it once"
+)]
+pub(crate) fn exchange<B>(
+    mut request: Request<ClientBody>,
+    origin: Rc<Origin>,
+    mesh: Rc<Mesh>,
+    turned: fn(ResponseBody, &Origin) -> B,
+) -> impl Future<Output = Result<Response<B>, Infallible>> {
+    async move {
+        let (origin, mesh) = (&*origin, &mesh);
+        let dialect = Dialect::of(request.version(), request.headers());
+        let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
+        if let Some((pulse, refused)) =
+            origin.pulse.as_ref().and_then(|pulse| pulse.turns.refused().map(|refused| (pulse, refused)))
+        {
+            pulse.asked(true); // where its request ends is not known
+            account.set_details(|| refused.details());
+            let failure = refused.rule.failure();
+            Flood::behind(failure).into_iter().for_each(|flood| mesh.metrics.flooded(flood));
+            let answer = respond::failure(failure, dialect, account, origin.pulse.clone());
+            return Ok(answer.map(|body| turned(body, origin)));
+        }
+        account.set_details(|| Details::of(&request));
+        let answered = |answer: Response<ResponseBody>| Ok(answer.map(|body| turned(body, origin)));
+        if request.headers().len() > HEADERS_MAX {
+            return answered(respond::failure(Failure::HeadTooLarge, dialect, account, origin.pulse.clone()));
+        }
+        if let ControlFlow::Break(ended) = hops::spend(&mut request) {
+            return answered(match ended {
+                Ok(()) => respond::here(account, origin.pulse.clone()),
+                Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+            });
+        }
+        if websocket::is_wanted(&request) {
+            return answered(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+        }
+        if request.method() == Method::CONNECT {
+            return answered(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
+        }
+        if let Some(wanted) = upgrade::wanted(&request) {
+            return answered(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
+        }
+        let routed = origin.route(&request, mesh).await;
+        let prepared = match routed
+            .and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account))
+        {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                return answered(respond::failure(failure, dialect, account, origin.pulse.clone()));
+            }
+        };
+        let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
+        let carried = {
+            let carrying = pin!(carry(&prepared, mesh, &mut account));
+            within(left, prepared.limits.late, carrying).await
+        };
+        answered(match carried {
+            Ok(answer) => {
+                let deadline = prepared.limits.deadline(account.begun);
+                answer.into_response(origin, account, deadline)
+            }
+            Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
+        })
+    }
+}
+
+/// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
+struct Prepared<'o> {
+    origin: &'o Origin,
+    /// How much of its time is gone.
+    waited: Duration,
+    route: Rc<Route>,
+    caller: Caller,
+    wanted: Wanted,
+    limits: Limits,
+    outgoing: Outgoing<'o>,
+}
+
+impl<'o> Prepared<'o> {
+    fn new(
+        request: Request<ClientBody>,
+        routed: Routed,
+        dialect: Dialect,
+        origin: &'o Origin,
+        mesh: &Mesh,
+        account: &mut Account,
+    ) -> Result<Prepared<'o>, Failure> {
+        let Routed { route, authority, form, waited } = routed;
+        account.serves(&route.port.label);
+        let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
+        let mut limits = Limits::of(&route, mesh);
+        let patience = limits.patience();
+        let client_waits = limits.heed_client(dialect, request.headers());
+        let caller = origin.caller(&route, request.headers(), mesh);
+        let mut outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
+        account.uploads(outgoing.body.as_ref());
+        outgoing.grpc = dialect == Dialect::Grpc;
+        outgoing.deadline = limits.deadline(account.begun).map(|deadline| deadline.at);
+        outgoing.tells_deadline = client_waits;
+        account.waits(patience, client_waits);
+        Ok(Prepared { origin, waited, route, caller, wanted, limits, outgoing })
+    }
+}
+
+/// Sends the request to one endpoint after another, until one answers or none may be tried any more.
+async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
+    let Prepared { origin, waited: _, route, caller, wanted, limits, outgoing } = prepared;
+    let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
+    let mut upstream = attempts.begin(outgoing, account)?;
+    loop {
+        let answered = {
+            let forwarding = pin!(forward(outgoing, *wanted, &upstream, mesh));
+            within(limits.per_try, Failure::ResponseTimeout, forwarding)
+                .await
+                .map_err(|failure| outgoing.blame(failure))
+        };
+        let failure = match &answered {
+            Ok(answer) if answer.is_minded(&attempts) => {
+                account.hears(&answer.head); // it may be the last that is heard of it
+                Failure::GatewayError
+            }
+            Ok(_) => break answered,
+            Err(failure) => *failure,
+        };
+        let Ok(next) = attempts.next(failure, outgoing, &upstream, account) else { break answered };
+        if let Ok(answer) = answered {
+            answer.discard();
+        }
+        upstream = next;
+    }
+    .map(|mut answer| {
+        outgoing.settle();
+        route.heard_http(&answer.head);
+        if let Some(speech) = &upstream.speech {
+            let asked = Asked { scheme: origin.arrival.scheme, authority: outgoing.authority() };
+            speech.turn_back(&mut answer.head.headers, asked);
+        }
+        answer
+    })
+}
+
+/// An endpoint's answer, so far its head.
+struct Answer {
+    head: Parts,
+    source: Source,
+}
+
+impl Answer {
+    fn is_minded(&self, attempts: &Attempts<'_>) -> bool {
+        // Few Services ask for it: the others need no look at the headers.
+        attempts.minds(self.head.status.as_u16(), || {
+            let alone = self.source.is_end_stream();
+            self.head.headers.get(GRPC_STATUS).filter(|_| alone).map(HeaderValue::as_bytes)
+        })
+    }
+
+    /// Lets go of an answer that another attempt replaces.
+    fn discard(mut self) {
+        self.source.drain();
+    }
+
+    fn into_response(
+        mut self,
+        origin: &Origin,
+        mut account: Account,
+        deadline: Option<Deadline>,
+    ) -> Response<ResponseBody> {
+        account.hears(&self.head);
+        account.answered(self.head.status.as_u16());
+        turn(&mut self.head, origin);
+        let body = ResponseBody::new(self.source, account, origin, deadline);
+        Response::from_parts(self.head, body)
+    }
+}
+
+/// Sends the request to one endpoint and waits for the head of its response.
+async fn forward(
+    outgoing: &Outgoing<'_>,
+    wanted: Wanted,
+    upstream: &Rc<Upstream>,
+    mesh: &Mesh,
+) -> Result<Answer, Failure> {
+    let (version, opened) = match &upstream.speech {
+        Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, mesh)).await?,
+        Some(_) | None => (wanted.version, None),
+    };
+    let (head, source) = if version == Version::HTTP_2 {
+        let (head, answer) = stream(outgoing, upstream, mesh).await?;
+        (head, Source::Http2(answer))
+    } else {
+        let idle = poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
+        let mut connection = match opened.or(idle) {
+            Some(connection) => connection,
+            None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
+        };
+        let asking = {
+            let (head, body) = outgoing.http1(upstream.host());
+            connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried))
+        };
+        let answered = asking.await?;
+        mesh.metrics.heard(&answered);
+        let Answered { head, .. } = answered;
+        (head, Source::of(connection, upstream))
+    };
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
+    }
+    Ok(Answer { head, source })
+}
+
+/// Sends the request over a shared connection: over another one where one has ended unnoticed.
+async fn stream(
+    outgoing: &Outgoing<'_>,
+    upstream: &Rc<Upstream>,
+    mesh: &Mesh,
+) -> Result<(Parts, upstream::Answer), Failure> {
+    for _ in 0..CONNECTIONS_MAX {
+        let slot = match upstream.free_slot() {
+            Some(slot) => slot,
+            None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
+        };
+        let Some(mut asked) = slot.ask(upstream.put(outgoing.http2()?)?)? else { continue };
+        let interim = outgoing.interim.as_ref().or(Some(&mesh.uncarried));
+        let (mut head, body) = poll_fn(|cx| asked.poll_head(interim, cx)).await?;
+        let answer = asked.answer(&head, body);
+        strip_hop(&mut head.headers);
+        return Ok((head, answer));
+    }
+    Err(Failure::Unprocessed)
+}
+
+/// Connections of one endpoint that one attempt finds to have ended: those that are open are few, and a new one that ends at once,
+/// again and again, is an answer too.
+const CONNECTIONS_MAX: usize = 5;
+
+/// Turns a head to the client: who asked a proxy is told that it came through one (RFC 9110 §7.6.3); who asked a Service did not ask us,
+/// and need not be.
+pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
+    if origin.aim == Aim::Request {
+        provenance::pass_back(&mut head.headers, head.version);
+        head.headers.remove(header::PROXY_AUTHENTICATE); // for what is behind us, and not from us
+    }
+    if respond::is_early(origin.pulse.as_ref()) {
+        head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
+}
+
+/// The version that an endpoint is spoken to in.
+#[derive(Clone, Copy)]
+struct Wanted {
+    version: Version,
+    /// Also where the endpoint would rather have another one, as some say when they begin TLS.
+    is_fixed: bool,
+}
+
+/// The version that endpoints of this route are spoken to in: what the port declares, else the client's own, if it chose that knowing
+/// them. Within TLS it chose from what this proxy offers, which says nothing of what they speak.
+fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> Wanted {
+    let is_grpc = dialect == Dialect::Grpc;
+    let version = match (route.hint, scheme) {
+        (Hint::Http2, _) => Version::HTTP_2,
+        (Hint::Http1, _) | (_, Scheme::Https) if is_grpc => Version::HTTP_2,
+        (Hint::Http1, _) | (_, Scheme::Https) => Version::HTTP_11,
+        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) if client == Version::HTTP_2 => {
+            Version::HTTP_2
+        }
+        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) => Version::HTTP_11,
+    };
+    Wanted { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
+}
+
+fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
+    match (dialect, request.version()) {
+        (Dialect::Grpc, _) => Protocol::Grpc,
+        (Dialect::Http, Version::HTTP_2) => Protocol::Http2,
+        (Dialect::Http, _) => Protocol::Http1,
+    }
+}
+
+impl Details {
+    fn of(request: &Request<ClientBody>) -> Details {
+        let (host, uri) = (authority::authority(request).ok(), request.uri());
+        let host = host.as_ref().map(|host| without_userinfo(host.as_bytes()));
+        let path = match uri.path_and_query() {
+            Some(path) => path.to_string(),
+            None => uri.authority().map(target_of_connect).unwrap_or_default(),
+        };
+        Details {
+            method: Some(request.method().clone()),
+            path,
+            version: request.version(),
+            scheme: uri.scheme_str().filter(|_| request.version() != Version::HTTP_2).map(str::to_owned),
+            host: host.map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Without a password, if there is one.
+fn target_of_connect(authority: &Authority) -> String {
+    let (_userinfo, target) = authority.as_str().rsplit_once('@').unwrap_or(("", authority.as_str()));
+    target.to_owned()
+}
+
+#[cfg(test)]
+mod parity;

@@ -1,0 +1,307 @@
+//! Requests that turn their connection into a tunnel: `Upgrade` (WebSocket and others, RFC 9110 §7.8) and `CONNECT`.
+
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderValue};
+use hyper::http::response::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use svc_core::balance::Caller;
+use svc_core::outcome::Failure;
+use svc_core::protocol::Hint;
+
+use super::account::Account;
+use super::attempts::Attempts;
+use super::body::{ResponseBody, Source};
+use super::deadlines::{Deadline, Limits, within};
+use super::relay::Already;
+use super::request::Outgoing;
+use super::respond;
+use crate::client::facts::Aim;
+use crate::context::Mesh;
+use crate::exchange::forward::turn;
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
+use crate::http::guard::Guarded;
+use crate::http::target::Form;
+use crate::net::tls_client::Carries;
+use crate::routing::resolve::{Origin, Routed, route_to_authority};
+use crate::routing::route::Route;
+use crate::tunnel;
+use crate::upstream::rewrite::Asked;
+use crate::upstream::{Answered, Http1, Upstream, UpstreamIo};
+
+/// The protocol that a request asks to go on in: one, and one that is not HTTP itself. A body goes before it (RFC 9110 §7.8), as of `docker exec`.
+///
+/// RFC 9113 §3.1 has withdrawn `h2c`, and a tunnel of HTTP would carry requests that nobody here looks at. A request that does not
+/// apply is as good without (RFC 9110 §7.8).
+pub(crate) fn wanted(request: &Request<ClientBody>) -> Option<HeaderValue> {
+    if request.version() != Version::HTTP_11 {
+        return None;
+    }
+    let headers = request.headers();
+    let (_, protocol) = headers.iter().find(|(name, _)| **name == header::UPGRADE)?; // most have none: a walk is cheaper
+    let named = |value: &HeaderValue| {
+        let tokens = value.to_str().unwrap_or_default().split(',');
+        tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("upgrade"))
+    };
+    let applies = headers.get_all(header::CONNECTION).iter().any(named)
+        && headers.get_all(header::UPGRADE).iter().count() == 1
+        && !may_be_http(protocol.as_bytes());
+    applies.then(|| protocol.clone())
+}
+
+/// Whether a protocol is HTTP or what HTTP may run in, or a list that may name such.
+fn may_be_http(protocol: &[u8]) -> bool {
+    let starts =
+        |name: &[u8]| protocol.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    protocol.contains(&b',') || [&b"h2"[..], b"http", b"tls"].iter().any(|name| starts(name))
+}
+
+/// Carries a request that asks for an upgrade; what follows a `101` is a tunnel.
+pub(crate) async fn exchange(
+    mut request: Request<ClientBody>,
+    protocol: HeaderValue,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    mut account: Account,
+) -> Response<ResponseBody> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    let answer = match ask(request, Some(&protocol), origin, mesh, &mut account).await {
+        Ok(answer) => answer,
+        Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
+    };
+    if !answer.switches() {
+        return answer.into_response(account, origin);
+    }
+    if !answer.connection.has_sent_all() {
+        // What the client has yet to say of its request would be the tunnel's.
+        return respond::failure(Failure::BadResponse, Dialect::Http, account, origin.pulse.clone());
+    }
+    let Answer { mut head, connection, agreed, .. } = answer;
+    account.connected();
+    account.answered(head.status.as_u16());
+    account.switches();
+    turn(&mut head, origin);
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
+    let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
+    tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
+    Response::from_parts(head, ResponseBody::tunnel())
+}
+
+/// An endpoint's answer to a request for an upgrade, so far its head.
+pub(crate) struct Answer {
+    pub(crate) head: Parts,
+    pub(crate) connection: Box<Http1>,
+    /// The protocol that the connection goes on in, as the endpoint has it.
+    pub(crate) agreed: Option<HeaderValue>,
+    upstream: Rc<Upstream>,
+    deadline: Option<Deadline>,
+}
+
+impl Answer {
+    pub(crate) fn switches(&self) -> bool {
+        self.head.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// The response when there is no upgrade: an ordinary one, the last of its connection.
+    pub(crate) fn into_response(mut self, mut account: Account, origin: &Origin) -> Response<ResponseBody> {
+        account.hears(&self.head);
+        account.answered(self.head.status.as_u16());
+        turn(&mut self.head, origin);
+        self.connection.refuse_reuse();
+        let Answer { head, connection, upstream, deadline, .. } = self;
+        let source = Source::of(connection, &upstream);
+        Response::from_parts(head, ResponseBody::new(source, account, origin, deadline))
+    }
+}
+
+/// Asks for an upgrade, or as CONNECT has it for a tunnel, and waits for an answer no longer than for any other.
+pub(crate) async fn ask(
+    request: Request<ClientBody>,
+    protocol: Option<&HeaderValue>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
+    let routed = origin.route(&request, mesh).await?;
+    let (waited, handshake) =
+        (routed.waited, Handshake::new(request, routed, protocol, origin, mesh, account)?);
+    let (limits, deadline) = (handshake.limits, handshake.limits.deadline(account.begun));
+    let authority = handshake.outgoing.authority().clone();
+    let carrying = pin!(carry(handshake, mesh, account));
+    let left = limits.whole.map(|whole| whole.saturating_sub(waited));
+    let (connection, upstream, answered) = within(left, limits.late, carrying).await?;
+    mesh.metrics.heard(&answered);
+    let Answered { mut head, upgrade: agreed, .. } = answered;
+    if let Some(speech) = &upstream.speech {
+        let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
+        speech.turn_back(&mut head.headers, asked);
+    }
+    Ok(Answer { head, connection, agreed, upstream, deadline })
+}
+
+/// A request for an upgrade with its way.
+struct Handshake<'a> {
+    outgoing: Outgoing<'a>,
+    protocol: Option<&'a HeaderValue>,
+    route: Rc<Route>,
+    caller: Caller,
+    origin: &'a Origin,
+    limits: Limits,
+}
+
+impl<'a> Handshake<'a> {
+    fn new(
+        request: Request<ClientBody>,
+        routed: Routed,
+        protocol: Option<&'a HeaderValue>,
+        origin: &'a Origin,
+        mesh: &Mesh,
+        account: &mut Account,
+    ) -> Result<Handshake<'a>, Failure> {
+        let Routed { route, authority, form, waited: _ } = routed;
+        account.serves(&route.port.label);
+        let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
+        let outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
+        account.waits(limits.patience(), false);
+        account.uploads(outgoing.body.as_ref());
+        Ok(Handshake { outgoing, protocol, route, caller, origin, limits })
+    }
+}
+
+type Carried = (Box<Http1>, Rc<Upstream>, Answered);
+
+/// Sends the request on a connection of its own to one endpoint after another, until one answers.
+async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
+    let Handshake { outgoing, protocol, route, caller, origin, limits } = handshake;
+    let mut attempts = Attempts::new(&route, caller, origin, account.begun, mesh);
+    let mut upstream = attempts.begin(&outgoing, account)?;
+    loop {
+        let answered = {
+            let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
+            let answered = within(limits.per_try, Failure::ResponseTimeout, attempt).await;
+            answered.map_err(|failure| outgoing.blame(failure))
+        };
+        let failure = match &answered {
+            Ok((_, answered)) if attempts.minds(answered.head.status.as_u16(), || None) => {
+                Failure::GatewayError
+            }
+            Ok(_) => break answered,
+            Err(failure) => *failure,
+        };
+        let Ok(next) = attempts.next(failure, &outgoing, &upstream, account) else { break answered };
+        upstream = next;
+    }
+    .map(|(connection, answered)| {
+        outgoing.settle();
+        (connection, upstream, answered)
+    })
+}
+
+async fn attempt(
+    outgoing: &Outgoing<'_>,
+    protocol: Option<&HeaderValue>,
+    upstream: &Upstream,
+    mesh: &Mesh,
+) -> Result<(Box<Http1>, Answered), Failure> {
+    let mut connection = upstream.open_http1(mesh).await?;
+    let (head, body) = match protocol {
+        Some(protocol) => outgoing.http1_upgrade(upstream.host(), protocol),
+        None => outgoing.http1(upstream.host()),
+    };
+    let answered = connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried)).await?;
+    Ok((connection, answered))
+}
+
+/// Opens a tunnel (RFC 9110 §9.3.6): through the forward proxy, or as far as a Service that is a proxy itself.
+pub(crate) async fn connect(
+    mut request: Request<ClientBody>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    mut account: Account,
+) -> Response<ResponseBody> {
+    let over_http1 = request.version() != Version::HTTP_2;
+    let refuse = |failure, account| {
+        let mut refusal = respond::failure(failure, Dialect::Http, account, origin.pulse.clone());
+        if over_http1 {
+            // What follows may be meant for the tunnel, and must not be taken for requests (RFC 9931).
+            refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        refusal
+    };
+    if request.version() == Version::HTTP_2 {
+        return refuse(Failure::UpgradeRefused, account);
+    }
+    if origin.aim != Aim::Request {
+        let upgraded = hyper::upgrade::on(&mut request);
+        return match Box::pin(ask_for_tunnel(request, origin, mesh, &mut account)).await {
+            Err(failure) => refuse(failure, account),
+            Ok(answer) if answer.head.status != StatusCode::OK => {
+                let mut response = answer.into_response(account, origin);
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+            Ok(answer) => {
+                account.connected();
+                account.answered(StatusCode::OK.as_u16());
+                account.tunnels();
+                let Answer { mut head, connection, .. } = answer;
+                turn(&mut head, origin);
+                let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
+                tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
+                Response::from_parts(head, ResponseBody::tunnel())
+            }
+        };
+    }
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let opened = async {
+        let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
+        let (route, _waited) = route_to_authority(authority, origin.arrival.client, mesh).await?;
+        let caller = origin.caller(&route, request.headers(), mesh);
+        tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), mesh, &mut account).await
+    };
+    match opened.await {
+        Err(failure) => refuse(failure, account),
+        Ok(io) => {
+            account.answered(StatusCode::OK.as_u16());
+            account.tunnels();
+            let (upgraded, mesh) = (hyper::upgrade::on(&mut request), mesh.clone());
+            tokio::task::spawn_local(async move { join(upgraded, io, Bytes::new(), account, &mesh).await });
+            Response::new(ResponseBody::tunnel())
+        }
+    }
+}
+
+/// Asks a Service for a tunnel to elsewhere, as one asks a proxy. To the Service itself there is none to be asked for.
+async fn ask_for_tunnel(
+    request: Request<ClientBody>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
+    let routed = origin.route(&request, mesh).await?;
+    match (routed.form, routed.route.hint) {
+        (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, mesh, account).await,
+        _ => Err(Failure::UpgradeRefused),
+    }
+}
+
+/// Joins the client's connection, once hyper hands it over, with the endpoint's.
+async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account, mesh: &Rc<Mesh>) {
+    io.break_when_dropped();
+    let Ok(upgraded) = upgraded.await else {
+        return account.fail(Failure::ClientGone);
+    };
+    let parts =
+        upgraded.downcast::<TokioIo<Guarded>>().expect("every HTTP/1 connection is served behind a guard");
+    let (client, held) = parts.io.into_inner().into_parts();
+    // hyper has nothing of what follows a request for a tunnel.
+    let from_client = if parts.read_buf.is_empty() { held } else { [parts.read_buf, held].concat().into() };
+    let already = Already { from_client: from_client.into(), from_upstream: read.into() };
+    tunnel::carry(client, io, already, account, mesh).await;
+}

@@ -1,0 +1,107 @@
+//! WebSocket over HTTP/2 (RFC 8441): a stream of the client's connection, carried to an endpoint as the upgrade of RFC 6455.
+
+mod tunnel;
+
+use std::rc::Rc;
+
+use h2::ext::Protocol;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use svc_core::outcome::Failure;
+
+use super::account::Account;
+use super::body::ResponseBody;
+use super::respond;
+use super::upgrade::{self, Answer};
+use crate::context::Mesh;
+use crate::exchange::forward::turn;
+use crate::http::client_body::ClientBody;
+use crate::http::dialect::Dialect;
+use crate::routing::resolve::Origin;
+
+pub(crate) use tunnel::Tunnel;
+
+const WEBSOCKET: &str = "websocket";
+
+/// Whether this is an extended CONNECT for a WebSocket (RFC 8441 §4). One for anything else is a CONNECT like any other.
+pub(crate) fn is_wanted(request: &Request<ClientBody>) -> bool {
+    let protocol = request.extensions().get::<Protocol>();
+    request.method() == Method::CONNECT
+        && protocol.is_some_and(|protocol| protocol.as_str().eq_ignore_ascii_case(WEBSOCKET))
+}
+
+/// Carries the request; what follows a `101`, which is a `200` to the client, is a tunnel.
+pub(crate) async fn exchange(
+    request: Request<ClientBody>,
+    origin: &Origin,
+    mesh: &Rc<Mesh>,
+    mut account: Account,
+) -> Response<ResponseBody> {
+    let (request, client) = into_upgrade(request, mesh);
+    let protocol = HeaderValue::from_static(WEBSOCKET);
+    let asked = upgrade::ask(request, Some(&protocol), origin, mesh, &mut account).await;
+    let answer = match asked.and_then(believed) {
+        Ok(answer) => answer,
+        Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
+    };
+    if !answer.switches() {
+        return answer.into_response(account, origin);
+    }
+    let Answer { mut head, connection, .. } = answer;
+    head.status = StatusCode::OK;
+    turn(&mut head, origin);
+    // Neither means anything in HTTP/2 (RFC 8441 §5), and with a length there would be no tunnel (RFC 9110 §9.3.6).
+    for name in [header::SEC_WEBSOCKET_ACCEPT, header::CONTENT_LENGTH] {
+        head.headers.remove(name);
+    }
+    account.connected();
+    account.answered(head.status.as_u16());
+    account.switches();
+    let (upstream, read) = connection.into_upgraded();
+    Response::from_parts(head, ResponseBody::tunnelled(Tunnel { client, upstream, read, account }))
+}
+
+/// Makes an HTTP/1.1 client's request of it (RFC 6455 §4.1). What follows the head is not its body, but the tunnel's.
+fn into_upgrade(request: Request<ClientBody>, mesh: &Mesh) -> (Request<ClientBody>, ClientBody) {
+    let (head, client) = request.into_parts();
+    let mut request = Request::from_parts(head, ClientBody::Empty);
+    *request.method_mut() = Method::GET;
+    let nonce = u128::from(mesh.draw()) << 64 | u128::from(mesh.draw());
+    let key = HeaderValue::from_str(&base64(nonce)).expect("the alphabet is plain text");
+    request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key);
+    (request, client)
+}
+
+/// 128 bits are 21 letters of six, one of the last two, and padding (RFC 4648 §4).
+fn base64(nonce: u128) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |bits: u128| char::from(ALPHABET[(bits & 0x3f) as usize]);
+    let mut text: String = (0..21).map(|index| letter(nonce >> (122 - 6 * index))).collect();
+    text.push(letter(nonce << 4));
+    text + "=="
+}
+
+/// To the client any 2xx would say that there is a WebSocket: from an endpoint only a `101` to that protocol may.
+fn believed(answer: Answer) -> Result<Answer, Failure> {
+    let agreed = answer
+        .agreed
+        .as_ref()
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()));
+    match answer.switches() {
+        true if !agreed => Err(Failure::BadResponse),
+        false if answer.head.status.is_success() => Err(Failure::BadResponse),
+        true | false => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_nonce_in_base64() {
+        let sample = u128::from_be_bytes(*b"the sample nonce"); // RFC 6455 §1.3
+        assert_eq!(base64(sample), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(base64(u128::MAX), "/////////////////////w==");
+    }
+}

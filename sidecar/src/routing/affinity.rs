@@ -1,0 +1,80 @@
+//! Session affinity (S-10): the pins of a Service port's clients, and what a connection remembers of its client's.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use svc_core::affinity::Pin;
+use svc_core::balance::{Ask, Choice, Member};
+use svc_core::endpoints::EndpointId;
+use svc_core::port;
+use svc_core::table::Target;
+use svc_core::time::Now;
+use svc_core::vitals::PortVitals;
+
+use crate::ports::pins::Pinned;
+use crate::ports::shared_port::SharedPort;
+
+/// The affinity of a Service port in one snapshot.
+pub(crate) struct Affinity {
+    pinned: Arc<Pinned>,
+    rule: port::Affinity,
+}
+
+/// The pin that a connection's last request used: most connections have one client and go to one Service port.
+#[derive(Default)]
+pub(crate) struct Memory(RefCell<Option<Remembered>>);
+
+struct Remembered {
+    client: IpAddr,
+    of: Arc<Pinned>,
+    pin: Pin,
+}
+
+impl Affinity {
+    /// `None` where the Service asks for none.
+    pub(crate) fn of(target: &Arc<Target>, members: &[Member], port: &SharedPort) -> Option<Affinity> {
+        let rule = port::Affinity::of(target, members)?;
+        Some(Affinity { pinned: port.pinned(target), rule })
+    }
+
+    /// Where the client goes: to the endpoint that it is pinned to as long as that is for it, else where `choose` says.
+    pub(crate) fn choose(
+        &self,
+        members: &[Member],
+        port: &PortVitals,
+        ask: &Ask<'_>,
+        memory: Option<&Memory>,
+        choose: impl FnOnce() -> Option<Choice>,
+        now: Now,
+    ) -> Option<Choice> {
+        let client = ask.caller.client;
+        if let Some(memory) = memory
+            && let Some(pinned) = memory.hold(client, self, now)
+            && let Some(choice) = self.rule.stay(pinned, members, ask, port)
+        {
+            return Some(choice);
+        }
+        let (choice, pin) =
+            self.rule.choose(&mut self.pinned.shard_of(client), members, ask, port, choose, now)?;
+        if let Some(memory) = memory {
+            memory.note(client, &self.pinned, pin);
+        }
+        Some(choice)
+    }
+}
+
+impl Memory {
+    /// Uses the pin of `client`, if it is remembered and stands. No lock: its time is an atomic that the table looks at too.
+    fn hold(&self, client: IpAddr, affinity: &Affinity, now: Now) -> Option<EndpointId> {
+        let remembered = self.0.borrow();
+        let Remembered { client: whose, of, pin } = remembered.as_ref()?;
+        let stands =
+            *whose == client && Arc::ptr_eq(of, &affinity.pinned) && pin.hold(affinity.rule.timeout(), now);
+        stands.then(|| pin.endpoint())
+    }
+
+    fn note(&self, client: IpAddr, of: &Arc<Pinned>, pin: Pin) {
+        self.0.replace(Some(Remembered { client, of: of.clone(), pin }));
+    }
+}

@@ -1,0 +1,298 @@
+//! Which Service port a connection or request is for.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::header::{HeaderMap, HeaderValue};
+use svc_core::address::{ClientAddr, Transport};
+use svc_core::authority::Authority;
+use svc_core::balance::Caller;
+use svc_core::forwarding::{client_behind, is_trusted};
+use svc_core::outcome::Failure;
+use svc_core::table::{Table, Target, Unasked};
+use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
+use tokio::time::timeout;
+
+use super::affinity::Memory;
+use super::route::Route;
+use super::target::form;
+use crate::client::facts::Aim;
+use crate::client::facts::Arrival;
+use crate::client::facts::Guest;
+use crate::client::facts::Told;
+use crate::client::flood::Streams;
+use crate::clock;
+use crate::context::Mesh;
+use crate::http::authority;
+use crate::http::guard::refused;
+use crate::http::pulse::Pulse;
+use crate::http::target::Form;
+use crate::memory::Holder;
+use crate::shared::dns_interest::{Answer, PATIENCE, Want};
+use crate::upstream::own::Own;
+
+/// Where a client's connection came from and where it was going.
+pub(crate) struct Origin {
+    pub(crate) arrival: Arrival,
+    pub(crate) aim: Aim,
+    told: Option<Rc<Told>>,
+    /// What the client says of others behind it is believed. Where a peer speaks for it (PROXY) both must be trusted: the headers may be
+    /// the client's own, for a balancer of bytes passes on what it is sent.
+    pub(crate) trusted: bool,
+    /// The client's address, as `X-Forwarded-For` has it.
+    pub(crate) client_value: HeaderValue,
+    /// `Forwarded` for the host that this client asked for last: most ask for one.
+    pub(crate) forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// What the connection makes us hold.
+    pub(crate) holder: Holder,
+    /// The pulse of an HTTP/1 connection, which is idle between requests.
+    pub(crate) pulse: Option<Arc<Pulse>>,
+    /// What the client makes of the streams of an HTTP/2 connection.
+    pub(crate) streams: Option<Rc<Streams>>,
+    pub(crate) memory: Memory,
+    /// Connections to endpoints that are told of this client.
+    pub(crate) own: Own,
+    /// The last route of this connection: as long as the table has the same target, nothing needs to be looked up.
+    route: RefCell<Option<Rc<Route>>>,
+}
+
+impl Origin {
+    pub(crate) fn new(guest: Guest, holder: Holder, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+        let Guest { arrival, aim, told } = guest;
+        let ip = arrival.client.0.ip().to_canonical();
+        let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &mesh.config.limits.trusted_proxies));
+        Origin {
+            arrival,
+            aim,
+            told,
+            trusted: trusted == [true; 2],
+            client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
+            forwarded: RefCell::default(),
+            holder,
+            pulse,
+            streams: None,
+            memory: Memory::default(),
+            own: Own::default(),
+            route: RefCell::default(),
+        }
+    }
+
+    /// Who this is, to endpoints that ask.
+    pub(crate) fn guest(&self) -> Guest {
+        Guest { arrival: self.arrival, aim: self.aim, told: self.told.clone() }
+    }
+
+    /// The route of a request. Waits where DNS must be asked first.
+    pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
+        let said = authority::authority(request)?;
+        let authority = if said.is_empty() { self.meant() } else { said };
+        let text = authority.to_str().map_err(|_| refused("a host is ASCII (RFC 3986 §3.2.2)"))?;
+        let (route, waited) = match self.aim {
+            Aim::Address(_) | Aim::Application(_) => {
+                settled(self.route_unread(mesh)?, self.arrival.client, mesh).await?
+            }
+            Aim::Request => route_to_authority(text, self.arrival.client, mesh).await?,
+        };
+        let form = match request.uri().authority() {
+            None => Form::Origin,
+            Some(_) => form(request, text, self.aim, &route, &mesh.table.load()),
+        };
+        Ok(Routed { route, authority, form, waited })
+    }
+
+    /// Whom a request is for that does not say, as HTTP/1.0 need not: who is at the address that it was sent to (RFC 9112 §3.3). Health
+    /// checks of balancers are such requests, and an endpoint that hears of them as HTTP/1.1 may insist on a host.
+    fn meant(&self) -> HeaderValue {
+        let addr = match self.aim {
+            Aim::Address(addr) => addr,
+            Aim::Application(doorway) => doorway.known_as,
+            Aim::Request => return HeaderValue::from_static(""),
+        };
+        HeaderValue::from_str(&addr.to_string()).expect("an address is a header value")
+    }
+
+    /// The route of everything on this connection, whatever it says.
+    pub(crate) fn route_unread(&self, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
+        let addr = match self.aim {
+            Aim::Address(addr) => addr,
+            Aim::Application(doorway) => return Ok(mesh.application(doorway)),
+            Aim::Request => return Err(Failure::BadRequest),
+        };
+        let table = mesh.table.load();
+        let target = table.by_destination(Transport::Tcp, addr).ok_or(Failure::UnknownDestination)?;
+        Ok(self.cached(target, mesh))
+    }
+
+    /// Who wants to go where by a request with these headers, to the balancer of `route`.
+    pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, mesh: &Mesh) -> Caller {
+        let mut caller = caller(self.arrival.client, self.aim, route);
+        if self.trusted {
+            let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
+            let (listed, elements) = (values(X_FORWARDED_FOR), values(FORWARDED));
+            caller.client =
+                client_behind(caller.client, &mesh.config.limits.trusted_proxies, listed, elements);
+        }
+        caller
+    }
+
+    fn cached(&self, target: &Arc<Target>, mesh: &Mesh) -> Rc<Route> {
+        let mut cached = self.route.borrow_mut();
+        match &*cached {
+            Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
+            Some(_) | None => cached.insert(mesh.route(target)).clone(),
+        }
+    }
+}
+
+/// Who wants to go where, to the balancer of `route`.
+pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
+    let client = client.0.ip().to_canonical();
+    let destination = match aim {
+        Aim::Address(addr) => addr.ip().to_canonical(),
+        Aim::Application(doorway) => doorway.known_as.ip(),
+        Aim::Request => return Caller::of_request(client, &route.target.service),
+    };
+    Caller { client, destination }
+}
+
+/// Where a request goes.
+pub(crate) struct Routed {
+    pub(crate) route: Rc<Route>,
+    pub(crate) authority: HeaderValue,
+    /// How the endpoint is told the target.
+    pub(crate) form: Form,
+    /// How much of its time is gone.
+    pub(crate) waited: Duration,
+}
+
+/// The route to the Service that `authority` names to `client`, and how long it took to learn of it: no time where the table knows it.
+pub(crate) async fn route_to_authority(
+    authority: &str,
+    client: ClientAddr,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
+    match look_up(authority, client, mesh) {
+        Ok(route) => Ok((route, Duration::ZERO)),
+        Err(Unrouted::Failed(failure)) => Err(failure),
+        Err(Unrouted::Asked(answer)) => {
+            Box::pin(learn(|| look_up(authority, client, mesh), answer, mesh)).await // rare: not part of every future
+        }
+    }
+}
+
+/// A route whose endpoints are known, as most are; the same once DNS has told them to `client`, and how long that took.
+pub(crate) async fn settled(
+    route: Rc<Route>,
+    client: ClientAddr,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
+    if route.target.is_settled() {
+        return Ok((route, Duration::ZERO));
+    }
+    match look_again(&route, client, mesh) {
+        Ok(route) => Ok((route, Duration::ZERO)),
+        Err(Unrouted::Failed(failure)) => Err(failure),
+        Err(Unrouted::Asked(answer)) => {
+            Box::pin(learn(|| look_again(&route, client, mesh), answer, mesh)).await
+        }
+    }
+}
+
+/// Why there is no route.
+enum Unrouted {
+    Failed(Failure),
+    /// DNS has been asked: when this is over, the table knows more.
+    Asked(Box<Answer>),
+}
+
+fn look_again(route: &Rc<Route>, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+    let route = mesh.renewed(route).ok_or(Unrouted::Failed(Failure::UnknownDestination))?;
+    if route.target.is_settled() {
+        return Ok(route);
+    }
+    Err(ask(want_endpoints(&route.target), client, mesh))
+}
+
+fn look_up(text: &str, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+    let authority = Authority::parse(text).map_err(|_| {
+        Unrouted::Failed(refused("what the forward proxy looks up is a DNS name or an address"))
+    })?;
+    let table = mesh.table.load();
+    match table.by_authority(&authority) {
+        Ok(target) if target.is_settled() => Ok(mesh.route(target)),
+        found => {
+            let absolute = has_final_dot(text);
+            Err(ask(want(found.ok(), &authority, absolute, &table), client, mesh))
+        }
+    }
+}
+
+fn ask(want: Result<Want, Failure>, client: ClientAddr, mesh: &Mesh) -> Unrouted {
+    let asked = want.and_then(|want| mesh.shared.wanted.ask(want, client.0.ip().to_canonical()));
+    asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
+}
+
+/// Whether a host is absolute, which an [`Authority`] does not tell.
+fn has_final_dot(authority: &str) -> bool {
+    authority.split(':').next().is_some_and(|host| host.ends_with('.'))
+}
+
+/// What DNS is to be asked for, so that the table can lead to `authority`.
+fn want(
+    found: Option<&Arc<Target>>,
+    authority: &Authority<'_>,
+    absolute: bool,
+    table: &Table,
+) -> Result<Want, Failure> {
+    match found {
+        None => {
+            let unasked = table.unasked(authority)?;
+            let Unasked { host, port, .. } = unasked;
+            let dot = if absolute || unasked.absolute { "." } else { "" };
+            Ok(Want::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
+        }
+        Some(target) => want_endpoints(target),
+    }
+}
+
+/// What DNS is to be asked for, so that a target that is known has endpoints.
+fn want_endpoints(target: &Target) -> Result<Want, Failure> {
+    match (target.failure, &target.name) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(name)) => Ok(Want::Name(name.clone())),
+        (None, None) => Err(Failure::NoEndpoints),
+    }
+}
+
+/// Waits until DNS has answered, no longer than the request may take, and looks again.
+async fn learn(
+    look: impl Fn() -> Result<Rc<Route>, Unrouted>,
+    answer: Box<Answer>,
+    mesh: &Mesh,
+) -> Result<(Rc<Route>, Duration), Failure> {
+    let begun = clock::now();
+    let mut answer = answer;
+    let learning = async {
+        for _round in 0..ROUNDS_MAX {
+            answer.wait().await?;
+            match look() {
+                Ok(route) => return Ok(route),
+                Err(Unrouted::Failed(failure)) => return Err(failure),
+                Err(Unrouted::Asked(next)) => answer = next,
+            }
+        }
+        Err(Failure::NameFailed)
+    };
+    let limit = mesh.config.deadlines.request.map_or(WAIT_MAX, |request| request.min(WAIT_MAX));
+    let route = timeout(limit, learning).await.unwrap_or(Err(Failure::NameTimeout))?;
+    Ok((route, clock::now().since(begun)))
+}
+
+/// The source gives up first, and says why; this is for when it cannot.
+const WAIT_MAX: Duration = PATIENCE.saturating_add(Duration::from_secs(1));
+
+/// One for the name, one where its addresses go again before they are used, and some.
+const ROUNDS_MAX: usize = 4;

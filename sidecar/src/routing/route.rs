@@ -1,0 +1,156 @@
+//! The way to a Service port: its endpoints in one snapshot, and whose turn it is among them.
+
+use std::cell::{OnceCell, RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use hyper::Version;
+use hyper::header::DATE;
+use hyper::http::response::Parts;
+use svc_core::balance::{Ask, Choice, Member, Policy, Tried, Unit};
+use svc_core::endpoints::EndpointId;
+use svc_core::outcome::Failure;
+use svc_core::port::{Turns, lack};
+use svc_core::protocol::Hint;
+use svc_core::rewrite::hint;
+use svc_core::service::Service;
+use svc_core::table::Target;
+use svc_core::time::Now;
+use svc_core::vitals::Probe;
+
+use super::affinity::{Affinity, Memory};
+use crate::client::facts::Doorway;
+use crate::context::Mesh;
+use crate::ports::shared_port::SharedPort;
+use crate::upstream::Upstream;
+
+/// One port of one Service in one snapshot, to one worker.
+pub(crate) struct Route {
+    pub(crate) target: Arc<Target>,
+    pub(crate) port: Rc<PortState>,
+    pub(crate) hint: Hint,
+    /// Those that may be used.
+    pub(crate) members: Box<[Member]>,
+    /// Beside each member, what this worker keeps of it; found when it is first picked.
+    upstreams: Box<[OnceCell<Rc<Upstream>>]>,
+    /// Asked before whoever's turn it is, where the Service wants its clients to come back.
+    affinity: Option<Affinity>,
+    /// Tells it from the same port's routes in other snapshots.
+    pub(crate) version: u64,
+    /// It leads to the application beside us, whatever the snapshot.
+    pub(crate) inbound: Option<Doorway>,
+}
+
+/// What a worker keeps of a Service port across snapshots.
+pub(crate) struct PortState {
+    /// `namespace/name`, as labels have it; empty for a host that only DNS knows.
+    pub(crate) label: Arc<str>,
+    pub(crate) shared: Arc<SharedPort>,
+    connections: RefCell<Turns>,
+    requests: RefCell<Turns>,
+}
+
+impl PortState {
+    pub(crate) fn new(service: &Service, shared: Arc<SharedPort>) -> Rc<PortState> {
+        Rc::new(PortState {
+            label: service.name.label(),
+            shared,
+            connections: RefCell::new(Turns::new(Policy::of(service, Unit::Connection))),
+            requests: RefCell::new(Turns::new(Policy::of(service, Unit::Request))),
+        })
+    }
+
+    fn turns(&self, unit: Unit) -> RefMut<'_, Turns> {
+        match unit {
+            Unit::Connection => self.connections.borrow_mut(),
+            Unit::Request => self.requests.borrow_mut(),
+        }
+    }
+
+    /// Begins anew where the Service has changed its mind.
+    fn follow(&self, service: &Service) {
+        for unit in [Unit::Connection, Unit::Request] {
+            self.turns(unit).follow(Policy::of(service, unit));
+        }
+    }
+}
+
+impl Route {
+    /// `version` is never 0, and no other route of the port has it.
+    pub(crate) fn new(target: Arc<Target>, port: Rc<PortState>, version: u64, now: Now) -> Route {
+        port.follow(&target.service);
+        let members = port.shared.members(&target, now);
+        let upstreams = members.iter().map(|_| OnceCell::new()).collect();
+        let affinity = Affinity::of(&target, &members, &port.shared);
+        let hint = hint(&target.port, target.manner.as_deref());
+        Route { target, port, hint, members, upstreams, affinity, version, inbound: None }
+    }
+
+    /// The route to the application behind `doorway`, which is the one endpoint of `target`.
+    ///
+    /// What it speaks there may be `declared`; else its Service says so.
+    pub(crate) fn inbound(doorway: Doorway, target: Arc<Target>, declared: Option<Hint>, now: Now) -> Route {
+        let port = PortState::new(&target.service, Arc::default());
+        let route = Route::new(target, port, 1, now);
+        Route { inbound: Some(doorway), hint: declared.unwrap_or(route.hint), ..route }
+    }
+
+    /// An endpoint has answered a request. What was found out of the port by that holds from then on: bytes that are no request are refused.
+    ///
+    /// Servers of other protocols answer a lost browser with a few words of HTTP/1.0 (MongoDB, ClickHouse); those of HTTP know the time
+    /// (RFC 9110 §6.6.1).
+    pub(crate) fn heard_http(&self, head: &Parts) {
+        let speaks_http = &self.port.shared.speaks_http;
+        if self.hint == Hint::Unknown
+            && !speaks_http.load(Relaxed)
+            && (head.version != Version::HTTP_10 || head.headers.contains_key(DATE))
+        {
+            speaks_http.store(true, Relaxed);
+        }
+    }
+
+    /// Calls `each` with those that have been picked so far.
+    pub(crate) fn each_upstream(&self, each: impl FnMut(&Rc<Upstream>)) {
+        self.upstreams.iter().filter_map(OnceCell::get).for_each(each);
+    }
+
+    /// Whether there is an endpoint that has not been tried.
+    pub(crate) fn has_more_than(&self, tried: &Tried) -> bool {
+        self.members.iter().any(|member| !tried.contains(member.id))
+    }
+
+    /// The endpoint to try next; the failure of the last attempt when there is none left. `memory` is that of the client's connection,
+    /// where it may ask again.
+    pub(crate) fn pick(
+        &self,
+        unit: Unit,
+        ask: &Ask<'_>,
+        memory: Option<&Memory>,
+        last: Option<Failure>,
+        mesh: &Mesh,
+        now: Now,
+    ) -> Result<Turn<'_>, Failure> {
+        let vitals = &self.port.shared.vitals;
+        let choose =
+            || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, mesh.draw());
+        let choice = match &self.affinity {
+            None => choose(),
+            Some(affinity) => affinity.choose(&self.members, vitals, ask, memory, choose, now),
+        };
+        let Choice { index, probe } =
+            choice.ok_or_else(|| last.unwrap_or_else(|| lack(&self.members, vitals)))?;
+        let member = &self.members[index];
+        let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
+        Ok(Turn { id: member.id, place: index, upstream, probe })
+    }
+}
+
+/// Whose turn it is.
+pub(crate) struct Turn<'r> {
+    pub(crate) id: EndpointId,
+    /// Among the members.
+    pub(crate) place: usize,
+    pub(crate) upstream: &'r Rc<Upstream>,
+    pub(crate) probe: Option<Probe>,
+}

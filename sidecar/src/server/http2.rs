@@ -1,0 +1,204 @@
+//! Serves HTTP/2 to a client: h2 owns the frames, each stream is a task of this worker.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use h2::Reason;
+use h2::server::{Builder, Connection, Handshake};
+use svc_core::outcome::Failure;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::stream::{Client, serve_stream};
+use crate::client::flood::Streams;
+use crate::client::io::ClientIo;
+use crate::client::tracker::{Graceful, Membership, supervise};
+use crate::context::Mesh;
+use crate::http::h2::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
+use crate::http::h2::keep_alive::KeepAlive;
+use crate::http::h2::traffic::{Traffic, Watched};
+use crate::http::limits::HEADER_BYTES_MAX;
+use crate::metrics::floods::Flood;
+use crate::net::coalesce::coalesce;
+use crate::routing::resolve::Origin;
+
+/// Streams that one client may have open on one connection; what Envoy and nginx allow at most by default.
+pub(super) const STREAMS_MAX: u32 = 128;
+
+/// How much of a request's body waits here for an endpoint that does not read it. HAProxy's default too; 64 MB/s at 1 ms to the client
+/// and back.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+
+/// What all streams of a connection may have waiting: as much as each may for itself, 128 × 64 KiB = 8 MiB, so that those whose endpoints do
+/// not read stop none of the others. `--memory-max` bounds the sum over all clients.
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
+
+/// What the frames of bodies may cost beside their bytes, while they wait to be read: each that is small takes up to 256 bytes of it, so
+/// that 2,048 of them with one byte may wait.
+const FRAME_BUDGET_BYTES: usize = 512 * 1024;
+
+/// Serves a client until it leaves, the connection is overdue, or it has drained.
+pub(crate) async fn serve(
+    io: ClientIo,
+    mut origin: Origin,
+    mesh: &Rc<Mesh>,
+    membership: &Membership<'_>,
+) -> Result<(), Failure> {
+    let patience = io.idle.or(mesh.config.deadlines.idle_http).unwrap_or_default();
+    let traffic = Rc::new(Traffic::default());
+    origin.streams = Some(Streams::of(membership.remote()));
+    let backlog = Rc::new(Backlog::of(&origin.holder));
+    let client = Rc::new(Client { origin: Rc::new(origin), mesh: mesh.clone(), backlog, patience });
+    let (io, flusher) = coalesce(io);
+    let serving = Serving {
+        state: State::Handshake(Box::new(settings().handshake(Watched::new(io, traffic.clone())))),
+        client,
+        traffic,
+        draining: false,
+    };
+    settle(supervise(pin!(serving), membership, |cx| flusher.flush(cx)).await, mesh)
+}
+
+fn settings() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_connect_protocol()
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(FRAME_BUDGET_BYTES)
+        .max_send_buffer_size(2 * STREAM_HELD_BYTES_MAX); // what is queued is bounded before
+    builder
+}
+
+/// A connection, which is done when its client has left, or when it has drained.
+struct Serving<I> {
+    state: State<Watched<I>>,
+    client: Rc<Client>,
+    traffic: Rc<Traffic>,
+    /// Asked to finish before it had begun.
+    draining: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "it is this variant from the first moments on")]
+enum State<I> {
+    /// Boxed: it is there for a moment.
+    Handshake(Box<Handshake<I, Piece>>),
+    Open(Open<I>),
+}
+
+struct Open<I> {
+    connection: Connection<I, Piece>,
+    keep_alive: KeepAlive,
+}
+
+/// Why a connection failed.
+#[derive(Debug)]
+enum Lost {
+    /// h2 says so.
+    Connection(h2::Error),
+    /// Its client sends what no message needs.
+    Flooded,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Future for Serving<I> {
+    type Output = Result<(), Lost>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let serving = self.get_mut();
+        loop {
+            match &mut serving.state {
+                State::Handshake(handshake) => {
+                    let mut connection =
+                        ready!(Pin::new(&mut **handshake).poll(cx)).map_err(Lost::Connection)?;
+                    if serving.draining {
+                        connection.graceful_shutdown();
+                    }
+                    let pings = connection.ping_pong().expect("nobody has taken it");
+                    let keep_alive = KeepAlive::new(pings, serving.traffic.clone());
+                    serving.state = State::Open(Open { connection, keep_alive });
+                }
+                State::Open(open) => return open.poll(&serving.client, &serving.traffic, cx),
+            }
+        }
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
+    fn poll(
+        &mut self,
+        client: &Rc<Client>,
+        traffic: &Traffic,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Lost>> {
+        let ended = self.accept(client, traffic, cx);
+        for refused in traffic.refused() {
+            client.record_refusal(refused);
+        }
+        if ended.is_ready() {
+            return ended;
+        }
+        if traffic.is_flood() {
+            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            let _told = self.connection.poll_closed(cx); // as far as the socket takes it
+            return Poll::Ready(Err(Lost::Flooded));
+        }
+        self.keep_alive.poll_dead(cx).map(Ok)
+    }
+
+    /// Begins the streams that the client opens; ready when it opens no more.
+    fn accept(
+        &mut self,
+        client: &Rc<Client>,
+        traffic: &Traffic,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Lost>> {
+        while let Some(accepted) = ready!(self.connection.poll_accept(cx)) {
+            let (request, respond) = accepted.map_err(Lost::Connection)?;
+            traffic.accepts(respond.stream_id().as_u32());
+            tokio::task::spawn_local(serve_stream(request, respond, client.clone()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Graceful for Serving<I> {
+    fn finish(self: Pin<&mut Self>) {
+        let serving = self.get_mut();
+        match &mut serving.state {
+            State::Open(open) => open.connection.graceful_shutdown(),
+            State::Handshake(_) => serving.draining = true,
+        }
+    }
+}
+
+/// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
+fn settle(ended: Result<Result<(), Lost>, Failure>, mesh: &Mesh) -> Result<(), Failure> {
+    let flood = match &ended {
+        Ok(Err(Lost::Flooded)) => Some(Flood::Frames),
+        // Which of its limits was exceeded h2 tells the client, not us.
+        Ok(Err(Lost::Connection(error))) if is_library(error, Reason::ENHANCE_YOUR_CALM) => {
+            Some(Flood::Frames)
+        }
+        Err(Failure::HeaderTimeout) => Some(Flood::SlowHead),
+        Err(Failure::Flooded) => Some(Flood::Resets),
+        Ok(Ok(()) | Err(Lost::Connection(_))) | Err(_) => None,
+    };
+    flood.into_iter().for_each(|flood| mesh.metrics.flooded(flood));
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) if flood.is_some() => Err(Failure::Flooded),
+        Ok(Err(Lost::Connection(error))) if error.is_library() => {
+            tracing::debug!(%error, "a client's HTTP/2 connection is malformed");
+            Err(Failure::BadRequest)
+        }
+        Ok(Err(_)) => Ok(()), // what was under way has its own account
+        Err(overdue) => Err(overdue),
+    }
+}
+
+fn is_library(error: &h2::Error, reason: Reason) -> bool {
+    error.is_library() && error.reason() == Some(reason)
+}

@@ -1,0 +1,149 @@
+//! A connection whose bytes are not ours to read, from the choice of its endpoint to its record.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use svc_core::balance::{Ask, Caller, Tried, Unit};
+use svc_core::outcome::Failure;
+
+use crate::client::facts::Guest;
+use crate::client::io::ClientIo;
+use crate::client::tracker::{Graceful, supervise};
+use crate::clock;
+use crate::context::Mesh;
+use crate::exchange::account::Account;
+use crate::exchange::relay::{Already, Broken, Moved, relay};
+use crate::http::pulse::Deadlines;
+use crate::http::pulse::Pulse;
+use crate::metrics::Closed;
+use crate::net::tls_client::Carries;
+use crate::routing::resolve::settled;
+use crate::routing::route::{Route, Turn};
+use crate::upstream::UpstreamIo;
+use crate::upstream::conn_table::Line;
+use crate::upstream::outbound_proxy_header::Introduction;
+
+/// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
+pub(crate) async fn dial(
+    route: &Rc<Route>,
+    carries: Carries,
+    caller: Caller,
+    guest: &Guest,
+    mesh: &Mesh,
+    account: &mut Account,
+) -> Result<UpstreamIo, Failure> {
+    account.serves(&route.port.label);
+    let mut tried = Tried::default();
+    let (mut route, _waited) = settled(route.clone(), guest.arrival.client, mesh).await?;
+    let mut last = None;
+    loop {
+        let ask = Ask { caller, tried: &tried, replayable: true };
+        let now = clock::now();
+        let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
+        if let Some(because) = last {
+            account.retried(because);
+        }
+        account.tries(upstream, probe, now);
+        let introduction = Introduction::of(&route, || guest.clone());
+        match upstream.open_for(carries, introduction.as_ref(), mesh).await {
+            Ok(io) => {
+                account.connected();
+                return Ok(io);
+            }
+            Err(failure) => {
+                tried.insert(id);
+                last = Some(failure);
+                route = mesh.renewed(&route).ok_or(failure)?;
+            }
+        }
+    }
+}
+
+/// Carries bytes both ways until both sides have ended, one fails, or nothing moves for the idle time.
+///
+/// Only where both sides have ended do both hear of an end; all else that ends a tunnel, the end of this process included, is a reset.
+pub(crate) async fn carry(
+    mut client: ClientIo,
+    mut upstream: UpstreamIo,
+    already: Already,
+    mut account: Account,
+    mesh: &Mesh,
+) {
+    client.stream.break_when_dropped();
+    upstream.break_when_dropped();
+    let (pulse, idle) = (client.pulse.clone(), client.idle.or(mesh.config.deadlines.idle_tcp));
+    client.admission.holder.request_is_over(); // of the one that asked for a tunnel
+    let ended = {
+        let note = |moved: Moved| {
+            account.to_upstream_bytes = moved.to_upstream_bytes;
+            account.to_client_bytes = moved.to_client_bytes;
+            account.moved();
+            if moved.half_closed {
+                account.half_closed();
+            }
+        };
+        let relaying = pin!(relay(&mut client.stream, &upstream.stream, already, &pulse, note));
+        keep(relaying, &pulse, idle, upstream.line(), mesh).await
+    };
+    match ended {
+        Ok(Ok(())) => {
+            client.ended = true;
+            client.stream.end_when_dropped();
+            upstream.end_when_dropped();
+            account.done();
+        }
+        Ok(Err((Broken::Client, error))) if is_check(&account, &error) => account.done(),
+        Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
+        Ok(Err((Broken::Upstream, error))) => {
+            upstream.closed = Closed::Failed;
+            let is_silent = error.kind() == io::ErrorKind::TimedOut;
+            account.failed(if is_silent { Failure::Unacknowledged } else { Failure::Truncated });
+        }
+        Err(ended) => account.failed(ended),
+    }
+}
+
+/// Whether a client that broke the connection never meant to use it: health checks that end by a reset say nothing before (HAProxy's do).
+fn is_check(account: &Account, error: &io::Error) -> bool {
+    account.to_upstream_bytes == 0 && error.kind() == io::ErrorKind::ConnectionReset
+}
+
+/// Keeps a tunnel on the roster until `relaying` ends, nothing has moved for the idle time, or its line to the endpoint is cut.
+pub(crate) async fn keep<F: Future>(
+    relaying: Pin<&mut F>,
+    pulse: &Arc<Pulse>,
+    idle: Option<Duration>,
+    line: &Line,
+    mesh: &Mesh,
+) -> Result<F::Output, Failure> {
+    pulse.busy();
+    let idle = idle.unwrap_or_default();
+    let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
+    supervise(pin!(Joined { relaying, line }), &membership, |_| {}).await.flatten()
+}
+
+/// Opaque bytes have no way to say that they should come to an end: a drain waits for them, until its deadline.
+struct Joined<'a, F> {
+    relaying: Pin<&'a mut F>,
+    line: &'a Line,
+}
+
+impl<F: Future> Future for Joined<'_, F> {
+    type Output = Result<F::Output, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(because) = self.line.poll_cut(cx) {
+            return Poll::Ready(Err(because));
+        }
+        self.relaying.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<F> Graceful for Joined<'_, F> {
+    fn finish(self: Pin<&mut Self>) {}
+}

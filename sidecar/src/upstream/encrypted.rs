@@ -1,0 +1,100 @@
+//! An endpoint that wants TLS: how a connection to it is opened, and what it agrees to speak there.
+
+use hyper::Version;
+use svc_core::outcome::Failure;
+use svc_core::rewrite::Origination;
+use tokio::time::timeout;
+
+use super::outbound_proxy_header::Introduction;
+use super::rewrite::Speech;
+use super::{Http1, Http2, Upstream};
+use crate::context::Mesh;
+use crate::net::stream::Stream;
+use crate::net::tls_client::{self, Broken, Carries, Handshake};
+
+/// How what a connection carries is encrypted.
+type Encryption<'a> = (&'a Speech, &'a Origination);
+
+impl Upstream {
+    /// How what a connection carries is encrypted, if it is.
+    pub(super) fn encryption(&self, carries: Carries) -> Option<Encryption<'_>> {
+        let speech = self.speech.as_deref()?;
+        let by = speech.manner.tls.as_ref().filter(|by| carries.is_encrypted(by))?;
+        Some((speech, by))
+    }
+
+    /// Opens a connection and shakes hands, both within `--connect-timeout`.
+    pub(super) async fn encrypt(
+        &self,
+        (speech, by): Encryption<'_>,
+        carries: Carries,
+        introduction: Option<&Introduction>,
+        mesh: &Mesh,
+    ) -> Result<Stream, Failure> {
+        let opening = async {
+            let tcp = self.connect(introduction, mesh).await?;
+            let shared = &mesh.shared;
+            let (sessions, trust, certificates) = (&self.port.sessions, &shared.trust, &*shared.certificates);
+            let begun = Handshake { by, sessions, trust, certificates }.begin(tcp, carries).await;
+            begun.map_err(|broken| {
+                self.tell(speech, by, &broken);
+                broken.failure
+            })
+        };
+        let opened = timeout(mesh.config.deadlines.connect, opening).await;
+        let session =
+            opened.unwrap_or(Err(Failure::ConnectTimeout)).inspect_err(|_| speech.agreed.set(None))?;
+        speech.told.set(None);
+        let version = if tls_client::is_http2(&session) { Version::HTTP_2 } else { Version::HTTP_11 };
+        match (carries, version) {
+            (Carries::Http, _) => speech.agreed.set(Some(version)),
+            (Carries::Http2, Version::HTTP_11) => return Err(Upstream::disagrees(speech)),
+            (Carries::Untouched | Carries::Bytes | Carries::Http1 | Carries::Http2, _) => {}
+        }
+        Ok(Stream::secured(session.into()))
+    }
+
+    /// An endpoint that spoke HTTP/2 does not do so any more: whoever comes next asks it anew. Else it never did.
+    fn disagrees(speech: &Speech) -> Failure {
+        match speech.agreed.take() {
+            Some(_) => Failure::Unprocessed,
+            None => Failure::TlsProtocol,
+        }
+    }
+
+    /// Says once of each kind why there is no session, until there is one: for whoever has to mend it.
+    fn tell(&self, speech: &Speech, by: &Origination, broken: &Broken) {
+        let (service, endpoint, name) = (&self.of.0, self.addr, &*by.name);
+        let Broken { failure, reason } = broken;
+        let known = speech.told.replace(Some(*failure)) == Some(*failure);
+        match known {
+            false => tracing::warn!(%service, %endpoint, name, %failure, reason, "no TLS with an endpoint"),
+            true => tracing::debug!(%service, %endpoint, name, %failure, reason, "no TLS with an endpoint"),
+        }
+    }
+
+    /// The version that the endpoint prefers, which its handshake says; `wanted` where there is none. The connection that it took to find out
+    /// is for whoever asked, unless it is a shared one.
+    pub(crate) async fn agree(
+        &self,
+        wanted: Version,
+        mesh: &Mesh,
+    ) -> Result<(Version, Option<Box<Http1>>), Failure> {
+        let Some((speech, _)) = self.encryption(Carries::Http) else { return Ok((wanted, None)) };
+        if let Some(version) = speech.agreed.get() {
+            return Ok((version, None));
+        }
+        let _opening = self.pool.opening.lock().await;
+        if let Some(version) = speech.agreed.get() {
+            return Ok((version, None));
+        }
+        let io = self.open(Carries::Http, mesh).await?;
+        match speech.agreed.get() {
+            Some(Version::HTTP_2) => {
+                self.share(Http2::handshake(io).await?);
+                Ok((Version::HTTP_2, None))
+            }
+            Some(_) | None => Ok((Version::HTTP_11, Some(Http1::new(io)))),
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! What a worker keeps of an endpoint: its idle connections, its shared ones, its counts.
+
+pub(crate) mod conn_table;
+pub(crate) mod connect;
+mod encrypted;
+mod http1;
+mod http2;
+mod keep_alive;
+pub(crate) mod outbound_proxy_header;
+pub(crate) mod own;
+mod pool;
+pub(crate) mod registry;
+pub(crate) mod rewrite;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::header::HeaderValue;
+use svc_core::drain::Departure;
+use svc_core::outcome::Failure;
+use svc_core::port::PortKey;
+use svc_core::rewrite::Manner;
+use svc_core::service::Service;
+use svc_core::time::Now;
+use svc_core::vitals::Vitals;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use self::outbound_proxy_header::Introduction;
+use self::rewrite::Speech;
+use crate::client::facts::Doorway;
+use crate::context::Mesh;
+use crate::metrics::{Closed, Series};
+use crate::net::stream::Stream;
+use crate::net::tls_client::Carries;
+use crate::ports::shared_port::SharedPort;
+use crate::upstream::conn_table::Line;
+
+pub(crate) use conn_table::Register;
+#[cfg(feature = "fuzzing")]
+pub(crate) use http1::check as check_answer;
+pub(crate) use http1::{Answered, Http1, RequestHead};
+pub(crate) use http2::{Answer, Http2, Slot};
+
+use conn_table::Entry;
+use pool::{IDLE_FOR, IDLE_MAX, Pool};
+
+/// One endpoint, to one worker.
+pub(crate) struct Upstream {
+    /// The Service port it serves.
+    pub(crate) of: PortKey,
+    pub(crate) addr: SocketAddr,
+    reach: Reach,
+    pub(crate) series: Arc<Series>,
+    /// What all workers know of that port.
+    pub(crate) port: Arc<SharedPort>,
+    /// What all workers know of it.
+    pub(crate) vitals: Arc<Vitals>,
+    pool: Pool,
+    /// Every connection that is open, in use or not.
+    pub(crate) live: Rc<Register>,
+    standing: Rc<Standing>,
+    departure: Cell<Departure>,
+    /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
+    pub(crate) speech: Option<Rc<Speech>>,
+    /// What its connections begin with, where they belong to one client.
+    introduction: Option<Introduction>,
+    /// The same endpoint to single clients, as long as they keep it.
+    apart: RefCell<Vec<Weak<Upstream>>>,
+}
+
+/// What holds for all connections to an endpoint, whoever they belong to.
+#[derive(Default)]
+struct Standing {
+    /// The endpoint has left: nothing new is opened to it, and connections are not kept.
+    gone: Cell<bool>,
+    /// A connection was opened since somebody asked.
+    opened: Cell<bool>,
+}
+
+/// How an endpoint is connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// At its address.
+    Endpoint,
+    /// It is the application beside us, which may listen for its own pod only.
+    Application { or_else: Option<SocketAddr>, client: Option<IpAddr> },
+}
+
+impl Reach {
+    pub(crate) fn of(inbound: Option<Doorway>) -> Reach {
+        match inbound {
+            None => Reach::Endpoint,
+            Some(doorway) => Reach::Application { or_else: doorway.within_pod(), client: doorway.client },
+        }
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new(
+        of: PortKey,
+        addr: SocketAddr,
+        series: Arc<Series>,
+        port: Arc<SharedPort>,
+        vitals: Arc<Vitals>,
+    ) -> Upstream {
+        Upstream {
+            of,
+            addr,
+            reach: Reach::Endpoint,
+            series,
+            port,
+            vitals,
+            pool: Pool::new(IDLE_MAX),
+            live: Rc::default(),
+            standing: Rc::default(),
+            departure: Cell::default(),
+            speech: None,
+            introduction: None,
+            apart: RefCell::default(),
+        }
+    }
+
+    /// The same, connected to in that way.
+    pub(crate) fn reached(self, reach: Reach) -> Upstream {
+        Upstream { reach, ..self }
+    }
+
+    /// The same, spoken to so.
+    pub(crate) fn spoken_to(self, manner: Option<&Arc<Manner>>) -> Upstream {
+        Upstream { speech: manner.map(|manner| Rc::new(Speech::new(manner))), ..self }
+    }
+
+    /// Whether it is spoken to so.
+    pub(crate) fn is_spoken_to(&self, manner: Option<&Arc<Manner>>) -> bool {
+        self.speech.as_ref().map(|speech| &speech.manner) == manner
+    }
+
+    /// The same endpoint with connections for one client only, each of which begins with `introduction`. They end with the answer.
+    pub(crate) fn apart(&self, introduction: Introduction) -> Rc<Upstream> {
+        let apart = Rc::new(Upstream {
+            of: self.of.clone(),
+            addr: self.addr,
+            reach: self.reach,
+            series: self.series.clone(),
+            port: self.port.clone(),
+            vitals: self.vitals.clone(),
+            pool: Pool::new(1),
+            live: self.live.clone(),
+            standing: self.standing.clone(),
+            departure: Cell::default(),
+            speech: self.speech.clone(),
+            introduction: Some(introduction),
+            apart: RefCell::default(),
+        });
+        self.apart.borrow_mut().push(Rc::downgrade(&apart));
+        apart
+    }
+
+    /// Whether this is `upstream` to one client.
+    pub(crate) fn is_apart_of(&self, upstream: &Upstream) -> bool {
+        Rc::ptr_eq(&self.standing, &upstream.standing)
+    }
+
+    /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
+    pub(crate) async fn open(&self, carries: Carries, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
+        self.open_for(carries, self.introduction.as_ref(), mesh).await
+    }
+
+    /// The same for the client that is introduced, if any is.
+    pub(crate) async fn open_for(
+        &self,
+        carries: Carries,
+        introduction: Option<&Introduction>,
+        mesh: &Mesh,
+    ) -> Result<UpstreamIo, Failure> {
+        let stream = match self.encryption(carries) {
+            None => Stream::from(self.connect(introduction, mesh).await?),
+            // Few are: it is not part of every future.
+            Some(encryption) => Box::pin(self.encrypt(encryption, carries, introduction, mesh)).await?,
+        };
+        if self.standing.gone.get() {
+            return Err(Failure::Left);
+        }
+        self.standing.opened.set(true);
+        self.series.opened.fetch_add(1, Relaxed);
+        self.series.open.fetch_add(1, Relaxed);
+        let stream = Rc::new(RefCell::new(stream));
+        let entry = self.live.enter(&stream);
+        if introduction.is_some() {
+            let _ = entry.line().sent(); // nobody has had it to cut
+        }
+        Ok(UpstreamIo {
+            unfinished: false,
+            was_reset: false,
+            stream,
+            entry,
+            series: self.series.clone(),
+            closed: Closed::Done,
+        })
+    }
+
+    /// Opens a connection on which nothing is said yet but whom it is for.
+    async fn connect(&self, introduction: Option<&Introduction>, mesh: &Mesh) -> Result<TcpStream, Failure> {
+        let mut stream = match self.reach {
+            Reach::Endpoint => connect::open(self.addr, mesh).await,
+            Reach::Application { or_else, client } => {
+                connect::open_application(self.addr, or_else, client, mesh).await
+            }
+        }?;
+        if let Some(introduction) = introduction {
+            Box::pin(connect::introduce(&mut stream, introduction, self.addr, mesh)).await?; // few Services ask for it
+        }
+        Ok(stream)
+    }
+
+    /// The idle connection used last, if one is still open.
+    pub(crate) fn take_idle(&self, cx: &mut Context<'_>) -> Option<Box<Http1>> {
+        self.pool.take_idle(cx)
+    }
+
+    /// Keeps a connection for the next request, unless it cannot serve one.
+    pub(crate) fn give_back(&self, connection: Box<Http1>) {
+        if !self.standing.gone.get() {
+            self.pool.give_back(connection);
+        }
+    }
+
+    /// Opens an HTTP/1 connection.
+    pub(crate) async fn open_http1(&self, mesh: &Mesh) -> Result<Box<Http1>, Failure> {
+        Ok(Http1::new(self.open(Carries::Http1, mesh).await?))
+    }
+
+    /// A place for one stream on a shared HTTP/2 connection that is open and below the peer's limit.
+    pub(crate) fn free_slot(&self) -> Option<Slot> {
+        self.pool.free_slot()
+    }
+
+    /// A place on a new connection, unless another request has opened one meanwhile.
+    pub(crate) async fn open_slot(&self, mesh: &Mesh) -> Result<Slot, Failure> {
+        let _opening = self.pool.opening.lock().await;
+        if let Some(slot) = self.pool.free_slot() {
+            return Ok(slot);
+        }
+        let connection = Http2::handshake(self.open(Carries::Http2, mesh).await?).await?;
+        let slot = connection.slot();
+        self.share(connection);
+        Ok(slot)
+    }
+
+    fn share(&self, connection: Http2) {
+        if !self.standing.gone.get() {
+            self.pool.share(connection);
+        }
+    }
+
+    /// A request over HTTP/2 in the words that the endpoint knows: nearly always the client's.
+    pub(crate) fn put<B>(&self, mut request: Request<B>) -> Result<Request<B>, Failure> {
+        match &self.speech {
+            None => Ok(request),
+            Some(speech) => speech.put(request.uri_mut()).map(|()| request),
+        }
+    }
+
+    /// The name that the endpoint knows itself by, where that is not the client's.
+    pub(crate) fn host(&self) -> Option<&HeaderValue> {
+        self.speech.as_ref().and_then(|speech| speech.host())
+    }
+
+    /// Takes note of what the snapshot says of the endpoint.
+    pub(crate) fn observe(&self, usable: bool, service: Option<&Service>, now: Now) {
+        let mut departure = self.departure.get();
+        departure.observe(usable, service, now);
+        self.departure.set(departure);
+    }
+
+    /// Lets go of every connection that no request is using; those that one is using are not kept afterwards.
+    pub(crate) fn leave(&self) {
+        self.standing.gone.set(true);
+        self.forget_idle();
+    }
+
+    /// May be used again.
+    pub(crate) fn come_back(&self) {
+        self.standing.gone.set(false);
+    }
+
+    /// Cuts what is under way, if it is time; true while there is any.
+    pub(crate) fn drain(&self, now: Now) -> bool {
+        if self.departure.get().is_over(now) {
+            self.live.cut(Failure::Drained);
+        }
+        !self.live.is_empty()
+    }
+
+    /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
+    pub(crate) fn forget_idle(&self) {
+        self.pool.forget();
+        self.each_apart(Upstream::forget_idle);
+    }
+
+    /// Cuts the connections on which the endpoint has been silent for too long. The idle ones go with them: they lead to the same place.
+    pub(crate) fn cut_silent(&self, silence_max: Duration) {
+        if self.live.cut_silent(silence_max) {
+            tracing::debug!(endpoint = %self.addr, "an endpoint acknowledges nothing: its connections are given up");
+            self.forget_idle();
+        }
+    }
+
+    /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
+    pub(crate) fn reap(&self) {
+        self.pool.reap();
+        self.apart.borrow_mut().retain(|apart| apart.strong_count() > 0);
+        self.each_apart(Upstream::reap);
+    }
+
+    fn each_apart(&self, act: impl Fn(&Upstream)) {
+        self.apart.borrow().iter().filter_map(Weak::upgrade).for_each(|apart| act(&apart));
+    }
+
+    fn keeps_any(&self) -> bool {
+        let apart = self.apart.borrow();
+        !self.pool.is_empty() || apart.iter().filter_map(Weak::upgrade).any(|apart| apart.keeps_any())
+    }
+
+    /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
+    pub(crate) fn was_used(&self) -> bool {
+        let opened = self.standing.opened.replace(false);
+        opened || self.keeps_any() || self.vitals.load.active() + self.vitals.load.inactive() > 0
+    }
+}
+
+/// A connection to an endpoint, which counts itself.
+pub(crate) struct UpstreamIo {
+    /// A message on it has begun and not ended: dropped now, it is broken off.
+    unfinished: bool,
+    /// A write has met its reset. The kernel tells that once: a read behind it finds an end like any other.
+    was_reset: bool,
+    /// Shared with its line, and borrowed only while it is polled.
+    pub(crate) stream: Rc<RefCell<Stream>>,
+    entry: Entry,
+    series: Arc<Series>,
+    pub(crate) closed: Closed,
+}
+
+impl UpstreamIo {
+    pub(crate) fn line(&self) -> &Rc<Line> {
+        self.entry.line()
+    }
+
+    fn note_reset(&mut self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Err(error)) = polled {
+            // Where its end had come before, which was one then, the kernel says "broken pipe".
+            self.was_reset |= error.kind() != io::ErrorKind::BrokenPipe;
+        }
+    }
+
+    /// Makes a reset of what happens when it is dropped, for who carries what may end with its connection.
+    pub(crate) fn break_when_dropped(&self) {
+        self.stream.borrow().break_when_dropped();
+    }
+
+    /// Makes an end of it again.
+    pub(crate) fn end_when_dropped(&self) {
+        self.stream.borrow().end_when_dropped();
+    }
+}
+
+impl Drop for UpstreamIo {
+    fn drop(&mut self) {
+        let is_cut = self.line().is_cut();
+        if is_cut || self.unfinished {
+            self.break_when_dropped(); // to an end it may still answer, and work for nobody
+        }
+        let how = if is_cut { Closed::Cut } else { self.closed };
+        self.series.closed(how);
+    }
+}
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf);
+        let heard_bytes = buf.filled().len() - before;
+        self.line().heard(heard_bytes);
+        if heard_bytes == 0 && polled.is_ready() && (self.line().is_cut() || self.was_reset) {
+            // A response that lasts until its connection ends would seem to be whole.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.line().sent()?;
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf);
+        self.note_reset(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.line().sent()?;
+        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.note_reset(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
