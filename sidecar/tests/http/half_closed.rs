@@ -94,18 +94,18 @@ fn a_request_that_ends_within_its_body_is_not_sent_as_if_it_were_whole() {
 #[test]
 fn a_client_that_breaks_its_connection_off_is_not_waited_for() {
     for app_protocol in ["http", ""] {
-        let (ended, seen) = std::sync::mpsc::channel();
+        let ((asked, asks), (ended, seen)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
         let backend = Backend::start(move |talk| {
-            let _asked = talk.request();
+            asked.send(talk.request().is_ok()).expect("the test waits");
             ended.send(talk.wire.until_it_ends()).expect("the test waits");
         });
         let world = World::at(app_protocol, &[backend.address()], &[]);
         let mut client = world.client();
         client.send("GET / HTTP/1.1\r\nHost: web\r\n\r\n");
-        std::thread::sleep(SHORT);
+        assert_eq!(asks.recv(), Ok(true));
         client.ends_with_reset();
         drop(client);
-        assert_eq!(seen.recv_timeout(PATIENCE), Ok((String::new(), Ending::Reset)), "{app_protocol:?}");
+        assert_eq!(seen.recv_timeout(8 * PATIENCE), Ok((String::new(), Ending::Reset)), "{app_protocol:?}");
         world.records(&["CA"]);
     }
 }

@@ -126,8 +126,9 @@ fn an_endpoint_that_asks_to_be_spared_gets_little() {
     let (good, _) = moody();
     let world = world("", "http", &addresses(&[&busy, &good]));
     let refused = (0..200).filter(|_| get(&world) == 429).count();
-    // Half of them by turns; one in sixteen with an eighth of its share.
-    assert!((1..=30).contains(&refused), "{refused} requests of 200 reached it");
+    // Half of them by turns; with an eighth of its share each turn is its own with chance 1/8, and one more request comes before the next.
+    // That is 22 of 200, with a deviation of 4.4: more than 50 come once in ten million runs.
+    assert!((1..=50).contains(&refused), "{refused} requests of 200 reached it");
     assert_eq!(count_out(&world), 0, "it is not ill");
 }
 

@@ -203,14 +203,19 @@ fn a_client_that_says_nothing_and_resets_is_a_check_and_no_failure() {
             check.ends_with_reset();
             drop(check);
         }
-        for _ in 0..3 {
-            let check = world.client();
-            std::thread::sleep(std::time::Duration::from_millis(50)); // the endpoint is connected to by now
-            check.ends_with_reset();
-            drop(check);
-        }
         let open = "svcmesh_client_connections_open";
         until("all are gone", || (world.measured(open) == [0]).then_some(()));
+        for _ in 0..3 {
+            let before = backend.connections();
+            let check = world.client();
+            until("it has come in", || (world.measured(open) == [1]).then_some(()));
+            if app_protocol == "tcp" {
+                until("the endpoint is connected to", || (backend.connections() > before).then_some(()));
+            }
+            check.ends_with_reset();
+            drop(check);
+            until("it is gone", || (world.measured(open) == [0]).then_some(()));
+        }
         let failed: u64 = world.measured("svcmesh_failures_total").iter().sum();
         assert_eq!(failed, 0, "{app_protocol}");
         assert!(world.log().iter().all(|record| record["failure.code"].is_null()), "{:?}", world.log());
@@ -219,12 +224,15 @@ fn a_client_that_says_nothing_and_resets_is_a_check_and_no_failure() {
 
 #[test]
 fn a_client_that_resets_after_it_has_spoken_has_gone() {
-    let backend = Backend::start(|talk| while talk.wire.bytes(1).is_ok() {});
+    let (arrived, arrives) = std::sync::mpsc::channel();
+    let backend = Backend::start(move |talk| {
+        arrived.send(talk.wire.text(5)).expect("the test waits for it");
+        while talk.wire.bytes(1).is_ok() {}
+    });
     let world = World::at("tcp", &[backend.address()], &[]);
     let mut client = world.client();
     client.send("hello");
-    until("it has arrived", || (backend.connections() == 1).then_some(()));
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(arrives.recv().expect("it arrives").as_deref(), Ok("hello"));
     client.ends_with_reset();
     drop(client);
     world.records(&["CA"]);

@@ -214,10 +214,15 @@ async fn a_client_that_reads_nothing_makes_us_hold_little_whatever_the_size_of_t
 #[tokio::test(flavor = "current_thread")]
 async fn a_peer_that_opens_no_window_is_given_up_in_the_end() {
     let (near, far) = duplex(64 * 1024);
+    let heard = tokio::sync::Notify::new();
     let serving = async {
         let mut connection = server::Builder::new().handshake::<_, Piece>(near).await.unwrap();
         let (_, mut respond) = connection.accept().await.unwrap().unwrap();
         let stream = respond.send_response(Response::new(()), false).unwrap();
+        tokio::select! {
+            () = heard.notified() => {} // or a busy machine would have it given up before it has a head
+            _ = connection.accept() => panic!("the client is there"),
+        }
         let body = Pieces { endless: Some(Bytes::from_static(b"a")), ..Pieces::default() };
         let mut sending = Sending::new(body, stream, &Rc::default(), PATIENCE);
         tokio::select! {
@@ -233,6 +238,7 @@ async fn a_peer_that_opens_no_window_is_given_up_in_the_end() {
         spawn_local(connection);
         let (response, _) = sender.send_request(Request::new(()), true).unwrap();
         let mut stream = response.await.unwrap().into_body();
+        heard.notify_one();
         stream.data().await.unwrap().unwrap_err().reason()
     };
     let ticking = async {
