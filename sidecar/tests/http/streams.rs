@@ -1,5 +1,7 @@
 //! What a client of HTTP/2 is told, and what it may not say.
 
+use std::io::Write as _;
+
 use h2::Reason;
 use hyper::{HeaderMap, Request};
 
@@ -137,6 +139,25 @@ fn what_the_specification_calls_malformed_resets_its_stream_and_is_recorded() {
 }
 
 #[test]
+fn pseudo_headers_in_trailers_reach_no_endpoint() {
+    let head = [(":method", "POST"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+    let cases = [
+        ([(":path", "/other"), ("a", "b")], Ok(())),
+        ([("a", "b"), (":path", "/other")], Err(Some(u32::from(Reason::PROTOCOL_ERROR)))),
+    ];
+    for (trailers, ended) in cases {
+        let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        let world = World::of(&[&backend], &[]);
+        let mut wire = world.client();
+        let mut frames = Frames::of_client(&mut wire);
+        frames.ask(&head, "body", &trailers);
+        assert_eq!(frames.end_of_stream(1), ended, "{trailers:?}");
+        let seen = format!("{:?}", backend.take_requests());
+        assert!(!seen.contains("/other"), "{seen}");
+    }
+}
+
+#[test]
 fn a_hundred_and_fifty_fields_are_no_malformed_request() {
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let world = World::of(&[&backend], &[]);
@@ -173,6 +194,34 @@ fn pings_that_were_not_sent_are_not_acknowledged_for_ever() {
     }
     assert_eq!(frames.end_of_stream(1), Err(None), "GOAWAY, or the end");
     world.counts("svcmesh_floods_total{kind=\"frames\"} 1");
+}
+
+#[test]
+fn control_frames_of_a_client_that_reads_nothing_end_its_connection() {
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut world = World::of(&[&backend], &[]);
+    // PING, SETTINGS, PRIORITY, WINDOW_UPDATE of a byte (RFC 9113 §6).
+    let floods: [&[u8]; 4] = [
+        &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
+        &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+        &[0, 0, 5, 2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+        &[0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+    ];
+    for (count, flood) in (1..).zip(floods) {
+        let mut socket = world.socket();
+        socket
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            .expect("it is open");
+        let _as_far_as_it_goes = socket.write_all(&flood.repeat(2_000));
+        world.counts(&format!("svcmesh_floods_total{{kind=\"frames\"}} {count}"));
+    }
+    assert!(world.rss_kib() < 64 * 1024);
+    // An acknowledgement of SETTINGS that nobody sent is no flood but a mistake.
+    let mut wire = world.client();
+    wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    wire.send([&[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[0, 0, 0, 4, 1, 0, 0, 0, 0].repeat(3)].concat());
+    let _until_the_end = wire.rest();
+    world.records(&["CF", "CF", "CF", "CF", "CR"]);
 }
 
 #[test]
