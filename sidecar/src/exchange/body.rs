@@ -71,6 +71,9 @@ impl ResponseBody {
         if ended {
             account.done();
         }
+        if let Source::Http2(answer) = &source {
+            answer.count_for(&origin.holder);
+        }
         let late = deadline.map_or(Failure::Overdue, |deadline| deadline.late);
         let left = deadline.filter(|_| !ended).map(|deadline| deadline.at.since(clock::now()));
         let deadline = left.map(|left| Box::pin(tokio::time::sleep(left)));

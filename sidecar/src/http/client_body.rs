@@ -1,5 +1,6 @@
 //! The body of a client's request, in whatever version it comes.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -63,7 +64,8 @@ impl Body for ClientBody {
 /// A body on a stream of HTTP/2, whose last bytes come with its end: an HTTP/1 endpoint that was promised a length would else have all of a
 /// request that its client may yet give up.
 pub(crate) struct Stream {
-    body: RecvBody,
+    /// Shared with those who count it.
+    body: Rc<RefCell<RecvBody>>,
     /// All that was promised is there, and the end is not.
     last: Option<Bytes>,
     /// What ended it, behind that.
@@ -76,7 +78,8 @@ impl Stream {
             return self.end();
         }
         loop {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let polled = Pin::new(&mut *self.body.borrow_mut()).poll_frame(cx);
+            match ready!(polled) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if self.is_last(&data) => self.last = Some(data),
                     Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
@@ -98,26 +101,27 @@ impl Stream {
     }
 
     fn is_last(&self, data: &Bytes) -> bool {
-        !data.is_empty() && self.body.size_hint().exact() == Some(0) && !self.body.is_end_stream()
+        let body = self.body.borrow();
+        !data.is_empty() && body.size_hint().exact() == Some(0) && !body.is_end_stream()
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.trailers.is_none() && self.body.is_end_stream()
+        self.last.is_none() && self.trailers.is_none() && self.body.borrow().is_end_stream()
     }
 
     /// What is promised and not taken yet. A length of nothing is no promise before the end is there: the head alone would be all of a request.
     fn size_hint(&self) -> SizeHint {
         let last_bytes = self.last.as_ref().map_or(0, |last| last.len() as u64);
-        let left = self.body.size_hint().exact().map(|left| left + last_bytes);
+        let left = self.body.borrow().size_hint().exact().map(|left| left + last_bytes);
         left.filter(|left| *left > 0 || self.is_end_stream())
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl ClientBody {
-    /// The body on a stream, whose client can have interim answers.
-    pub(crate) fn of_stream(body: RecvBody, respond: Rc<Respond>) -> ClientBody {
-        let stream = (!body.is_end_stream()).then(|| Box::new(Stream { body, last: None, trailers: None }));
+    /// The body on a stream, if there is any, whose client can have interim answers.
+    pub(crate) fn of_stream(body: Option<Rc<RefCell<RecvBody>>>, respond: Rc<Respond>) -> ClientBody {
+        let stream = body.map(|body| Box::new(Stream { body, last: None, trailers: None }));
         ClientBody::Http2(stream, respond)
     }
 

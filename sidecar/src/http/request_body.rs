@@ -197,6 +197,14 @@ impl Sending {
 }
 
 impl UpstreamBody {
+    /// Whose it is.
+    pub(crate) fn holder(&self) -> Option<&Holder> {
+        match self {
+            UpstreamBody::Empty => None,
+            UpstreamBody::Client(sending) => Some(&sending.body.holder),
+        }
+    }
+
     /// The endpoint asks for it.
     pub(crate) fn invite(&self) {
         if let UpstreamBody::Client(Sending { body, .. }) = self

@@ -104,6 +104,8 @@ pub(crate) struct Holder(Arc<Account>);
 struct Account {
     books: Arc<Books>,
     held_bytes: AtomicUsize,
+    /// What of it peers have sent, and nobody has taken yet.
+    received_bytes: AtomicUsize,
     request: Request,
     state: AtomicU8,
     paused_ms: AtomicU32,
@@ -168,6 +170,7 @@ impl Holder {
         Holder(Arc::new(Account {
             books,
             held_bytes: AtomicUsize::new(0),
+            received_bytes: AtomicUsize::new(0),
             request: Request::default(),
             state: AtomicU8::new(GOES_ON),
             paused_ms: AtomicU32::new(0),
@@ -182,6 +185,12 @@ impl Holder {
         let mut held = Held { holder: self.clone(), bytes: 0 };
         held.resize(bytes);
         held
+    }
+
+    /// Holds nothing yet of what is received on a stream. Windows bound it; that much of it waits is as often the reader's doing, and no sign
+    /// of a flood.
+    pub(crate) fn receive(&self) -> Received {
+        Received(self.hold(0))
     }
 
     /// What it makes us hold.
@@ -239,7 +248,8 @@ impl Holder {
 
     /// True once, if it holds all that a connection may, or was paused.
     fn is_new_flood(&self) -> bool {
-        let is_flood = self.held_bytes() >= FLOOD_BYTES || self.is_paused();
+        let queued_bytes = self.held_bytes().saturating_sub(self.0.received_bytes.load(Relaxed));
+        let is_flood = queued_bytes >= FLOOD_BYTES || self.is_paused();
         is_flood && !self.0.noted.swap(true, Relaxed)
     }
 
@@ -304,6 +314,29 @@ impl Held {
     /// Whose it is.
     pub(crate) fn holder(&self) -> &Holder {
         &self.holder
+    }
+}
+
+/// What has been received on a stream and waits to be taken.
+#[derive(Debug)]
+pub(crate) struct Received(Held);
+
+impl Received {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// It is so much now.
+    pub(crate) fn resize(&mut self, bytes: usize) {
+        let change = bytes.wrapping_sub(self.0.bytes); // wraps where it is less
+        self.0.holder.0.received_bytes.fetch_add(change, Relaxed);
+        self.0.resize(bytes);
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.resize(0);
     }
 }
 

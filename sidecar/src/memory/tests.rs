@@ -147,3 +147,18 @@ fn who_holds_all_that_a_connection_may_is_counted_once() {
     held.resize(2 * FLOOD_BYTES);
     assert_eq!(holders.judge(), Judged::default());
 }
+
+#[test]
+fn what_was_received_is_held_and_no_flood() {
+    let (ledger, holders) = worker();
+    ledger.limit(64 << 20);
+    let holder = holders.enter();
+    let mut received = holder.receive();
+    received.resize(2 * FLOOD_BYTES);
+    assert_eq!(holders.judge(), Judged::default());
+    assert_eq!((holder.held_bytes(), ledger.held_bytes()), (2 * FLOOD_BYTES, 2 * FLOOD_BYTES as u64));
+    let _queued = holder.hold(FLOOD_BYTES);
+    assert_eq!(holders.judge(), Judged { floods: 1, ..Judged::default() });
+    drop(received);
+    assert_eq!(holder.held_bytes(), FLOOD_BYTES);
+}

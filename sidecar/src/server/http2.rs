@@ -16,6 +16,7 @@ use crate::client::io::ClientIo;
 use crate::client::tracker::{Graceful, Membership, supervise};
 use crate::context::Mesh;
 use crate::http::h2::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
+use crate::http::h2::intake::Intake;
 use crate::http::h2::keep_alive::KeepAlive;
 use crate::http::h2::traffic::{Traffic, Watched};
 use crate::http::limits::HEADER_BYTES_MAX;
@@ -49,7 +50,8 @@ pub(crate) async fn serve(
     let traffic = Rc::new(Traffic::default());
     origin.streams = Some(Streams::of(membership.remote()));
     let backlog = Rc::new(Backlog::of(&origin.holder));
-    let client = Rc::new(Client { origin: Rc::new(origin), mesh: mesh.clone(), backlog, patience });
+    let intake = Intake::of(&origin.holder);
+    let client = Rc::new(Client { origin: Rc::new(origin), mesh: mesh.clone(), backlog, intake, patience });
     let (io, flusher) = coalesce(io);
     let serving = Serving {
         state: State::Handshake(Box::new(settings().handshake(Watched::new(io, traffic.clone())))),
@@ -134,6 +136,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Lost>> {
         let ended = self.accept(client, traffic, cx);
+        let (bytes, small_frames) = traffic.take_heard();
+        if bytes > 0 {
+            client.intake.hears(bytes, small_frames);
+        }
         for refused in traffic.refused() {
             client.record_refusal(refused);
         }

@@ -21,6 +21,7 @@ use crate::exchange::body::ResponseBody;
 use crate::exchange::forward::exchange;
 use crate::http::client_body::ClientBody;
 use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::intake::Intake;
 use crate::http::h2::malformed;
 use crate::http::h2::recv::RecvBody;
 use crate::http::h2::send::{Sending, Unsent};
@@ -36,6 +37,8 @@ pub(super) struct Client {
     pub(super) mesh: Rc<Mesh>,
     /// What is queued for it.
     pub(super) backlog: Rc<Backlog>,
+    /// What of its requests waits to be taken.
+    pub(super) intake: Intake,
     /// How long it may take nothing of an answer; zero is for ever.
     pub(super) patience: Duration,
 }
@@ -112,7 +115,8 @@ fn ask(
     client: &Client,
 ) -> impl Future<Output = Option<Response<ResponseBody>>> {
     let (head, stream) = request.into_parts();
-    let body = ClientBody::of_stream(RecvBody::new(stream, &head.headers), respond.clone());
+    let body = (!stream.is_end_stream()).then(|| client.intake.enter(RecvBody::new(stream, &head.headers)));
+    let body = ClientBody::of_stream(body, respond.clone());
     let request = Request::from_parts(head, body);
     // Boxed: it is let go of when its answer is there, and a stream may last.
     let mut exchange =

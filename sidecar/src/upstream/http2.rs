@@ -20,12 +20,12 @@ use super::conn_table::Line;
 use super::pool::IDLE_FOR;
 use crate::clock;
 use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::intake::Bodies;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::net::coalesce::coalesce;
 
 pub(crate) use answer::Answer;
 
-use answer::Answers;
 use driver::{Turn, Wire, drive};
 
 /// A connection that streams share.
@@ -44,7 +44,7 @@ struct Shared {
     ended: Cell<bool>,
     /// What of requests' bodies waits for the socket.
     backlog: Rc<Backlog>,
-    answers: RefCell<Answers>,
+    answers: RefCell<Bodies>,
     turn: Rc<Turn>,
 }
 

@@ -6,9 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use hyper::Request;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::backend::{Backend, Talk};
+use super::http2::connect;
 use super::support::until;
 use super::world::World;
 
@@ -110,6 +112,46 @@ fn a_body_that_is_kept_for_another_attempt_takes_what_it_is_long() {
         });
     }
 }
+
+#[test]
+fn bodies_that_no_endpoint_takes_are_on_the_ledger_until_their_client_has_gone() {
+    for (bytes, count) in [(300, 200), (1000, 60), (16_000, 4)] {
+        let backend = Backend::start(|talk| {
+            talk.wire.send([&[0, 0, 6, 4, 0, 0, 0, 0, 0][..], &[0, 4, 0, 0, 0, 0]].concat()); // no stream has a window
+            let _until_the_end = talk.wire.rest();
+        });
+        let world = World::at("grpc", &[backend.address()], &[]);
+        let held = || world.measured("svcmesh_memory_held_bytes")[0];
+        // Of each stream 8 KiB are on their way to the endpoint: they are what is kept for another attempt.
+        let least = (bytes * count * STREAMS) as u64 / 4 * 3;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut client = connect(&world).await;
+            let mut streams = Vec::new();
+            for _ in 0..STREAMS {
+                let request = Request::post("http://web/").body(()).expect("a request");
+                let (response, mut body) =
+                    client.send_request(request, false).expect("a request that h2 sends");
+                (0..count)
+                    .for_each(|_| body.send_data(vec![b'x'; bytes].into(), false).expect("h2 queues it"));
+                streams.push((response, body));
+            }
+            let is_held = async {
+                while held() < least {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let in_time = tokio::time::timeout(Duration::from_secs(10), is_held).await;
+            assert!(in_time.is_ok(), "{} bytes in frames of {bytes} are held, not {least}", held());
+            eprintln!("{} bytes of {} in frames of {bytes} are held", held(), bytes * count * STREAMS);
+        });
+        drop(runtime); // and the connection
+        until("nothing is held", || (held() == 0).then_some(()));
+    }
+}
+
+/// As many as a client may have open.
+const STREAMS: usize = 128;
 
 #[test]
 fn above_memory_max_the_largest_are_paused_then_ended_and_everybody_else_is_served() {

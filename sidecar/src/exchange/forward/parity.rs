@@ -181,7 +181,10 @@ async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, mes
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (head, stream) = request.into_parts();
         let respond = Respond::new(respond);
-        let body = ClientBody::of_stream(RecvBody::new(stream, &head.headers), respond.clone());
+        let body = ClientBody::of_stream(
+            (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(RecvBody::new(stream, &head.headers)))),
+            respond.clone(),
+        );
         *found.borrow_mut() = Some(prepare(Request::from_parts(head, body), &origin, &mesh).await);
         respond.stream().send_response(Response::new(()), true).expect("the client waits for it");
     }

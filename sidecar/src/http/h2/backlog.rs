@@ -29,6 +29,8 @@ pub(crate) struct Backlog {
 #[derive(Debug, Default)]
 pub(crate) struct Share {
     held_bytes: Cell<usize>,
+    /// The same in the process's ledger, where the connection's queue is not: it is a client's who shares the connection with others.
+    ledger: Option<RefCell<Ledger>>,
     waiting: RefCell<Option<Waker>>,
 }
 
@@ -96,6 +98,16 @@ impl Backlog {
 }
 
 impl Share {
+    /// That of a stream which carries what `holder` sends.
+    pub(super) fn of(holder: Option<&Holder>) -> Share {
+        Share { ledger: holder.map(|holder| RefCell::new(holder.hold(0))), ..Share::default() }
+    }
+
+    fn set(&self, held_bytes: usize) {
+        self.held_bytes.set(held_bytes);
+        self.ledger.iter().for_each(|ledger| ledger.borrow_mut().resize(held_bytes));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.held_bytes.get() == 0
     }
@@ -113,7 +125,7 @@ impl Share {
     }
 
     fn give_back(&self, bytes: usize) {
-        self.held_bytes.set(self.held_bytes.get().saturating_sub(bytes));
+        self.set(self.held_bytes.get().saturating_sub(bytes));
         if let Some(waker) = self.waiting.take() {
             waker.wake();
         }
@@ -149,7 +161,7 @@ impl Piece {
         let held_bytes = buffer_bytes.max(bytes.len()) + FRAME_BYTES;
         backlog.hold(held_bytes);
         if let Some(share) = share {
-            share.held_bytes.set(share.held_bytes.get() + held_bytes);
+            share.set(share.held_bytes.get() + held_bytes);
         }
         let held = Held { bytes: held_bytes, backlog: backlog.clone(), share: share.cloned() };
         Piece { bytes, _held: Some(held) }

@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
+
+use super::intake::{SMALL_FRAME_BYTES, SmallFrames};
+use crate::memory::{Holder, Received};
 
 /// The body of a message on a stream.
 ///
@@ -25,6 +29,10 @@ pub(crate) struct RecvBody {
     gathered: Gathered,
     /// The reader, while it waits for more.
     reader: Option<Waker>,
+    /// What waits for the reader, on the ledger.
+    held: Option<Received>,
+    /// How many small frames of its connection do.
+    small_frames: Option<Rc<SmallFrames>>,
 }
 
 impl RecvBody {
@@ -37,7 +45,24 @@ impl RecvBody {
             is_past_data: false,
             gathered: Gathered::default(),
             reader: None,
+            held: None,
+            small_frames: None,
         }
+    }
+
+    /// Has what waits for its reader counted as held for `holder`, whenever it [is counted](RecvBody::count).
+    pub(crate) fn count_for(&mut self, holder: &Holder, small_frames: Option<&Rc<SmallFrames>>) {
+        self.held = Some(holder.receive());
+        self.small_frames = small_frames.cloned();
+    }
+
+    /// Counts what waits for its reader.
+    pub(crate) fn count(&mut self) -> usize {
+        let waiting = self.stream.flow_control().used_capacity() + self.gathered.slack();
+        if let Some(held) = &mut self.held {
+            held.resize(waiting);
+        }
+        waiting
     }
 
     /// Takes over what h2 has received of the stream.
@@ -53,7 +78,10 @@ impl RecvBody {
         let mut cx = Context::from_waker(reader.as_ref().unwrap_or(Waker::noop()));
         loop {
             match self.stream.poll_data(&mut cx) {
-                Poll::Ready(Some(Ok(data))) => self.gathered.push(data),
+                Poll::Ready(Some(Ok(data))) => {
+                    self.reads(&data);
+                    self.gathered.push(data);
+                }
                 Poll::Ready(None) => self.is_past_data = true,
                 // An error is there again when the reader comes to it.
                 Poll::Ready(Some(Err(_))) | Poll::Pending => break,
@@ -86,6 +114,9 @@ impl RecvBody {
     /// Asks h2, which remembers one task: that of the reader, whoever asks.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
         let polled = self.stream.poll_data(cx);
+        if let Poll::Ready(Some(Ok(data))) = &polled {
+            self.reads(data);
+        }
         match &mut self.reader {
             reader if polled.is_ready() => *reader = None,
             Some(reader) => reader.clone_from(cx.waker()),
@@ -94,12 +125,22 @@ impl RecvBody {
         polled
     }
 
+    /// h2 holds so much less.
+    fn reads(&self, data: &Bytes) {
+        if data.len() < SMALL_FRAME_BYTES {
+            self.small_frames.iter().for_each(|frames| frames.is_read());
+        }
+    }
+
     /// The reader has done with what it took: its peer may send as much again.
     fn give_back(&mut self) {
         let taken = std::mem::take(&mut self.taken);
         if taken > 0 {
             // Fails only for more than was received.
             let _ = self.stream.flow_control().release_capacity(taken);
+            if self.held.as_ref().is_some_and(|held| held.bytes() > 0) {
+                self.count();
+            }
         }
     }
 }
@@ -145,6 +186,9 @@ struct Gathered {
 /// A part of this size stays as it is: h2 reads into buffers of 8 to 16 KiB, so that what it keeps alive is four times as much at most.
 const WHOLE_BYTES_MIN: usize = 4 * 1024;
 
+/// What h2 reads into at most.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
 impl Gathered {
     fn push(&mut self, data: Bytes) {
         if data.len() < WHOLE_BYTES_MIN {
@@ -170,6 +214,12 @@ impl Gathered {
             *self = Gathered::default(); // and its buffers
         }
         part
+    }
+
+    /// What its buffers have beside the bytes in them.
+    fn slack(&self) -> usize {
+        let of_part = |part: &Bytes| READ_BUFFER_BYTES.saturating_sub(part.len());
+        self.parts.iter().map(of_part).sum::<usize>() + self.small.capacity() - self.small.len()
     }
 
     fn is_empty(&self) -> bool {

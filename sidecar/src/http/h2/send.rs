@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX, Share};
 use crate::clock;
+use crate::memory::Holder;
 
 /// What the peer of a stream is told when a body breaks off (RFC 9113 §7).
 pub(crate) trait ResetReason: Unpin {
@@ -41,6 +42,8 @@ pub(crate) struct Sending<B: Body> {
     backlog: Rc<Backlog>,
     /// What of this stream is queued; absent as long as nothing but a last piece was.
     share: Option<Rc<Share>>,
+    /// Who sends it, where the connection's queue is not that client's own.
+    holder: Option<Holder>,
     /// Small pieces, copied together: they go first.
     gathered: BytesMut,
     /// A piece that goes as it is.
@@ -85,6 +88,7 @@ where
             stream,
             backlog: backlog.clone(),
             share: None,
+            holder: None,
             gathered: BytesMut::new(),
             whole: Bytes::new(),
             trailers: None,
@@ -92,6 +96,12 @@ where
             broken: None,
             stall: Stall { patience, since_ms: None, timer: None },
         }
+    }
+
+    /// What is queued of it is held for `holder`.
+    pub(crate) fn held_for(mut self, holder: Option<&Holder>) -> Sending<B> {
+        self.holder = holder.cloned();
+        self
     }
 
     /// What is being sent.
@@ -209,7 +219,7 @@ where
         let is_last = is_all && self.ended && self.broken.is_none();
         let share = match is_last {
             true => self.share.as_ref(),
-            false => Some(&*self.share.get_or_insert_default()),
+            false => Some(&*self.share.get_or_insert_with(|| Rc::new(Share::of(self.holder.as_ref())))),
         };
         (Piece::new(bytes, buffer_bytes, &self.backlog, share), is_last)
     }

@@ -13,11 +13,14 @@ use std::task::{Context, Poll};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::intake::SMALL_FRAME_BYTES;
 use crate::clock;
 
 /// What is known of a connection's traffic.
 pub(crate) struct Traffic {
     heard_ms: Cell<u32>,
+    /// Since it was asked last: bytes, and small frames of bodies.
+    heard: Cell<(usize, usize)>,
     credit: RefCell<Credit>,
     heads: RefCell<Heads>,
     /// It was told that it sends too much (GOAWAY).
@@ -37,6 +40,7 @@ impl Default for Traffic {
     fn default() -> Traffic {
         Traffic {
             heard_ms: Cell::new(clock::coarse_ms()),
+            heard: Cell::default(),
             credit: RefCell::default(),
             heads: RefCell::default(),
             sent_away: Cell::default(),
@@ -65,7 +69,16 @@ impl Traffic {
         std::mem::take(&mut self.heads.borrow_mut().refused)
     }
 
+    /// How many bytes, and how many small frames of bodies among them, have come since this was asked last.
+    pub(crate) fn take_heard(&self) -> (usize, usize) {
+        self.heard.take()
+    }
+
     fn hears(&self, frame: &Frame) {
+        if frame.kind == DATA && frame.payload_bytes < SMALL_FRAME_BYTES {
+            let (bytes, small_frames) = self.heard.get();
+            self.heard.set((bytes, small_frames + 1));
+        }
         match frame.kind {
             HEADERS => {
                 self.credit.borrow_mut().earn(CREDIT_PER_HEAD);
@@ -309,6 +322,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         if !read.is_empty() {
             traffic.heard_ms.set(clock::coarse_ms());
             heard.feed(read, |frame| traffic.hears(frame));
+            let (bytes, small_frames) = traffic.heard.get();
+            traffic.heard.set((bytes + read.len(), small_frames));
         }
         polled
     }

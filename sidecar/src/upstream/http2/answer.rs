@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,10 +16,11 @@ use super::Stream;
 use crate::http::h2::recv::RecvBody;
 use crate::http::h2::send::Sending;
 use crate::http::request_body::UpstreamBody;
+use crate::memory::Holder;
 
 /// What follows the head of an answer. Dropped before its end, it resets the stream (CANCEL).
 pub(crate) struct Answer {
-    /// Absent where nothing follows. Shared with those that [`Answers::gather`] knows.
+    /// Absent where nothing follows. Shared with who gathers and counts it.
     body: Option<Rc<RefCell<RecvBody>>>,
     upload: Option<Upload>,
     stream: Rc<Stream>,
@@ -54,6 +55,11 @@ impl Answer {
         self.body.as_ref().map_or(SizeHint::with_exact(0), |body| body.borrow().size_hint())
     }
 
+    /// Has what waits here for the client counted as held for it.
+    pub(crate) fn count_for(&self, holder: &Holder) {
+        self.body.iter().for_each(|body| body.borrow_mut().count_for(holder, None));
+    }
+
     /// What a failure of this stream means.
     pub(crate) fn explain(&self, looks_like: Failure) -> Failure {
         self.stream.explain(looks_like)
@@ -81,36 +87,3 @@ impl Upload {
         }))
     }
 }
-
-/// The bodies of the answers that a connection is receiving.
-#[derive(Default)]
-pub(super) struct Answers {
-    bodies: Vec<Weak<RefCell<RecvBody>>>,
-    /// How many there may be before those that have ended are looked for.
-    swept_at: usize,
-}
-
-impl Answers {
-    fn enter(&mut self, body: &Rc<RefCell<RecvBody>>) {
-        if self.bodies.len() >= self.swept_at {
-            self.sweep();
-        }
-        self.bodies.push(Rc::downgrade(body));
-    }
-
-    fn sweep(&mut self) {
-        self.bodies.retain(|body| body.strong_count() > 0);
-        self.swept_at = (2 * self.bodies.len()).max(SWEPT_MIN);
-    }
-
-    /// Takes over what h2 has received of them.
-    pub(super) fn gather(&mut self) {
-        self.sweep();
-        for body in self.bodies.iter().filter_map(Weak::upgrade) {
-            body.borrow_mut().gather();
-        }
-    }
-}
-
-/// So few are not worth a look.
-const SWEPT_MIN: usize = 32;

@@ -44,7 +44,9 @@ impl Slot {
         match self.sender.send_request(Request::from_parts(head, ()), is_whole) {
             Ok((response, sending)) => {
                 let backlog = &self.stream.shared.backlog;
-                let upload = (!is_whole).then(|| Box::new(Sending::new(body, sending, backlog, PATIENCE)));
+                let holder = body.holder().cloned();
+                let sending = || Sending::new(body, sending, backlog, PATIENCE).held_for(holder.as_ref());
+                let upload = (!is_whole).then(|| Box::new(sending()));
                 Ok(Some(Asked { response, upload, stream: self.stream }))
             }
             // A mistake in the head, as h2 sees it: the connection took streams a moment ago.

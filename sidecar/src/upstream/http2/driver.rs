@@ -32,7 +32,10 @@ pub(super) async fn drive(
             false => Pin::new(&mut connection).poll(cx),
         };
         if shared.turn.is_full() {
-            shared.answers.borrow_mut().gather();
+            shared.answers.borrow_mut().each(|answer| {
+                answer.gather();
+                answer.count();
+            });
         }
         flusher.flush(cx);
         polled

@@ -4,6 +4,7 @@ use h2::{Reason, SendStream, client};
 use hyper::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+use super::super::intake::Intake;
 use super::*;
 
 /// What was read of a body: its bytes, its trailers, and how it ended.
@@ -190,4 +191,55 @@ async fn a_cut_is_told_behind_what_was_gathered() {
 fn long_frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
     [&[0, length[0], length[1], kind, 0, 0, 0, 0, 1], payload].concat()
+}
+
+/// Waits until as much has come.
+async fn has_come(body: &mut RecvBody, bytes: usize) {
+    let come = async {
+        while body.stream.flow_control().used_capacity() < bytes {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), come).await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_waits_for_its_reader_is_held_for_a_client_until_it_is_read() {
+    const BYTES: usize = 30_000;
+    for size in [1, 10, 100, 1_000, 10_000] {
+        let frame = long_frame(0x0, &vec![b'x'; size]);
+        let (mut body, _upload, _far) =
+            answered(&[&head(None), &frame.repeat(BYTES / size), &trailers()]).await;
+        let holder = Holder::default();
+        body.count_for(&holder, None);
+        has_come(&mut body, BYTES).await;
+        body.count();
+        assert_eq!(holder.held_bytes(), BYTES);
+        body.gather();
+        body.count();
+        let gathered = holder.held_bytes();
+        assert!((BYTES..3 * READ_BUFFER_BYTES + BYTES).contains(&gathered), "{gathered} in frames of {size}");
+        let _first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let _second = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        assert!(holder.held_bytes() < gathered, "as it is read, it is held no more");
+        drop(body);
+        assert_eq!(holder.held_bytes(), 0);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn small_frames_are_held_with_what_is_around_them_until_they_are_read() {
+    const FRAMES: usize = 1000;
+    let (mut body, _upload, _far) =
+        answered(&[&head(None), &long_frame(0x0, b"x").repeat(FRAMES), &trailers()]).await;
+    let holder = Holder::default();
+    let intake = Intake::of(&holder);
+    has_come(&mut body, FRAMES).await;
+    let body = intake.enter(body);
+    intake.hears(10 * FRAMES, FRAMES);
+    assert_eq!(holder.held_bytes(), FRAMES + FRAMES * SMALL_FRAME_BYTES);
+    let body = Rc::into_inner(body).unwrap().into_inner();
+    let (text, trailers, ended) = drain(body).await;
+    assert_eq!((text.len(), trailers, ended), (FRAMES, 1, Ok(())));
+    assert_eq!(holder.held_bytes(), 0);
 }

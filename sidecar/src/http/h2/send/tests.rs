@@ -166,11 +166,13 @@ async fn held_by_a_stalled_client(piece_bytes: usize) -> (usize, usize) {
     let (near, far) = duplex(PIPE_BYTES);
     let (backlog, taken_bytes) = (Rc::<Backlog>::default(), Rc::<Cell<usize>>::default());
     let (accepted, sent) = (Cell::new(0), Rc::<Cell<usize>>::default());
+    let holder = Holder::default();
     let answer = |mut respond: SendResponse<Piece>| {
         let stream = respond.send_response(Response::new(()), false).unwrap();
         let endless = Some(Bytes::from(vec![b'a'; piece_bytes]));
         let body = Pieces { endless, taken_bytes: taken_bytes.clone(), ..Pieces::default() };
-        let (sending, sent) = (Sending::new(body, stream, &backlog, Duration::ZERO), sent.clone());
+        let sending = Sending::new(body, stream, &backlog, Duration::ZERO).held_for(Some(&holder));
+        let sent = sent.clone();
         spawn_local(async move {
             let _ = sending.await;
             sent.set(sent.get() + 1);
@@ -191,6 +193,7 @@ async fn held_by_a_stalled_client(piece_bytes: usize) -> (usize, usize) {
                 () = tokio::time::sleep(Duration::from_millis(300)) => {}
             }
             assert_eq!((accepted.get(), sent.get()), (STREAMS, 0));
+            assert_eq!(holder.held_bytes(), backlog.held_bytes(), "of each stream it is held for its sender");
             (backlog.held_bytes(), taken_bytes.get())
         })
         .await
