@@ -33,10 +33,10 @@ mod client;
 mod context;
 mod exchange;
 mod ports;
+mod recorder;
 mod routing;
 mod server;
 mod shared;
-mod tunnel;
 mod udp;
 mod upstream;
 

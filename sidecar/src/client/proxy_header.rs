@@ -18,9 +18,9 @@ use svc_proto::proxy_header::Step;
 use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::TcpStream;
 
+use super::clients::Clients;
 use super::detect::attend;
-use crate::client::facts::Told;
-use crate::context::Mesh;
+use super::facts::Told;
 use crate::http::pulse::Deadlines;
 use crate::http::pulse::Pulse;
 
@@ -31,26 +31,26 @@ use crate::http::pulse::Pulse;
 pub(crate) async fn require(
     stream: &mut TcpStream,
     peer: SocketAddr,
-    mesh: &Mesh,
+    clients: &Clients,
 ) -> Result<Option<Rc<Told>>, Failure> {
-    if !is_trusted(peer.ip(), &mesh.config.limits.trusted_proxies) {
-        return Err(refused(Refusal::Untrusted, peer, mesh));
+    if !is_trusted(peer.ip(), &clients.config.limits.trusted_proxies) {
+        return Err(refused(Refusal::Untrusted, peer, clients));
     }
-    match look(stream, mesh.config.deadlines.header, mesh).await? {
+    match look(stream, clients.config.deadlines.header, clients).await? {
         Sight::Gone => Ok(None),
-        Sight::Nothing(refusal) => Err(refused(refusal, peer, mesh)),
+        Sight::Nothing(refusal) => Err(refused(refusal, peer, clients)),
         Sight::Header(bytes) => {
             take_off(stream, bytes.len()).await?;
             let told = Told(bytes.into());
-            mesh.metrics.greeted(told.header().origin.into());
+            clients.metrics.greeted(told.header().origin.into());
             Ok(Some(Rc::new(told)))
         }
     }
 }
 
-fn refused(refusal: Refusal, peer: SocketAddr, mesh: &Mesh) -> Failure {
+fn refused(refusal: Refusal, peer: SocketAddr, clients: &Clients) -> Failure {
     tracing::debug!(%peer, %refusal, "a connection was refused for want of a PROXY header");
-    mesh.metrics.greeted(refusal.into());
+    clients.metrics.greeted(refusal.into());
     refusal.into()
 }
 
@@ -60,19 +60,19 @@ pub(crate) async fn observe(
     stream: &mut TcpStream,
     peer: SocketAddr,
     wants: bool,
-    mesh: &Mesh,
+    clients: &Clients,
 ) -> Result<(), Failure> {
-    if !is_trusted(peer.ip(), &mesh.config.limits.trusted_proxies) {
-        mesh.metrics.greeted(Greeting::from(Refusal::Untrusted).observed());
+    if !is_trusted(peer.ip(), &clients.config.limits.trusted_proxies) {
+        clients.metrics.greeted(Greeting::from(Refusal::Untrusted).observed());
         return Ok(());
     }
-    match look(stream, mesh.config.deadlines.detect, mesh).await? {
+    match look(stream, clients.config.deadlines.detect, clients).await? {
         Sight::Gone => {}
-        Sight::Nothing(refusal) => mesh.metrics.greeted(Greeting::from(refusal).observed()),
+        Sight::Nothing(refusal) => clients.metrics.greeted(Greeting::from(refusal).observed()),
         Sight::Header(bytes) => {
             let count = bytes.len();
             let told = Told(bytes.into());
-            mesh.metrics.greeted(Greeting::from(told.header().origin).observed());
+            clients.metrics.greeted(Greeting::from(told.header().origin).observed());
             if !wants {
                 take_off(stream, count).await?;
             }
@@ -91,10 +91,10 @@ enum Sight {
 }
 
 /// Looks until it is known, no longer than `limit`.
-async fn look(stream: &TcpStream, limit: Duration, mesh: &Mesh) -> Result<Sight, Failure> {
+async fn look(stream: &TcpStream, limit: Duration, clients: &Clients) -> Result<Sight, Failure> {
     let pulse = Pulse::new();
     let none = Deadlines { header: Duration::ZERO, idle: Duration::ZERO };
-    let membership = mesh.roster.enter(pulse.clone(), none);
+    let membership = clients.tracker.enter(pulse.clone(), none);
     let watching = pin!(watch(stream, &pulse));
     let attending = attend(watching, &pulse, &membership, || Sight::Gone);
     match tokio::time::timeout(limit, attending).await {

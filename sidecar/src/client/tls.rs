@@ -15,9 +15,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
+use super::clients::Clients;
 use super::tracker::{Graceful, supervise};
 use crate::config::ShownBy;
-use crate::context::Mesh;
 use crate::http::pulse::Deadlines;
 use crate::http::pulse::Pulse;
 use crate::metrics::{Direction, Handshake};
@@ -41,14 +41,14 @@ pub(crate) async fn accept(
     tcp: TcpStream,
     hint: Hint,
     shown: &ShownBy,
-    mesh: &Mesh,
+    clients: &Clients,
 ) -> Result<Option<Secured>, Failure> {
     let pulse = Pulse::new();
     pulse.read(); // the time of a head begins with the connection: a client that says nothing has no more
-    let header = mesh.config.deadlines.header;
-    let membership = mesh.roster.enter(pulse, Deadlines { header, idle: Duration::ZERO });
+    let header = clients.config.deadlines.header;
+    let membership = clients.tracker.enter(pulse, Deadlines { header, idle: Duration::ZERO });
     let seen = Seen::default();
-    let shaking = pin!(shake(tcp, hint, shown, mesh, &seen));
+    let shaking = pin!(shake(tcp, hint, shown, clients, &seen));
     let shaking = pin!(Shaking { shaking, spoke: &seen.spoke, waits: membership.is_draining(), told: false });
     match (supervise(shaking, &membership, |_| {}).await, seen.refused.get()) {
         (Ok(shaken), _) => shaken,
@@ -78,7 +78,7 @@ async fn shake(
     mut tcp: TcpStream,
     hint: Hint,
     shown: &ShownBy,
-    mesh: &Mesh,
+    clients: &Clients,
     seen: &Seen,
 ) -> Result<Option<Secured>, Failure> {
     let mut first = [0; 1];
@@ -92,17 +92,17 @@ async fn shake(
         return Err(failure);
     }
     // Boxed: a client that says nothing yet must not hold what a handshake takes.
-    Box::pin(shake_hands(tcp, hint, shown, mesh, seen)).await.map(Some)
+    Box::pin(shake_hands(tcp, hint, shown, clients, seen)).await.map(Some)
 }
 
 async fn shake_hands(
     tcp: TcpStream,
     hint: Hint,
     shown: &ShownBy,
-    mesh: &Mesh,
+    clients: &Clients,
     seen: &Seen,
 ) -> Result<Secured, Failure> {
-    let terms = mesh.shared.certificates.terms(shown).ok_or(Failure::NothingToShow)?;
+    let terms = clients.shared.certificates.terms(shown).ok_or(Failure::NothingToShow)?;
     let peer = tcp.peer_addr();
     let failed = |error: &io::Error| {
         tracing::debug!(?peer, %error, "TLS handshake failed");
@@ -121,7 +121,7 @@ async fn shake_hands(
     match hello.into_stream(config).into_fallible().await {
         Ok(stream) => {
             let session = stream.get_ref().1;
-            mesh.metrics.shook_hands(Direction::Inbound, kind(session));
+            clients.metrics.shook_hands(Direction::Inbound, kind(session));
             let is_http = session.alpn_protocol().is_some();
             Ok(Secured { stream: Stream::secured(TlsStream::Server(stream)), is_http })
         }

@@ -9,6 +9,7 @@ use super::flag::{Expected, Flag};
 use super::privileges::PRIVILEGES;
 use super::settings::{Mistakes, Settings, Surroundings};
 use super::values::{list, number, optional, port};
+use super::verbs::verbs;
 
 /// Everything `sidecar init` can be told, parsed.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl Init {
         for &mistake in capture.as_ref().err().into_iter().flatten() {
             refuse(mistake, &mut settings);
         }
-        let (_effective, unknown_variables) = settings.finish()?;
+        let (_effective, unknown_variables) = settings.finish(&verbs())?;
         let capture = capture.expect("each mistake was refused, and `finish` told of it");
         Ok(Init { capture, unknown_variables })
     }

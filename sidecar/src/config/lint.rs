@@ -7,6 +7,7 @@ use svc_core::service::Rules;
 
 use super::discovery;
 use super::settings::{Mistakes, Settings, Surroundings};
+use super::verbs::verbs;
 
 /// Everything `sidecar lint` can be told, parsed.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ impl Lint {
     pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Lint, Mistakes> {
         let mut settings = Settings::new(LINT, flags, surroundings);
         let rules = discovery::read_rules(&mut settings);
-        settings.finish()?;
+        settings.finish(&verbs())?;
         let is_json = flags.get_one::<String>(OUTPUT).is_some_and(|output| output == JSON);
         Ok(Lint {
             paths: flags.get_many(PATHS).into_iter().flatten().cloned().collect(),

@@ -18,14 +18,18 @@ mod privileges;
 mod tls;
 
 mod flag;
+mod run;
 mod settings;
 mod values;
+mod verbs;
 
 #[cfg(test)]
 mod tests;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::ArgMatches;
+use run::RUN;
 use svc_core::capture::Privileges;
+use verbs::verbs;
 
 pub use deadlines::Deadlines;
 pub use discovery::Discovery;
@@ -37,6 +41,7 @@ pub use limits::{Limits, ProxyProtocolIn};
 pub use lint::{Lint, Output, lint_command};
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
+pub use run::{CHECK, command};
 pub use settings::{Mistake, Mistakes, Surroundings, environment};
 pub use tls::{ShownBy, Tls, TlsPolicy};
 
@@ -87,7 +92,7 @@ impl Config {
         let limits = Limits::read(&mut settings);
         let drain = Drain::read(&mut settings);
         let logs = Logs::read(&mut settings);
-        let (effective, unknown_variables) = settings.finish()?;
+        let (effective, unknown_variables) = settings.finish(&verbs())?;
         Ok(Config {
             discovery,
             dns,
@@ -125,44 +130,5 @@ impl Config {
     }
 }
 
-/// The verb `run` with its flags; its `--help` is the manual.
-pub fn command() -> Command {
-    Command::new(RUN)
-        .about("Carry the pod's traffic to the Services it is meant for")
-        .long_about(MANUAL)
-        .bin_name("sidecar run")
-        .max_term_width(100)
-        .args(discovery::args())
-        .args(dns::args())
-        .args(listeners::args())
-        .arg(PRIVILEGES.arg("Listeners"))
-        .args(tls::args())
-        .args(deadlines::args())
-        .args(limits::args())
-        .args(drain::args())
-        .args(logs::args())
-        .arg(
-            Arg::new(CHECK)
-                .long(CHECK)
-                .action(ArgAction::SetTrue)
-                .help("Print the effective configuration, or every mistake in it, and exit"),
-        )
-}
-
-const RUN: &str = "run";
-
-/// The flag that asks for the effective configuration only.
-pub const CHECK: &str = "check";
-
 /// `EX_USAGE` of sysexits.h: the command was used wrongly; a restart will not help.
 pub const EXIT_MISTAKES: u8 = 64;
-
-const MANUAL: &str = "\
-Carry the pod's traffic to the Services it is meant for.
-
-Each setting is a flag, else the variable named beside it, else the default. An empty variable counts as absent. Variables that \
-a Service named `sidecar` puts into its namespace's pods (SIDECAR_SERVICE_HOST, SIDECAR_SERVICE_PORT*, SIDECAR_PORT*) are ignored.
-
-Durations are a number with `ms`, `s`, `m` or `h`, or several of them: 500ms, 1s, 1m30s, 1h; `0` needs no unit.
-Listeners are a list of addresses, or `off`: 127.0.0.1:15001,[::1]:15001. Port 0 is any free port; the log and /config tell which.
-A mistake in any setting ends the sidecar with exit code 64 after all of them have been named.";

@@ -118,9 +118,8 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// The account, and the variables that no setting of any verb asks for: the containers of a pod often share theirs.
-    pub(super) fn finish(self) -> Result<(Effective, Vec<String>), Mistakes> {
-        let verbs = [super::command(), super::init_command()];
+    /// The account, and the variables that no setting of any of `verbs` asks for: the containers of a pod often share theirs.
+    pub(super) fn finish(self, verbs: &[clap::Command]) -> Result<(Effective, Vec<String>), Mistakes> {
         let known = |name: &str| {
             let mut flags = verbs.iter().flat_map(clap::Command::get_arguments);
             flags.any(|flag| flag.get_id().as_str().replace('-', "_") == name)

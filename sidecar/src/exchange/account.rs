@@ -18,7 +18,7 @@ use crate::access_log::Details;
 use crate::access_log::{Head, Kind, Record};
 use crate::client::facts::Arrival;
 use crate::clock;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::http::request_body::RequestBody;
 use crate::metrics::{Protocol, SeriesKey};
 use crate::upstream::Upstream;
@@ -26,7 +26,7 @@ use crate::upstream::Upstream;
 /// The account of one request, of one opaque connection, or of one flow of datagrams.
 #[must_use = "an account that is dropped at once says that the client went away"]
 pub(crate) struct Account {
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     arrival: Arrival,
     protocol: Protocol,
     pub(crate) begun: Now,
@@ -102,9 +102,9 @@ enum Outcome {
 }
 
 impl Account {
-    pub(crate) fn open(mesh: &Rc<Mesh>, arrival: Arrival, protocol: Protocol) -> Account {
+    pub(crate) fn open(context: &Rc<WorkerContext>, arrival: Arrival, protocol: Protocol) -> Account {
         Account {
-            mesh: mesh.clone(),
+            context: context.clone(),
             arrival,
             protocol,
             begun: clock::now(),
@@ -127,7 +127,7 @@ impl Account {
     }
 
     pub(crate) fn set_details(&mut self, details: impl FnOnce() -> Details) {
-        if self.mesh.access_log.is_some() {
+        if self.context.recorder.access_log.is_some() {
             self.details = Some(Box::new(details()));
         }
     }
@@ -192,7 +192,7 @@ impl Account {
     /// Nothing is asked of the endpoint any more.
     fn leave(&mut self) {
         if let Some(trial) = &mut self.trial {
-            trial.end(&self.mesh);
+            trial.end(&self.context);
         }
     }
 
@@ -218,7 +218,7 @@ impl Account {
             self.hears_call(&head.headers);
         }
         if let Some(trial) = &mut self.trial {
-            trial.hears(head, is_grpc, &self.mesh);
+            trial.hears(head, is_grpc, &self.context);
         }
     }
 
@@ -233,7 +233,7 @@ impl Account {
             self.measure();
         }
         if let Some(trial) = &mut self.trial {
-            trial.hears_frame(frame, &self.mesh);
+            trial.hears_frame(frame, &self.context);
         }
     }
 
@@ -249,7 +249,7 @@ impl Account {
         let Some(trial) = &mut self.trial else { return };
         let had = trial.had_for(clock::now()).filter(|_| !self.reading.may_have_caused(failure));
         if is_its_own(failure, had, self.patience.0) {
-            trial.failed(&self.mesh);
+            trial.failed(&self.context);
         }
     }
 
@@ -257,7 +257,7 @@ impl Account {
     pub(crate) fn retried(&mut self, because: Failure) {
         self.blame(because);
         self.retries += 1;
-        self.mesh.metrics.retried(because);
+        self.context.recorder.metrics.retried(because);
     }
 
     /// Bytes have moved: lets the metrics know from time to time. What lasts for hours must not seem to be idle until it ends.
@@ -364,7 +364,7 @@ impl Account {
 
     fn record_metrics(&self, failure: Option<Failure>, took: Duration) {
         if let Some(failure) = failure {
-            self.mesh.metrics.failed(&self.service.clone().unwrap_or_default(), failure);
+            self.context.recorder.metrics.failed(&self.service.clone().unwrap_or_default(), failure);
         }
         let call = self.call(failure);
         let took = self.switched.map_or(took, |switched| switched.since(self.begun));
@@ -381,7 +381,7 @@ impl Account {
         };
         match &self.trial {
             Some(trial) => add(&trial.upstream.series),
-            None => add(&self.mesh.metrics.series(SeriesKey {
+            None => add(&self.context.recorder.metrics.series(SeriesKey {
                 direction: self.arrival.direction,
                 service: self.service.clone().unwrap_or_default(),
                 endpoint: Arc::default(),
@@ -390,7 +390,7 @@ impl Account {
     }
 
     fn record_log(&mut self, failure: Option<Failure>, took: Duration) {
-        let Some(log) = &self.mesh.access_log else { return };
+        let Some(log) = &self.context.recorder.access_log else { return };
         let call = self.call(failure);
         let request = self.details.take().and_then(|details| {
             Some(Head {
@@ -436,7 +436,7 @@ impl Drop for Account {
             self.to_upstream_bytes = body.sent_bytes();
         }
         let failure = match self.outcome {
-            Outcome::Open if self.mesh.has_ended() => Some(Failure::Ended),
+            Outcome::Open if self.context.recorder.has_ended() => Some(Failure::Ended),
             Outcome::Open => Some(Failure::ClientGone),
             Outcome::Done => None,
             Outcome::Failed(failure) => Some(failure),

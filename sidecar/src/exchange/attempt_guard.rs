@@ -11,7 +11,7 @@ use svc_core::time::Now;
 use svc_core::vitals::{self, Change, Head, Heard, Probe, Subject};
 
 use crate::clock;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::upstream::Upstream;
 
 /// An attempt, and the endpoint that it is at.
@@ -42,18 +42,18 @@ impl Trial {
     }
 
     /// The head of the endpoint's answer is there.
-    pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, mesh: &Mesh) {
+    pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, context: &WorkerContext) {
         let head = Head { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
         let heard =
-            self.trial.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || mesh.draw());
+            self.trial.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || context.draw());
         self.notes(heard);
     }
 
     /// A part of a gRPC endpoint's answer is there: a message, or how the call went.
-    pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, mesh: &Mesh) {
+    pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, context: &WorkerContext) {
         let of = subject(&self.upstream);
         let heard = match frame.trailers_ref() {
-            Some(trailers) => self.trial.hears_grpc(first_of(trailers), of, || moment(mesh)),
+            Some(trailers) => self.trial.hears_grpc(first_of(trailers), of, || moment(context)),
             None => Heard { change: self.trial.promises(of, clock::now), spared: None },
         };
         self.notes(heard);
@@ -66,8 +66,8 @@ impl Trial {
     }
 
     /// The endpoint did not.
-    pub(crate) fn failed(&mut self, mesh: &Mesh) {
-        let change = self.trial.failed(subject(&self.upstream), || moment(mesh));
+    pub(crate) fn failed(&mut self, context: &WorkerContext) {
+        let change = self.trial.failed(subject(&self.upstream), || moment(context));
         self.log(change);
     }
 
@@ -87,8 +87,8 @@ impl Trial {
     }
 
     /// Nothing is asked of the endpoint any more.
-    pub(crate) fn end(&mut self, mesh: &Mesh) {
-        self.trial.end(subject(&self.upstream), || moment(mesh));
+    pub(crate) fn end(&mut self, context: &WorkerContext) {
+        self.trial.end(subject(&self.upstream), || moment(context));
     }
 
     fn notes(&self, heard: Heard) {
@@ -122,8 +122,8 @@ fn first_of<'h>(headers: &'h HeaderMap) -> impl Fn(&str) -> Option<&'h [u8]> {
     move |name| headers.get(name).map(HeaderValue::as_bytes)
 }
 
-fn moment(mesh: &Mesh) -> (Now, u64) {
-    (clock::now(), mesh.draw())
+fn moment(context: &WorkerContext) -> (Now, u64) {
+    (clock::now(), context.draw())
 }
 
 fn unix_seconds() -> u64 {

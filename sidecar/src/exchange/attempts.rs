@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use svc_core::balance::{Ask, Caller, Tried, Unit};
+use svc_core::balance::{Ask, Caller, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
 use svc_core::retry::{self, Again, Attempt, RetryPolicy};
@@ -12,7 +12,7 @@ use svc_core::time::Now;
 use super::account::Account;
 use super::request::Outgoing;
 use crate::clock;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::routing::resolve::Origin;
 use crate::routing::route::{Route, Turn};
 use crate::upstream::Upstream;
@@ -27,7 +27,7 @@ pub(crate) struct Attempts<'a> {
     origin: &'a Origin,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
-    mesh: &'a Mesh,
+    context: &'a WorkerContext,
     tried: Tried,
     sent: u32,
     unprocessed: u32,
@@ -42,7 +42,7 @@ impl<'a> Attempts<'a> {
         caller: Caller,
         origin: &'a Origin,
         begun: Now,
-        mesh: &'a Mesh,
+        context: &'a WorkerContext,
     ) -> Attempts<'a> {
         route.port.shared.budget.offered(begun);
         Attempts {
@@ -51,7 +51,7 @@ impl<'a> Attempts<'a> {
             caller,
             origin,
             now: begun,
-            mesh,
+            context,
             tried: Tried::NONE,
             sent: 0,
             unprocessed: 0,
@@ -71,7 +71,9 @@ impl<'a> Attempts<'a> {
             account.retried(because);
         }
         account.tries(upstream, probe, self.now);
-        let upstream = match Introduction::of(&self.route, || self.origin.guest()) {
+        let upstream = match Introduction::of(&self.route.target, self.route.inbound.is_some(), || {
+            self.origin.guest()
+        }) {
             None => upstream.clone(),
             Some(introduction) => self.origin.own.upstream(upstream, introduction),
         };
@@ -84,7 +86,9 @@ impl<'a> Attempts<'a> {
         // Nor who has a body, which may come as slowly as its client likes, while nobody else finds out.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body.is_none();
         let ask = Ask { caller: self.caller, tried: &self.tried, replayable };
-        self.route.pick(Unit::Request, &ask, Some(&self.origin.memory), self.last, self.mesh, self.now)
+        let endpoints = &self.context.router.endpoints;
+        let (memory, draw) = (Some(&self.origin.memory), self.context.draw());
+        self.route.pick(&ask, memory, self.last, endpoints, self.now, draw)
     }
 
     /// Whether an answer with this head may be worth another attempt.
@@ -109,7 +113,7 @@ impl<'a> Attempts<'a> {
             self.current.into_iter().for_each(|id| self.tried.insert(id));
         }
         self.last = Some(failure);
-        self.route = self.mesh.renewed(&self.route).ok_or(failure)?;
+        self.route = self.context.router.renewed(&self.route).ok_or(failure)?;
         self.again(failure, outgoing)?;
         self.begin(outgoing, account)
     }
@@ -127,7 +131,7 @@ impl<'a> Attempts<'a> {
             Again::Free => Ok(()),
             Again::FromBudget if self.route.port.shared.budget.take(self.now) => Ok(()),
             Again::FromBudget => {
-                self.mesh.metrics.retry_budget_exhausted.fetch_add(1, Relaxed);
+                self.context.recorder.metrics.retry_budget_exhausted.fetch_add(1, Relaxed);
                 Err(failure)
             }
             Again::No => Err(failure),

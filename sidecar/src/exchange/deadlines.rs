@@ -9,7 +9,7 @@ use svc_core::grpc_timeout;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::http::dialect::Dialect;
 use crate::http::headers::GRPC_TIMEOUT;
 use crate::routing::route::Route;
@@ -34,8 +34,8 @@ pub(crate) struct Deadline {
 
 impl Limits {
     /// What the Service of `route` says, else the flags.
-    pub(crate) fn of(route: &Route, mesh: &Mesh) -> Limits {
-        let (handling, flags) = (&route.target.service.handling, &mesh.config.deadlines);
+    pub(crate) fn of(route: &Route, context: &WorkerContext) -> Limits {
+        let (handling, flags) = (&route.target.service.handling, &context.config.deadlines);
         let limit = |asked: Option<Duration>, flag| match asked {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),

@@ -30,7 +30,7 @@ use super::websocket;
 use crate::access_log::Details;
 use crate::client::facts::Aim;
 use crate::client::facts::Scheme;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::http::authority;
 use crate::http::authority::without_userinfo;
 use crate::http::client_body::ClientBody;
@@ -54,20 +54,20 @@ use crate::upstream::{self, Answered, Upstream};
 pub(crate) fn exchange<B>(
     mut request: Request<ClientBody>,
     origin: Rc<Origin>,
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     turned: fn(ResponseBody, &Origin) -> B,
 ) -> impl Future<Output = Result<Response<B>, Infallible>> {
     async move {
-        let (origin, mesh) = (&*origin, &mesh);
+        let (origin, context) = (&*origin, &context);
         let dialect = Dialect::of(request.version(), request.headers());
-        let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
+        let mut account = Account::open(context, origin.arrival, protocol(&request, dialect));
         if let Some((pulse, refused)) =
             origin.pulse.as_ref().and_then(|pulse| pulse.turns.refused().map(|refused| (pulse, refused)))
         {
             pulse.asked(true); // where its request ends is not known
             account.set_details(|| refused.details());
             let failure = refused.rule.failure();
-            Flood::behind(failure).into_iter().for_each(|flood| mesh.metrics.flooded(flood));
+            Flood::behind(failure).into_iter().for_each(|flood| context.recorder.metrics.flooded(flood));
             let answer = respond::failure(failure, dialect, account, origin.pulse.clone());
             return Ok(answer.map(|body| turned(body, origin)));
         }
@@ -83,17 +83,17 @@ pub(crate) fn exchange<B>(
             });
         }
         if websocket::is_wanted(&request) {
-            return answered(Box::pin(websocket::exchange(request, origin, mesh, account)).await);
+            return answered(Box::pin(websocket::exchange(request, origin, context, account)).await);
         }
         if request.method() == Method::CONNECT {
-            return answered(Box::pin(upgrade::connect(request, origin, mesh, account)).await);
+            return answered(Box::pin(upgrade::connect(request, origin, context, account)).await);
         }
         if let Some(wanted) = upgrade::wanted(&request) {
-            return answered(Box::pin(upgrade::exchange(request, wanted, origin, mesh, account)).await);
+            return answered(Box::pin(upgrade::exchange(request, wanted, origin, context, account)).await);
         }
-        let routed = origin.route(&request, mesh).await;
+        let routed = origin.route(&request, &context.router).await;
         let prepared = match routed
-            .and_then(|routed| Prepared::new(request, routed, dialect, origin, mesh, &mut account))
+            .and_then(|routed| Prepared::new(request, routed, dialect, origin, context, &mut account))
         {
             Ok(prepared) => prepared,
             Err(failure) => {
@@ -102,7 +102,7 @@ pub(crate) fn exchange<B>(
         };
         let left = prepared.limits.whole.map(|whole| whole.saturating_sub(prepared.waited));
         let carried = {
-            let carrying = pin!(carry(&prepared, mesh, &mut account));
+            let carrying = pin!(carry(&prepared, context, &mut account));
             within(left, prepared.limits.late, carrying).await
         };
         answered(match carried {
@@ -133,16 +133,16 @@ impl<'o> Prepared<'o> {
         routed: Routed,
         dialect: Dialect,
         origin: &'o Origin,
-        mesh: &Mesh,
+        context: &WorkerContext,
         account: &mut Account,
     ) -> Result<Prepared<'o>, Failure> {
         let Routed { route, authority, form, waited } = routed;
         account.serves(&route.port.label);
         let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
-        let mut limits = Limits::of(&route, mesh);
+        let mut limits = Limits::of(&route, context);
         let patience = limits.patience();
         let client_waits = limits.heed_client(dialect, request.headers());
-        let caller = origin.caller(&route, request.headers(), mesh);
+        let caller = origin.caller(&route, request.headers(), &context.router);
         let mut outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
         account.uploads(outgoing.body.as_ref());
         outgoing.grpc = dialect == Dialect::Grpc;
@@ -154,13 +154,17 @@ impl<'o> Prepared<'o> {
 }
 
 /// Sends the request to one endpoint after another, until one answers or none may be tried any more.
-async fn carry(prepared: &Prepared<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Answer, Failure> {
+async fn carry(
+    prepared: &Prepared<'_>,
+    context: &Rc<WorkerContext>,
+    account: &mut Account,
+) -> Result<Answer, Failure> {
     let Prepared { origin, waited: _, route, caller, wanted, limits, outgoing } = prepared;
-    let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
+    let mut attempts = Attempts::new(route, *caller, origin, account.begun, context);
     let mut upstream = attempts.begin(outgoing, account)?;
     loop {
         let answered = {
-            let forwarding = pin!(forward(outgoing, *wanted, &upstream, mesh));
+            let forwarding = pin!(forward(outgoing, *wanted, &upstream, context));
             within(limits.per_try, Failure::ResponseTimeout, forwarding)
                 .await
                 .map_err(|failure| outgoing.blame(failure))
@@ -229,27 +233,27 @@ async fn forward(
     outgoing: &Outgoing<'_>,
     wanted: Wanted,
     upstream: &Rc<Upstream>,
-    mesh: &Mesh,
+    context: &WorkerContext,
 ) -> Result<Answer, Failure> {
     let (version, opened) = match &upstream.speech {
-        Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, mesh)).await?,
+        Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, &context.dialer)).await?,
         Some(_) | None => (wanted.version, None),
     };
     let (head, source) = if version == Version::HTTP_2 {
-        let (head, answer) = stream(outgoing, upstream, mesh).await?;
+        let (head, answer) = stream(outgoing, upstream, context).await?;
         (head, Source::Http2(answer))
     } else {
         let idle = poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
         let mut connection = match opened.or(idle) {
             Some(connection) => connection,
-            None => Box::pin(upstream.open_http1(mesh)).await?, // rare: not part of every request's future
+            None => Box::pin(upstream.open_http1(&context.dialer)).await?, // rare: not part of every request's future
         };
         let asking = {
             let (head, body) = outgoing.http1(upstream.host());
-            connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried))
+            connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&context.uncarried))
         };
         let answered = asking.await?;
-        mesh.metrics.heard(&answered);
+        context.recorder.metrics.heard(answered.has_bare_line_feed);
         let Answered { head, .. } = answered;
         (head, Source::of(connection, upstream))
     };
@@ -263,15 +267,15 @@ async fn forward(
 async fn stream(
     outgoing: &Outgoing<'_>,
     upstream: &Rc<Upstream>,
-    mesh: &Mesh,
+    context: &WorkerContext,
 ) -> Result<(Parts, upstream::Answer), Failure> {
     for _ in 0..CONNECTIONS_MAX {
         let slot = match upstream.free_slot() {
             Some(slot) => slot,
-            None => Box::pin(upstream.open_slot(mesh)).await?, // rare, as above
+            None => Box::pin(upstream.open_slot(&context.dialer)).await?, // rare, as above
         };
         let Some(mut asked) = slot.ask(upstream.put(outgoing.http2()?)?)? else { continue };
-        let interim = outgoing.interim.as_ref().or(Some(&mesh.uncarried));
+        let interim = outgoing.interim.as_ref().or(Some(&context.uncarried));
         let (mut head, body) = poll_fn(|cx| asked.poll_head(interim, cx)).await?;
         let answer = asked.answer(&head, body);
         strip_hop(&mut head.headers);

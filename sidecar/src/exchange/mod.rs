@@ -12,5 +12,6 @@ pub(crate) mod provenance;
 pub(crate) mod relay;
 pub(crate) mod request;
 pub(crate) mod respond;
+pub(crate) mod tunnel;
 pub(crate) mod upgrade;
 pub(crate) mod websocket;

@@ -17,12 +17,14 @@ use super::account::Account;
 use super::attempts::Attempts;
 use super::body::{ResponseBody, Source};
 use super::deadlines::{Deadline, Limits, within};
+use super::forward::turn;
 use super::relay::Already;
 use super::request::Outgoing;
 use super::respond;
+use super::tunnel;
 use crate::client::facts::Aim;
-use crate::context::Mesh;
-use crate::exchange::forward::turn;
+use crate::client::io::ClientIo;
+use crate::context::WorkerContext;
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
 use crate::http::guard::Guarded;
@@ -30,7 +32,6 @@ use crate::http::target::Form;
 use crate::net::tls_client::Carries;
 use crate::routing::resolve::{Origin, Routed, route_to_authority};
 use crate::routing::route::Route;
-use crate::tunnel;
 use crate::upstream::rewrite::Asked;
 use crate::upstream::{Answered, Http1, Upstream, UpstreamIo};
 
@@ -66,11 +67,11 @@ pub(crate) async fn exchange(
     mut request: Request<ClientBody>,
     protocol: HeaderValue,
     origin: &Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
     let upgraded = hyper::upgrade::on(&mut request);
-    let answer = match ask(request, Some(&protocol), origin, mesh, &mut account).await {
+    let answer = match ask(request, Some(&protocol), origin, context, &mut account).await {
         Ok(answer) => answer,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
     };
@@ -88,8 +89,8 @@ pub(crate) async fn exchange(
     turn(&mut head, origin);
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, agreed.unwrap_or(protocol));
-    let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
-    tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
+    let (context, (io, read)) = (context.clone(), connection.into_upgraded());
+    tokio::task::spawn_local(async move { join(upgraded, io, read, account, &context).await });
     Response::from_parts(head, ResponseBody::tunnel())
 }
 
@@ -125,18 +126,18 @@ pub(crate) async fn ask(
     request: Request<ClientBody>,
     protocol: Option<&HeaderValue>,
     origin: &Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     account: &mut Account,
 ) -> Result<Answer, Failure> {
-    let routed = origin.route(&request, mesh).await?;
+    let routed = origin.route(&request, &context.router).await?;
     let (waited, handshake) =
-        (routed.waited, Handshake::new(request, routed, protocol, origin, mesh, account)?);
+        (routed.waited, Handshake::new(request, routed, protocol, origin, context, account)?);
     let (limits, deadline) = (handshake.limits, handshake.limits.deadline(account.begun));
     let authority = handshake.outgoing.authority().clone();
-    let carrying = pin!(carry(handshake, mesh, account));
+    let carrying = pin!(carry(handshake, context, account));
     let left = limits.whole.map(|whole| whole.saturating_sub(waited));
     let (connection, upstream, answered) = within(left, limits.late, carrying).await?;
-    mesh.metrics.heard(&answered);
+    context.recorder.metrics.heard(answered.has_bare_line_feed);
     let Answered { mut head, upgrade: agreed, .. } = answered;
     if let Some(speech) = &upstream.speech {
         let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
@@ -161,12 +162,13 @@ impl<'a> Handshake<'a> {
         routed: Routed,
         protocol: Option<&'a HeaderValue>,
         origin: &'a Origin,
-        mesh: &Mesh,
+        context: &WorkerContext,
         account: &mut Account,
     ) -> Result<Handshake<'a>, Failure> {
         let Routed { route, authority, form, waited: _ } = routed;
         account.serves(&route.port.label);
-        let (caller, limits) = (origin.caller(&route, request.headers(), mesh), Limits::of(&route, mesh));
+        let (caller, limits) =
+            (origin.caller(&route, request.headers(), &context.router), Limits::of(&route, context));
         let outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
         account.waits(limits.patience(), false);
         account.uploads(outgoing.body.as_ref());
@@ -177,13 +179,17 @@ impl<'a> Handshake<'a> {
 type Carried = (Box<Http1>, Rc<Upstream>, Answered);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
-async fn carry(handshake: Handshake<'_>, mesh: &Rc<Mesh>, account: &mut Account) -> Result<Carried, Failure> {
+async fn carry(
+    handshake: Handshake<'_>,
+    context: &Rc<WorkerContext>,
+    account: &mut Account,
+) -> Result<Carried, Failure> {
     let Handshake { outgoing, protocol, route, caller, origin, limits } = handshake;
-    let mut attempts = Attempts::new(&route, caller, origin, account.begun, mesh);
+    let mut attempts = Attempts::new(&route, caller, origin, account.begun, context);
     let mut upstream = attempts.begin(&outgoing, account)?;
     loop {
         let answered = {
-            let attempt = pin!(attempt(&outgoing, protocol, &upstream, mesh));
+            let attempt = pin!(attempt(&outgoing, protocol, &upstream, context));
             let answered = within(limits.per_try, Failure::ResponseTimeout, attempt).await;
             answered.map_err(|failure| outgoing.blame(failure))
         };
@@ -207,14 +213,15 @@ async fn attempt(
     outgoing: &Outgoing<'_>,
     protocol: Option<&HeaderValue>,
     upstream: &Upstream,
-    mesh: &Mesh,
+    context: &WorkerContext,
 ) -> Result<(Box<Http1>, Answered), Failure> {
-    let mut connection = upstream.open_http1(mesh).await?;
+    let mut connection = upstream.open_http1(&context.dialer).await?;
     let (head, body) = match protocol {
         Some(protocol) => outgoing.http1_upgrade(upstream.host(), protocol),
         None => outgoing.http1(upstream.host()),
     };
-    let answered = connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&mesh.uncarried)).await?;
+    let answered =
+        connection.ask(head, body, outgoing.interim.as_ref().unwrap_or(&context.uncarried)).await?;
     Ok((connection, answered))
 }
 
@@ -222,7 +229,7 @@ async fn attempt(
 pub(crate) async fn connect(
     mut request: Request<ClientBody>,
     origin: &Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
     let over_http1 = request.version() != Version::HTTP_2;
@@ -239,7 +246,7 @@ pub(crate) async fn connect(
     }
     if origin.aim != Aim::Request {
         let upgraded = hyper::upgrade::on(&mut request);
-        return match Box::pin(ask_for_tunnel(request, origin, mesh, &mut account)).await {
+        return match Box::pin(ask_for_tunnel(request, origin, context, &mut account)).await {
             Err(failure) => refuse(failure, account),
             Ok(answer) if answer.head.status != StatusCode::OK => {
                 let mut response = answer.into_response(account, origin);
@@ -252,8 +259,8 @@ pub(crate) async fn connect(
                 account.tunnels();
                 let Answer { mut head, connection, .. } = answer;
                 turn(&mut head, origin);
-                let (mesh, (io, read)) = (mesh.clone(), connection.into_upgraded());
-                tokio::task::spawn_local(async move { join(upgraded, io, read, account, &mesh).await });
+                let (context, (io, read)) = (context.clone(), connection.into_upgraded());
+                tokio::task::spawn_local(async move { join(upgraded, io, read, account, &context).await });
                 Response::from_parts(head, ResponseBody::tunnel())
             }
         };
@@ -261,17 +268,19 @@ pub(crate) async fn connect(
     let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
     let opened = async {
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
-        let (route, _waited) = route_to_authority(authority, origin.arrival.client, mesh).await?;
-        let caller = origin.caller(&route, request.headers(), mesh);
-        tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), mesh, &mut account).await
+        let (route, _waited) = route_to_authority(authority, origin.arrival.client, &context.router).await?;
+        let caller = origin.caller(&route, request.headers(), &context.router);
+        tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), context, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),
         Ok(io) => {
             account.answered(StatusCode::OK.as_u16());
             account.tunnels();
-            let (upgraded, mesh) = (hyper::upgrade::on(&mut request), mesh.clone());
-            tokio::task::spawn_local(async move { join(upgraded, io, Bytes::new(), account, &mesh).await });
+            let (upgraded, context) = (hyper::upgrade::on(&mut request), context.clone());
+            tokio::task::spawn_local(
+                async move { join(upgraded, io, Bytes::new(), account, &context).await },
+            );
             Response::new(ResponseBody::tunnel())
         }
     }
@@ -281,27 +290,34 @@ pub(crate) async fn connect(
 async fn ask_for_tunnel(
     request: Request<ClientBody>,
     origin: &Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     account: &mut Account,
 ) -> Result<Answer, Failure> {
-    let routed = origin.route(&request, mesh).await?;
+    let routed = origin.route(&request, &context.router).await?;
     match (routed.form, routed.route.hint) {
-        (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, mesh, account).await,
+        (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, context, account).await,
         _ => Err(Failure::UpgradeRefused),
     }
 }
 
 /// Joins the client's connection, once hyper hands it over, with the endpoint's.
-async fn join(upgraded: OnUpgrade, io: UpstreamIo, read: Bytes, account: Account, mesh: &Rc<Mesh>) {
+async fn join(
+    upgraded: OnUpgrade,
+    io: UpstreamIo,
+    read: Bytes,
+    account: Account,
+    context: &Rc<WorkerContext>,
+) {
     io.break_when_dropped();
     let Ok(upgraded) = upgraded.await else {
         return account.fail(Failure::ClientGone);
     };
-    let parts =
-        upgraded.downcast::<TokioIo<Guarded>>().expect("every HTTP/1 connection is served behind a guard");
+    let parts = upgraded
+        .downcast::<TokioIo<Guarded<ClientIo>>>()
+        .expect("every HTTP/1 connection is served behind a guard");
     let (client, held) = parts.io.into_inner().into_parts();
     // hyper has nothing of what follows a request for a tunnel.
     let from_client = if parts.read_buf.is_empty() { held } else { [parts.read_buf, held].concat().into() };
     let already = Already { from_client: from_client.into(), from_upstream: read.into() };
-    tunnel::carry(client, io, already, account, mesh).await;
+    tunnel::carry(client, io, already, account, context).await;
 }

@@ -11,10 +11,10 @@ use svc_core::outcome::Failure;
 
 use super::account::Account;
 use super::body::ResponseBody;
+use super::forward::turn;
 use super::respond;
 use super::upgrade::{self, Answer};
-use crate::context::Mesh;
-use crate::exchange::forward::turn;
+use crate::context::WorkerContext;
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
 use crate::routing::resolve::Origin;
@@ -34,12 +34,12 @@ pub(crate) fn is_wanted(request: &Request<ClientBody>) -> bool {
 pub(crate) async fn exchange(
     request: Request<ClientBody>,
     origin: &Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
-    let (request, client) = into_upgrade(request, mesh);
+    let (request, client) = into_upgrade(request, context);
     let protocol = HeaderValue::from_static(WEBSOCKET);
-    let asked = upgrade::ask(request, Some(&protocol), origin, mesh, &mut account).await;
+    let asked = upgrade::ask(request, Some(&protocol), origin, context, &mut account).await;
     let answer = match asked.and_then(believed) {
         Ok(answer) => answer,
         Err(failure) => return respond::failure(failure, Dialect::Http, account, origin.pulse.clone()),
@@ -62,11 +62,11 @@ pub(crate) async fn exchange(
 }
 
 /// Makes an HTTP/1.1 client's request of it (RFC 6455 §4.1). What follows the head is not its body, but the tunnel's.
-fn into_upgrade(request: Request<ClientBody>, mesh: &Mesh) -> (Request<ClientBody>, ClientBody) {
+fn into_upgrade(request: Request<ClientBody>, context: &WorkerContext) -> (Request<ClientBody>, ClientBody) {
     let (head, client) = request.into_parts();
     let mut request = Request::from_parts(head, ClientBody::Empty);
     *request.method_mut() = Method::GET;
-    let nonce = u128::from(mesh.draw()) << 64 | u128::from(mesh.draw());
+    let nonce = u128::from(context.draw()) << 64 | u128::from(context.draw());
     let key = HeaderValue::from_str(&base64(nonce)).expect("the alphabet is plain text");
     request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key);
     (request, client)

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use svc_core::outcome::Failure;
 use svc_proto::names::metric;
 
-use super::Direction;
+use super::series::Direction;
 
 /// Each datagram that was received was forwarded, or dropped for one reason.
 #[derive(Debug, Default)]

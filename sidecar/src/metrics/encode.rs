@@ -12,7 +12,9 @@ use svc_core::outcome::Failure;
 use svc_proto::names::metric;
 
 use super::floods::Flood;
-use super::{Closed, Direction, Learned, LookedUp, Metrics, Protocol, Series, SeriesKey, now_ms, requests};
+use super::series::Snapshot;
+use super::series::{Closed, Direction, Learned, LookedUp, Protocol, SeriesKey, now_ms};
+use super::{Metrics, requests};
 use crate::config::Discovery;
 use crate::log;
 
@@ -110,8 +112,6 @@ fn encode_log(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     }
     Ok(())
 }
-
-pub(super) type Snapshot = [(SeriesKey, Arc<Series>)];
 
 fn encode_connections(encoder: &mut DescriptorEncoder<'_>, all: &Snapshot) -> fmt::Result {
     let labels = |key: &SeriesKey, more: Option<(&'static str, &'static str)>| -> Vec<(&str, String)> {

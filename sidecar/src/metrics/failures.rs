@@ -11,7 +11,7 @@ use svc_core::outcome::Failure;
 use svc_core::table::Table;
 use svc_proto::names::metric;
 
-use super::{is_known, now_ms};
+use super::series::{is_known, now_ms};
 
 type Counts = [u64; Failure::ALL.len()];
 

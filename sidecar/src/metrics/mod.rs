@@ -10,6 +10,7 @@ pub(crate) mod floods;
 pub(crate) mod format;
 mod process;
 mod requests;
+mod series;
 mod text;
 mod tls;
 
@@ -18,13 +19,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
-use svc_core::address::ServiceName;
-use svc_core::grpc::Status;
 use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
 use svc_core::table::{Source, Table};
@@ -34,17 +33,17 @@ pub(crate) use datagrams::{Datagrams, Lost, Towards};
 use encode::Shared;
 use failures::Failures;
 use process::Process;
-use requests::Requests;
+pub(crate) use series::{Closed, Direction, Learned, LookedUp, Protocol, Series, SeriesKey};
 
 pub(crate) use tls::Handshake;
 
-use self::floods::Flood;
-use self::format::Format;
-use crate::clock;
 use crate::config::Discovery;
-use crate::upstream::Answered;
 use arc_swap::ArcSwap;
+use floods::Flood;
+use format::Format;
 use prometheus_client::collector::Collector;
+use series::is_known;
+use series::now_ms;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -69,96 +68,6 @@ pub(crate) struct Metrics {
     tls: tls::Counts,
     updates: [[AtomicU64; Learned::ALL.len()]; Discovery::SOURCES.len()],
     snapshot_ms: AtomicU64,
-}
-
-/// What tells one series from another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SeriesKey {
-    pub(crate) direction: Direction,
-    /// `namespace/name`, or empty when there is no Service.
-    pub(crate) service: Arc<str>,
-    /// `address:port`, or empty when no endpoint was reached.
-    pub(crate) endpoint: Arc<str>,
-}
-
-/// Which way a connection goes, seen from the pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Direction {
-    /// To us, from elsewhere.
-    Inbound,
-    /// From us, to elsewhere.
-    Outbound,
-}
-
-/// What a connection or request speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Tcp,
-    Udp,
-    Http1,
-    Http2,
-    Grpc,
-}
-
-/// Why a connection closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
-    Done,
-    Failed,
-    /// We ended it: the endpoint had left, or was silent.
-    Cut,
-}
-
-/// What came of an update from a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Learned {
-    /// A new snapshot is in force.
-    Applied,
-    /// It said nothing new.
-    Unchanged,
-    /// Some of it does not serve that was not refused before; the rest is in force.
-    Refused,
-}
-
-impl Learned {
-    const ALL: [Learned; 3] = [Learned::Applied, Learned::Unchanged, Learned::Refused];
-}
-
-/// What came of asking DNS for the records of one type of one name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LookedUp {
-    Ok,
-    /// There is no such name.
-    NxDomain,
-    /// There is, and it has no such record.
-    NoData,
-    ServFail,
-    Timeout,
-    /// Anything else: refused, malformed, no way to the server.
-    Error,
-}
-
-impl LookedUp {
-    const ALL: [LookedUp; 6] = [
-        LookedUp::Ok,
-        LookedUp::NxDomain,
-        LookedUp::NoData,
-        LookedUp::ServFail,
-        LookedUp::Timeout,
-        LookedUp::Error,
-    ];
-}
-
-/// The counts of one (direction, service, endpoint).
-#[derive(Debug, Default)]
-pub(crate) struct Series {
-    pub(crate) opened: AtomicU64,
-    pub(crate) open: AtomicU64,
-    closed: [AtomicU64; 3],
-    pub(crate) to_upstream_bytes: AtomicU64,
-    pub(crate) to_client_bytes: AtomicU64,
-    requests: [OnceLock<Box<Requests>>; 3],
-    used_ms: AtomicU64,
 }
 
 /// How long the series of an endpoint that nobody uses any more is shown.
@@ -192,7 +101,7 @@ impl Metrics {
     /// longer has are forgotten.
     pub(crate) fn renderer(
         self: &Arc<Self>,
-        observed: impl Collector + Send + Sync + 'static,
+        observed: impl Collector + 'static,
         table: Arc<ArcSwap<Table>>,
     ) -> Box<dyn Fn(Format) -> String + Send + Sync> {
         let mut registry = Registry::with_prefix(metric::PREFIX);
@@ -225,8 +134,8 @@ impl Metrics {
     }
 
     /// Counts what is odd about an endpoint's answer over HTTP/1.
-    pub(crate) fn heard(&self, answered: &Answered) {
-        if answered.has_bare_line_feed {
+    pub(crate) fn heard(&self, has_bare_line_feed: bool) {
+        if has_bare_line_feed {
             self.bare_line_feeds.fetch_add(1, Relaxed);
         }
     }
@@ -281,30 +190,6 @@ impl Metrics {
     }
 }
 
-impl Series {
-    /// A request has ended, for better or worse: with `call` where it was a call of gRPC.
-    pub(crate) fn answered(&self, protocol: Protocol, status: u16, call: Option<Status>, took: Duration) {
-        let requests = match protocol {
-            Protocol::Http1 => &self.requests[0],
-            Protocol::Http2 => &self.requests[1],
-            Protocol::Grpc => &self.requests[2],
-            Protocol::Tcp | Protocol::Udp => return,
-        };
-        requests.get_or_init(Requests::new).add(status, call, took);
-    }
-
-    pub(crate) fn closed(&self, how: Closed) {
-        self.open.fetch_sub(1, Relaxed);
-        self.closed[how as usize].fetch_add(1, Relaxed);
-        self.used();
-    }
-
-    /// It is shown for a while from now on, whatever becomes of its endpoint.
-    pub(crate) fn used(&self) {
-        self.used_ms.store(now_ms(), Relaxed);
-    }
-}
-
 fn page(registries: &[&Registry]) -> Result<String, std::fmt::Error> {
     let mut page = String::new();
     for registry in registries {
@@ -312,14 +197,4 @@ fn page(registries: &[&Registry]) -> Result<String, std::fmt::Error> {
     }
     encode_eof(&mut page)?;
     Ok(page)
-}
-
-/// Whether a Service of that name (`namespace/name`) is in the table.
-fn is_known(service: &str, table: &Table) -> bool {
-    let name = service.split_once('/').map(|(namespace, name)| ServiceName::new(namespace, name));
-    name.is_some_and(|name| table.by_name(&name).is_some())
-}
-
-fn now_ms() -> u64 {
-    clock::now().0.as_millis() as u64
 }

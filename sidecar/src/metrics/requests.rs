@@ -11,8 +11,8 @@ use prometheus_client::metrics::MetricType;
 use svc_core::grpc::Status;
 use svc_proto::names::metric;
 
-use super::encode::Snapshot;
-use super::{Protocol, SeriesKey};
+use super::series::Snapshot;
+use super::series::{Protocol, SeriesKey};
 
 /// Requests of one protocol. 500 × 4 bytes for the statuses: 2 KiB per endpoint that has answered at all.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use super::*;
 use crate::admin::observed::Observed;
 use crate::control::manifests;
 use crate::shared;
+use svc_core::grpc::Status;
 
 fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
     let shared = shared::Shared::default();

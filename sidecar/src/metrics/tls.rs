@@ -7,7 +7,8 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use svc_proto::names::metric;
 
-use super::{Direction, Metrics};
+use super::Metrics;
+use super::series::Direction;
 
 /// How a handshake went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

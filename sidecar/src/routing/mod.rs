@@ -4,4 +4,5 @@ pub(crate) mod affinity;
 pub(crate) mod application;
 pub(crate) mod resolve;
 pub(crate) mod route;
+pub(crate) mod router;
 pub(crate) mod target;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::affinity::Memory;
 use super::route::Route;
+use super::router::Router;
 use super::target::form;
 use crate::client::facts::Aim;
 use crate::client::facts::Arrival;
@@ -25,7 +26,6 @@ use crate::client::facts::Guest;
 use crate::client::facts::Told;
 use crate::client::flood::Streams;
 use crate::clock;
-use crate::context::Mesh;
 use crate::http::authority;
 use crate::http::guard::refused;
 use crate::http::pulse::Pulse;
@@ -60,10 +60,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn new(guest: Guest, holder: Holder, pulse: Option<Arc<Pulse>>, mesh: &Mesh) -> Origin {
+    pub(crate) fn new(guest: Guest, holder: Holder, pulse: Option<Arc<Pulse>>, router: &Router) -> Origin {
         let Guest { arrival, aim, told } = guest;
         let ip = arrival.client.0.ip().to_canonical();
-        let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &mesh.config.limits.trusted_proxies));
+        let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &router.config.limits.trusted_proxies));
         Origin {
             arrival,
             aim,
@@ -86,19 +86,19 @@ impl Origin {
     }
 
     /// The route of a request. Waits where DNS must be asked first.
-    pub(crate) async fn route<B>(&self, request: &Request<B>, mesh: &Mesh) -> Result<Routed, Failure> {
+    pub(crate) async fn route<B>(&self, request: &Request<B>, router: &Router) -> Result<Routed, Failure> {
         let said = authority::authority(request)?;
         let authority = if said.is_empty() { self.meant() } else { said };
         let text = authority.to_str().map_err(|_| refused("a host is ASCII (RFC 3986 §3.2.2)"))?;
         let (route, waited) = match self.aim {
             Aim::Address(_) | Aim::Application(_) => {
-                settled(self.route_unread(mesh)?, self.arrival.client, mesh).await?
+                settled(self.route_unread(router)?, self.arrival.client, router).await?
             }
-            Aim::Request => route_to_authority(text, self.arrival.client, mesh).await?,
+            Aim::Request => route_to_authority(text, self.arrival.client, router).await?,
         };
         let form = match request.uri().authority() {
             None => Form::Origin,
-            Some(_) => form(request, text, self.aim, &route, &mesh.table.load()),
+            Some(_) => form(request, text, self.aim, &route, &router.table.load()),
         };
         Ok(Routed { route, authority, form, waited })
     }
@@ -115,34 +115,34 @@ impl Origin {
     }
 
     /// The route of everything on this connection, whatever it says.
-    pub(crate) fn route_unread(&self, mesh: &Mesh) -> Result<Rc<Route>, Failure> {
+    pub(crate) fn route_unread(&self, router: &Router) -> Result<Rc<Route>, Failure> {
         let addr = match self.aim {
             Aim::Address(addr) => addr,
-            Aim::Application(doorway) => return Ok(mesh.application(doorway)),
+            Aim::Application(doorway) => return Ok(router.application(doorway)),
             Aim::Request => return Err(Failure::BadRequest),
         };
-        let table = mesh.table.load();
+        let table = router.table.load();
         let target = table.by_destination(Transport::Tcp, addr).ok_or(Failure::UnknownDestination)?;
-        Ok(self.cached(target, mesh))
+        Ok(self.cached(target, router))
     }
 
     /// Who wants to go where by a request with these headers, to the balancer of `route`.
-    pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, mesh: &Mesh) -> Caller {
+    pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, router: &Router) -> Caller {
         let mut caller = caller(self.arrival.client, self.aim, route);
         if self.trusted {
             let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
             let (listed, elements) = (values(X_FORWARDED_FOR), values(FORWARDED));
             caller.client =
-                client_behind(caller.client, &mesh.config.limits.trusted_proxies, listed, elements);
+                client_behind(caller.client, &router.config.limits.trusted_proxies, listed, elements);
         }
         caller
     }
 
-    fn cached(&self, target: &Arc<Target>, mesh: &Mesh) -> Rc<Route> {
+    fn cached(&self, target: &Arc<Target>, router: &Router) -> Rc<Route> {
         let mut cached = self.route.borrow_mut();
         match &*cached {
             Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
-            Some(_) | None => cached.insert(mesh.route(target)).clone(),
+            Some(_) | None => cached.insert(router.route(target)).clone(),
         }
     }
 }
@@ -172,13 +172,13 @@ pub(crate) struct Routed {
 pub(crate) async fn route_to_authority(
     authority: &str,
     client: ClientAddr,
-    mesh: &Mesh,
+    router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
-    match look_up(authority, client, mesh) {
+    match look_up(authority, client, router) {
         Ok(route) => Ok((route, Duration::ZERO)),
         Err(Unrouted::Failed(failure)) => Err(failure),
         Err(Unrouted::Asked(answer)) => {
-            Box::pin(learn(|| look_up(authority, client, mesh), answer, mesh)).await // rare: not part of every future
+            Box::pin(learn(|| look_up(authority, client, router), answer, router)).await // rare: not part of every future
         }
     }
 }
@@ -187,16 +187,16 @@ pub(crate) async fn route_to_authority(
 pub(crate) async fn settled(
     route: Rc<Route>,
     client: ClientAddr,
-    mesh: &Mesh,
+    router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     if route.target.is_settled() {
         return Ok((route, Duration::ZERO));
     }
-    match look_again(&route, client, mesh) {
+    match look_again(&route, client, router) {
         Ok(route) => Ok((route, Duration::ZERO)),
         Err(Unrouted::Failed(failure)) => Err(failure),
         Err(Unrouted::Asked(answer)) => {
-            Box::pin(learn(|| look_again(&route, client, mesh), answer, mesh)).await
+            Box::pin(learn(|| look_again(&route, client, router), answer, router)).await
         }
     }
 }
@@ -208,30 +208,30 @@ enum Unrouted {
     Asked(Box<Answer>),
 }
 
-fn look_again(route: &Rc<Route>, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
-    let route = mesh.renewed(route).ok_or(Unrouted::Failed(Failure::UnknownDestination))?;
+fn look_again(route: &Rc<Route>, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
+    let route = router.renewed(route).ok_or(Unrouted::Failed(Failure::UnknownDestination))?;
     if route.target.is_settled() {
         return Ok(route);
     }
-    Err(ask(want_endpoints(&route.target), client, mesh))
+    Err(ask(want_endpoints(&route.target), client, router))
 }
 
-fn look_up(text: &str, client: ClientAddr, mesh: &Mesh) -> Result<Rc<Route>, Unrouted> {
+fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
     let authority = Authority::parse(text).map_err(|_| {
         Unrouted::Failed(refused("what the forward proxy looks up is a DNS name or an address"))
     })?;
-    let table = mesh.table.load();
+    let table = router.table.load();
     match table.by_authority(&authority) {
-        Ok(target) if target.is_settled() => Ok(mesh.route(target)),
+        Ok(target) if target.is_settled() => Ok(router.route(target)),
         found => {
             let absolute = has_final_dot(text);
-            Err(ask(want(found.ok(), &authority, absolute, &table), client, mesh))
+            Err(ask(want(found.ok(), &authority, absolute, &table), client, router))
         }
     }
 }
 
-fn ask(want: Result<Want, Failure>, client: ClientAddr, mesh: &Mesh) -> Unrouted {
-    let asked = want.and_then(|want| mesh.shared.wanted.ask(want, client.0.ip().to_canonical()));
+fn ask(want: Result<Want, Failure>, client: ClientAddr, router: &Router) -> Unrouted {
+    let asked = want.and_then(|want| router.shared.wanted.ask(want, client.0.ip().to_canonical()));
     asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
 }
 
@@ -271,7 +271,7 @@ fn want_endpoints(target: &Target) -> Result<Want, Failure> {
 async fn learn(
     look: impl Fn() -> Result<Rc<Route>, Unrouted>,
     answer: Box<Answer>,
-    mesh: &Mesh,
+    router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     let begun = clock::now();
     let mut answer = answer;
@@ -286,7 +286,7 @@ async fn learn(
         }
         Err(Failure::NameFailed)
     };
-    let limit = mesh.config.deadlines.request.map_or(WAIT_MAX, |request| request.min(WAIT_MAX));
+    let limit = router.config.deadlines.request.map_or(WAIT_MAX, |request| request.min(WAIT_MAX));
     let route = timeout(limit, learning).await.unwrap_or(Err(Failure::NameTimeout))?;
     Ok((route, clock::now().since(begun)))
 }

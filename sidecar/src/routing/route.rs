@@ -21,9 +21,9 @@ use svc_core::vitals::Probe;
 
 use super::affinity::{Affinity, Memory};
 use crate::client::facts::Doorway;
-use crate::context::Mesh;
 use crate::ports::shared_port::SharedPort;
 use crate::upstream::Upstream;
+use crate::upstream::registry::Upstreams;
 
 /// One port of one Service in one snapshot, to one worker.
 pub(crate) struct Route {
@@ -120,20 +120,20 @@ impl Route {
         self.members.iter().any(|member| !tried.contains(member.id))
     }
 
-    /// The endpoint to try next; the failure of the last attempt when there is none left. `memory` is that of the client's connection,
-    /// where it may ask again.
+    /// The endpoint to try next; the failure of the last attempt when there is none left. `memory` is that of the client's connection
+    /// where a request is to be routed; connections and flows are routed once, and have none.
     pub(crate) fn pick(
         &self,
-        unit: Unit,
         ask: &Ask<'_>,
         memory: Option<&Memory>,
         last: Option<Failure>,
-        mesh: &Mesh,
+        endpoints: &Upstreams,
         now: Now,
+        draw: u64,
     ) -> Result<Turn<'_>, Failure> {
         let vitals = &self.port.shared.vitals;
-        let choose =
-            || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, mesh.draw());
+        let unit = if memory.is_some() { Unit::Request } else { Unit::Connection };
+        let choose = || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, draw);
         let choice = match &self.affinity {
             None => choose(),
             Some(affinity) => affinity.choose(&self.members, vitals, ask, memory, choose, now),
@@ -141,7 +141,10 @@ impl Route {
         let Choice { index, probe } =
             choice.ok_or_else(|| last.unwrap_or_else(|| lack(&self.members, vitals)))?;
         let member = &self.members[index];
-        let upstream = self.upstreams[index].get_or_init(|| mesh.upstream(member, self));
+        let upstream = self.upstreams[index].get_or_init(|| {
+            let PortState { label, shared, .. } = &*self.port;
+            endpoints.upstream(member, &self.target, label, shared, self.inbound)
+        });
         Ok(Turn { id: member.id, place: index, upstream, probe })
     }
 }

@@ -12,7 +12,7 @@ use svc_core::outcome::Failure;
 
 use crate::client::io::ClientIo;
 use crate::client::tracker::{Graceful, Membership, supervise};
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::exchange::forward::exchange;
 use crate::exchange::http1_body::Http1Body;
 use crate::http::client_body::ClientBody;
@@ -26,13 +26,13 @@ use crate::routing::resolve::Origin;
 pub(crate) async fn serve_http1(
     io: ClientIo,
     origin: Rc<Origin>,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
     let pulse = io.pulse.clone();
     let io = Guarded::new(io, pulse);
     let exchanges = {
-        let mesh = mesh.clone();
+        let context = context.clone();
         service_fn(move |request: Request<Incoming>| {
             if let Some(pulse) = &origin.pulse {
                 pulse.asked(!request.body().is_end_stream());
@@ -41,7 +41,7 @@ pub(crate) async fn serve_http1(
                     pulse.end_answers();
                 }
             }
-            exchange(request.map(ClientBody::Http1), origin.clone(), mesh.clone(), Http1Body::new)
+            exchange(request.map(ClientBody::Http1), origin.clone(), context.clone(), Http1Body::new)
         })
     };
     let mut connection = http1::Builder::new()
@@ -58,17 +58,17 @@ pub(crate) async fn serve_http1(
     {
         parts.io.into_inner().break_off();
     }
-    settle(ended, mesh)
+    settle(ended, context)
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
-fn settle(ended: Result<Result<(), hyper::Error>, Failure>, mesh: &Mesh) -> Result<(), Failure> {
+fn settle(ended: Result<Result<(), hyper::Error>, Failure>, context: &WorkerContext) -> Result<(), Failure> {
     let flood = match &ended {
         Err(Failure::HeaderTimeout) => Some(Flood::SlowHead),
         Err(Failure::Flooded) => Some(Flood::Resets),
         Ok(_) | Err(_) => None,
     };
-    flood.into_iter().for_each(|flood| mesh.metrics.flooded(flood));
+    flood.into_iter().for_each(|flood| context.recorder.metrics.flooded(flood));
     match ended {
         Ok(Err(error)) if error.is_parse() => Err(Failure::BadRequest),
         Ok(Ok(()) | Err(_)) => Ok(()),

@@ -14,7 +14,7 @@ use super::stream::{Client, serve_stream};
 use crate::client::flood::Streams;
 use crate::client::io::ClientIo;
 use crate::client::tracker::{Graceful, Membership, supervise};
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::http::h2::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
 use crate::http::h2::intake::Intake;
 use crate::http::h2::keep_alive::KeepAlive;
@@ -43,15 +43,16 @@ const FRAME_BUDGET_BYTES: usize = 512 * 1024;
 pub(crate) async fn serve(
     io: ClientIo,
     mut origin: Origin,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     membership: &Membership<'_>,
 ) -> Result<(), Failure> {
-    let patience = io.idle.or(mesh.config.deadlines.idle_http).unwrap_or_default();
+    let patience = io.idle.or(context.config.deadlines.idle_http).unwrap_or_default();
     let traffic = Rc::new(Traffic::default());
     origin.streams = Some(Streams::of(membership.remote()));
     let backlog = Rc::new(Backlog::of(&origin.holder));
     let intake = Intake::of(&origin.holder);
-    let client = Rc::new(Client { origin: Rc::new(origin), mesh: mesh.clone(), backlog, intake, patience });
+    let client =
+        Rc::new(Client { origin: Rc::new(origin), context: context.clone(), backlog, intake, patience });
     let (io, flusher) = coalesce(io);
     let serving = Serving {
         state: State::Handshake(Box::new(settings().handshake(Watched::new(io, traffic.clone())))),
@@ -59,7 +60,7 @@ pub(crate) async fn serve(
         traffic,
         draining: false,
     };
-    settle(supervise(pin!(serving), membership, |cx| flusher.flush(cx)).await, mesh)
+    settle(supervise(pin!(serving), membership, |cx| flusher.flush(cx)).await, context)
 }
 
 fn settings() -> Builder {
@@ -181,7 +182,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Graceful for Serving<I> {
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
-fn settle(ended: Result<Result<(), Lost>, Failure>, mesh: &Mesh) -> Result<(), Failure> {
+fn settle(ended: Result<Result<(), Lost>, Failure>, context: &WorkerContext) -> Result<(), Failure> {
     let flood = match &ended {
         Ok(Err(Lost::Flooded)) => Some(Flood::Frames),
         // Which of its limits was exceeded h2 tells the client, not us.
@@ -192,7 +193,7 @@ fn settle(ended: Result<Result<(), Lost>, Failure>, mesh: &Mesh) -> Result<(), F
         Err(Failure::Flooded) => Some(Flood::Resets),
         Ok(Ok(()) | Err(Lost::Connection(_))) | Err(_) => None,
     };
-    flood.into_iter().for_each(|flood| mesh.metrics.flooded(flood));
+    flood.into_iter().for_each(|flood| context.recorder.metrics.flooded(flood));
     match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) if flood.is_some() => Err(Failure::Flooded),

@@ -15,7 +15,7 @@ use hyper::{Request, Response};
 use svc_core::outcome::Failure;
 
 use crate::client::flood::Streams;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::exchange::account::Account;
 use crate::exchange::body::ResponseBody;
 use crate::exchange::forward::exchange;
@@ -34,7 +34,7 @@ use crate::routing::resolve::Origin;
 /// A client, as its streams know it.
 pub(super) struct Client {
     pub(super) origin: Rc<Origin>,
-    pub(super) mesh: Rc<Mesh>,
+    pub(super) context: Rc<WorkerContext>,
     /// What is queued for it.
     pub(super) backlog: Rc<Backlog>,
     /// What of its requests waits to be taken.
@@ -50,14 +50,14 @@ impl Client {
             Refused::Malformed => (Failure::BadRequest, "framing of HTTP/2"),
             Refused::TooLarge => (Failure::HeadTooLarge, "length of the head"),
         };
-        Flood::behind(failure).into_iter().for_each(|flood| self.mesh.metrics.flooded(flood));
+        Flood::behind(failure).into_iter().for_each(|flood| self.context.recorder.metrics.flooded(flood));
         self.refuse(failure, rule).fail(failure);
     }
 
     /// An account of a request that is none.
     fn refuse(&self, failure: Failure, rule: &'static str) -> Account {
         tracing::debug!(client = %self.origin.arrival.client.0, rule, %failure, "a request is refused");
-        Account::open(&self.mesh, self.origin.arrival, Protocol::Http2)
+        Account::open(&self.context, self.origin.arrival, Protocol::Http2)
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn serve_stream(
         let Some(stream) = begin_answer(&respond, head, ends) else { return };
         drop(respond);
         match tunnel {
-            Some(tunnel) => tunnel.carry(stream, &client.backlog, &client.mesh).await,
+            Some(tunnel) => tunnel.carry(stream, &client.backlog, &client.context).await,
             None if ends => {}
             None => {
                 let mut sending = Sending::new(body, stream, &client.backlog, client.patience);
@@ -120,7 +120,7 @@ fn ask(
     let request = Request::from_parts(head, body);
     // Boxed: it is let go of when its answer is there, and a stream may last.
     let mut exchange =
-        Box::pin(exchange(request, client.origin.clone(), client.mesh.clone(), |body, _| body));
+        Box::pin(exchange(request, client.origin.clone(), client.context.clone(), |body, _| body));
     let mut begun = client.origin.streams.as_ref().map(Streams::begin);
     poll_fn(move |cx| match exchange.as_mut().poll(cx) {
         Poll::Ready(answered) => {

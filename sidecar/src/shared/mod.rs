@@ -17,14 +17,14 @@ use svc_core::table::Table;
 use svc_core::time::Now;
 use svc_core::vitals::Reason;
 
-use self::dns_interest::Wanted;
-use self::vips::{Claims, Vip};
 use crate::certificates::Certificates;
 use crate::memory::Ledger;
 use crate::net::tls_client::Trust;
 use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 use crate::sync::lock;
+use dns_interest::Wanted;
+use vips::{Claims, Vip};
 
 /// What all workers share.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use svc_core::address::{ClientAddr, Transport};
-use svc_core::balance::{Ask, Tried, Unit};
+use svc_core::balance::{Ask, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::flows::{FlowId, FlowKey, must_move};
 use svc_core::outcome::Failure;
@@ -23,7 +23,7 @@ use super::listener::Listener;
 use super::socket;
 use crate::client::facts::Aim;
 use crate::client::facts::Arrival;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::exchange::account::Account;
 use crate::metrics::{Direction, Lost, Protocol, Towards};
 use crate::routing::resolve::caller;
@@ -45,7 +45,7 @@ pub(super) struct Flow {
     /// How the last of them did, until there is another.
     failure: Option<Failure>,
     account: Account,
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     sent: Now,
     moved: Now,
     /// What the Service says of flows on which nothing happens.
@@ -71,7 +71,7 @@ const STRANGER: EndpointId = EndpointId(0);
 /// What a flow needs of its worker.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) mesh: &'a Rc<Mesh>,
+    pub(super) context: &'a Rc<WorkerContext>,
     /// Tells when an endpoint has answered.
     pub(super) epoll: BorrowedFd<'a>,
 }
@@ -83,10 +83,10 @@ impl Flow {
         key: FlowKey,
         listener: &Rc<Listener>,
         answers: Rc<UdpSocket>,
-        mesh: &Rc<Mesh>,
+        context: &Rc<WorkerContext>,
         now: Now,
     ) -> Flow {
-        mesh.shared.udp_flows.fetch_add(1, Relaxed);
+        context.shared.udp_flows.fetch_add(1, Relaxed);
         let client = key.client.0;
         Flow {
             id,
@@ -97,8 +97,8 @@ impl Flow {
             line: None,
             tried: Tried::NONE,
             failure: None,
-            account: Account::open(mesh, Arrival::of(client, Direction::Outbound), Protocol::Udp),
-            mesh: mesh.clone(),
+            account: Account::open(context, Arrival::of(client, Direction::Outbound), Protocol::Udp),
+            context: context.clone(),
             sent: now,
             moved: now,
             idle: None,
@@ -141,13 +141,13 @@ impl Flow {
                     let sent = places.start..places.start + count;
                     self.account.sent(batch.bytes(sent));
                     self.sent = now;
-                    place.mesh.metrics.datagrams.forwarded(Towards::Upstream, count);
+                    place.context.recorder.metrics.datagrams.forwarded(Towards::Upstream, count);
                     places.start += count;
                 }
                 Err(error) => match Trouble::of(&error) {
                     Trouble::Lost(lost, count) => {
                         let count = count.min(places.len());
-                        place.mesh.metrics.datagrams.dropped(Towards::Upstream, lost, count);
+                        place.context.recorder.metrics.datagrams.dropped(Towards::Upstream, lost, count);
                         places.start += count;
                     }
                     Trouble::Failed(failure) => self.fails(failure),
@@ -173,8 +173,8 @@ impl Flow {
         if self.line.as_ref().is_some_and(|line| line.to == STRANGER) {
             return Ok(());
         }
-        place.mesh.metrics.passed_through.fetch_add(1, Relaxed);
-        let stranger = place.mesh.stranger(self.destination);
+        place.context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
+        let stranger = place.context.router.endpoints.passthrough(self.destination);
         self.account.serves(&Arc::default());
         self.account.tries(&stranger, None, now);
         let opened = self.open(self.destination, place);
@@ -211,14 +211,15 @@ impl Flow {
     fn connect(&mut self, route: &Route, place: Place<'_>, now: Now) -> Result<(), Failure> {
         let caller = caller(ClientAddr(self.client), Aim::Address(self.destination), route);
         let ask = Ask { caller, tried: &self.tried, replayable: false };
-        let turn = route.pick(Unit::Connection, &ask, None, self.failure, place.mesh, now)?;
+        let (endpoints, draw) = (&place.context.router.endpoints, place.context.draw());
+        let turn = route.pick(&ask, None, self.failure, endpoints, now, draw)?;
         let Turn { id, place: at, upstream, probe } = turn;
         if let Some(failure) = self.failure.take() {
             self.account.retried(failure);
         }
         self.account.serves(&route.port.label);
         self.account.tries(upstream, probe, now);
-        if place.mesh.is_own(Transport::Udp, upstream.addr) {
+        if place.context.dialer.is_own(Transport::Udp, upstream.addr) {
             self.tried.insert(id);
             self.failure = Some(Failure::Loop);
             return Ok(());
@@ -244,7 +245,7 @@ impl Flow {
     }
 
     fn open(&self, endpoint: SocketAddr, place: Place<'_>) -> io::Result<UdpSocket> {
-        let socket = socket::connect(endpoint, place.mesh.config.privileges)?;
+        let socket = socket::connect(endpoint, place.context.config.privileges)?;
         epoll::add(place.epoll, &socket, EventData::new_u64(self.id.to_word()), EventFlags::IN)?;
         Ok(socket)
     }
@@ -294,7 +295,7 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        self.mesh.shared.udp_flows.fetch_sub(1, Relaxed);
+        self.context.shared.udp_flows.fetch_sub(1, Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 
 use super::batch::{Batch, Headers, headers_of_captured};
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::routing::route::Route;
 
 /// One socket that clients send to.
@@ -71,12 +71,16 @@ impl Listener {
     ///
     /// # Errors
     /// It goes nowhere.
-    pub(super) fn route(&self, destination: SocketAddr, mesh: &Mesh) -> Result<Option<Rc<Route>>, Failure> {
-        let table = mesh.table.load();
+    pub(super) fn route(
+        &self,
+        destination: SocketAddr,
+        context: &WorkerContext,
+    ) -> Result<Option<Rc<Route>>, Failure> {
+        let table = context.router.table.load();
         let Some(target) = table.by_destination(Transport::Udp, destination) else {
             return match self.door {
                 Door::LoopbackVip(..) => Err(Failure::UnknownDestination), // it has just gone
-                Door::Captured(_) if destination.port() == 0 || mesh.shared.is_bound(destination) => {
+                Door::Captured(_) if destination.port() == 0 || context.shared.is_bound(destination) => {
                     Err(Failure::Loop)
                 }
                 Door::Captured(_) => Ok(None),
@@ -85,7 +89,7 @@ impl Listener {
         let mut known = self.known.borrow_mut();
         Ok(Some(match &*known {
             Some(route) if Arc::ptr_eq(&route.target, target) => route.clone(),
-            Some(_) | None => known.insert(mesh.route(target)).clone(),
+            Some(_) | None => known.insert(context.router.route(target)).clone(),
         }))
     }
 }

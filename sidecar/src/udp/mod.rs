@@ -31,7 +31,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::{spawn_local, yield_now};
 
 use crate::clock;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::metrics::{Lost, Towards};
 use crate::routing::route::Route;
 
@@ -44,7 +44,7 @@ pub(crate) use socket::{listen, listen_captured, probe};
 
 /// A worker's side of it all.
 pub(crate) struct Relay {
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     /// The sockets of the flows; the word that comes with an event is a [`FlowId`]'s.
     epoll: AsyncFd<OwnedFd>,
     state: RefCell<State>,
@@ -73,11 +73,11 @@ fn flows_max() -> usize {
 
 impl Relay {
     /// Starts to carry answers. `seed` must be one that clients do not know.
-    pub(crate) fn start(mesh: &Rc<Mesh>, seed: u64) -> io::Result<Rc<Relay>> {
-        let flows_max = flows_max() / mesh.config.limits.workers.max(1); // the kernel spreads clients evenly over them
+    pub(crate) fn start(context: &Rc<WorkerContext>, seed: u64) -> io::Result<Rc<Relay>> {
+        let flows_max = flows_max() / context.config.limits.workers.max(1); // the kernel spreads clients evenly over them
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let relay = Rc::new(Relay {
-            mesh: mesh.clone(),
+            context: context.clone(),
             epoll: watch(epoll)?,
             state: RefCell::new(State {
                 flows: Flows::new(flows_max, seed),
@@ -122,7 +122,7 @@ impl Relay {
     fn receive(&self, listener: &Rc<Listener>) -> io::Result<()> {
         let state = &mut *self.state.borrow_mut();
         let count = listener.receive(&mut state.batch)?;
-        self.mesh.metrics.datagrams.received(Towards::Upstream, count);
+        self.context.recorder.metrics.datagrams.received(Towards::Upstream, count);
         self.carry(0..count, listener, state);
         if count == DATAGRAMS_MAX { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
@@ -140,7 +140,11 @@ impl Relay {
             let mut run = places.start..others.unwrap_or(places.end);
             places.start = run.end;
             if let Err(failure) = self.carry_run(&mut run, flow, listener, state, now) {
-                self.mesh.metrics.datagrams.dropped(Towards::Upstream, Lost::by(failure), run.len());
+                self.context.recorder.metrics.datagrams.dropped(
+                    Towards::Upstream,
+                    Lost::by(failure),
+                    run.len(),
+                );
             }
         }
     }
@@ -154,20 +158,20 @@ impl Relay {
         now: Now,
     ) -> Result<(), Failure> {
         let route = listener
-            .route(key.destination.0, &self.mesh)
-            .inspect_err(|&why| self.mesh.metrics.failed(&Arc::default(), why))?;
+            .route(key.destination.0, &self.context)
+            .inspect_err(|&why| self.context.recorder.metrics.failed(&Arc::default(), why))?;
         let id = match state.flows.find(&key) {
             Some(id) => id,
             None => {
                 let begun = self.begin(key, listener, route.as_deref(), state, now);
                 let service = || route.as_ref().map(|route| route.port.label.clone()).unwrap_or_default();
-                begun.inspect_err(|&failure| self.mesh.metrics.failed(&service(), failure))?
+                begun.inspect_err(|&failure| self.context.recorder.metrics.failed(&service(), failure))?
             }
         };
         let State { flows, batch, .. } = state;
         flows.moved(id, now);
         let Some(flow) = flows.get_mut(id) else { return Ok(()) };
-        let place = Place { mesh: &self.mesh, epoll: self.epoll.as_fd() };
+        let place = Place { context: &self.context, epoll: self.epoll.as_fd() };
         let carried = flow.carry(run, batch, route.as_deref(), place, now);
         if let Err(failure) = carried
             && let Some(flow) = flows.remove(id)
@@ -199,7 +203,7 @@ impl Relay {
             Some(answers) => answers.clone(),
             None => mouths.of(key.destination.0)?,
         };
-        Ok(flows.insert(key, now, |id| Flow::new(id, key, listener, answers, &self.mesh, now)))
+        Ok(flows.insert(key, now, |id| Flow::new(id, key, listener, answers, &self.context, now)))
     }
 
     async fn carry_answers(self: Rc<Relay>) {
@@ -247,7 +251,7 @@ impl Relay {
 
     /// Sends the datagrams of the batch back, those that go by the same socket together.
     fn send_answers(&self, answers: &[(SocketAddr, Rc<UdpSocket>)], batch: &mut Batch) {
-        let datagrams = &self.mesh.metrics.datagrams;
+        let datagrams = &self.context.recorder.metrics.datagrams;
         datagrams.received(Towards::Client, answers.len());
         let mut first = 0;
         while let Some((_, socket)) = answers.get(first) {

@@ -8,8 +8,8 @@ use svc_core::outcome::Failure;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use super::dialer::Dialer;
 use super::outbound_proxy_header::Introduction;
-use crate::context::Mesh;
 use crate::descriptors;
 use crate::net::socket;
 use crate::net::transparent;
@@ -18,22 +18,22 @@ use crate::net::transparent;
 ///
 /// # Errors
 /// [`Failure::Loop`] for one of our own listeners; else how the endpoint failed.
-pub(crate) async fn open(addr: SocketAddr, mesh: &Mesh) -> Result<TcpStream, Failure> {
-    within_deadline(addr, mesh, transparent::connect(addr, mesh.config.privileges)).await
+pub(crate) async fn open(addr: SocketAddr, dialer: &Dialer) -> Result<TcpStream, Failure> {
+    within_deadline(addr, dialer, transparent::connect(addr, dialer.config.privileges)).await
 }
 
 async fn within_deadline(
     addr: SocketAddr,
-    mesh: &Mesh,
+    dialer: &Dialer,
     connecting: impl Future<Output = io::Result<TcpStream>>,
 ) -> Result<TcpStream, Failure> {
-    if mesh.is_own(Transport::Tcp, addr) {
+    if dialer.is_own(Transport::Tcp, addr) {
         return Err(Failure::Loop);
     }
-    match tokio::time::timeout(mesh.config.deadlines.connect, connecting).await {
+    match tokio::time::timeout(dialer.config.deadlines.connect, connecting).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),
-        Ok(Ok(stream)) if is_home(&stream, addr, mesh) => Err(Failure::Loop),
+        Ok(Ok(stream)) if is_home(&stream, addr, dialer) => Err(Failure::Loop),
         Ok(Ok(stream)) if descriptors::is_reserved(&stream) => Err(Failure::TooManyConnections),
         Ok(Ok(stream)) => {
             socket::prepare(&stream);
@@ -48,12 +48,12 @@ pub(crate) async fn introduce(
     stream: &mut TcpStream,
     introduction: &Introduction,
     addr: SocketAddr,
-    mesh: &Mesh,
+    dialer: &Dialer,
 ) -> Result<(), Failure> {
     let near = stream.local_addr().map_err(|error| failure(&error))?;
     let header = introduction.header(near, addr);
     let saying = stream.write_all(&header);
-    match tokio::time::timeout(mesh.config.deadlines.connect, saying).await {
+    match tokio::time::timeout(dialer.config.deadlines.connect, saying).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(said) => said.map_err(|error| failure(&error)),
     }
@@ -69,16 +69,16 @@ pub(crate) async fn open_application(
     addr: SocketAddr,
     or_else: Option<SocketAddr>,
     client: Option<IpAddr>,
-    mesh: &Mesh,
+    dialer: &Dialer,
 ) -> Result<TcpStream, Failure> {
     let opened = match client {
-        None => open(addr, mesh).await,
+        None => open(addr, dialer).await,
         Some(client) => {
-            within_deadline(addr, mesh, transparent::connect_as(client, addr, || mesh.draw())).await
+            within_deadline(addr, dialer, transparent::connect_as(client, addr, || dialer.draw())).await
         }
     };
     match (opened, or_else) {
-        (Err(Failure::ConnectRefused), Some(within)) => open(within, mesh).await,
+        (Err(Failure::ConnectRefused), Some(within)) => open(within, dialer).await,
         (Ok(stream), Some(_)) if client.is_none() && !is_within_pod(&stream, addr) => {
             Err(Failure::UnknownDestination)
         }
@@ -93,8 +93,8 @@ fn is_within_pod(stream: &TcpStream, addr: SocketAddr) -> bool {
 
 /// Whether a connection has come back to this pod, at a port where we listen on all of its addresses: a name may lead to any of
 /// them, and nobody tells us which they are.
-fn is_home(stream: &TcpStream, addr: SocketAddr, mesh: &Mesh) -> bool {
-    let bound = mesh.shared.bound.load();
+fn is_home(stream: &TcpStream, addr: SocketAddr, dialer: &Dialer) -> bool {
+    let bound = dialer.shared.bound.load();
     let everywhere = bound.iter().any(|own| own.port() == addr.port() && own.ip().is_unspecified());
     everywhere && stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == addr.ip().to_canonical())
 }

@@ -5,10 +5,10 @@ use svc_core::outcome::Failure;
 use svc_core::rewrite::Origination;
 use tokio::time::timeout;
 
+use super::dialer::Dialer;
 use super::outbound_proxy_header::Introduction;
 use super::rewrite::Speech;
 use super::{Http1, Http2, Upstream};
-use crate::context::Mesh;
 use crate::net::stream::Stream;
 use crate::net::tls_client::{self, Broken, Carries, Handshake};
 
@@ -29,11 +29,11 @@ impl Upstream {
         (speech, by): Encryption<'_>,
         carries: Carries,
         introduction: Option<&Introduction>,
-        mesh: &Mesh,
+        dialer: &Dialer,
     ) -> Result<Stream, Failure> {
         let opening = async {
-            let tcp = self.connect(introduction, mesh).await?;
-            let shared = &mesh.shared;
+            let tcp = self.connect(introduction, dialer).await?;
+            let shared = &dialer.shared;
             let (sessions, trust, certificates) = (&self.port.sessions, &shared.trust, &*shared.certificates);
             let begun = Handshake { by, sessions, trust, certificates }.begin(tcp, carries).await;
             begun.map_err(|broken| {
@@ -41,7 +41,7 @@ impl Upstream {
                 broken.failure
             })
         };
-        let opened = timeout(mesh.config.deadlines.connect, opening).await;
+        let opened = timeout(dialer.config.deadlines.connect, opening).await;
         let session =
             opened.unwrap_or(Err(Failure::ConnectTimeout)).inspect_err(|_| speech.agreed.set(None))?;
         speech.told.set(None);
@@ -78,7 +78,7 @@ impl Upstream {
     pub(crate) async fn agree(
         &self,
         wanted: Version,
-        mesh: &Mesh,
+        dialer: &Dialer,
     ) -> Result<(Version, Option<Box<Http1>>), Failure> {
         let Some((speech, _)) = self.encryption(Carries::Http) else { return Ok((wanted, None)) };
         if let Some(version) = speech.agreed.get() {
@@ -88,7 +88,7 @@ impl Upstream {
         if let Some(version) = speech.agreed.get() {
             return Ok((version, None));
         }
-        let io = self.open(Carries::Http, mesh).await?;
+        let io = self.open(Carries::Http, dialer).await?;
         match speech.agreed.get() {
             Some(Version::HTTP_2) => {
                 self.share(Http2::handshake(io).await?);

@@ -3,7 +3,9 @@
 //! HTTP/1.1 is spoken here, and not by hyper's client: that expects a task to drive a connection and another one to use it, with two channels
 //! between them and two buffers of 8 KiB each, which was a third of what a request cost. hyper keeps the clients' side, whose bytes are hostile.
 
+mod asks;
 mod body;
+mod field;
 mod head;
 mod inbox;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -11,6 +13,7 @@ mod oracle;
 mod outbox;
 #[cfg(test)]
 mod tests;
+mod unheard;
 mod unread;
 
 use std::future::poll_fn;
@@ -28,10 +31,13 @@ use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::conn_table::Line;
-use super::{IDLE_FOR, UpstreamIo};
+use super::io::UpstreamIo;
+use super::keep_alive::IDLE_FOR;
 use crate::clock;
 use crate::http::interim::Interim;
 use crate::http::request_body::UpstreamBody;
+use asks::Asks;
+use unheard::Unheard;
 
 pub(crate) use outbox::Head as RequestHead;
 
@@ -39,8 +45,8 @@ pub(crate) use outbox::Head as RequestHead;
 pub(crate) use oracle::check;
 
 use head::Head;
-use inbox::{Inbox, Unheard};
-use outbox::{Asks, Outbox, Unsent};
+use inbox::Inbox;
+use outbox::{Outbox, Unsent};
 
 /// A connection, and what is under way on it: one request, and its answer.
 pub(crate) struct Http1 {

@@ -15,9 +15,9 @@ use h2::client::{Builder, SendRequest};
 use h2::{Error, Reason};
 use svc_core::outcome::Failure;
 
-use super::UpstreamIo;
 use super::conn_table::Line;
-use super::pool::IDLE_FOR;
+use super::io::UpstreamIo;
+use super::keep_alive::IDLE_FOR;
 use crate::clock;
 use crate::http::h2::backlog::{Backlog, Piece};
 use crate::http::h2::intake::Bodies;

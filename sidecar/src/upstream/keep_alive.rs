@@ -12,6 +12,10 @@ pub(super) fn timeout(value: &HeaderValue) -> Option<Duration> {
     seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
+/// How long an idle connection is kept. Below the 60 s and 75 s after which common servers close theirs; those that close
+/// sooner are noticed when they do.
+pub(super) const IDLE_FOR: Duration = Duration::from_secs(50);
+
 #[cfg(test)]
 mod tests {
     use super::*;

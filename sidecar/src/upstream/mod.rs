@@ -2,9 +2,11 @@
 
 pub(crate) mod conn_table;
 pub(crate) mod connect;
+pub(crate) mod dialer;
 mod encrypted;
 mod http1;
 mod http2;
+pub(crate) mod io;
 mod keep_alive;
 pub(crate) mod outbound_proxy_header;
 pub(crate) mod own;
@@ -13,13 +15,11 @@ pub(crate) mod registry;
 pub(crate) mod rewrite;
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use hyper::Request;
@@ -31,27 +31,25 @@ use svc_core::rewrite::Manner;
 use svc_core::service::Service;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use self::outbound_proxy_header::Introduction;
-use self::rewrite::Speech;
 use crate::client::facts::Doorway;
-use crate::context::Mesh;
 use crate::metrics::{Closed, Series};
 use crate::net::stream::Stream;
 use crate::net::tls_client::Carries;
 use crate::ports::shared_port::SharedPort;
-use crate::upstream::conn_table::Line;
+use dialer::Dialer;
+use outbound_proxy_header::Introduction;
+use rewrite::Speech;
 
 pub(crate) use conn_table::Register;
 #[cfg(feature = "fuzzing")]
 pub(crate) use http1::check as check_answer;
 pub(crate) use http1::{Answered, Http1, RequestHead};
 pub(crate) use http2::{Answer, Http2, Slot};
+pub(crate) use io::UpstreamIo;
 
-use conn_table::Entry;
-use pool::{IDLE_FOR, IDLE_MAX, Pool};
+use pool::{IDLE_MAX, Pool};
 
 /// One endpoint, to one worker.
 pub(crate) struct Upstream {
@@ -171,8 +169,8 @@ impl Upstream {
     }
 
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
-    pub(crate) async fn open(&self, carries: Carries, mesh: &Mesh) -> Result<UpstreamIo, Failure> {
-        self.open_for(carries, self.introduction.as_ref(), mesh).await
+    pub(crate) async fn open(&self, carries: Carries, dialer: &Dialer) -> Result<UpstreamIo, Failure> {
+        self.open_for(carries, self.introduction.as_ref(), dialer).await
     }
 
     /// The same for the client that is introduced, if any is.
@@ -180,12 +178,12 @@ impl Upstream {
         &self,
         carries: Carries,
         introduction: Option<&Introduction>,
-        mesh: &Mesh,
+        dialer: &Dialer,
     ) -> Result<UpstreamIo, Failure> {
         let stream = match self.encryption(carries) {
-            None => Stream::from(self.connect(introduction, mesh).await?),
+            None => Stream::from(self.connect(introduction, dialer).await?),
             // Few are: it is not part of every future.
-            Some(encryption) => Box::pin(self.encrypt(encryption, carries, introduction, mesh)).await?,
+            Some(encryption) => Box::pin(self.encrypt(encryption, carries, introduction, dialer)).await?,
         };
         if self.standing.gone.get() {
             return Err(Failure::Left);
@@ -209,15 +207,19 @@ impl Upstream {
     }
 
     /// Opens a connection on which nothing is said yet but whom it is for.
-    async fn connect(&self, introduction: Option<&Introduction>, mesh: &Mesh) -> Result<TcpStream, Failure> {
+    async fn connect(
+        &self,
+        introduction: Option<&Introduction>,
+        dialer: &Dialer,
+    ) -> Result<TcpStream, Failure> {
         let mut stream = match self.reach {
-            Reach::Endpoint => connect::open(self.addr, mesh).await,
+            Reach::Endpoint => connect::open(self.addr, dialer).await,
             Reach::Application { or_else, client } => {
-                connect::open_application(self.addr, or_else, client, mesh).await
+                connect::open_application(self.addr, or_else, client, dialer).await
             }
         }?;
         if let Some(introduction) = introduction {
-            Box::pin(connect::introduce(&mut stream, introduction, self.addr, mesh)).await?; // few Services ask for it
+            Box::pin(connect::introduce(&mut stream, introduction, self.addr, dialer)).await?; // few Services ask for it
         }
         Ok(stream)
     }
@@ -235,8 +237,8 @@ impl Upstream {
     }
 
     /// Opens an HTTP/1 connection.
-    pub(crate) async fn open_http1(&self, mesh: &Mesh) -> Result<Box<Http1>, Failure> {
-        Ok(Http1::new(self.open(Carries::Http1, mesh).await?))
+    pub(crate) async fn open_http1(&self, dialer: &Dialer) -> Result<Box<Http1>, Failure> {
+        Ok(Http1::new(self.open(Carries::Http1, dialer).await?))
     }
 
     /// A place for one stream on a shared HTTP/2 connection that is open and below the peer's limit.
@@ -245,12 +247,12 @@ impl Upstream {
     }
 
     /// A place on a new connection, unless another request has opened one meanwhile.
-    pub(crate) async fn open_slot(&self, mesh: &Mesh) -> Result<Slot, Failure> {
+    pub(crate) async fn open_slot(&self, dialer: &Dialer) -> Result<Slot, Failure> {
         let _opening = self.pool.opening.lock().await;
         if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
         }
-        let connection = Http2::handshake(self.open(Carries::Http2, mesh).await?).await?;
+        let connection = Http2::handshake(self.open(Carries::Http2, dialer).await?).await?;
         let slot = connection.slot();
         self.share(connection);
         Ok(slot)
@@ -335,98 +337,5 @@ impl Upstream {
     pub(crate) fn was_used(&self) -> bool {
         let opened = self.standing.opened.replace(false);
         opened || self.keeps_any() || self.vitals.load.active() + self.vitals.load.inactive() > 0
-    }
-}
-
-/// A connection to an endpoint, which counts itself.
-pub(crate) struct UpstreamIo {
-    /// A message on it has begun and not ended: dropped now, it is broken off.
-    unfinished: bool,
-    /// A write has met its reset. The kernel tells that once: a read behind it finds an end like any other.
-    was_reset: bool,
-    /// Shared with its line, and borrowed only while it is polled.
-    pub(crate) stream: Rc<RefCell<Stream>>,
-    entry: Entry,
-    series: Arc<Series>,
-    pub(crate) closed: Closed,
-}
-
-impl UpstreamIo {
-    pub(crate) fn line(&self) -> &Rc<Line> {
-        self.entry.line()
-    }
-
-    fn note_reset(&mut self, polled: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Err(error)) = polled {
-            // Where its end had come before, which was one then, the kernel says "broken pipe".
-            self.was_reset |= error.kind() != io::ErrorKind::BrokenPipe;
-        }
-    }
-
-    /// Makes a reset of what happens when it is dropped, for who carries what may end with its connection.
-    pub(crate) fn break_when_dropped(&self) {
-        self.stream.borrow().break_when_dropped();
-    }
-
-    /// Makes an end of it again.
-    pub(crate) fn end_when_dropped(&self) {
-        self.stream.borrow().end_when_dropped();
-    }
-}
-
-impl Drop for UpstreamIo {
-    fn drop(&mut self) {
-        let is_cut = self.line().is_cut();
-        if is_cut || self.unfinished {
-            self.break_when_dropped(); // to an end it may still answer, and work for nobody
-        }
-        let how = if is_cut { Closed::Cut } else { self.closed };
-        self.series.closed(how);
-    }
-}
-
-impl AsyncRead for UpstreamIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf);
-        let heard_bytes = buf.filled().len() - before;
-        self.line().heard(heard_bytes);
-        if heard_bytes == 0 && polled.is_ready() && (self.line().is_cut() || self.was_reset) {
-            // A response that lasts until its connection ends would seem to be whole.
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for UpstreamIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.line().sent()?;
-        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf);
-        self.note_reset(&polled);
-        polled
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.line().sent()?;
-        let polled = Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs);
-        self.note_reset(&polled);
-        polled
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

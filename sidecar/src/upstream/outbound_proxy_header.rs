@@ -11,7 +11,6 @@ use svc_proto::proxy_header::{Header, Tlvs, Version};
 
 use crate::client::facts::Aim;
 use crate::client::facts::Guest;
-use crate::routing::route::Route;
 
 /// What the endpoints of a Service port are told of a client.
 pub(crate) struct Introduction {
@@ -22,13 +21,17 @@ pub(crate) struct Introduction {
 
 impl Introduction {
     /// `None` where the Service of `route` does not ask.
-    pub(crate) fn of(route: &Route, guest: impl FnOnce() -> Guest) -> Option<Introduction> {
-        let version = route.target.service.handling.proxy_protocol?;
+    pub(crate) fn of(
+        target: &Arc<Target>,
+        is_inbound: bool,
+        guest: impl FnOnce() -> Guest,
+    ) -> Option<Introduction> {
+        let version = target.service.handling.proxy_protocol?;
         let guest = guest();
-        if route.inbound.is_some() && guest.told.is_none() {
+        if is_inbound && guest.told.is_none() {
             return None; // who sent it here has introduced it to the application, in bytes that we pass on
         }
-        Some(Introduction { version, guest, target: route.target.clone() })
+        Some(Introduction { version, guest, target: target.clone() })
     }
 
     /// The header of a connection from `near` to the endpoint at `far`.

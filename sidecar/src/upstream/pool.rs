@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::task::{Context, Waker};
-use std::time::Duration;
 
 use super::{Http1, Http2, Slot};
 
@@ -19,10 +18,6 @@ pub(super) struct Pool {
 /// Idle HTTP/1 connections kept per endpoint and worker. They bridge the gaps between requests, which are as many as the load
 /// fluctuates, not as it is high. An idle one is a socket and half a kilobyte here.
 pub(super) const IDLE_MAX: usize = 32;
-
-/// How long an idle connection is kept. Below the 60 s and 75 s after which common servers close theirs; those that close
-/// sooner are noticed when they do.
-pub(super) const IDLE_FOR: Duration = Duration::from_secs(50);
 
 impl Pool {
     pub(super) fn new(idle_max: usize) -> Pool {

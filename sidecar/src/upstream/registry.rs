@@ -7,26 +7,82 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use svc_core::address::EndpointAddr;
+use std::net::SocketAddr;
+use svc_core::address::{EndpointAddr, ServiceName, Transport};
+use svc_core::balance::Member;
 use svc_core::endpoints::EndpointId;
-use svc_core::port::target;
+use svc_core::port::{port_key, target};
 use svc_core::rewrite::Manner;
-use svc_core::table::Table;
+use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 
+use super::Reach;
 use super::Upstream;
+use crate::client::facts::Doorway;
+use crate::clock;
+use crate::metrics::{Direction, Metrics, SeriesKey};
+use crate::ports::shared_port::SharedPort;
 
 /// What a worker keeps of endpoints.
-#[derive(Default)]
 pub(crate) struct Upstreams {
+    metrics: Arc<Metrics>,
     members: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
     /// Nothing new goes to these. Each has a connection at least, which is their bound.
     left: RefCell<Vec<(EndpointId, Rc<Upstream>)>>,
 }
 
 impl Upstreams {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Upstreams {
+        Upstreams { metrics, members: RefCell::default(), left: RefCell::default() }
+    }
+
+    /// What is kept of `member`, an endpoint of `target`; `label` is that of its Service. What leads to the application beside us
+    /// (`inbound`) is kept by its route.
+    pub(crate) fn upstream(
+        &self,
+        member: &Member,
+        target: &Target,
+        label: &Arc<str>,
+        port: &Arc<SharedPort>,
+        inbound: Option<Doorway>,
+    ) -> Rc<Upstream> {
+        let manner = target.manner.as_ref();
+        let new = || self.new_upstream(member, target, label, port, inbound);
+        match inbound {
+            None => self.of(member.id, manner, || Rc::new(new().spoken_to(manner))),
+            Some(_) => Rc::new(new()),
+        }
+    }
+
+    fn new_upstream(
+        &self,
+        member: &Member,
+        target: &Target,
+        label: &Arc<str>,
+        port: &Arc<SharedPort>,
+        inbound: Option<Doorway>,
+    ) -> Upstream {
+        // Whoever chooses a name chooses its addresses: they are no labels either. Nor are the ports that a scan tries.
+        let endpoint = if label.is_empty() { Arc::default() } else { member.addr.to_string().into() };
+        let direction = if inbound.is_some() { Direction::Inbound } else { Direction::Outbound };
+        let series = self.metrics.series(SeriesKey { direction, service: label.clone(), endpoint });
+        let (addr, vitals) = (member.addr.0, member.vitals.clone());
+        let upstream = Upstream::new(port_key(target), addr, series, port.clone(), vitals);
+        upstream.observe(true, Some(&target.service), clock::now());
+        upstream.reached(Reach::of(inbound))
+    }
+
+    /// A destination that belongs to no Service. Its address is no label: clients choose it.
+    pub(crate) fn passthrough(&self, addr: SocketAddr) -> Rc<Upstream> {
+        let direction = Direction::Outbound;
+        let key = SeriesKey { direction, service: Arc::default(), endpoint: Arc::default() };
+        let series = self.metrics.series(key);
+        let key = (ServiceName::new("", ""), addr.port(), Transport::Tcp);
+        Rc::new(Upstream::new(key, addr, series, Arc::default(), Arc::default()))
+    }
+
     /// What is kept of an endpoint that the snapshot in force has, and that is spoken to so; `new` when that is nothing yet.
-    pub(crate) fn of(
+    fn of(
         &self,
         id: EndpointId,
         manner: Option<&Arc<Manner>>,

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::connection::begin;
 use super::plan::Door;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::lifecycle::Stage;
 use crate::net::listen::{listen, probe};
 use crate::shared::Shared;
@@ -31,7 +31,7 @@ use crate::udp::{self, Relay};
 pub(crate) async fn accept(
     listener: TcpListener,
     door: Door,
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     mut closing: Option<watch::Receiver<Stage>>,
 ) {
     loop {
@@ -41,10 +41,10 @@ pub(crate) async fn accept(
             () = begins_to_drain(&mut closing) => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(stream, peer, door, &mesh),
+            Ok((stream, peer)) => begin(stream, peer, door, &context),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
-                mesh.metrics.accept_failures.fetch_add(1, Relaxed);
+                context.recorder.metrics.accept_failures.fetch_add(1, Relaxed);
                 tracing::warn!(%error, "cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
             }
@@ -74,7 +74,7 @@ pub(crate) struct VipListeners {
 
 impl VipListeners {
     /// Listens where the snapshot says, and nowhere else. An address that cannot be had is tried again with the next snapshot.
-    pub(crate) fn follow(&mut self, table: &Table, mesh: &Rc<Mesh>, relay: &Rc<Relay>) {
+    pub(crate) fn follow(&mut self, table: &Table, context: &Rc<WorkerContext>, relay: &Rc<Relay>) {
         let wanted = vips(table);
         self.tasks.retain(|vip, task| {
             let stays = wanted.contains_key(vip);
@@ -88,12 +88,12 @@ impl VipListeners {
                 continue;
             }
             let (transport, addr) = (vip.0.as_str(), vip.1);
-            match serve(vip, mesh, relay) {
+            match serve(vip, context, relay) {
                 Ok(task) => {
-                    mesh.shared.is_listened_at(vip);
+                    context.shared.is_listened_at(vip);
                     self.tasks.insert(vip, task);
                 }
-                Err(error) if mesh.shared.cannot_be_listened_at(vip) => {
+                Err(error) if context.shared.cannot_be_listened_at(vip) => {
                     tracing::warn!(%service, transport, %addr, %error, "cannot listen on a loopback VIP");
                 }
                 Err(error) => {
@@ -105,15 +105,15 @@ impl VipListeners {
 }
 
 /// Listens, and carries what comes until the task is aborted. It lets go of its claim after the socket.
-fn serve(vip: Vip, mesh: &Rc<Mesh>, relay: &Rc<Relay>) -> io::Result<JoinHandle<()>> {
+fn serve(vip: Vip, context: &Rc<WorkerContext>, relay: &Rc<Relay>) -> io::Result<JoinHandle<()>> {
     let (transport, addr) = vip;
     if transport == Transport::Udp {
-        let (socket, claim) = Claim::take(vip, &mesh.shared, udp::probe, udp::listen)?;
+        let (socket, claim) = Claim::take(vip, &context.shared, udp::probe, udp::listen)?;
         let serving = relay.clone().serve(socket, addr)?;
         return Ok(tokio::task::spawn_local(holding(claim, serving)));
     }
-    let (listener, claim) = Claim::take(vip, &mesh.shared, |addr| probe(addr).map(drop), listen)?;
-    let accepting = accept(listener, Door::LoopbackVip(addr), mesh.clone(), None);
+    let (listener, claim) = Claim::take(vip, &context.shared, |addr| probe(addr).map(drop), listen)?;
+    let accepting = accept(listener, Door::LoopbackVip(addr), context.clone(), None);
     Ok(tokio::task::spawn_local(holding(claim, accepting)))
 }
 

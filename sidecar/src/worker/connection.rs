@@ -27,10 +27,11 @@ use crate::client::io::ClientIo;
 use crate::client::proxy_header;
 use crate::client::tls::{self, Secured};
 use crate::config::{ProxyProtocolIn, ShownBy};
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::descriptors;
 use crate::exchange::account::Account;
 use crate::exchange::relay::Already;
+use crate::exchange::tunnel;
 use crate::http::pulse::Deadlines;
 use crate::http::pulse::Pulse;
 use crate::memory::Holder;
@@ -43,48 +44,47 @@ use crate::net::tls_client::Carries;
 use crate::routing::resolve::{Origin, caller};
 use crate::routing::route::Route;
 use crate::server;
-use crate::tunnel;
 use crate::upstream::UpstreamIo;
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
-pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, mesh: &Rc<Mesh>) {
+pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, context: &Rc<WorkerContext>) {
     let peer = canonical(peer);
     let arrival = Arrival::of(peer, door.direction());
-    let Some(admission) = mesh.admit().filter(|_| !descriptors::is_reserved(&stream)) else {
+    let Some(admission) = context.clients.admit().filter(|_| !descriptors::is_reserved(&stream)) else {
         ending::break_when_dropped(&stream);
-        mesh.metrics.flooded(Flood::Connections);
-        return Account::open(mesh, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);
+        context.recorder.metrics.flooded(Flood::Connections);
+        return Account::open(context, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);
     };
     socket::prepare(&stream);
-    let way = match whither(&stream, peer, door, mesh) {
+    let way = match whither(&stream, peer, door, context) {
         Ok(way) => way,
         Err(failure) => {
             ending::break_when_dropped(&stream);
-            return Account::open(mesh, arrival, Protocol::Tcp).fail(failure);
+            return Account::open(context, arrival, Protocol::Tcp).fail(failure);
         }
     };
     let newcomer = Newcomer { stream, arrival, told: None, admission };
-    match (arrival.direction, mesh.config.limits.proxy_protocol_in) {
+    match (arrival.direction, context.config.limits.proxy_protocol_in) {
         (Direction::Outbound, _) | (Direction::Inbound, ProxyProtocolIn::Off) => {
-            enter(newcomer, way, door, mesh)
+            enter(newcomer, way, door, context)
         }
         (Direction::Inbound, ProxyProtocolIn::Require | ProxyProtocolIn::Observe) => {
-            let mesh = mesh.clone();
-            spawn_local(async move { greet(newcomer, way, door, &mesh).await });
+            let context = context.clone();
+            spawn_local(async move { greet(newcomer, way, door, &context).await });
         }
     }
 }
 
 /// Learns from its first bytes whom a connection is for, and lets it in.
-async fn greet(mut newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
+async fn greet(mut newcomer: Newcomer, way: Way, door: Door, context: &Rc<WorkerContext>) {
     let (arrival, stream) = (newcomer.arrival, &mut newcomer.stream);
-    let greeted = match mesh.config.limits.proxy_protocol_in {
-        ProxyProtocolIn::Require => proxy_header::require(stream, arrival.peer, mesh).await,
+    let greeted = match context.config.limits.proxy_protocol_in {
+        ProxyProtocolIn::Require => proxy_header::require(stream, arrival.peer, &context.clients).await,
         ProxyProtocolIn::Observe | ProxyProtocolIn::Off => {
             let wants =
                 way.route().is_some_and(|route| route.target.service.handling.proxy_protocol.is_some());
-            match proxy_header::observe(stream, arrival.peer, wants, mesh).await {
-                Ok(()) => return enter(newcomer, way, door, mesh),
+            match proxy_header::observe(stream, arrival.peer, wants, &context.clients).await {
+                Ok(()) => return enter(newcomer, way, door, context),
                 Err(failure) => Err(failure),
             }
         }
@@ -95,60 +95,60 @@ async fn greet(mut newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
             newcomer.arrival.client = client;
             newcomer.told = Some(told);
             let way =
-                way.doorway_of_client().map_or(way, |doorway| inward(doorway.named(client.0.ip()), mesh));
-            enter(newcomer, way, door, mesh);
+                way.doorway_of_client().map_or(way, |doorway| inward(doorway.named(client.0.ip()), context));
+            enter(newcomer, way, door, context);
         }
         Ok(None) => {} // it came and went
         Err(failure) => {
             ending::break_when_dropped(&newcomer.stream);
-            Account::open(mesh, arrival, Protocol::Tcp).fail(failure);
+            Account::open(context, arrival, Protocol::Tcp).fail(failure);
         }
     }
 }
 
 /// Sends a connection on its way: what is inside of it, where it is one of TLS that ends here.
-fn enter(newcomer: Newcomer, way: Way, door: Door, mesh: &Rc<Mesh>) {
-    match way.shown(door, mesh).cloned() {
+fn enter(newcomer: Newcomer, way: Way, door: Door, context: &Rc<WorkerContext>) {
+    match way.shown(door, context).cloned() {
         None => {
             let Newcomer { stream, arrival, told, admission } = newcomer;
-            carry(Client { stream: stream.into(), arrival, told, admission, idle: way.idle() }, way, mesh);
+            carry(Client { stream: stream.into(), arrival, told, admission, idle: way.idle() }, way, context);
         }
         Some(shown) => {
-            let mesh = mesh.clone();
-            spawn_local(async move { carry_secured(newcomer, way, &shown, &mesh).await });
+            let context = context.clone();
+            spawn_local(async move { carry_secured(newcomer, way, &shown, &context).await });
         }
     }
 }
 
 /// Each way is another task, so that a connection holds what its way needs, not what the largest would.
-fn carry(client: Client, way: Way, mesh: &Rc<Mesh>) {
-    let mesh = mesh.clone();
+fn carry(client: Client, way: Way, context: &Rc<WorkerContext>) {
+    let context = context.clone();
     match way {
         Way::Speak(aim, hint, _) => {
-            spawn_local(speak(client, aim, hint, mesh));
+            spawn_local(speak(client, aim, hint, context));
         }
         Way::Bytes(route, aim) => {
             let caller = caller(client.arrival.client, aim, &route);
             let read = Read { bytes: Bytes::new(), carries: Carries::Bytes };
-            spawn_local(async move { carry_bytes(client, read, aim, &route, caller, &mesh).await });
+            spawn_local(async move { carry_bytes(client, read, aim, &route, caller, &context).await });
         }
         Way::Through(destination) => {
-            spawn_local(async move { pass_through(client, destination, &mesh).await });
+            spawn_local(async move { pass_through(client, destination, &context).await });
         }
     }
 }
 
 /// Ends TLS, and sends what is inside on its way.
-async fn carry_secured(newcomer: Newcomer, way: Way, shown: &ShownBy, mesh: &Rc<Mesh>) {
+async fn carry_secured(newcomer: Newcomer, way: Way, shown: &ShownBy, context: &Rc<WorkerContext>) {
     let Newcomer { stream, mut arrival, told, admission } = newcomer;
-    match tls::accept(stream, way.hint(), shown, mesh).await {
+    match tls::accept(stream, way.hint(), shown, &context.clients).await {
         Ok(Some(Secured { stream, is_http })) => {
             arrival.scheme = Scheme::Https;
             let way = if is_http { way.of_http() } else { way };
-            carry(Client { stream, arrival, told, admission, idle: way.idle() }, way, mesh);
+            carry(Client { stream, arrival, told, admission, idle: way.idle() }, way, context);
         }
         Ok(None) => {} // came and went
-        Err(failure) => Account::open(mesh, arrival, Protocol::Tcp).fail(failure),
+        Err(failure) => Account::open(context, arrival, Protocol::Tcp).fail(failure),
     }
 }
 
@@ -198,12 +198,12 @@ impl Client {
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
-fn speak(client: Client, aim: Aim, hint: Hint, mesh: Rc<Mesh>) -> impl Future<Output = ()> {
+fn speak(client: Client, aim: Aim, hint: Hint, context: Rc<WorkerContext>) -> impl Future<Output = ()> {
     // Not in the block, which would hold a client twice that it borrows and then hands on.
     let (arrival, pulse) = (client.arrival, Pulse::of(client.holder()));
     async move {
-        if let Err(failure) = detect_and_serve(client, aim, hint, &pulse, &mesh).await {
-            let mut account = Account::open(&mesh, arrival, Protocol::Tcp);
+        if let Err(failure) = detect_and_serve(client, aim, hint, &pulse, &context).await {
+            let mut account = Account::open(&context, arrival, Protocol::Tcp);
             if let Some(begun) = pulse.turns.begun() {
                 account.set_details(|| begun);
             }
@@ -221,15 +221,15 @@ fn detect_and_serve(
     aim: Aim,
     hint: Hint,
     pulse: &Arc<Pulse>,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
 ) -> impl Future<Output = Result<(), Failure>> {
     async move {
-        let limits = &mesh.config.deadlines;
+        let limits = &context.config.deadlines;
         let idle = client.idle.or(limits.idle_http).unwrap_or_default();
         let deadlines = Deadlines { header: limits.header, idle };
-        let membership = mesh.roster.enter(pulse.clone(), deadlines);
+        let membership = context.clients.tracker.enter(pulse.clone(), deadlines);
         // What was HTTP before is HTTP, and what of it cannot be read is refused as such.
-        let is_unknown = hint == Hint::Unknown && !speaks_http(aim, mesh);
+        let is_unknown = hint == Hint::Unknown && !speaks_http(aim, context);
         let limit = is_unknown.then_some(limits.detect);
         let detected = detect(&mut client.stream, pulse, limit, &membership).await?;
         if detected.is_gone {
@@ -240,36 +240,40 @@ fn detect_and_serve(
         }
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,
-            Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, mesh),
+            Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, context),
             Sniffed::Opaque | Sniffed::More => is_unknown,
         };
         match (detected.protocol, is_unread) {
             (Sniffed::Http2, _) => {
                 pulse.busy(); // streams have no head of the connection's own to wait for
-                let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
+                let origin = Origin::new(client.guest(aim), client.holder(), None, &context.router);
                 let io = client.into_io(detected.read, pulse.clone());
-                Box::pin(server::http2::serve(io, origin, mesh, &membership)).await
+                Box::pin(server::http2::serve(io, origin, context, &membership)).await
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
                 drop(membership);
                 client.stream.break_when_dropped();
                 if detected.timed_out {
-                    mesh.metrics.detect_timeouts.fetch_add(1, Relaxed);
+                    context.recorder.metrics.detect_timeouts.fetch_add(1, Relaxed);
                 }
-                let origin = Origin::new(client.guest(aim), client.holder(), None, mesh);
-                let route = origin.route_unread(mesh)?;
+                let origin = Origin::new(client.guest(aim), client.holder(), None, &context.router);
+                let route = origin.route_unread(&context.router)?;
                 let caller = caller(client.arrival.client, aim, &route);
-                Box::pin(carry_bytes(client, detected.into(), aim, &route, caller, mesh)).await;
+                Box::pin(carry_bytes(client, detected.into(), aim, &route, caller, context)).await;
                 Ok(())
             }
             (Sniffed::Opaque | Sniffed::More, false) if detected.read.is_empty() => Ok(()), // came and went
             (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
-                let origin =
-                    Rc::new(Origin::new(client.guest(aim), client.holder(), Some(pulse.clone()), mesh));
+                let origin = Rc::new(Origin::new(
+                    client.guest(aim),
+                    client.holder(),
+                    Some(pulse.clone()),
+                    &context.router,
+                ));
                 server::http1::serve_http1(
                     client.into_io(detected.read, pulse.clone()),
                     origin,
-                    mesh,
+                    context,
                     &membership,
                 )
                 .await
@@ -279,22 +283,24 @@ fn detect_and_serve(
 }
 
 /// Whether endpoints there have answered in HTTP before.
-fn speaks_http(aim: Aim, mesh: &Mesh) -> bool {
+fn speaks_http(aim: Aim, context: &WorkerContext) -> bool {
     match aim {
         Aim::Request => true,
-        Aim::Application(doorway) => mesh.application(doorway).port.shared.speaks_http.load(Relaxed),
+        Aim::Application(doorway) => {
+            context.router.application(doorway).port.shared.speaks_http.load(Relaxed)
+        }
         Aim::Address(destination) => {
-            let table = mesh.table.load();
+            let table = context.router.table.load();
             let target = table.by_destination(Transport::Tcp, destination);
-            target.is_some_and(|target| mesh.route(target).port.shared.speaks_http.load(Relaxed))
+            target.is_some_and(|target| context.router.route(target).port.shared.speaks_http.load(Relaxed))
         }
     }
 }
 
 /// Whether what goes there is encrypted on the way: what a client has encrypted itself then needs no more, and cannot be read.
-fn encrypts(aim: Aim, mesh: &Mesh) -> bool {
+fn encrypts(aim: Aim, context: &WorkerContext) -> bool {
     let Aim::Address(destination) = aim else { return false };
-    let table = mesh.table.load();
+    let table = context.router.table.load();
     let target = table.by_destination(Transport::Tcp, destination);
     let manner = target.and_then(|target| target.manner.as_ref());
     manner.is_some_and(|manner| manner.tls.is_some())
@@ -323,35 +329,35 @@ async fn carry_bytes(
     aim: Aim,
     route: &Rc<Route>,
     caller: Caller,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
 ) {
     client.stream.break_when_dropped(); // also where no endpoint can be had: to this client an end would be an answer
-    let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
+    let mut account = Account::open(context, client.arrival, Protocol::Tcp);
     let guest = client.guest(aim);
-    match tunnel::dial(route, read.carries, caller, &guest, mesh, &mut account).await {
-        Ok(upstream) => join(client, read.bytes, upstream, account, mesh).await,
+    match tunnel::dial(route, read.carries, caller, &guest, context, &mut account).await {
+        Ok(upstream) => join(client, read.bytes, upstream, account, context).await,
         Err(failure) => account.fail(failure),
     }
 }
 
 /// Carries bytes to a destination that is no Service of ours, untouched.
-async fn pass_through(client: Client, destination: SocketAddr, mesh: &Rc<Mesh>) {
+async fn pass_through(client: Client, destination: SocketAddr, context: &Rc<WorkerContext>) {
     client.stream.break_when_dropped();
-    mesh.metrics.passed_through.fetch_add(1, Relaxed);
-    let mut account = Account::open(mesh, client.arrival, Protocol::Tcp);
-    let stranger = mesh.stranger(destination);
+    context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
+    let mut account = Account::open(context, client.arrival, Protocol::Tcp);
+    let stranger = context.router.endpoints.passthrough(destination);
     account.tries(&stranger, None, account.begun);
-    match stranger.open(Carries::Untouched, mesh).await {
-        Ok(upstream) => join(client, Bytes::new(), upstream, account, mesh).await,
+    match stranger.open(Carries::Untouched, &context.dialer).await {
+        Ok(upstream) => join(client, Bytes::new(), upstream, account, context).await,
         Err(failure) => account.fail(failure),
     }
 }
 
-async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Account, mesh: &Mesh) {
+async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Account, context: &WorkerContext) {
     let pulse = Pulse::of(client.holder());
     let client = client.into_io(Bytes::new(), pulse);
     let already = Already { from_client: read.into(), ..Already::default() };
-    tunnel::carry(client, upstream, already, account, mesh).await;
+    tunnel::carry(client, upstream, already, account, context).await;
 }
 
 #[cfg(test)]

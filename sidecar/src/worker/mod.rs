@@ -18,17 +18,17 @@ use svc_core::table::Table;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
 
-use self::accept::{VipListeners, accept};
-use self::plan::Door;
 use crate::access_log::AccessLog;
 use crate::clock;
 use crate::config::Config;
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::lifecycle::Stage;
 use crate::metrics::{Direction, Metrics};
 use crate::net::listen::{listen, listen_transparently};
 use crate::shared::Shared;
 use crate::udp::{self, Relay};
+use accept::{VipListeners, accept};
+use plan::Door;
 
 /// What a worker is given.
 #[derive(Clone)]
@@ -71,13 +71,13 @@ fn work(index: usize, job: Job, listening: &std::sync::mpsc::Sender<io::Result<(
 async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io::Result<()>>) {
     clock::tick();
     let seed = seed(index);
-    let mesh = Mesh::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
-    let relay = match open_doors(&job.doors, &job.stage, &mesh, seed) {
+    let context = WorkerContext::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
+    let relay = match open_doors(&job.doors, &job.stage, &context, seed) {
         Ok(relay) => relay,
         Err(error) => return drop(listening.send(Err(error))),
     };
     let mut vips = VipListeners::default();
-    vips.follow(&mesh.table.load(), &mesh, &relay);
+    vips.follow(&context.router.table.load(), &context, &relay);
     let _ = listening.send(Ok(()));
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,28 +87,28 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
         tokio::select! {
             _ = ticks.tick() => {
                 clock::tick();
-                mesh.judge_memory();
-                mesh.reap_clients();
-                mesh.drain_upstreams();
-                mesh.cut_silent(TICK);
+                context.clients.judge_memory();
+                context.clients.reap();
+                context.router.drain();
+                context.router.cut_silent(TICK);
                 rounds += 1;
                 if rounds.is_multiple_of(UPSTREAMS_EVERY) {
-                    mesh.reap_upstreams();
+                    context.router.reap();
                     relay.expire(clock::now());
-                    mesh.shared.sweep_pins(clock::now());
+                    context.shared.sweep_pins(clock::now());
                 }
             }
-            () = mesh.holders.alarmed() => mesh.judge_memory(),
+            () = context.clients.holders.alarmed() => context.clients.judge_memory(),
             Ok(()) = job.published.changed() => {
-                vips.follow(&mesh.table.load(), &mesh, &relay);
-                mesh.follow();
+                vips.follow(&context.router.table.load(), &context, &relay);
+                context.router.follow();
             }
             Ok(()) = job.stage.changed() => match *job.stage.borrow_and_update() {
                 Stage::Running => {}
-                Stage::Draining => mesh.roster.drain(),
+                Stage::Draining => context.clients.tracker.drain(),
                 Stage::Ended => {
                     relay.end();
-                    return mesh.end();
+                    return context.recorder.end();
                 }
             },
             else => return,
@@ -125,15 +125,15 @@ fn end(runtime: LocalRuntime) {
 fn open_doors(
     doors: &[(SocketAddr, Door)],
     stage: &watch::Receiver<Stage>,
-    mesh: &Rc<Mesh>,
+    context: &Rc<WorkerContext>,
     seed: u64,
 ) -> io::Result<Rc<Relay>> {
-    let relay = Relay::start(mesh, seed)?;
+    let relay = Relay::start(context, seed)?;
     for &(addr, door) in doors {
         let listener = listen_at(addr, door)?;
         let closing = (door.direction() == Direction::Inbound).then(|| stage.clone());
-        tokio::task::spawn_local(accept(listener, door, mesh.clone(), closing));
-        if door == Door::Captured && mesh.config.privileges == Privileges::Transparent {
+        tokio::task::spawn_local(accept(listener, door, context.clone(), closing));
+        if door == Door::Captured && context.config.privileges == Privileges::Transparent {
             let socket = udp::listen_captured(addr)?;
             tokio::task::spawn_local(relay.clone().serve_captured(socket)?);
         }

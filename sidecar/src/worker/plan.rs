@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::client::facts::Aim;
 use crate::client::facts::Doorway;
 use crate::config::{ProxyProtocolIn, ShownBy};
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::metrics::Direction;
 use crate::net::{original_dst, transparent};
 use crate::routing::route::Route;
@@ -66,12 +66,12 @@ pub(crate) enum Way {
 
 impl Way {
     /// What the client is shown, if it speaks TLS and the application does not.
-    pub(crate) fn shown<'m>(&self, door: Door, mesh: &'m Mesh) -> Option<&'m ShownBy> {
+    pub(crate) fn shown<'m>(&self, door: Door, context: &'m WorkerContext) -> Option<&'m ShownBy> {
         let port = self.doorway()?.known_as.port();
         match door {
-            Door::Mapped(_) => mesh.config.listeners.shown_at(port),
+            Door::Mapped(_) => context.config.listeners.shown_at(port),
             Door::Inbound | Door::TakenOver => {
-                mesh.config.tls.ports.binary_search(&port).ok().map(|_| &ShownBy::Files)
+                context.config.tls.ports.binary_search(&port).ok().map(|_| &ShownBy::Files)
             }
             Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => None,
         }
@@ -126,29 +126,34 @@ impl Way {
 ///
 /// # Errors
 /// [`Failure::Loop`] where that is us.
-pub(crate) fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &Mesh) -> Result<Way, Failure> {
+pub(crate) fn whither(
+    stream: &TcpStream,
+    peer: SocketAddr,
+    door: Door,
+    context: &WorkerContext,
+) -> Result<Way, Failure> {
     let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
     let destination = match door {
         Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
         Door::LoopbackVip(vip) => vip,
         Door::Captured => match original_dst::of(stream) {
-            Some(OriginalDst(destination)) if !mesh.shared.is_bound(destination) => destination,
+            Some(OriginalDst(destination)) if !context.shared.is_bound(destination) => destination,
             Some(_) | None => return Err(Failure::Loop),
         },
-        Door::TakenOver if mesh.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
+        Door::TakenOver if context.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
         Door::TakenOver => {
-            return Ok(inward(Doorway::taken_over(own()?, transparent::usable(peer.ip())), mesh));
+            return Ok(inward(Doorway::taken_over(own()?, transparent::usable(peer.ip())), context));
         }
         Door::Inbound => match original_dst::of(stream) {
             Some(OriginalDst(destination)) if destination != own()? => {
-                return Ok(inward(Doorway::captured(destination), mesh));
+                return Ok(inward(Doorway::captured(destination), context));
             }
             Some(_) | None => return Err(Failure::Loop), // it was opened to us
         },
-        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()?, client: None }, mesh)),
+        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()?, client: None }, context)),
     };
-    let table = mesh.table.load();
-    Ok(match table.by_destination(Transport::Tcp, destination).map(|target| mesh.route(target)) {
+    let table = context.router.table.load();
+    Ok(match table.by_destination(Transport::Tcp, destination).map(|target| context.router.route(target)) {
         None => Way::Through(destination),
         Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
         Some(route) => Way::Speak(Aim::Address(destination), route.hint, Some(route)),
@@ -156,11 +161,11 @@ pub(crate) fn whither(stream: &TcpStream, peer: SocketAddr, door: Door, mesh: &M
 }
 
 /// To the application.
-pub(crate) fn inward(doorway: Doorway, mesh: &Mesh) -> Way {
-    let (route, aim) = (mesh.application(doorway), Aim::Application(doorway));
+pub(crate) fn inward(doorway: Doorway, context: &WorkerContext) -> Way {
+    let (route, aim) = (context.router.application(doorway), Aim::Application(doorway));
     let begins_with_header = route.target.service.handling.proxy_protocol.is_some();
     // Where it is not taken off here, the header is the application's, which reads it and what follows.
-    let is_unread = begins_with_header && mesh.config.limits.proxy_protocol_in != ProxyProtocolIn::Require;
+    let is_unread = begins_with_header && context.config.limits.proxy_protocol_in != ProxyProtocolIn::Require;
     match route.hint == Hint::Opaque || is_unread {
         true => Way::Bytes(route, aim),
         false => Way::Speak(aim, route.hint, Some(route)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
-use super::after;
+use super::question::after;
 use crate::shared::dns_interest::{PATIENCE, Want};
 
 /// All of them. Each change costs what it concerns.

@@ -16,8 +16,8 @@ use super::asks::{Ask, Asks};
 use super::flights::PATIENCE_MIN;
 use super::known::{Known, Standing};
 use super::names::Names;
+use super::question::{Heard, Question, Reply, after};
 use super::served::{Catalog, Cluster};
-use super::{Heard, Question, Reply, after};
 use crate::shared::dns_interest::{InUse, Settled, Want};
 
 /// The state of the source.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use svc_core::time::Now;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Question, Reply};
+use super::question::{Question, Reply};
 use crate::metrics::LookedUp;
 use crate::shares::Shares;
 

@@ -6,7 +6,7 @@ use svc_core::discovery::names::split_srv;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
-use super::{Heard, Reply};
+use super::question::{Heard, Reply};
 use crate::metrics::LookedUp;
 
 /// What is known of one absolute name.

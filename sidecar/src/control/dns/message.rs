@@ -9,7 +9,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 use svc_core::discovery::answer::{Data, Kind, Resource, Srv};
 
-use super::Question;
+use super::question::Question;
 
 /// A question as it is sent.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod flights;
 mod known;
 mod message;
 mod names;
+mod question;
 mod resolv_conf;
 mod served;
 mod server;
@@ -19,12 +20,9 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
-use svc_core::discovery::answer::{Kind, Record};
 use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::Change;
-use svc_core::outcome::Failure;
 use svc_core::time::Now;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,6 +30,8 @@ use crate::metrics::{LookedUp, Metrics};
 use crate::shared::dns_interest::{Settled, Want, Wanted};
 pub(crate) use book::Book;
 use flights::Flights;
+use question::Heard;
+pub(crate) use question::{Question, Reply};
 pub(crate) use served::Cluster;
 pub(crate) use stub::Stub;
 
@@ -39,28 +39,6 @@ pub(crate) use stub::Stub;
 pub(crate) trait Resolver {
     /// The answer to one question: comes within a bounded time.
     fn ask(&self, question: Question) -> impl Future<Output = Reply> + Send + 'static;
-}
-
-/// What is asked: the records of one type of one name, which is absolute.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Question {
-    pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
-}
-
-/// What DNS says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// At least one record, kept for `lifetime`. `aliased`: they belong to another name.
-    Found { records: Vec<Record>, lifetime: Duration, aliased: bool },
-    /// There is no such record; where the name does not exist there is no other either.
-    Denied { lifetime: Option<Duration>, exists: bool },
-    /// Its aliases lead nowhere, for this reason.
-    Nowhere(Failure),
-    /// It could not say.
-    Failed(LookedUp),
-    /// It says that this is not for it to say.
-    Refused,
 }
 
 /// The source.
@@ -171,19 +149,4 @@ impl<R: Resolver> Dns<R> {
     fn now(&self) -> Now {
         Now(self.origin.elapsed())
     }
-}
-
-/// What a reply means for those who use the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// It counts.
-    Answer,
-    /// It is none, and there is one from before.
-    ServesOn,
-    /// It is none.
-    Nothing,
-}
-
-fn after(now: Now, wait: Duration) -> Now {
-    Now(now.0 + wait)
 }

@@ -10,7 +10,7 @@ use svc_core::discovery::lease::Bounds;
 use svc_core::time::Now;
 
 use super::known::Known;
-use super::{Heard, Question, Reply, after};
+use super::question::{Heard, Question, Reply, after};
 use crate::shares::Shares;
 
 /// All of them.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::Question;
 use super::message::Answer;
+use super::question::Question;
 use super::server::{Server, Unanswered};
 
 /// Whom to ask.

@@ -16,11 +16,12 @@ use svc_core::outcome::Failure;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Resolver;
 use super::message::{Answer, Query};
+use super::question::{Question, Reply};
 use super::resolv_conf::ResolvConf;
 use super::server::Unanswered;
 use super::servers::Servers;
-use super::{Question, Reply, Resolver};
 use crate::metrics::{LookedUp, Metrics};
 
 /// Asks the name servers of resolv.conf(5).

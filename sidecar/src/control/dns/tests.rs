@@ -11,6 +11,10 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::shared::dns_interest::Answer;
+use std::time::Duration;
+use svc_core::discovery::answer::Kind;
+use svc_core::discovery::answer::Record;
+use svc_core::outcome::Failure;
 
 /// Answers as the test says, and keeps what it was asked.
 #[derive(Clone, Default)]

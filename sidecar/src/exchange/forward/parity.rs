@@ -43,7 +43,7 @@ struct Worker {
     now: Now,
     documents: Documents,
     inventory: Inventory,
-    mesh: Rc<Mesh>,
+    context: Rc<WorkerContext>,
     /// Each client has one connection.
     origins: HashMap<IpAddr, Rc<Origin>>,
     accounts: Vec<Option<Account>>,
@@ -56,27 +56,28 @@ impl Worker {
         let settings =
             inventory::Settings { sources: vec![Source::Services, Source::Dns], ..config.inventory() };
         let domain = settings.cluster_domain.clone();
-        let mesh = Mesh::new(config, Arc::default(), Metrics::new(), None, Arc::default(), case.seed);
+        let context =
+            WorkerContext::new(config, Arc::default(), Metrics::new(), None, Arc::default(), case.seed);
         Worker {
             runtime: Builder::new_current_thread().build().expect("a runtime without drivers"),
             now: Now::default(),
             documents: Documents::new(Source::Services, Rules::default(), Scope::ALL, domain),
             inventory: Inventory::new(settings),
-            mesh,
+            context,
             origins: HashMap::new(),
             accounts: Vec::new(),
         }
     }
 
     fn origin(&mut self, client: IpAddr) -> Rc<Origin> {
-        let Worker { mesh, origins, .. } = self;
+        let Worker { context, origins, .. } = self;
         let new = || {
             let arrival = Arrival::of(SocketAddr::new(client, 4711), Direction::Outbound);
             Rc::new(Origin::new(
                 Guest { arrival, aim: Aim::Request, told: None },
                 Holder::default(),
                 None,
-                mesh,
+                &context.router,
             ))
         };
         origins.entry(client).or_insert_with(new).clone()
@@ -100,9 +101,9 @@ impl Program for Worker {
     fn learns(&mut self, document: &str) {
         let news = self.documents.read(document.as_bytes()).expect("it is a document");
         if let Some(table) = news.apply(&mut self.inventory) {
-            self.mesh.table.store(table);
+            self.context.router.table.store(table);
         }
-        self.mesh.follow();
+        self.context.router.follow();
     }
 
     fn waits(&mut self, time: Duration) {
@@ -111,8 +112,8 @@ impl Program for Worker {
     }
 
     fn is_asked(&mut self, _number: usize, request: &parity::Request) -> Told {
-        let (origin, mesh) = (self.origin(request.from), self.mesh.clone());
-        let sent = LocalSet::new().block_on(&self.runtime, ask(request, origin, mesh));
+        let (origin, context) = (self.origin(request.from), self.context.clone());
+        let sent = LocalSet::new().block_on(&self.runtime, ask(request, origin, context));
         self.answer(sent)
     }
 
@@ -151,21 +152,25 @@ struct Sent {
 type Found = Rc<RefCell<Option<Result<Sent, Failure>>>>;
 
 /// Puts a request before a server, and sees what becomes of it.
-async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> Result<Sent, Failure> {
+async fn ask(
+    request: &parity::Request,
+    origin: Rc<Origin>,
+    context: Rc<WorkerContext>,
+) -> Result<Sent, Failure> {
     let found = Found::default();
     let service = service_fn({
-        let (found, origin, mesh) = (found.clone(), origin.clone(), mesh.clone());
+        let (found, origin, context) = (found.clone(), origin.clone(), context.clone());
         move |request: Request<Incoming>| {
-            let (origin, mesh, found) = (origin.clone(), mesh.clone(), found.clone());
+            let (origin, context, found) = (origin.clone(), context.clone(), found.clone());
             async move {
-                *found.borrow_mut() = Some(prepare(request.map(ClientBody::Http1), &origin, &mesh).await);
+                *found.borrow_mut() = Some(prepare(request.map(ClientBody::Http1), &origin, &context).await);
                 Ok::<_, Infallible>(Response::new(String::new()))
             }
         }
     });
     let (client, server) = tokio::io::duplex(64 * 1024);
     if request.version == "HTTP/2" {
-        tokio::task::spawn_local(serve_http2(server, found.clone(), origin, mesh));
+        tokio::task::spawn_local(serve_http2(server, found.clone(), origin, context));
         ask_by_http2(request, client).await;
     } else {
         let server = TokioIo::new(server);
@@ -175,7 +180,7 @@ async fn ask(request: &parity::Request, origin: Rc<Origin>, mesh: Rc<Mesh>) -> R
     found.take().expect("a server has read it")
 }
 
-async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, mesh: Rc<Mesh>) {
+async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, context: Rc<WorkerContext>) {
     let mut connection =
         h2::server::Builder::new().handshake::<_, Piece>(server).await.expect("both speak HTTP/2");
     while let Some(Ok((request, respond))) = connection.accept().await {
@@ -185,7 +190,7 @@ async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, mes
             (!stream.is_end_stream()).then(|| Rc::new(RefCell::new(RecvBody::new(stream, &head.headers)))),
             respond.clone(),
         );
-        *found.borrow_mut() = Some(prepare(Request::from_parts(head, body), &origin, &mesh).await);
+        *found.borrow_mut() = Some(prepare(Request::from_parts(head, body), &origin, &context).await);
         respond.stream().send_response(Response::new(()), true).expect("the client waits for it");
     }
 }
@@ -211,13 +216,17 @@ async fn ask_by_http2(request: &parity::Request, client: DuplexStream) {
 }
 
 /// The way of [`exchange`] and [`carry`], up to where an endpoint would be sent the request.
-async fn prepare(request: Request<ClientBody>, origin: &Origin, mesh: &Rc<Mesh>) -> Result<Sent, Failure> {
+async fn prepare(
+    request: Request<ClientBody>,
+    origin: &Origin,
+    context: &Rc<WorkerContext>,
+) -> Result<Sent, Failure> {
     let dialect = Dialect::of(request.version(), request.headers());
-    let mut account = Account::open(mesh, origin.arrival, protocol(&request, dialect));
-    let routed = origin.route(&request, mesh).await?;
-    let prepared = Prepared::new(request, routed, dialect, origin, mesh, &mut account)?;
+    let mut account = Account::open(context, origin.arrival, protocol(&request, dialect));
+    let routed = origin.route(&request, &context.router).await?;
+    let prepared = Prepared::new(request, routed, dialect, origin, context, &mut account)?;
     let Prepared { route, caller, outgoing, .. } = &prepared;
-    let mut attempts = Attempts::new(route, *caller, origin, account.begun, mesh);
+    let mut attempts = Attempts::new(route, *caller, origin, account.begun, context);
     let upstream = attempts.begin(outgoing, &mut account)?;
     let (head, _) = outgoing.http1(upstream.host());
     Ok(Sent { to: upstream.addr, headers: headers(head.as_bytes()), account })

@@ -15,14 +15,14 @@ use hyper::body::{Body, Frame};
 use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use crate::context::Mesh;
+use crate::context::WorkerContext;
 use crate::exchange::account::Account;
+use crate::exchange::tunnel::keep;
 use crate::http::client_body::ClientBody;
 use crate::http::h2::backlog::{Backlog, Piece};
 use crate::http::h2::send::{ResetReason, Sending, Unsent};
 use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
-use crate::tunnel::keep;
 use crate::upstream::UpstreamIo;
 
 /// A WebSocket that its endpoint has agreed to, and that its client will hear of next.
@@ -38,7 +38,12 @@ impl Tunnel {
     /// Carries bytes both ways until both sides have ended, one fails, or nothing moves for the idle time.
     ///
     /// Only where both have ended do both hear of an end: all else is a reset of the endpoint's connection, and of the stream (RFC 8441 §5).
-    pub(crate) async fn carry(self, stream: SendStream<Piece>, backlog: &Rc<Backlog>, mesh: &Mesh) {
+    pub(crate) async fn carry(
+        self,
+        stream: SendStream<Piece>,
+        backlog: &Rc<Backlog>,
+        context: &WorkerContext,
+    ) {
         let Tunnel { client, upstream, read, account } = self;
         upstream.break_when_dropped();
         let (pulse, line) = (Pulse::new(), upstream.line().clone());
@@ -53,7 +58,7 @@ impl Tunnel {
                 poll_once(&mut down, |down| Pin::new(down).poll(cx).map_err(|unsent| Broken::of(&unsent)))?;
                 if up.is_none() && down.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending }
             }));
-            keep(relaying, &pulse, mesh.config.deadlines.idle_tcp, &line, mesh).await
+            keep(relaying, &pulse, context.config.deadlines.idle_tcp, &line, context).await
         };
         let mut account = moved.account.into_inner();
         match ended {

@@ -21,7 +21,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
-use crate::client::io::ClientIo;
 use crate::memory::Held;
 use chunks::Chunks;
 use head::Framing;
@@ -32,7 +31,7 @@ pub(crate) use rule::refused;
 pub(crate) use turns::{Refused, Turns};
 
 /// A connection whose requests are in order.
-pub(crate) struct Guarded<I = ClientIo> {
+pub(crate) struct Guarded<I> {
     io: I,
     /// Where the requests' turns are told; its beats are the connection's own business.
     pulse: Arc<Pulse>,

@@ -5,9 +5,8 @@ use httparse::Status;
 use hyper::HeaderMap;
 use hyper::body::Frame;
 
-use super::head::header;
-use super::inbox::Unheard;
-use super::inbox::Unheard::Malformed;
+use super::field::header;
+use super::unheard::Unheard::{self, Malformed};
 use crate::http::guard::has_bare_line_feed;
 
 /// What is still to come of a body.

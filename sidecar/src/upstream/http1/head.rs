@@ -10,10 +10,10 @@ use hyper::http::response::Parts;
 use hyper::{Response, StatusCode, Version};
 use svc_core::forwarding::{is_hop_by_hop, nominated};
 
+use super::asks::Asks;
 use super::body::{Chunks, Framing};
-use super::inbox::Unheard;
-use super::inbox::Unheard::Malformed;
-use super::outbox::Asks;
+use super::field::header;
+use super::unheard::Unheard::{self, Malformed};
 use crate::http::guard::has_bare_line_feed;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::http::limits::HEADERS_MAX;
@@ -163,16 +163,6 @@ fn length(digits: &[u8]) -> Result<u64, Unheard> {
         return Err(Malformed); // `+1` would be a number, too
     }
     str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(Malformed)
-}
-
-/// A header, whose value is a part of `bytes`.
-pub(super) fn header(
-    bytes: &Bytes,
-    field: &httparse::Header<'_>,
-) -> Result<(HeaderName, HeaderValue), Unheard> {
-    let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
-    let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).map_err(|_| Malformed)?;
-    Ok((name, value))
 }
 
 impl Head {

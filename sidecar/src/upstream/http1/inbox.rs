@@ -6,9 +6,10 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::io::AsyncRead;
 
+use super::asks::Asks;
 use super::body::{Framing, Step};
 use super::head::{self, Head};
-use super::outbox::Asks;
+use super::unheard::Unheard;
 use super::unread::Unread;
 
 /// What an endpoint says.
@@ -16,15 +17,6 @@ use super::unread::Unread;
 pub(super) struct Inbox {
     unread: Unread,
     framing: Framing,
-}
-
-/// Why an answer does not come to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unheard {
-    /// It is not HTTP/1, or could be read in two ways.
-    Malformed,
-    /// Its connection ended first.
-    CutShort,
 }
 
 impl Inbox {

@@ -12,8 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-use super::inbox::{Inbox, Unheard};
-use super::outbox::Asks;
+use super::asks::Asks;
+use super::inbox::Inbox;
+use super::unheard::Unheard;
 
 /// A whole answer: what is left of its head, and its body.
 #[derive(Debug, PartialEq, Eq)]

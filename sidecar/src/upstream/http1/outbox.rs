@@ -12,6 +12,7 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use tokio::io::AsyncWrite;
 
+use super::asks::Asks;
 use crate::http::request_body::UpstreamBody;
 use crate::http::target::Form;
 
@@ -71,16 +72,6 @@ impl Head {
         }
         put_field(&mut self.bytes, name.as_str(), value);
     }
-}
-
-/// What a request is for, as far as it says where the answer's head ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asks {
-    /// A head alone: the answer has no body, whatever it says (RFC 9110 §9.3.2).
-    Head,
-    /// A tunnel, which follows the head where that says 200 (§9.3.6).
-    Tunnel,
-    Content,
 }
 
 /// With some headers of the client's and those of ours. What is longer grows.

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::inbox::Unheard;
 use super::oracle::{heard, heard_by_hyper};
+use super::unheard::Unheard;
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use super::{PING_AFTER, Shared};
 use crate::http::h2::backlog::Piece;
 use crate::net::coalesce::{Coalesced, Flusher};
-use crate::upstream::UpstreamIo;
+use crate::upstream::io::UpstreamIo;
 
 /// Drives a connection to its end: until the endpoint ends it, or nobody has a part of it any more.
 pub(super) async fn drive(

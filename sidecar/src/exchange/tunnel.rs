@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use svc_core::balance::{Ask, Caller, Tried, Unit};
+use svc_core::balance::{Ask, Caller, Tried};
 use svc_core::outcome::Failure;
 
+use super::account::Account;
+use super::relay::{Already, Broken, Moved, relay};
 use crate::client::facts::Guest;
 use crate::client::io::ClientIo;
 use crate::client::tracker::{Graceful, supervise};
 use crate::clock;
-use crate::context::Mesh;
-use crate::exchange::account::Account;
-use crate::exchange::relay::{Already, Broken, Moved, relay};
+use crate::context::WorkerContext;
 use crate::http::pulse::Deadlines;
 use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
@@ -34,23 +34,24 @@ pub(crate) async fn dial(
     carries: Carries,
     caller: Caller,
     guest: &Guest,
-    mesh: &Mesh,
+    context: &WorkerContext,
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
-    let (mut route, _waited) = settled(route.clone(), guest.arrival.client, mesh).await?;
+    let (mut route, _waited) = settled(route.clone(), guest.arrival.client, &context.router).await?;
     let mut last = None;
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
-        let Turn { id, upstream, probe, .. } = route.pick(Unit::Connection, &ask, None, last, mesh, now)?;
+        let Turn { id, upstream, probe, .. } =
+            route.pick(&ask, None, last, &context.router.endpoints, now, context.draw())?;
         if let Some(because) = last {
             account.retried(because);
         }
         account.tries(upstream, probe, now);
-        let introduction = Introduction::of(&route, || guest.clone());
-        match upstream.open_for(carries, introduction.as_ref(), mesh).await {
+        let introduction = Introduction::of(&route.target, route.inbound.is_some(), || guest.clone());
+        match upstream.open_for(carries, introduction.as_ref(), &context.dialer).await {
             Ok(io) => {
                 account.connected();
                 return Ok(io);
@@ -58,7 +59,7 @@ pub(crate) async fn dial(
             Err(failure) => {
                 tried.insert(id);
                 last = Some(failure);
-                route = mesh.renewed(&route).ok_or(failure)?;
+                route = context.router.renewed(&route).ok_or(failure)?;
             }
         }
     }
@@ -72,11 +73,11 @@ pub(crate) async fn carry(
     mut upstream: UpstreamIo,
     already: Already,
     mut account: Account,
-    mesh: &Mesh,
+    context: &WorkerContext,
 ) {
     client.stream.break_when_dropped();
     upstream.break_when_dropped();
-    let (pulse, idle) = (client.pulse.clone(), client.idle.or(mesh.config.deadlines.idle_tcp));
+    let (pulse, idle) = (client.pulse.clone(), client.idle.or(context.config.deadlines.idle_tcp));
     client.admission.holder.request_is_over(); // of the one that asked for a tunnel
     let ended = {
         let note = |moved: Moved| {
@@ -88,7 +89,7 @@ pub(crate) async fn carry(
             }
         };
         let relaying = pin!(relay(&mut client.stream, &upstream.stream, already, &pulse, note));
-        keep(relaying, &pulse, idle, upstream.line(), mesh).await
+        keep(relaying, &pulse, idle, upstream.line(), context).await
     };
     match ended {
         Ok(Ok(())) => {
@@ -119,11 +120,11 @@ pub(crate) async fn keep<F: Future>(
     pulse: &Arc<Pulse>,
     idle: Option<Duration>,
     line: &Line,
-    mesh: &Mesh,
+    context: &WorkerContext,
 ) -> Result<F::Output, Failure> {
     pulse.busy();
     let idle = idle.unwrap_or_default();
-    let membership = mesh.roster.enter(pulse.clone(), Deadlines { header: idle, idle });
+    let membership = context.clients.tracker.enter(pulse.clone(), Deadlines { header: idle, idle });
     supervise(pin!(Joined { relaying, line }), &membership, |_| {}).await.flatten()
 }
 
