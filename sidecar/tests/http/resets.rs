@@ -33,16 +33,21 @@ fn opaque(backend: &Backend, arguments: &[&str]) -> World {
 
 #[test]
 fn an_endpoints_reset_of_an_opaque_connection_is_one_to_its_client() {
-    let backend = Backend::start(|talk| {
+    // What was said before a reset may be lost with it, anywhere on the way.
+    let (heard, hears) = std::sync::mpsc::channel();
+    let hears = std::sync::Mutex::new(hears);
+    let backend = Backend::start(move |talk| {
         let _asked = talk.wire.text(1);
         talk.wire.send("half");
-        std::thread::sleep(SHORT); // what was said before a reset may be lost with it, anywhere on the way
+        let _heard = hears.lock().expect("nobody panics with it").recv();
         talk.wire.ends_with_reset();
     });
     let world = opaque(&backend, &[]);
     let mut client = world.client();
     client.send("x");
-    assert_eq!(client.until_it_ends(), ("half".to_owned(), Ending::Reset));
+    assert_eq!(client.text(4).as_deref(), Ok("half"));
+    heard.send(()).expect("the endpoint waits for it");
+    assert_eq!(client.until_it_ends(), (String::new(), Ending::Reset));
     world.records(&["UB"]);
 }
 
@@ -200,17 +205,18 @@ fn an_answer_that_lasts_until_its_connection_ends_and_is_cut_is_whole_to_no_clie
 
 #[test]
 fn a_request_that_its_client_gave_up_is_reset_at_its_endpoint() {
-    let (ended, seen) = std::sync::mpsc::channel();
+    let ((asked, asks), (ended, seen)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let backend = Backend::start(move |talk| {
-        let _asked = talk.head();
+        let _head = talk.head();
+        asked.send(talk.wire.text(4)).expect("the test waits");
         ended.send(talk.wire.until_it_ends()).expect("the test waits");
     });
     let world = World::of(&[&backend], &[]);
     let mut client = world.client();
     client.send("POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 10\r\n\r\nhalf");
-    std::thread::sleep(SHORT);
+    assert_eq!(asks.recv().expect("it is asked").as_deref(), Ok("half"));
     drop(client);
-    assert_eq!(seen.recv_timeout(PATIENCE), Ok(("half".to_owned(), Ending::Reset)));
+    assert_eq!(seen.recv_timeout(PATIENCE), Ok((String::new(), Ending::Reset)));
 }
 
 const SHORT: Duration = Duration::from_millis(150);

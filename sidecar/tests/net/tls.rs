@@ -218,7 +218,7 @@ fn what_is_no_tls_is_told_so_or_cut() {
         assert_eq!(record.hear_bytes(1), [0x15], "an alert");
         let mut broken = Conversation::with("127.0.0.1:8443");
         broken.say(b"\x16\x03\x01");
-        drop(broken);
+        drop((client, garbage, record, broken)); // who stays is heard out, for as long as a head may take
         until("all have a record", || {
             let mut codes = codes(&sidecar);
             codes.sort_unstable();
@@ -230,6 +230,7 @@ fn what_is_no_tls_is_told_so_or_cut() {
         let mut garbage = Conversation::with("127.0.0.1:8443");
         garbage.say([0, 1, 2, 3]);
         garbage.ends();
+        drop(garbage);
         until("the next has a record", || (codes(&sidecar).len() > 5).then_some(()));
         until("all are gone", || (sidecar.measured("svcmesh_client_connections_open") == [0]).then_some(()));
         assert_eq!(codes(&sidecar).len(), 6, "a probe that connects is no failure");

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -130,13 +131,15 @@ fn an_end_without_close_notify_is_a_break_and_a_break_has_no_close_notify() {
     isolated(|| {
         let world = World::opaque();
         for resets in [false, true] {
-            let application = serve(|mut stream| {
-                let mut heard = Vec::new();
-                stream.read_to_end(&mut heard).expect_err("what was cut has no end").kind()
+            let (arrived, arrives) = channel();
+            let application = serve(move |mut stream| {
+                stream.read_exact(&mut [0; 4]).expect("it comes");
+                arrived.send(()).expect("the test waits");
+                stream.read_to_end(&mut Vec::new()).expect_err("what was cut has no end").kind()
             });
             let mut client = world.client(&[]);
             client.write_all(b"half").expect("the application reads");
-            thread::sleep(Duration::from_millis(200)); // a reset may take with it what is on its way
+            arrives.recv().expect("a reset may take with it what is on its way");
             if resets {
                 SockRef::from(&client.sock).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
             }
