@@ -19,7 +19,7 @@ pub(crate) enum Flood {
     SlowRead,
     /// The body of a request of which nothing comes for a long time.
     SlowBody,
-    /// Frames of HTTP/2 that no message needs: a head or a body in ever smaller pieces, streams that are reset before we have seen them.
+    /// Frames of HTTP/2 that no message needs: a head in ever smaller pieces, streams that are reset before we have seen them, control frames without end.
     Frames,
 }
 

@@ -35,10 +35,6 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 /// not read stop none of the others. `--memory-max` bounds the sum over all clients.
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 
-/// What the frames of bodies may cost beside their bytes, while they wait to be read: each that is small takes up to 256 bytes of it, so
-/// that 2,048 of them with one byte may wait.
-const FRAME_BUDGET_BYTES: usize = 512 * 1024;
-
 /// Serves a client until it leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve(
     io: ClientIo,
@@ -71,7 +67,7 @@ fn settings() -> Builder {
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .data_frame_budget(FRAME_BUDGET_BYTES)
+        .data_frame_budget(usize::MAX) // `Intake` bounds what it is for
         .max_send_buffer_size(2 * STREAM_HELD_BYTES_MAX); // what is queued is bounded before
     builder
 }
@@ -165,6 +161,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
         while let Some(accepted) = ready!(self.connection.poll_accept(cx)) {
             let (request, respond) = accepted.map_err(Lost::Connection)?;
             traffic.accepts(respond.stream_id().as_u32());
+            let request = client.receive(request);
             tokio::task::spawn_local(serve_stream(request, respond, client.clone()));
         }
         Poll::Ready(Ok(()))

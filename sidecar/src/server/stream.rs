@@ -1,5 +1,6 @@
 //! One stream of a client: its request, carried to an endpoint, and the answer back.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -31,6 +32,9 @@ use crate::metrics::Protocol;
 use crate::metrics::floods::Flood;
 use crate::routing::resolve::Origin;
 
+/// The body of a request.
+pub(super) type Received = Rc<RefCell<RecvBody>>;
+
 /// A client, as its streams know it.
 pub(super) struct Client {
     pub(super) origin: Rc<Origin>,
@@ -44,6 +48,13 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A request whose body is known to the intake before more of it comes.
+    pub(super) fn receive(&self, request: Request<RecvStream>) -> Request<Option<Received>> {
+        let (head, stream) = request.into_parts();
+        let body = (!stream.is_end_stream()).then(|| self.intake.enter(RecvBody::new(stream, &head.headers)));
+        Request::from_parts(head, body)
+    }
+
     /// Records a request whose head h2 has refused.
     pub(super) fn record_refusal(&self, refused: Refused) {
         let (failure, rule) = match refused {
@@ -67,7 +78,7 @@ impl Client {
     reason = "an `async fn` would hold the request twice, a block holds it once"
 )]
 pub(super) fn serve_stream(
-    request: Request<RecvStream>,
+    request: Request<Option<Received>>,
     mut respond: SendResponse<Piece>,
     client: Rc<Client>,
 ) -> impl Future<Output = ()> {
@@ -110,14 +121,11 @@ fn begin_answer(respond: &Respond, head: Response<()>, ends: bool) -> Option<Sen
 
 /// The answer to a request; nothing when its client does not want it any more.
 fn ask(
-    request: Request<RecvStream>,
+    request: Request<Option<Received>>,
     respond: &Rc<Respond>,
     client: &Client,
 ) -> impl Future<Output = Option<Response<ResponseBody>>> {
-    let (head, stream) = request.into_parts();
-    let body = (!stream.is_end_stream()).then(|| client.intake.enter(RecvBody::new(stream, &head.headers)));
-    let body = ClientBody::of_stream(body, respond.clone());
-    let request = Request::from_parts(head, body);
+    let request = request.map(|body| ClientBody::of_stream(body, respond.clone()));
     // Boxed: it is let go of when its answer is there, and a stream may last.
     let mut exchange =
         Box::pin(exchange(request, client.origin.clone(), client.context.clone(), |body, _| body));

@@ -72,10 +72,6 @@ const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// the streams that are open, and they by their clients.
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 
-/// What h2 may keep of small frames before it closes the connection: more than can come until they are gathered. Each costs up to 256 of it,
-/// and takes 10 bytes on the way: 256 × 64 KiB / 10 = 1.7 MB a turn, twice.
-const DATA_FRAME_BUDGET: usize = 4 * 1024 * 1024;
-
 /// Heads beyond [`HEADER_BYTES_MAX`] are read as long as they are no larger than this, so that it can be said what is wrong with them.
 const READ_HEADER_BYTES_MAX: u32 = 4 * HEADER_BYTES_MAX;
 
@@ -93,7 +89,7 @@ impl Http2 {
             .initial_max_send_streams(FIRST_STREAMS_MAX)
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .data_frame_budget(DATA_FRAME_BUDGET)
+            .data_frame_budget(usize::MAX) // answers are gathered
             .max_header_list_size(READ_HEADER_BYTES_MAX);
         let handshake = builder.handshake::<_, Piece>(Wire::new(io, turn.clone()));
         let begun = flusher.clone().drive(handshake).await;

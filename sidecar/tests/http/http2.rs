@@ -9,7 +9,7 @@ use h2::{Reason, RecvStream};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use tokio::net::TcpStream;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 
 use super::backend::Talk;
 use super::wire::{Message, Wire};
@@ -33,6 +33,8 @@ pub(crate) enum Does {
     Pour { part: usize },
     /// Answers when the others have come.
     Meet(Arc<Barrier>),
+    /// Reads, and answers, when it may.
+    Wait(Arc<Semaphore>),
 }
 
 /// Speaks HTTP/2 on a connection. `does` is told which connection and which of its streams.
@@ -41,7 +43,7 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
     runtime.block_on(async {
         let socket = TcpStream::from_std(talk.wire.socket()).expect("a socket that does not block");
         let mut builder = Builder::new();
-        builder.max_concurrent_streams(streams_max);
+        builder.max_concurrent_streams(streams_max).data_frame_budget(usize::MAX);
         let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else { return };
         let mut stream = 0;
         while let Some(Ok((request, mut respond))) = connection.accept().await {
@@ -69,6 +71,13 @@ pub(crate) fn speaks_http2(talk: &mut Talk, streams_max: u32, does: impl Fn(usiz
                 Does::Answer => drop(tokio::spawn(answer(request, respond, talk.keeper(), None))),
                 Does::Fail(status) => drop(tokio::spawn(fail(request, respond, talk.keeper(), status))),
                 Does::Pour { part } => drop(tokio::spawn(pour(request, respond, part))),
+                Does::Wait(may) => {
+                    let keep = talk.keeper();
+                    drop(tokio::spawn(async move {
+                        let _may = may.acquire().await;
+                        answer(request, respond, keep, None).await;
+                    }));
+                }
                 Does::Meet(others) => {
                     drop(tokio::spawn(answer(request, respond, talk.keeper(), Some(others))))
                 }
@@ -214,6 +223,12 @@ impl Frames<'_> {
         self.send(DATA, if ends { END_STREAM } else { 0 }, stream, data);
     }
 
+    /// Sends parts of a body, all at once.
+    pub(crate) fn parts(&mut self, stream: u32, part: &[u8], count: usize) {
+        let part = frame(DATA, 0, stream, part);
+        self.wire.send(part.repeat(count));
+    }
+
     /// Ends a stream (RST_STREAM).
     pub(crate) fn reset(&mut self, stream: u32, reason: Reason) {
         self.send(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes());
@@ -288,6 +303,18 @@ impl Frames<'_> {
         }
     }
 
+    /// Waits until so many streams have ended, and tells whether all did so without an error.
+    pub(crate) fn are_answered(&mut self, mut streams: usize) -> bool {
+        while streams > 0 {
+            match self.next() {
+                Some((HEADERS | DATA, flags, _)) if flags & END_STREAM != 0 => streams -= 1,
+                Some((RST_STREAM | GOAWAY, ..)) | None => return false,
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
     /// Waits for what becomes of it: whether that is 200, or anything else.
     pub(crate) fn is_answered_with_200(&mut self) -> bool {
         loop {
@@ -330,10 +357,13 @@ impl Frames<'_> {
     }
 
     fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let [high, low] = u16::try_from(payload.len()).expect("these frames are small").to_be_bytes();
-        let head = [&[0, high, low, kind, flags][..], &stream.to_be_bytes()].concat();
-        self.wire.send([&head, payload].concat());
+        self.wire.send(frame(kind, flags, stream, payload));
     }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(payload.len()).expect("these frames are small").to_be_bytes();
+    [&[0, high, low, kind, flags][..], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A header block of literals that no table keeps, in plain bytes (RFC 7541 §6.2.2).
@@ -424,6 +454,7 @@ async fn read(mut body: RecvStream) -> (String, Option<HeaderMap>) {
     let mut text = String::new();
     while let Some(Ok(data)) = body.data().await {
         text += &String::from_utf8_lossy(&data);
+        body.flow_control().release_capacity(data.len()).expect("it was received");
     }
     (text, body.trailers().await.ok().flatten())
 }

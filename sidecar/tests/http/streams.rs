@@ -1,12 +1,14 @@
 //! What a client of HTTP/2 is told, and what it may not say.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use h2::Reason;
 use hyper::{HeaderMap, Request};
+use tokio::sync::Semaphore;
 
 use super::backend::Backend;
-use super::http2::{Frames, connect};
+use super::http2::{Does, Frames, connect, speaks_http2};
 use super::world::World;
 
 /// Asks as a gRPC client: the text of the answer and its trailers, or the code of a reset.
@@ -222,6 +224,52 @@ fn control_frames_of_a_client_that_reads_nothing_end_its_connection() {
     wire.send([&[0, 0, 0, 4, 0, 0, 0, 0, 0][..], &[0, 0, 0, 4, 1, 0, 0, 0, 0].repeat(3)].concat());
     let _until_the_end = wire.rest();
     world.records(&["CF", "CF", "CF", "CF", "CR"]);
+}
+
+#[test]
+fn small_messages_are_no_flood_however_many_wait_for_their_endpoint() {
+    let may_read = Arc::new(Semaphore::new(0));
+    let backend = Backend::start({
+        let may_read = may_read.clone();
+        move |talk| speaks_http2(talk, 100, |_, _| Does::Wait(may_read.clone()))
+    });
+    let world = World::at("grpc", &[backend.address()], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    let head = [(":method", "POST"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+    let streams = [1, 3, 5, 7, 9, 11, 13, 15];
+    streams.iter().for_each(|stream| frames.head(*stream, &head, false));
+    frames.ping();
+    assert_eq!(frames.request(), None, "the answer to the ping comes after the windows");
+    // Messages of gRPC without content, as many as a window takes.
+    let (message, count) = (&[0; 5], 64 * 1024 / 5);
+    streams.iter().for_each(|stream| frames.parts(*stream, message, count));
+    frames.ping();
+    assert_eq!(frames.request(), None, "the answer to the ping is there, or the end");
+    streams.iter().for_each(|stream| frames.data(*stream, b"", true));
+    may_read.add_permits(streams.len());
+    assert!(frames.are_answered(streams.len()));
+    let taken = backend.take_requests();
+    assert!(taken.iter().all(|request| request.body.len() == count * message.len()));
+    assert_eq!(taken.len(), streams.len());
+}
+
+#[test]
+fn small_messages_that_nobody_wants_any_more_are_no_flood() {
+    let backend = Backend::start(|talk| {
+        if talk.head().is_ok() {
+            talk.wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+        }
+    });
+    let world = World::of(&[&backend], &[]);
+    let mut wire = world.client();
+    let mut frames = Frames::of_client(&mut wire);
+    let head = [(":method", "POST"), (":scheme", "http"), (":authority", "web"), (":path", "/")];
+    for stream in (1..).step_by(2).take(60) {
+        frames.head(stream, &head, false);
+        assert_eq!(frames.end_of_stream(stream), Ok(()));
+        frames.parts(stream, &[0; 5], 100); // they were on their way
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use super::recv::RecvBody;
-use crate::memory::{Holder, Received};
+use crate::memory::Holder;
 
 /// Bodies that somebody has.
 #[derive(Default)]
@@ -38,17 +38,28 @@ impl Bodies {
 }
 
 /// What a client has sent on the streams of its connection.
+///
+/// h2 would bound small frames by a budget (`data_frame_budget`) that ends the connection. Small messages that wait are no fault of their sender, and
+/// h2 never gets back what it took of the budget for frames that nobody wanted any more. So it has none, and what is read of a
+/// connection before its bodies are gathered is bounded.
 pub(crate) struct Intake {
     holder: Holder,
     bodies: RefCell<Bodies>,
-    /// How much has come since it was counted last.
+    /// How much has come since it was counted last, with what is around small frames.
     uncounted_bytes: Cell<usize>,
-    small_frames: Rc<SmallFrames>,
+    /// There were such.
+    has_small_frames: Cell<bool>,
 }
 
-/// It is counted when so much has come: 10_000 connections × 16 KiB = 160 MiB that the ledger does not know of, if each of them has just as
-/// much here.
+/// It is gathered and counted when so much has come: 10_000 connections × 16 KiB = 160 MiB that the ledger does not know of, if each of them
+/// has just as much here.
 const COUNTED_EVERY_BYTES: usize = 16 * 1024;
+
+/// Below this a frame is small. As much is what h2 keeps around it.
+pub(crate) const SMALL_FRAME_BYTES: usize = 256;
+
+/// What may come before it is seen to: 6,500 frames of one byte, which are 2 MiB in h2.
+pub(crate) const TURN_BYTES_MAX: usize = 64 * 1024;
 
 impl Intake {
     pub(crate) fn of(holder: &Holder) -> Intake {
@@ -56,13 +67,13 @@ impl Intake {
             holder: holder.clone(),
             bodies: RefCell::default(),
             uncounted_bytes: Cell::new(0),
-            small_frames: Rc::new(SmallFrames::of(holder)),
+            has_small_frames: Cell::new(false),
         }
     }
 
-    /// A stream begins: what comes of `body` is counted as long as somebody has it.
+    /// A stream begins: what comes of `body` is gathered and counted as long as somebody has it.
     pub(crate) fn enter(&self, mut body: RecvBody) -> Rc<RefCell<RecvBody>> {
-        body.count_for(&self.holder, Some(&self.small_frames));
+        body.count_for(&self.holder);
         let body = Rc::new(RefCell::new(body));
         self.bodies.borrow_mut().enter(&body);
         body
@@ -70,48 +81,18 @@ impl Intake {
 
     /// So many bytes have come, and so many small frames of bodies among them.
     pub(crate) fn hears(&self, bytes: usize, small_frames: usize) {
-        self.small_frames.waiting.set(self.small_frames.waiting.get() + small_frames);
         let uncounted = self.uncounted_bytes.get() + bytes + small_frames * SMALL_FRAME_BYTES;
-        self.uncounted_bytes.set(uncounted);
-        if uncounted >= COUNTED_EVERY_BYTES {
-            self.uncounted_bytes.set(0);
-            self.count();
+        let has_small_frames = self.has_small_frames.get() || small_frames > 0;
+        let is_due = uncounted >= COUNTED_EVERY_BYTES;
+        self.uncounted_bytes.set(if is_due { 0 } else { uncounted });
+        self.has_small_frames.set(has_small_frames && !is_due);
+        if is_due {
+            self.bodies.borrow_mut().each(|body| {
+                if has_small_frames {
+                    body.gather();
+                }
+                body.count();
+            });
         }
-    }
-
-    fn count(&self) {
-        let mut waiting_bytes = 0;
-        self.bodies.borrow_mut().each(|body| waiting_bytes += body.count());
-        if waiting_bytes == 0 {
-            self.small_frames.waiting.set(0); // those that came for nobody h2 has dropped
-        }
-        self.small_frames.count();
-    }
-}
-
-/// Frames of bodies that are small, as long as nobody has read them: what h2 keeps around them is more than they are.
-pub(crate) struct SmallFrames {
-    waiting: Cell<usize>,
-    held: RefCell<Received>,
-}
-
-/// What h2 bounds by its budget (`FRAME_BUDGET_BYTES`): below this a frame costs as much.
-pub(crate) const SMALL_FRAME_BYTES: usize = 256;
-
-impl SmallFrames {
-    fn of(holder: &Holder) -> SmallFrames {
-        SmallFrames { waiting: Cell::new(0), held: RefCell::new(holder.receive()) }
-    }
-
-    /// One was read.
-    pub(crate) fn is_read(&self) {
-        self.waiting.set(self.waiting.get().saturating_sub(1));
-        if self.waiting.get() == 0 {
-            self.count();
-        }
-    }
-
-    fn count(&self) {
-        self.held.borrow_mut().resize(self.waiting.get() * SMALL_FRAME_BYTES);
     }
 }

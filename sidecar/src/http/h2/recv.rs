@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +9,6 @@ use h2::RecvStream;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
 
-use super::intake::{SMALL_FRAME_BYTES, SmallFrames};
 use crate::memory::{Holder, Received};
 
 /// The body of a message on a stream.
@@ -31,8 +29,6 @@ pub(crate) struct RecvBody {
     reader: Option<Waker>,
     /// What waits for the reader, on the ledger.
     held: Option<Received>,
-    /// How many small frames of its connection do.
-    small_frames: Option<Rc<SmallFrames>>,
 }
 
 impl RecvBody {
@@ -46,23 +42,20 @@ impl RecvBody {
             gathered: Gathered::default(),
             reader: None,
             held: None,
-            small_frames: None,
         }
     }
 
     /// Has what waits for its reader counted as held for `holder`, whenever it [is counted](RecvBody::count).
-    pub(crate) fn count_for(&mut self, holder: &Holder, small_frames: Option<&Rc<SmallFrames>>) {
+    pub(crate) fn count_for(&mut self, holder: &Holder) {
         self.held = Some(holder.receive());
-        self.small_frames = small_frames.cloned();
     }
 
     /// Counts what waits for its reader.
-    pub(crate) fn count(&mut self) -> usize {
+    pub(crate) fn count(&mut self) {
         let waiting = self.stream.flow_control().used_capacity() + self.gathered.slack();
         if let Some(held) = &mut self.held {
             held.resize(waiting);
         }
-        waiting
     }
 
     /// Takes over what h2 has received of the stream.
@@ -78,10 +71,7 @@ impl RecvBody {
         let mut cx = Context::from_waker(reader.as_ref().unwrap_or(Waker::noop()));
         loop {
             match self.stream.poll_data(&mut cx) {
-                Poll::Ready(Some(Ok(data))) => {
-                    self.reads(&data);
-                    self.gathered.push(data);
-                }
+                Poll::Ready(Some(Ok(data))) => self.gathered.push(data),
                 Poll::Ready(None) => self.is_past_data = true,
                 // An error is there again when the reader comes to it.
                 Poll::Ready(Some(Err(_))) | Poll::Pending => break,
@@ -114,22 +104,12 @@ impl RecvBody {
     /// Asks h2, which remembers one task: that of the reader, whoever asks.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
         let polled = self.stream.poll_data(cx);
-        if let Poll::Ready(Some(Ok(data))) = &polled {
-            self.reads(data);
-        }
         match &mut self.reader {
             reader if polled.is_ready() => *reader = None,
             Some(reader) => reader.clone_from(cx.waker()),
             reader @ None => *reader = Some(cx.waker().clone()),
         }
         polled
-    }
-
-    /// h2 holds so much less.
-    fn reads(&self, data: &Bytes) {
-        if data.len() < SMALL_FRAME_BYTES {
-            self.small_frames.iter().for_each(|frames| frames.is_read());
-        }
     }
 
     /// The reader has done with what it took: its peer may send as much again.

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::intake::SMALL_FRAME_BYTES;
+use super::intake::{SMALL_FRAME_BYTES, TURN_BYTES_MAX};
 use crate::clock;
 
 /// What is known of a connection's traffic.
@@ -84,7 +84,8 @@ impl Traffic {
                 self.credit.borrow_mut().earn(CREDIT_PER_HEAD);
                 self.heads.borrow_mut().opens(frame.stream);
             }
-            DATA | CONTINUATION => {} // h2 bounds them
+            DATA => {}         // windows bound it
+            CONTINUATION => {} // h2 does
             WINDOW_UPDATE => self.credit.borrow_mut().acknowledge(),
             _ => self.credit.borrow_mut().spend(),
         }
@@ -315,6 +316,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         let Watched { io, heard, traffic, .. } = &mut *self;
         if traffic.is_flood() {
             return Poll::Pending; // whoever polls ends the connection
+        }
+        if traffic.heard.get().0 >= TURN_BYTES_MAX {
+            cx.waker().wake_by_ref(); // and asks what was heard
+            return Poll::Pending;
         }
         let before = buf.filled().len();
         let polled = Pin::new(io).poll_read(cx, buf);

@@ -57,7 +57,7 @@ impl Answer {
 
     /// Has what waits here for the client counted as held for it.
     pub(crate) fn count_for(&self, holder: &Holder) {
-        self.body.iter().for_each(|body| body.borrow_mut().count_for(holder, None));
+        self.body.iter().for_each(|body| body.borrow_mut().count_for(holder));
     }
 
     /// What a failure of this stream means.

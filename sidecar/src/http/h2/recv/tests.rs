@@ -1,4 +1,5 @@
 use std::future::poll_fn;
+use std::rc::Rc;
 
 use h2::{Reason, SendStream, client};
 use hyper::Request;
@@ -211,7 +212,7 @@ async fn what_waits_for_its_reader_is_held_for_a_client_until_it_is_read() {
         let (mut body, _upload, _far) =
             answered(&[&head(None), &frame.repeat(BYTES / size), &trailers()]).await;
         let holder = Holder::default();
-        body.count_for(&holder, None);
+        body.count_for(&holder);
         has_come(&mut body, BYTES).await;
         body.count();
         assert_eq!(holder.held_bytes(), BYTES);
@@ -228,7 +229,7 @@ async fn what_waits_for_its_reader_is_held_for_a_client_until_it_is_read() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn small_frames_are_held_with_what_is_around_them_until_they_are_read() {
+async fn small_frames_are_held_without_what_was_around_them() {
     const FRAMES: usize = 1000;
     let (mut body, _upload, _far) =
         answered(&[&head(None), &long_frame(0x0, b"x").repeat(FRAMES), &trailers()]).await;
@@ -237,7 +238,7 @@ async fn small_frames_are_held_with_what_is_around_them_until_they_are_read() {
     has_come(&mut body, FRAMES).await;
     let body = intake.enter(body);
     intake.hears(10 * FRAMES, FRAMES);
-    assert_eq!(holder.held_bytes(), FRAMES + FRAMES * SMALL_FRAME_BYTES);
+    assert!((FRAMES..3 * FRAMES).contains(&holder.held_bytes()), "{}", holder.held_bytes());
     let body = Rc::into_inner(body).unwrap().into_inner();
     let (text, trailers, ended) = drain(body).await;
     assert_eq!((text.len(), trailers, ended), (FRAMES, 1, Ok(())));
