@@ -1,7 +1,6 @@
 //! What the contexts of one plugin share within a VM.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ pub struct Mesh {
     pub(crate) counts: Counts,
     last_tick: Cell<Now>,
     /// Connections that have yet to say whom they are for, and until when.
-    greetings: RefCell<BTreeMap<u32, Now>>,
+    greetings: RefCell<HashMap<u32, Now>>,
 }
 
 impl Mesh {
@@ -132,10 +131,7 @@ impl Mesh {
     /// Those whose time is over, who are asked no more.
     pub(crate) fn late(&self, now: Now) -> Vec<u32> {
         let mut greetings = self.greetings.borrow_mut();
-        let late: Vec<u32> =
-            greetings.iter().filter(|(_, until)| **until <= now).map(|(context, _)| *context).collect();
-        greetings.retain(|_, until| *until > now);
-        late
+        greetings.extract_if(|_, until| *until <= now).map(|(context, _)| context).collect()
     }
 }
 

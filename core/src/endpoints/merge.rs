@@ -1,6 +1,5 @@
 //! All slices of a Service → the endpoints of each of its ports (S-05).
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -9,6 +8,7 @@ use svc_proto::names::annotation;
 
 use super::{Endpoint, EndpointIds, EndpointSet, Weights};
 use crate::address::EndpointAddr;
+use crate::hash::HashSet;
 use crate::service::{Port, Service, Slice, SliceEndpoint};
 use crate::topology::{Here, Topology};
 
@@ -18,7 +18,7 @@ pub(crate) struct Merge<'a> {
     weights: Weights<'a>,
     slices: Vec<(&'a Slice, Weights<'a>)>,
     topology: Topology<'a>,
-    refused: &'a BTreeSet<IpAddr>,
+    refused: &'a HashSet<IpAddr>,
 }
 
 impl<'a> Merge<'a> {
@@ -27,7 +27,7 @@ impl<'a> Merge<'a> {
     pub(crate) fn new(
         service: &'a Service,
         slices: impl Iterator<Item = &'a Slice> + Clone,
-        refused: &'a BTreeSet<IpAddr>,
+        refused: &'a HashSet<IpAddr>,
         here: &'a Here,
     ) -> Merge<'a> {
         // The control plane mirrors Endpoints into slices: whoever has slices has said everything in them.

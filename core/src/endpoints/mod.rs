@@ -61,7 +61,7 @@ impl EndpointSet {
     fn arranged(mut all: Box<[Endpoint]>, topology: Topology<'_>) -> EndpointSet {
         let choice = topology.choose(&all);
         let place = |endpoint: &Endpoint| (!choice.admits(endpoint), endpoint.addr);
-        all.sort_by_key(place);
+        all.sort_unstable_by_key(place);
         let usable = all.iter().take_while(|endpoint| choice.admits(endpoint)).count();
         EndpointSet { all, usable }
     }

@@ -1,8 +1,8 @@
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::*;
 use crate::address::Transport;
+use crate::hash::HashSet;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Hints, Place, Port, Service, Slice};
 use crate::topology::Here;
@@ -13,7 +13,7 @@ fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {
 }
 
 fn merge_port(service: &Service, slices: &[Slice], port: &Port) -> EndpointSet {
-    let (refused, here) = (BTreeSet::new(), Here::default());
+    let (refused, here) = (HashSet::default(), Here::default());
     let merge = Merge::new(service, slices.iter(), &refused, &here);
     merge.endpoints(port, &EndpointSet::default(), &mut EndpointIds::default())
 }
@@ -146,7 +146,7 @@ fn whoever_is_no_endpoint_of_the_port_has_no_say_in_topology() {
     unready.endpoints[0].ready = false;
 
     let here = Here { node: None, zone: Some(text("x")) };
-    let refused = [ip("10.96.0.8")].into();
+    let refused = HashSet::from_iter([ip("10.96.0.8")]);
     let slices = [near, other_family, other_port, vip, unready];
     let merged = |web: &Service| {
         let merge = Merge::new(web, slices.iter(), &refused, &here);
@@ -162,7 +162,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
     let web = service("shop", "web");
     let mut one = slice(&web.name, "web-1", 80, &[]);
     one.ports[0].app_protocol = Some(text("grpc"));
-    let (slices, refused, here) = ([one], BTreeSet::new(), Here::default());
+    let (slices, refused, here) = ([one], HashSet::default(), Here::default());
     let merge = Merge::new(&web, slices.iter(), &refused, &here);
     assert_eq!(merge.app_protocol(&web.ports[0]).as_deref(), Some("grpc"));
     assert_eq!(merge.app_protocol(&port("other", 80)), None);
@@ -171,7 +171,7 @@ fn the_protocol_of_a_slice_is_known_for_its_port() {
 #[test]
 fn an_endpoint_keeps_its_identity_while_its_address_stays_and_nobody_inherits_it() {
     let (web, mut ids) = (service("shop", "web"), EndpointIds::default());
-    let (refused, here) = (BTreeSet::new(), Here::default());
+    let (refused, here) = (HashSet::default(), Here::default());
     let mut previous = EndpointSet::default();
     let mut step = |addresses: &[&str], unready: usize| {
         let mut one = slice(&web.name, "web-1", 80, addresses);

@@ -1,15 +1,16 @@
 //! `svcmesh.dev/weights`: `ADDRESS|POD=N,…`.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt;
 use core::net::IpAddr;
 
+use crate::hash::HashMap;
+
 /// Shares that an annotation gives to endpoints, by address or by the pod's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weights<'a> {
-    by_address: BTreeMap<IpAddr, u16>,
-    by_pod: BTreeMap<&'a str, u16>,
+    by_address: HashMap<IpAddr, u16>,
+    by_pod: HashMap<&'a str, u16>,
 }
 
 impl<'a> Weights<'a> {

@@ -1,6 +1,5 @@
 //! Which addresses each Service has: its own, or given by us.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -12,6 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::{LoopbackVips, Rejections, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
+use crate::hash::HashMap;
 use crate::service::{Kind, Service};
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Addresses {
 #[derive(Debug)]
 enum Loopback {
     Allocated(Allocator),
-    Fixed(BTreeMap<ServiceName, Ipv4Addr>),
+    Fixed(HashMap<ServiceName, Ipv4Addr>),
 }
 
 impl Addresses {
@@ -33,7 +33,7 @@ impl Addresses {
             false => Allocator::new(settings.service_cidrs.iter().copied()),
         };
         let loopback = match &settings.loopback_vips {
-            LoopbackVips::Off => Loopback::Fixed(BTreeMap::new()),
+            LoopbackVips::Off => Loopback::Fixed(HashMap::default()),
             LoopbackVips::On => Loopback::Allocated(Allocator::new([LOOPBACK_RANGE])),
             LoopbackVips::Fixed(vips) => Loopback::Fixed(vips.clone()),
         };
@@ -68,7 +68,7 @@ impl Addresses {
         for service in known().filter(|service| has_listeners(service)) {
             self.loopback.assign(service, rejections);
         }
-        new.sort();
+        new.sort_unstable();
         new
     }
 

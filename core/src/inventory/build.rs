@@ -1,6 +1,5 @@
 //! One Service's entry in the table.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,6 +15,7 @@ use crate::discovery::answer::Record;
 use crate::discovery::local::{Permit, prohibition};
 use crate::discovery::names::{full_name, service_of};
 use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
+use crate::hash::HashSet;
 use crate::outcome::Failure;
 use crate::rewrite::Manner;
 use crate::service::{Kind, Port, Service};
@@ -191,8 +191,8 @@ impl Builder<'_> {
     }
 
     /// Addresses of endpoints that are a Service's cluster IP (S-04): traffic would come back to us, or go round in circles.
-    fn refused_addresses(&mut self, decision: &Decision<'_>) -> BTreeSet<IpAddr> {
-        let mut refused = BTreeSet::new();
+    fn refused_addresses(&mut self, decision: &Decision<'_>) -> HashSet<IpAddr> {
+        let mut refused = HashSet::default();
         for slice in decision.facts.slices(&decision.service.name) {
             for address in slice.endpoints.iter().map(|endpoint| endpoint.address) {
                 let Some(holder) = self.addresses.holder(address) else { continue };
@@ -238,8 +238,10 @@ impl Builder<'_> {
         let Settings { app_ports, ports_from, .. } = self.settings;
         let is_skipped = |port: &u16| *port < *ports_from || app_ports.contains(port);
         let ports = decision.service.ports.iter().map(|port| port.port);
-        let skipped: BTreeSet<u16> = ports.filter(is_skipped).collect();
-        skipped.into_iter().collect()
+        let skipped: HashSet<u16> = ports.filter(is_skipped).collect();
+        let mut skipped: Vec<u16> = skipped.into_iter().collect();
+        skipped.sort_unstable();
+        skipped
     }
 
     /// A port of its own for each that is skipped: the same one as long as the Service's ports are the same, for clients are told of it.
@@ -309,7 +311,7 @@ fn each_once(records: &[&Record], port: u16) -> Vec<(EndpointAddr, u16)> {
         (EndpointAddr(SocketAddr::new(record.address, port)), record.weight)
     };
     let mut places: Vec<_> = records.iter().map(place).collect();
-    places.sort();
+    places.sort_unstable();
     places.dedup_by_key(|(addr, _)| *addr);
     places
 }

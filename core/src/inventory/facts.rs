@@ -1,5 +1,6 @@
 //! What one source says.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -32,7 +33,7 @@ impl Facts {
         &mut self,
         name: ServiceName,
         service: Option<Arc<Service>>,
-        touched: &mut Vec<ServiceName>,
+        touched: &mut BTreeSet<ServiceName>,
     ) {
         if self.services.get(&name) == service.as_ref() {
             return;
@@ -41,7 +42,7 @@ impl Facts {
             Some(service) => self.services.insert(name.clone(), service),
             None => self.services.remove(&name),
         };
-        touched.push(name);
+        touched.insert(name);
     }
 
     /// A slice may move from one Service to another: both change.
@@ -49,21 +50,21 @@ impl Facts {
         &mut self,
         key: SliceKey,
         slice: Option<Arc<Slice>>,
-        touched: &mut Vec<ServiceName>,
+        touched: &mut BTreeSet<ServiceName>,
     ) {
         if self.slices.get(&key) == slice.as_ref() {
             return;
         }
         if let Some(old) = self.slices.remove(&key) {
             self.disown(&old.service, &key);
-            touched.push(old.service.clone());
+            touched.insert(old.service.clone());
         }
         if let Some(new) = slice {
             let keys = self.slices_of.entry(new.service.clone()).or_default();
             if let Err(place) = keys.binary_search(&key) {
                 keys.insert(place, key.clone());
             }
-            touched.push(new.service.clone());
+            touched.insert(new.service.clone());
             self.slices.insert(key, new);
         }
     }

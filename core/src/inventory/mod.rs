@@ -109,7 +109,7 @@ impl Inventory {
     }
 
     fn learn(&mut self, source: Source, changes: Vec<Change>) -> BTreeSet<ServiceName> {
-        let mut touched = Vec::new();
+        let mut touched = BTreeSet::new();
         if let Some((_, facts)) = self.sources.iter_mut().find(|(known, _)| *known == source) {
             for change in changes {
                 match change {
@@ -119,7 +119,7 @@ impl Inventory {
                 }
             }
         }
-        touched.into_iter().collect()
+        touched
     }
 
     /// What only DNS knows holds no address: clients choose its name, and many names share one address.
@@ -180,7 +180,7 @@ impl Inventory {
             });
             updates.push(Update { name, before, after });
         }
-        updates.sort_by(|a, b| a.name.cmp(&b.name));
+        updates.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         updates
     }
 

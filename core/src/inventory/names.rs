@@ -54,7 +54,7 @@ impl Names {
         &mut self,
         name: Arc<str>,
         records: Option<Arc<[Record]>>,
-        touched: &mut Vec<ServiceName>,
+        touched: &mut BTreeSet<ServiceName>,
     ) {
         let known = self.known.entry(name.clone()).or_default();
         if known.records != records {
@@ -93,11 +93,13 @@ impl Names {
         if self.of_service.is_empty() {
             return; // nearly always: a name is not made up for each of 10,000 Services
         }
-        let mut latest = touched.clone();
-        while !latest.is_empty() {
-            let users = latest.iter().flat_map(|service| self.other_names_of(service, cluster_domain));
-            latest = users.filter(|user| !touched.contains(*user)).cloned().collect();
-            touched.extend(latest.iter().cloned());
+        let mut latest: Vec<ServiceName> = touched.iter().cloned().collect();
+        while let Some(service) = latest.pop() {
+            for user in self.other_names_of(&service, cluster_domain) {
+                if touched.insert(user.clone()) {
+                    latest.push(user.clone());
+                }
+            }
         }
     }
 

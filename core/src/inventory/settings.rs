@@ -1,6 +1,5 @@
 //! What the operator decides about the inventory.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
@@ -8,6 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use crate::address::ServiceName;
+use crate::hash::HashMap;
 use crate::table::Source;
 use crate::topology::Here;
 
@@ -67,5 +67,5 @@ pub enum LoopbackVips {
     /// One of `127.66.0.0/16` for every Service that has a port, found as cluster IPs are (S-28).
     On,
     /// These, which something else (the injector) has given out already, and no others.
-    Fixed(BTreeMap<ServiceName, Ipv4Addr>),
+    Fixed(HashMap<ServiceName, Ipv4Addr>),
 }

@@ -1,13 +1,11 @@
 //! Session affinity (S-10) in one snapshot: where the endpoints are that clients are pinned to.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::affinity::{Pin, Pins};
 use crate::balance::{Ask, Choice, Member};
 use crate::endpoints::EndpointId;
+use crate::hash::{HashMap, HashSet};
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::PortVitals;
@@ -17,16 +15,14 @@ use crate::vitals::PortVitals;
 pub struct Affinity {
     timeout: Duration,
     /// Where among the members each endpoint is.
-    places: Box<[(EndpointId, usize)]>,
+    places: HashMap<EndpointId, usize>,
 }
 
 impl Affinity {
     /// `None` where the Service asks for none.
     pub fn of(target: &Target, members: &[Member]) -> Option<Affinity> {
         let timeout = target.service.affinity?;
-        let mut places: Box<[_]> =
-            members.iter().enumerate().map(|(index, member)| (member.id, index)).collect();
-        places.sort();
+        let places = members.iter().enumerate().map(|(index, member)| (member.id, index)).collect();
         Some(Affinity { timeout, places })
     }
 
@@ -43,7 +39,7 @@ impl Affinity {
         ask: &Ask<'_>,
         port: &PortVitals,
     ) -> Option<Choice> {
-        ask.stay(members, self.place(pinned)?, port)
+        ask.stay(members, *self.places.get(&pinned)?, port)
     }
 
     /// Where the client goes: to the endpoint that it is pinned to as long as that is for it, else where `choose` says, where it is
@@ -65,20 +61,13 @@ impl Affinity {
         };
         pins.pick(ask.caller.client, self.timeout, usable, choose, now)
     }
-
-    fn place(&self, id: EndpointId) -> Option<usize> {
-        let found = self.places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        Some(self.places[found].1)
-    }
 }
 
-/// The endpoints, in order, that new connections and requests could go to in the snapshot `before` and cannot in `after`: their clients are
+/// The endpoints that new connections and requests could go to in the snapshot `before` and cannot in `after`: their clients are
 /// unpinned ([`Pins::forget`]).
-pub fn gone(before: &Target, after: &Target) -> Vec<EndpointId> {
-    let stays: BTreeSet<EndpointId> = choosable(after).collect();
-    let mut gone: Vec<EndpointId> = choosable(before).filter(|id| !stays.contains(id)).collect();
-    gone.sort();
-    gone
+pub fn gone(before: &Target, after: &Target) -> HashSet<EndpointId> {
+    let stays: HashSet<EndpointId> = choosable(after).collect();
+    choosable(before).filter(|id| !stays.contains(id)).collect()
 }
 
 fn choosable(target: &Target) -> impl Iterator<Item = EndpointId> {

@@ -75,7 +75,7 @@ impl Port {
         let Some((_, mut pins)) = self.affinity.take() else { return Some((affinity, self.pinning.none())) };
         let gone = gone(&self.target, target);
         if !gone.is_empty() {
-            pins.forget(|id| gone.binary_search(&id).is_ok());
+            pins.forget(|id| gone.contains(&id));
         }
         Some((affinity, pins))
     }

@@ -1,13 +1,12 @@
 //! The endpoints of a port, by what is known of each.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::balance::{Member, members};
 use crate::endpoints::{Endpoint, EndpointId};
-use crate::hash::HashMap;
+use crate::hash::{HashMap, HashSet};
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::{PortVitals, Vitals};
@@ -76,7 +75,7 @@ impl Roll {
 
     /// Lets go of those that get nothing new any more: an endpoint that is only not ready keeps its counts.
     fn let_go(&mut self, target: &Target, port: &PortVitals) {
-        let ids = |endpoints: &[Endpoint]| -> BTreeSet<EndpointId> {
+        let ids = |endpoints: &[Endpoint]| -> HashSet<EndpointId> {
             endpoints.iter().map(|endpoint| endpoint.id).collect()
         };
         let (usable, all) = (ids(target.endpoints.usable()), ids(target.endpoints.all()));

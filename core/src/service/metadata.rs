@@ -89,8 +89,13 @@ type Honoured = BTreeMap<Arc<str>, Arc<str>>;
 
 /// The annotations of a Service that a data plane honours. Of AWS's an empty one counts as absent (S-23).
 pub(super) fn annotations<'a>(written: impl Iterator<Item = (&'a str, &'a str)>) -> Honoured {
-    let honoured = written.filter(|(key, value)| is_ours(key) || (is_of_aws(key) && !value.is_empty()));
-    honoured.map(|(key, value)| (key.into(), value.into())).collect()
+    let mut honoured = Honoured::new();
+    for (key, value) in written {
+        if is_ours(key) || (is_of_aws(key) && !value.is_empty()) {
+            honoured.insert(key.into(), value.into());
+        }
+    }
+    honoured
 }
 
 /// What annotations of which nothing else is known ask for, and those that a data plane honours.

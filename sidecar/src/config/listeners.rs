@@ -1,6 +1,5 @@
 //! Where the sidecar listens.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ mod collisions;
 
 use clap::Arg;
 use svc_core::address::{SecretName, ServiceName};
+use svc_core::hash::HashMap;
 use svc_core::inventory::LoopbackVips;
 use svc_core::protocol::Hint;
 
@@ -187,9 +187,9 @@ fn loopback_vips(raw: &str) -> Result<LoopbackVips, Expected> {
     }
 }
 
-fn fixed(pairs: Vec<(ServiceName, Ipv4Addr)>) -> Result<BTreeMap<ServiceName, Ipv4Addr>, Expected> {
+fn fixed(pairs: Vec<(ServiceName, Ipv4Addr)>) -> Result<HashMap<ServiceName, Ipv4Addr>, Expected> {
     let count = pairs.len();
-    let by_name: BTreeMap<_, _> = pairs.into_iter().collect();
+    let by_name: HashMap<_, _> = pairs.into_iter().collect();
     let addresses: std::collections::BTreeSet<_> = by_name.values().collect();
     match addresses.len() == count {
         true => Ok(by_name),
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_map_gives_each_service_an_address_of_ours() {
-        let map = BTreeMap::from([
+        let map = HashMap::from_iter([
             (ServiceName::new("shop", "web"), Ipv4Addr::new(127, 66, 0, 1)),
             (ServiceName::new("shop", "db"), Ipv4Addr::new(127, 66, 0, 2)),
         ]);

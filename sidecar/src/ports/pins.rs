@@ -42,7 +42,7 @@ impl Pinned {
         let gone = port::gone(&known, target);
         known.clone_from(target);
         if !gone.is_empty() {
-            let is_gone = |id| gone.binary_search(&id).is_ok();
+            let is_gone = |id| gone.contains(&id);
             self.shards.iter().for_each(|shard| lock(shard).forget(is_gone));
         }
     }

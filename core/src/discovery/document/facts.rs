@@ -1,6 +1,5 @@
 //! One Service of a document → facts, and what is news in them.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -13,6 +12,7 @@ use super::{News, service, slices};
 use crate::address::ServiceName;
 use crate::discovery::answer::Record;
 use crate::discovery::names::full_name;
+use crate::hash::HashSet;
 use crate::inventory::{Change, Rejection, SliceKey};
 use crate::service::{Interner, Rules, Scope, Service, Slice};
 use crate::table::Source;
@@ -104,7 +104,7 @@ pub(super) fn rejection(name: &ServiceName, reason: String) -> Rejection {
 /// What DNS said of the name that these endpoints stand for. An address that has exactly the Service's ports has whichever a client asks for;
 /// else its record tells the port, as SRV does.
 fn records(written: &document::Service<'_>) -> Vec<Record> {
-    let own: BTreeSet<Option<u16>> = written.ports.iter().map(|port| Some(port.port)).collect();
+    let own: HashSet<u16> = written.ports.iter().map(|port| port.port).collect();
     let told = written.endpoints.iter().filter(|endpoint| endpoint.ready && endpoint.port != 0);
     let mut told: Vec<Record> = told
         .map(|endpoint| Record {
@@ -114,11 +114,12 @@ fn records(written: &document::Service<'_>) -> Vec<Record> {
             priority: 0, // only those of the lowest that may be used are told
         })
         .collect();
-    told.sort();
+    told.sort_unstable();
     told.dedup_by_key(|record| (record.address, record.port));
     let mut records = Vec::new();
     for of_address in told.chunk_by(|one, next| one.address == next.address) {
-        match of_address.iter().map(|record| record.port).eq(own.iter().copied()) {
+        let mut ports = of_address.iter().filter_map(|record| record.port);
+        match of_address.len() == own.len() && ports.all(|port| own.contains(&port)) {
             true => records.push(Record { port: None, ..of_address[0] }),
             false => records.extend(of_address),
         }

@@ -5,7 +5,7 @@
 //! ejected endpoints is left aside: they failed the requests of somebody else, and who reads this counts its own. So are loopback
 //! VIPs, which are that pod's.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -45,7 +45,7 @@ pub struct Documents {
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
     by_text: HashMap<u64, ServiceName>,
     /// What the inventory has been told of names.
-    names: BTreeMap<Arc<str>, Arc<[Record]>>,
+    names: HashMap<Arc<str>, Arc<[Record]>>,
     /// What is wrong with Services that are not known for it.
     strays: Vec<Rejection>,
     /// Counts the documents.
@@ -72,7 +72,7 @@ impl Documents {
             interner: Interner::default(),
             known: HashMap::default(),
             by_text: HashMap::default(),
-            names: BTreeMap::new(),
+            names: HashMap::default(),
             strays: Vec::new(),
             edition: 0,
         }
@@ -117,7 +117,7 @@ impl Documents {
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
         let mut known: Vec<&Facts> = self.known.values().map(|known| &known.facts).collect();
         known.retain(|facts| !facts.refused.is_empty());
-        known.sort_by(|a, b| a.service.name.cmp(&b.service.name));
+        known.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
         self.strays.iter().chain(known.into_iter().flat_map(|facts| &facts.refused))
     }
 
@@ -168,16 +168,17 @@ impl Documents {
     /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
     fn tell_names(&mut self, changes: &mut Vec<Change>) {
         let mut told: Vec<_> = self.known.values().filter_map(|known| known.facts.records.as_ref()).collect();
-        told.sort_by(|(one, _), (other, _)| one.cmp(other));
+        told.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let before = core::mem::take(&mut self.names);
         for of_name in told.chunk_by(|(one, _), (next, _)| one == next) {
-            let records: BTreeSet<Record> =
-                of_name.iter().flat_map(|(_, records)| records).copied().collect();
+            let mut records: Vec<Record> = of_name.iter().flat_map(|(_, records)| records).copied().collect();
+            records.sort_unstable();
+            records.dedup();
             let name = &of_name[0].0;
             let records = match before.get(name) {
-                Some(before) if before.iter().eq(&records) => before.clone(),
+                Some(before) if **before == *records => before.clone(),
                 Some(_) | None => {
-                    let records: Arc<[Record]> = records.into_iter().collect();
+                    let records: Arc<[Record]> = records.into();
                     changes.push(Change::Name(name.clone(), Some(records.clone())));
                     records
                 }

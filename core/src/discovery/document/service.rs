@@ -18,6 +18,7 @@ use svc_proto::values::{self, Expected};
 
 use crate::address::{ServiceName, Transport};
 use crate::balance::Policy;
+use crate::hash::HashSet;
 use crate::service::{Ingress, Kind, Port, Rules, Scope, Service, TargetPort, read_annotations, special_ip};
 
 /// What the Service says, or why it is refused.
@@ -149,17 +150,21 @@ fn ports(written: &[document::Port<'_>], kind: Kind) -> Result<Vec<Port>, String
     for written in written {
         ports.push(port(written, needs_names)?);
     }
-    let mut numbers: Vec<(u16, Transport)> = ports.iter().map(|port| (port.port, port.transport)).collect();
-    numbers.sort();
-    if let Some([(number, transport), _]) = numbers.array_windows().find(|[one, next]| one == next) {
-        return Err(format!("ports: {} port {number} is told more than once", transport.as_str()));
+    check_repeated(&ports)?;
+    Ok(ports)
+}
+
+fn check_repeated(ports: &[Port]) -> Result<(), String> {
+    let (mut numbers, mut names) = (HashSet::default(), HashSet::default());
+    for Port { name, port, transport, .. } in ports {
+        if !numbers.insert((*transport, *port)) {
+            return Err(format!("ports: {} port {port} is told more than once", transport.as_str()));
+        }
+        if !name.is_empty() && !names.insert(&**name) {
+            return Err(format!("ports: the name {} is told more than once", Quoted(name)));
+        }
     }
-    let mut names: Vec<&str> = ports.iter().map(|port| &*port.name).filter(|name| !name.is_empty()).collect();
-    names.sort();
-    match names.array_windows().find(|[one, next]| one == next) {
-        Some([name, _]) => Err(format!("ports: the name {} is told more than once", Quoted(name))),
-        None => Ok(ports),
-    }
+    Ok(())
 }
 
 fn port(written: &document::Port<'_>, needs_name: bool) -> Result<Port, String> {

@@ -29,7 +29,7 @@ pub(super) fn read(
             Err(_) => {}
         }
     }
-    placed.sort_by_key(|(place, _)| *place);
+    placed.sort_unstable();
     let groups = placed.chunk_by(|(one, _), (next, _)| one == next);
     let slice = |group: &[(Key, usize)]| {
         let endpoints = group.iter().map(|(_, index)| endpoint(&written.endpoints[*index], interner));

@@ -63,11 +63,12 @@ pub fn parse<'a>(
     namespace: &Arc<str>,
 ) -> Discovered {
     let fits = |(name, value): &(&str, &str)| name.len() <= NAME_BYTES_MAX && value.len() <= VALUE_BYTES_MAX;
-    let variables: BTreeMap<&str, &str> = variables.into_iter().filter(fits).collect();
+    let mut known = BTreeMap::new();
+    known.extend(variables.into_iter().filter(fits));
     let mut warnings = Vec::new();
-    let mut announced = announced(&variables, &mut warnings);
-    for (name, value) in &variables {
-        attribute(name, value, &variables, &mut announced, &mut warnings);
+    let mut announced = announced(&known, &mut warnings);
+    for (name, value) in &known {
+        attribute(name, value, &known, &mut announced, &mut warnings);
     }
     let mut services = Vec::new();
     for (prefix, found) in announced {

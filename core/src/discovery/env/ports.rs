@@ -1,13 +1,13 @@
 //! The ports of one Service, put together from what its variables say.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::variable::{Fact, TRANSPORTS, label};
 use crate::address::Transport;
+use crate::hash::HashSet;
 use crate::service::{Port, TargetPort};
 
 /// The ports: the first one first, the others by number and protocol, for the environment has lost their
@@ -116,7 +116,7 @@ fn assign<'a>(names: &mut Vec<&'a str>, sharing: &mut [Draft<'a>]) {
 
 /// The ports of drafts in the order of their numbers and protocols.
 fn ports(drafts: &[Draft<'_>]) -> Vec<Port> {
-    let taken: BTreeSet<&str> = drafts.iter().map(|draft| draft.name).collect();
+    let taken: HashSet<&str> = drafts.iter().map(|draft| draft.name).collect();
     let one_is_unnamed = drafts.iter().filter(|draft| draft.name.is_empty()).count() <= 1;
     let mut ports = Vec::with_capacity(drafts.len());
     for draft in drafts {
@@ -131,7 +131,7 @@ fn ports(drafts: &[Draft<'_>]) -> Vec<Port> {
 }
 
 /// Written as a variable would have it.
-fn made_up(draft: &Draft<'_>, taken: &BTreeSet<&str>) -> String {
+fn made_up(draft: &Draft<'_>, taken: &HashSet<&str>) -> String {
     let mut name = format!("PORT_{}_{}", draft.number, draft.transport.as_str());
     while taken.contains(&*name) {
         name.push_str("_X");

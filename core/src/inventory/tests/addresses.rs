@@ -1,8 +1,7 @@
 //! Which addresses a Service has, and where they lead.
 
-use alloc::collections::BTreeMap;
-
 use super::*;
+use crate::hash::HashMap;
 use crate::service::{Ingress, Kind};
 
 #[test]
@@ -166,7 +165,7 @@ fn external_ips_of_other_namespaces_are_not_believed() {
 
 #[test]
 fn a_fixed_loopback_vip_is_used_as_it_is_and_others_have_none() {
-    let fixed = BTreeMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
+    let fixed = HashMap::from_iter([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
     let mut world = world_with(Settings {
         loopback_vips: LoopbackVips::Fixed(fixed),
         app_ports: [8080, 80].into(),
@@ -186,7 +185,7 @@ fn a_fixed_loopback_vip_is_used_as_it_is_and_others_have_none() {
 
 #[test]
 fn ports_that_may_not_be_listened_at_are_skipped_and_served_at_others() {
-    let fixed = BTreeMap::from([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
+    let fixed = HashMap::from_iter([(ServiceName::new("default", "web"), "127.66.3.4".parse().unwrap())]);
     let mut world = world_with(Settings {
         loopback_vips: LoopbackVips::Fixed(fixed),
         app_ports: [20_443].into(),
