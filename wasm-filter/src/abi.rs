@@ -2,12 +2,14 @@
 //!
 //! The calls of `proxy_wasm::traits` panic where the host says no; those of `proxy_wasm::hostcalls`, used here, say so.
 
+use std::env;
+use std::ffi::OsString;
+use std::panic;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType, MetricType, PeerType};
-use rlsf::GlobalTlsf;
 use svc_core::time::Now;
 use svc_proto::plugin::Filter;
 
@@ -18,14 +20,12 @@ use crate::http_stream::HttpStream;
 use crate::root::Root;
 use crate::tcp_stream::TcpStream;
 
-mod environment;
 mod raw;
 
-/// TLSF in 2 KB, in the place of the C library's allocator, which has 10. All that it does takes constant time.
-#[global_allocator]
-static MEMORY: GlobalTlsf = GlobalTlsf::new();
-
 proxy_wasm::main! {{
+    panic::set_hook(Box::new(|panicked| {
+        let _unheard = hostcalls::log(LogLevel::Critical, &panicked.to_string());
+    }));
     proxy_wasm::set_root_context(|context| Box::new(Root::new(Envoy, context)));
 }}
 
@@ -80,7 +80,9 @@ impl Plugin for Envoy {
     }
 
     fn environment(&self) -> Vec<(String, String)> {
-        environment::variables()
+        let text =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        env::vars_os().filter_map(text).collect()
     }
 
     fn chance(&self) -> u64 {

@@ -64,12 +64,11 @@ CPU per request and memory, beside HAProxy and nginx. Needs root.
     Help {
         command: "wasm",
         text: "\
-cargo xtask wasm [--toolchain rustup|debian] [--oci FOLDER]
+cargo xtask wasm [--oci FOLDER]
 
 Builds the filter for Envoy, and holds it to its size.
 
-  --toolchain   the only toolchain to try (rustup's, else Debian's)
-  --oci         also writes it as an OCI image into FOLDER
+  --oci   also writes it as an OCI image into FOLDER
 ",
     },
     Help {

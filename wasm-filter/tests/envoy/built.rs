@@ -5,7 +5,7 @@ pub(crate) fn filter() -> String {
     variable("SVCMESH_TEST_WASM")
 }
 
-/// The filter whose VM ends at a request with the header `x-svcmesh-test-trap`, with the names of its functions.
+/// The filter whose VM ends at a request with the header `x-svcmesh-test-trap`.
 pub(crate) fn trapping_filter() -> String {
     variable("SVCMESH_TEST_TRAPPING_WASM")
 }

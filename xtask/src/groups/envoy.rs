@@ -8,11 +8,11 @@ use crate::wasm::{Module, Toolchain};
 use crate::{Result, place, shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
-    let toolchain = match Toolchain::find(None) {
+    let toolchain = match Toolchain::find() {
         Ok(toolchain) => toolchain,
         Err(error) => return report.skip("envoy: build for Wasm", &error.to_string()),
     };
-    let mut build = |what, features: &[&str]| report.attempt(what, || Module::build(&toolchain, features));
+    let mut build = |what, features: &[&str]| report.attempt(what, || Module::build(toolchain, features));
     let Some(trapping) = build("envoy: build a filter that traps", &[TRAP]) else { return };
     let Some(filter) = build("envoy: build the filter", &[]) else { return };
     report.attempt("envoy: its size", || filter.within_budget());
@@ -23,7 +23,7 @@ pub(crate) fn run(report: &mut Report) {
     const NAME: &str = "envoy: in a real Envoy";
     match tools::envoy() {
         Ok(envoy) => report.nextest(NAME, &["--workspace", "--test", "envoy"], |tests| {
-            tests.env("SVCMESH_TEST_WASM", filter.path).env("SVCMESH_TEST_TRAPPING_WASM", trapping.named());
+            tests.env("SVCMESH_TEST_WASM", filter.path).env("SVCMESH_TEST_TRAPPING_WASM", trapping.path);
             tests.env("SVCMESH_TEST_ENVOY", envoy).env("SVCMESH_TEST_SIDECAR", sidecar);
         }),
         Err(error) => report.skip(NAME, &error.to_string()),

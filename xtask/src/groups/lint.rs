@@ -1,7 +1,7 @@
 //! What can be said without running the product: form, lints, documentation, dependencies.
 
 use crate::report::Report;
-use crate::wasm::{self, Toolchain, Way};
+use crate::wasm::{self, Toolchain};
 use crate::{shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
@@ -26,7 +26,7 @@ pub(super) fn form(report: &mut Report) {
 /// Clippy is a compiler, and reads only what a compiler of its own version compiled. Debian's, which builds the filter where
 /// rustup cannot, comes without one; there the filter has been looked at as a library of this machine, and that must do.
 fn for_wasm(report: &mut Report) {
-    if Toolchain::find(None).is_ok_and(|toolchain| toolchain.way() == Way::Rustup) {
+    if Toolchain::find().is_ok_and(|toolchain| toolchain == Toolchain::Rustup) {
         report.check("lint: clippy, Wasm", wasm::clippy());
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn prepare() -> Result<()> {
 }
 
 fn filter() -> Result<PathBuf> {
-    Ok(Module::build(&Toolchain::find(None)?, &[])?.path)
+    Ok(Module::build(Toolchain::find()?, &[])?.path)
 }
 
 /// Prints the table.
