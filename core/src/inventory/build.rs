@@ -238,9 +238,9 @@ impl Builder<'_> {
         let Settings { app_ports, ports_from, .. } = self.settings;
         let is_skipped = |port: &u16| *port < *ports_from || app_ports.contains(port);
         let ports = decision.service.ports.iter().map(|port| port.port);
-        let skipped: HashSet<u16> = ports.filter(is_skipped).collect();
-        let mut skipped: Vec<u16> = skipped.into_iter().collect();
+        let mut skipped: Vec<u16> = ports.filter(is_skipped).collect();
         skipped.sort_unstable();
+        skipped.dedup();
         skipped
     }
 

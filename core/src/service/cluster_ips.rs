@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::invalid::{Mistakes, Value};
-use super::object::ServiceSpec;
+use super::object::{self, ServiceSpec};
 use super::validate::SPEC;
 use super::{Kind, Rules, addresses};
 
@@ -201,4 +201,5 @@ fn family(ip: &IpAddr) -> &'static str {
 const NOT_EXTERNAL: &str = "may not be set for ExternalName services";
 
 /// What a headless Service has in place of an address.
-const NONE: &str = "None";
+/// What asks for no cluster IP.
+const NONE: &str = object::NO_CLUSTER_IP;

@@ -227,11 +227,6 @@ impl Mistakes {
         self.mistakes.len()
     }
 
-    /// The one that was found first.
-    pub(super) fn into_first(self) -> Option<Mistake> {
-        self.mistakes.into_iter().next()
-    }
-
     /// The warnings; `Err` when there is any mistake.
     pub(super) fn verdict(self, kind: &'static str, name: &str) -> Result<Vec<Warning>, Invalid> {
         match self.mistakes.is_empty() {

@@ -8,10 +8,9 @@ use alloc::vec::Vec;
 
 use svc_proto::names::annotation;
 
-use super::handling::Annotations;
 use super::invalid::{Mistake, Mistakes, Path, Value};
 use super::object::Metadata;
-use super::{Handling, Rules, Scope, grammar, labels};
+use super::{Rules, grammar, labels};
 use crate::address::{ServiceName, Transport};
 use crate::endpoints::Weights;
 
@@ -88,31 +87,14 @@ fn check_bonds(metadata: &Metadata, found: &mut Mistakes) {
 type Honoured = BTreeMap<Arc<str>, Arc<str>>;
 
 /// The annotations of a Service that a data plane honours. Of AWS's an empty one counts as absent (S-23).
-pub(super) fn annotations<'a>(written: impl Iterator<Item = (&'a str, &'a str)>) -> Honoured {
+pub(super) fn annotations(metadata: &Metadata) -> Honoured {
     let mut honoured = Honoured::new();
-    for (key, value) in written {
+    for (key, value) in metadata.annotations.iter().flatten() {
         if is_ours(key) || (is_of_aws(key) && !value.is_empty()) {
-            honoured.insert(key.into(), value.into());
+            honoured.insert(key.as_str().into(), value.as_str().into());
         }
     }
     honoured
-}
-
-/// What annotations of which nothing else is known ask for, and those that a data plane honours.
-///
-/// # Errors
-/// The first thing that is wrong with them.
-pub(crate) fn read_annotations<'a>(
-    written: impl Iterator<Item = (&'a str, &'a str)>,
-    scope: Scope,
-) -> Result<(Honoured, Handling), Mistake> {
-    let annotations = annotations(written);
-    let mut found = Mistakes::default();
-    let handling = scope.read(&mut Annotations::new(&annotations, &mut found));
-    match found.into_first() {
-        Some(mistake) => Err(mistake),
-        None => Ok((annotations, handling)),
-    }
 }
 
 /// Annotations that are spelt like ours, and are none of a Service's.

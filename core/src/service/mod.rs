@@ -47,10 +47,10 @@ pub use health_check::{HealthCheck, Probe};
 pub use intern::Interner;
 pub use invalid::{Invalid, Mistake, Warning};
 pub use metadata::check_metadata;
-pub(crate) use metadata::read_annotations;
 pub use slice::read_endpoint_slice;
 pub use subsets::read_endpoints;
 pub use validate::read_service;
+pub(crate) use validate::read_service_in;
 
 /// What an operator decides about objects.
 #[derive(Clone, Debug)]

@@ -59,6 +59,9 @@ pub struct Service {
     pub status: Option<ServiceStatus>,
 }
 
+/// The `clusterIP` of a headless Service.
+pub(crate) const NO_CLUSTER_IP: &str = "None";
+
 /// `spec` of a Service.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -14,7 +14,7 @@ use super::handling::Annotations;
 use super::invalid::{Invalid, Mistakes, Path};
 use super::metadata::{self, ANNOTATIONS, METADATA};
 use super::object::{self, ServiceSpec};
-use super::{Handling, Kind, Rules, Service, Valid};
+use super::{Kind, Rules, Scope, Service, Valid};
 use super::{addresses, balancer, cluster_ips, grammar, health_check, labels, ports, status};
 use crate::address::ServiceName;
 use crate::discovery::names::is_address;
@@ -25,16 +25,24 @@ use crate::discovery::names::is_address;
 ///
 /// Everything that is wrong with it.
 pub fn read_service(object: &object::Service, rules: &Rules) -> Result<Valid<Service>, Invalid> {
+    read_service_in(object, rules, Scope::ALL)
+}
+
+/// The same, where only the annotations in `scope` are looked into.
+pub(crate) fn read_service_in(
+    object: &object::Service,
+    rules: &Rules,
+    scope: Scope,
+) -> Result<Valid<Service>, Invalid> {
     let (no_metadata, no_spec) = (object::Metadata::default(), ServiceSpec::default());
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
     let spec = object.spec.as_ref().unwrap_or(&no_spec);
     let mut found = Mistakes::default();
 
     let name = metadata::read(metadata, grammar::dns_label, rules, &mut found);
-    let written = metadata.annotations.iter().flatten();
-    let annotations = metadata::annotations(written.map(|(key, value)| (key.as_str(), value.as_str())));
+    let annotations = metadata::annotations(metadata);
     let class = spec.load_balancer_class.as_deref();
-    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found).of_class(class));
+    let handling = scope.read(&mut Annotations::new(&annotations, &mut found).of_class(class));
     metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);
     let own = cluster_ips::read(spec, kind, rules, &mut found);

@@ -39,7 +39,8 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads the Service with this index in its document.
     pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Refused> {
-        let value = serde_json::from_str(json).map_err(|error| Refused::unnamed(index, error.to_string()))?;
+        let value = serde_json::from_slice(json.as_bytes())
+            .map_err(|error| Refused::unnamed(index, error.to_string()))?;
         let (written, mistakes) = document::Service::read(&value);
         let name = ServiceName::new(&*written.namespace, &*written.name);
         if let Some(mistake) = mistakes.first() {

@@ -86,13 +86,14 @@ impl Documents {
     pub fn read(&mut self, json: &[u8]) -> Result<News, Unreadable> {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(json)?;
         let field = |name| fields.get(name).map(|value| value.get());
-        let version = field("version").and_then(|version| serde_json::from_str(version).ok());
+        let version = field("version").and_then(|version| serde_json::from_slice(version.as_bytes()).ok());
         let version: u32 = version.ok_or(Unreadable::Foreign)?;
         if version != VERSION {
             return Err(Unreadable::Version(version));
         }
         // Each is read by itself, and only where its text is new: nearly all say what they said before.
-        let services = field("services").and_then(|services| serde_json::from_str(services).ok());
+        let services =
+            field("services").and_then(|services| serde_json::from_slice(services.as_bytes()).ok());
         let services: Vec<&RawValue> = services.ok_or(Unreadable::Foreign)?;
         Ok(self.read_services(services.into_iter().map(RawValue::get)))
     }
@@ -167,14 +168,14 @@ impl Documents {
 
     /// Several Services may stand for one name, and each tells of it what it is allowed to lead to.
     fn tell_names(&mut self, changes: &mut Vec<Change>) {
-        let mut told: Vec<_> = self.known.values().filter_map(|known| known.facts.records.as_ref()).collect();
-        told.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut told: HashMap<&Arc<str>, Vec<Record>> = HashMap::default();
+        for (name, records) in self.known.values().filter_map(|known| known.facts.records.as_ref()) {
+            told.entry(name).or_default().extend(records);
+        }
         let before = core::mem::take(&mut self.names);
-        for of_name in told.chunk_by(|(one, _), (next, _)| one == next) {
-            let mut records: Vec<Record> = of_name.iter().flat_map(|(_, records)| records).copied().collect();
+        for (name, mut records) in told {
             records.sort_unstable();
             records.dedup();
-            let name = &of_name[0].0;
             let records = match before.get(name) {
                 Some(before) if **before == *records => before.clone(),
                 Some(_) | None => {

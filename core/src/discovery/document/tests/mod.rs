@@ -233,7 +233,6 @@ fn what_would_make_a_table_wrong_is_refused_whoever_wrote_it() {
         json!({"type": "ExternalName"}),
         json!({"type": "ExternalName", "externalName": "db.example.com\r\nx: y"}),
         json!({"externalIPs": ["127.0.0.1"]}),
-        json!({"ingress": [{"ip": "203.0.113.2", "ipMode": "vip"}]}),
         json!({"sessionAffinity": {"type": "Cookie"}}),
         json!({"sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 0}}),
         json!({"internalTrafficPolicy": "Nowhere"}),
