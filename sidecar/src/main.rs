@@ -86,7 +86,7 @@ fn check(flags: &ArgMatches) -> ExitCode {
     }
 }
 
-fn refuse(mistakes: &config::Mistakes) -> ExitCode {
+fn refuse(mistakes: &config::SettingMistakes) -> ExitCode {
     eprint!("{mistakes}");
     ExitCode::from(config::EXIT_MISTAKES)
 }

@@ -30,8 +30,8 @@ use crate::metrics::Metrics;
 use crate::net::listen;
 use crate::net::transparent;
 use crate::shared::Shared;
-use crate::signals::{Signals, Told};
-use crate::worker::plan::Door;
+use crate::signals::{SignalMeaning, Signals};
+use crate::worker::plan::ListenerKind;
 use crate::worker::{self, Job};
 
 /// Runs until the process is told to end.
@@ -70,7 +70,7 @@ async fn live(config: Arc<Config>) -> Result<(), RunError> {
         metrics: metrics.clone(),
         access_log,
         shared: shared.clone(),
-        doors: bound.doors.clone(),
+        listeners: bound.listeners.clone(),
         published: published.clone(),
         stage: stage.subscribe(),
     };
@@ -123,11 +123,11 @@ async fn serve(discovery: &mut Discovery, signals: &mut Signals) {
             told = signals.next() => told,
         };
         match told {
-            Told::Reload => {
+            SignalMeaning::Reload => {
                 info!("reloading");
                 discovery.reload();
             }
-            Told::End => return,
+            SignalMeaning::End => return,
         }
     }
 }
@@ -184,29 +184,29 @@ fn access_log(config: &Config, metrics: &Metrics) -> Result<Option<(AccessLog, J
 
 /// Every address this process listens on, loopback VIPs aside.
 struct Bound {
-    doors: Vec<(SocketAddr, Door)>,
+    listeners: Vec<(SocketAddr, ListenerKind)>,
     admin: Vec<TcpListener>,
 }
 
 /// Takes the addresses that the configuration asks for.
 fn bind(config: &Config) -> Result<Bound, RunError> {
-    let listeners = &config.listeners;
-    let mut doors = Vec::new();
+    let wanted = &config.listeners;
+    let mut listeners = Vec::new();
     let listed = [
-        (&listeners.outbound, Door::Captured),
-        (&listeners.inbound, inbound(config.privileges)),
-        (&listeners.forward_proxy, Door::ForwardProxy),
+        (&wanted.outbound, ListenerKind::Captured),
+        (&wanted.inbound, inbound(config.privileges)),
+        (&wanted.forward_proxy, ListenerKind::ForwardProxy),
     ];
-    for (addrs, door) in listed {
-        doors.extend(each(addrs, listen::probe)?.into_iter().map(|addr| (addr, door)));
+    for (addrs, kind) in listed {
+        listeners.extend(each(addrs, listen::probe)?.into_iter().map(|addr| (addr, kind)));
     }
-    for mapping in &listeners.inbound_map {
+    for mapping in &wanted.inbound_map {
         let everywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), mapping.port);
         let bound = each(&[everywhere], listen::probe)?;
-        doors.extend(bound.into_iter().map(|addr| (addr, Door::Mapped(mapping.application))));
+        listeners.extend(bound.into_iter().map(|addr| (addr, ListenerKind::Mapped(mapping.application))));
     }
-    let admin = each(&listeners.admin, |addr| listen::probe(addr).and_then(listen::listen))?;
-    let bound = Bound { doors, admin };
+    let admin = each(&wanted.admin, |addr| listen::probe(addr).and_then(listen::listen))?;
+    let bound = Bound { listeners, admin };
     for (flag, addrs) in bound.by_flag() {
         info!(flag, ?addrs, "listening");
     }
@@ -214,10 +214,10 @@ fn bind(config: &Config) -> Result<Bound, RunError> {
 }
 
 /// How captured connections to the pod come.
-fn inbound(privileges: Privileges) -> Door {
+fn inbound(privileges: Privileges) -> ListenerKind {
     match privileges {
-        Privileges::None => Door::Inbound,
-        Privileges::Transparent => Door::TakenOver,
+        Privileges::None => ListenerKind::Inbound,
+        Privileges::Transparent => ListenerKind::TakenOver,
     }
 }
 
@@ -252,7 +252,7 @@ impl Bound {
         let mut by_flag = BTreeMap::from(FLAGS.map(|flag| (flag, Vec::new())));
         let admin = self.admin.iter().filter_map(|listener| Some(("admin", listener.local_addr().ok()?)));
         for (flag, addr) in
-            self.doors.iter().filter_map(|(addr, door)| Some((door.flag()?, *addr))).chain(admin)
+            self.listeners.iter().filter_map(|(addr, kind)| Some((kind.flag()?, *addr))).chain(admin)
         {
             by_flag.entry(flag).or_default().push(addr);
         }

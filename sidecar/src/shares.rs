@@ -8,7 +8,7 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(crate) struct Shares<K> {
     max: usize,
-    items: BTreeMap<K, Item>,
+    items: BTreeMap<K, ShareItem>,
     /// What each holder has, in the order of its last use.
     held: BTreeMap<IpAddr, BTreeMap<u64, K>>,
     /// Holders by how much they have.
@@ -17,7 +17,7 @@ pub(crate) struct Shares<K> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Item {
+struct ShareItem {
     holder: IpAddr,
     used: u64,
 }
@@ -51,7 +51,7 @@ impl<K: Clone + Ord> Shares<K> {
             self.remove(gone);
         }
         self.uses += 1;
-        self.items.insert(key.clone(), Item { holder, used: self.uses });
+        self.items.insert(key.clone(), ShareItem { holder, used: self.uses });
         let held = self.held.entry(holder).or_default();
         held.insert(self.uses, key);
         let size = held.len();
@@ -91,7 +91,7 @@ impl<K: Clone + Ord> Shares<K> {
     }
 
     pub(crate) fn remove(&mut self, key: &K) {
-        let Some(Item { holder, used }) = self.items.remove(key) else { return };
+        let Some(ShareItem { holder, used }) = self.items.remove(key) else { return };
         let Some(held) = self.held.get_mut(&holder) else { return };
         held.remove(&used);
         let size = held.len();

@@ -15,7 +15,7 @@ use crate::log;
 
 /// What a signal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum SignalMeaning {
     /// SIGTERM, SIGINT.
     End,
     /// SIGHUP.
@@ -24,7 +24,7 @@ pub(crate) enum Told {
 
 /// What was told. As many as signals come, which are few.
 pub(crate) struct Signals {
-    told: UnboundedReceiver<Told>,
+    told: UnboundedReceiver<SignalMeaning>,
     serving: Arc<AtomicBool>,
 }
 
@@ -38,7 +38,7 @@ impl Signals {
         let (sender, told) = unbounded_channel();
         let serving = Arc::new(AtomicBool::new(false));
         let (started, starts) = std::sync::mpsc::channel();
-        let watch = Watch { sender, serving: serving.clone(), drain_timeout };
+        let watch = SignalWatch { sender, serving: serving.clone(), drain_timeout };
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || watch.run(&started))?;
         starts.recv().unwrap_or_else(|_| Err(io::Error::other("the thread for signals has ended")))?;
         Ok(Signals { told, serving })
@@ -49,7 +49,7 @@ impl Signals {
         self.serving.store(true, Relaxed);
     }
 
-    pub(crate) async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> SignalMeaning {
         match self.told.recv().await {
             Some(told) => told,
             None => std::future::pending().await, // the thread lives as long as the process
@@ -57,17 +57,17 @@ impl Signals {
     }
 
     pub(crate) async fn end(&mut self) {
-        while self.next().await != Told::End {}
+        while self.next().await != SignalMeaning::End {}
     }
 }
 
-struct Watch {
-    sender: UnboundedSender<Told>,
+struct SignalWatch {
+    sender: UnboundedSender<SignalMeaning>,
     serving: Arc<AtomicBool>,
     drain_timeout: Duration,
 }
 
-impl Watch {
+impl SignalWatch {
     fn run(self, started: &std::sync::mpsc::Sender<io::Result<()>>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -97,7 +97,7 @@ impl Watch {
                 told = sources.next() => told,
                 () = over => break,
             };
-            if told == Told::End {
+            if told == SignalMeaning::End {
                 let left = match ends_at {
                     None if self.serving.load(Relaxed) => self.drain_timeout + GRACE,
                     None => Duration::ZERO,
@@ -134,11 +134,11 @@ impl Sources {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> SignalMeaning {
         tokio::select! {
-            _ = self.terminate.recv() => Told::End,
-            _ = self.interrupt.recv() => Told::End,
-            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => SignalMeaning::End,
+            _ = self.interrupt.recv() => SignalMeaning::End,
+            _ = self.hangup.recv() => SignalMeaning::Reload,
         }
     }
 }

@@ -9,10 +9,10 @@ use std::io::Write;
 use svc_core::grpc::Status;
 
 use super::civil::Civil;
-use super::{Head, Record};
+use super::{LogRecord, LoggedHead};
 
 /// Appends a record without a line break. Its time is when the request came, as with Apache, not when it ended.
-pub(super) fn line(record: &Record, out: &mut Vec<u8>) {
+pub(super) fn line(record: &LogRecord, out: &mut Vec<u8>) {
     let began = record.time.checked_sub(record.duration).unwrap_or(record.time);
     put(out, format_args!("{} - - [{}] \"", record.client.ip().to_canonical(), date(Civil::of(began))));
     match &record.request {
@@ -33,7 +33,7 @@ pub(super) fn line(record: &Record, out: &mut Vec<u8>) {
     put(out, format_args!("{seconds:.6} {} {} {}", record.retries, dash(record.code), dash(call)));
 }
 
-fn request_line(head: &Head, out: &mut Vec<u8>) {
+fn request_line(head: &LoggedHead, out: &mut Vec<u8>) {
     escape(&head.method, out);
     out.push(b' ');
     if let Some(scheme) = &head.scheme {

@@ -7,18 +7,18 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::civil::Civil;
-use super::{Kind, Record};
+use super::{LogRecord, RecordKind};
 
 /// Appends a record without a line break. What clients chose is escaped as JSON does it, down to ASCII.
-pub(super) fn line(record: &Record, out: &mut Vec<u8>) {
+pub(super) fn line(record: &LogRecord, out: &mut Vec<u8>) {
     let mut serializer = serde_json::Serializer::with_formatter(out, Ascii);
-    Line::of(record)
+    JsonLine::of(record)
         .serialize(&mut serializer)
         .expect("a line is strings and numbers, and a Vec takes every byte");
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     time: String,
     kind: &'static str,
     #[serde(rename = "client.address")]
@@ -51,14 +51,14 @@ struct Line<'a> {
     retries: u32,
 }
 
-impl Line<'_> {
-    fn of(record: &Record) -> Line<'_> {
+impl JsonLine<'_> {
+    fn of(record: &LogRecord) -> JsonLine<'_> {
         let request = record.request.as_ref();
-        Line {
+        JsonLine {
             time: rfc3339(Civil::of(record.time)),
             kind: match record.kind {
-                Kind::Connection => "connection",
-                Kind::Request => "request",
+                RecordKind::Connection => "connection",
+                RecordKind::Request => "request",
             },
             client: record.client,
             peer: record.peer,

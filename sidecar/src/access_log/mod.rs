@@ -21,11 +21,11 @@ use hyper::Version;
 
 /// What is told of one connection or one request when it has ended.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct LogRecord {
     /// When it ended.
     pub time: SystemTime,
     /// What it was.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Who asked.
     pub client: SocketAddr,
     /// Who connected to us, if that is somebody else who speaks for the client.
@@ -37,7 +37,7 @@ pub struct Record {
     /// What was spoken.
     pub protocol: &'static str,
     /// The request's head, where there was one.
-    pub request: Option<Head>,
+    pub request: Option<LoggedHead>,
     /// The response's status.
     pub status: Option<u16>,
     /// How a call of gRPC went.
@@ -56,7 +56,7 @@ pub struct Record {
 
 /// What is told of the head of a request.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct LoggedHead {
     /// The method.
     pub method: String,
     /// Path and query; of a CONNECT its target.
@@ -69,9 +69,9 @@ pub struct Head {
     pub scheme: Option<String>,
 }
 
-/// What a [`Record`] is about.
+/// What a [`LogRecord`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Bytes carried both ways.
     Connection,
     /// One exchange of HTTP.
@@ -81,7 +81,7 @@ pub enum Kind {
 /// Where records go. Cheap to clone; the log ends when the last clone is gone.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    queue: SyncSender<Record>,
+    queue: SyncSender<LogRecord>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -104,8 +104,8 @@ impl AccessLog {
     }
 
     /// Hands a record over; never waits.
-    pub fn write(&self, mut record: Record) {
-        if let Some(Head { method, path, host, .. }) = &mut record.request {
+    pub fn write(&self, mut record: LogRecord) {
+        if let Some(LoggedHead { method, path, host, .. }) = &mut record.request {
             [method, path, host].into_iter().for_each(cut);
         }
         if self.queue.try_send(record).is_err() {
@@ -123,7 +123,7 @@ struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Writes what there is in one go, so that a busy proxy makes few system calls and an idle one shows its
     /// lines at once.
-    fn run(mut self, records: &Receiver<Record>) {
+    fn run(mut self, records: &Receiver<LogRecord>) {
         let mut batch = Vec::new();
         while let Ok(record) = records.recv() {
             self.line(&record, &mut batch);
@@ -141,7 +141,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn line(&self, record: &Record, batch: &mut Vec<u8>) {
+    fn line(&self, record: &LogRecord, batch: &mut Vec<u8>) {
         match self.format {
             AccessLogFormat::Json => json::line(record, batch),
             AccessLogFormat::Common => common::line(record, batch),
@@ -169,7 +169,7 @@ const TEXT_BYTES_MAX: usize = 2048;
 const BATCH_BYTES: usize = 32 * 1024;
 
 /// The parts of a request's head that are logged.
-pub(crate) struct Details {
+pub(crate) struct RequestDetails {
     pub(crate) method: Option<Method>,
     pub(crate) path: String,
     pub(crate) host: String,

@@ -6,8 +6,8 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 
-fn head() -> Head {
-    Head {
+fn head() -> LoggedHead {
+    LoggedHead {
         method: "GET".to_owned(),
         path: "/cart?id=1".to_owned(),
         host: "web.shop".to_owned(),
@@ -16,10 +16,10 @@ fn head() -> Head {
     }
 }
 
-fn request() -> Record {
-    Record {
+fn request() -> LogRecord {
+    LogRecord {
         time: UNIX_EPOCH + Duration::from_millis(1_795_407_938_123),
-        kind: Kind::Request,
+        kind: RecordKind::Request,
         client: "10.0.0.1:41000".parse().unwrap(),
         peer: None,
         service: Some("shop/web".into()),
@@ -36,9 +36,9 @@ fn request() -> Record {
     }
 }
 
-fn failed_connection() -> Record {
-    Record {
-        kind: Kind::Connection,
+fn failed_connection() -> LogRecord {
+    LogRecord {
+        kind: RecordKind::Connection,
         client: "[2001:db8::1]:41000".parse().unwrap(),
         peer: Some("10.0.0.9:50000".parse().unwrap()),
         endpoint: None,
@@ -52,10 +52,10 @@ fn failed_connection() -> Record {
     }
 }
 
-fn hostile() -> Record {
-    Record {
+fn hostile() -> LogRecord {
+    LogRecord {
         client: "[::ffff:10.0.0.1]:41000".parse().unwrap(),
-        request: Some(Head {
+        request: Some(LoggedHead {
             path: "/\" 200 1\r\nforged \\ \u{1b}[2J \u{9b}2J \u{7f} é\t\u{b}\u{8}".to_owned(),
             host: "\"},{\"\0".to_owned(),
             ..head()
@@ -65,19 +65,23 @@ fn hostile() -> Record {
 }
 
 /// A call of gRPC, a request to a proxy, a tunnel, and a request of HTTP/1.0.
-fn others() -> [Record; 4] {
-    let call =
-        Head { method: "POST".to_owned(), path: "/cart.Cart/Add".to_owned(), version: "HTTP/2.0", ..head() };
-    let tunnel = Head { method: "CONNECT".to_owned(), path: "web.shop:443".to_owned(), ..head() };
+fn others() -> [LogRecord; 4] {
+    let call = LoggedHead {
+        method: "POST".to_owned(),
+        path: "/cart.Cart/Add".to_owned(),
+        version: "HTTP/2.0",
+        ..head()
+    };
+    let tunnel = LoggedHead { method: "CONNECT".to_owned(), path: "web.shop:443".to_owned(), ..head() };
     [
-        Record { request: Some(call), protocol: "grpc", call: Some(Status::Unavailable), ..request() },
-        Record { request: Some(Head { scheme: Some("http".to_owned()), ..head() }), ..request() },
-        Record { request: Some(tunnel), kind: Kind::Connection, protocol: "tcp", ..request() },
-        Record { request: Some(Head { version: "HTTP/1.0", ..head() }), ..request() },
+        LogRecord { request: Some(call), protocol: "grpc", call: Some(Status::Unavailable), ..request() },
+        LogRecord { request: Some(LoggedHead { scheme: Some("http".to_owned()), ..head() }), ..request() },
+        LogRecord { request: Some(tunnel), kind: RecordKind::Connection, protocol: "tcp", ..request() },
+        LogRecord { request: Some(LoggedHead { version: "HTTP/1.0", ..head() }), ..request() },
     ]
 }
 
-fn all() -> impl Iterator<Item = Record> {
+fn all() -> impl Iterator<Item = LogRecord> {
     [request(), failed_connection(), hostile()].into_iter().chain(others())
 }
 
@@ -93,7 +97,7 @@ impl Write for Shared {
     }
 }
 
-fn written(format: AccessLogFormat, records: impl IntoIterator<Item = Record>) -> String {
+fn written(format: AccessLogFormat, records: impl IntoIterator<Item = LogRecord>) -> String {
     let out = Shared::default();
     let (log, thread) = AccessLog::start(format, out.clone(), Arc::default()).unwrap();
     records.into_iter().for_each(|record| log.write(record));
@@ -123,7 +127,7 @@ fn a_json_line_can_be_read_again() {
 
 #[test]
 fn what_clients_make_long_is_cut_between_characters() {
-    let long = Record { request: Some(Head { path: "é".repeat(3000), ..head() }), ..request() };
+    let long = LogRecord { request: Some(LoggedHead { path: "é".repeat(3000), ..head() }), ..request() };
     let value: serde_json::Value = serde_json::from_str(&written(AccessLogFormat::Json, [long])).unwrap();
     assert_eq!(value["request.path"].as_str().unwrap().len(), TEXT_BYTES_MAX);
 }

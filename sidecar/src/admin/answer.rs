@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
-use super::document::{Document, Query, Streamed, Tag};
+use super::document::{ServicesQuery, ServicesView, Streamed, Tag};
 use super::{Admin, token};
 use crate::metrics::format::Format;
 
@@ -74,14 +74,14 @@ fn ready(admin: &Admin) -> Response<Body> {
 }
 
 async fn services(admin: &Admin, request: &Request<Incoming>) -> Response<Body> {
-    let query = match Query::parse(request.uri().query().unwrap_or_default()) {
+    let query = match ServicesQuery::parse(request.uri().query().unwrap_or_default()) {
         Ok(query) => query,
         Err(parameter) => {
             let message = format!("unknown parameter `{parameter}`: there are `namespace` and `name`\n");
             return text(StatusCode::BAD_REQUEST, message);
         }
     };
-    let document = Document {
+    let document = ServicesView {
         table: admin.table.load_full(),
         rejections: admin.rejections.load_full(),
         ejected: Arc::new((admin.ejected)()),

@@ -30,25 +30,25 @@ pub(super) struct Tag {
 
 /// One state of the world, and which part of it is asked for.
 #[derive(Clone)]
-pub(super) struct Document {
+pub(super) struct ServicesView {
     pub(super) table: Arc<Table>,
     pub(super) rejections: Arc<Vec<Rejection>>,
     /// Who is out at the moment.
     pub(super) ejected: Arc<BTreeSet<EndpointId>>,
-    pub(super) query: Query,
+    pub(super) query: ServicesQuery,
 }
 
 /// `?namespace=&name=`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
+pub(super) struct ServicesQuery {
     namespace: Option<String>,
     name: Option<String>,
 }
 
-impl Query {
+impl ServicesQuery {
     /// Reads a query string; `Err` is the parameter that does not exist. Names need no percent-encoding.
-    pub(super) fn parse(raw: &str) -> Result<Query, &str> {
-        let mut query = Query::default();
+    pub(super) fn parse(raw: &str) -> Result<ServicesQuery, &str> {
+        let mut query = ServicesQuery::default();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (parameter, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = (!value.is_empty()).then(|| value.to_owned());
@@ -62,7 +62,7 @@ impl Query {
     }
 }
 
-impl Document {
+impl ServicesView {
     /// Writes it to a hash.
     pub(super) async fn measure(&self) -> Tag {
         let document = self.clone();
@@ -75,11 +75,11 @@ impl Document {
         Tag { etag: format!("\"{:016x}-{length:x}\"", hasher.finish()), length }
     }
 
-    /// Its bytes, of which [`Document::measure`] told the number.
+    /// Its bytes, of which [`ServicesView::measure`] told the number.
     pub(super) fn stream(self, length: u64) -> Streamed {
         let (sender, chunks) = channel(CHUNKS_WAITING);
         // Ends when the document does, or with an error when the peer has gone; in both cases the sender is dropped.
-        spawn_blocking(move || self.write(&mut BufWriter::with_capacity(CHUNK_BYTES, Chunks(sender))));
+        spawn_blocking(move || self.write(&mut BufWriter::with_capacity(CHUNK_BYTES, ChunkSender(sender))));
         Streamed { chunks, left: length }
     }
 
@@ -112,9 +112,9 @@ impl Write for Digest {
 }
 
 /// Hands chunks to the connection's thread, and waits while it cannot take them.
-struct Chunks(Sender<Bytes>);
+struct ChunkSender(Sender<Bytes>);
 
-impl Write for Chunks {
+impl Write for ChunkSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
         sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())

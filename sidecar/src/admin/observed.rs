@@ -70,8 +70,8 @@ fn encode_endpoints(
     entries.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
     for entry in entries {
         let service = entry.service.name.to_string();
-        for (state, count) in State::ALL.into_iter().zip(count(entry, out)) {
-            if count > 0 || state == State::Ready {
+        for (state, count) in EndpointState::ALL.into_iter().zip(count(entry, out)) {
+            if count > 0 || state == EndpointState::Ready {
                 let labels = [("service", service.as_str()), ("state", state.as_str())];
                 metric.encode_family(&labels)?.encode_gauge(&count)?;
             }
@@ -98,13 +98,13 @@ fn encode_ejections(encoder: &mut DescriptorEncoder<'_>, shared: &Shared) -> fmt
     Ok(())
 }
 
-/// By [`State`]. What has several ports is an endpoint of each.
-fn count(entry: &Entry, out: &BTreeSet<EndpointId>) -> [i64; State::ALL.len()] {
-    let mut counts = [0; State::ALL.len()];
+/// By [`EndpointState`]. What has several ports is an endpoint of each.
+fn count(entry: &Entry, out: &BTreeSet<EndpointId>) -> [i64; EndpointState::ALL.len()] {
+    let mut counts = [0; EndpointState::ALL.len()];
     for endpoints in entry.targets.iter().map(|target| &target.endpoints) {
         for (index, endpoint) in endpoints.all().iter().enumerate() {
             let usable = index < endpoints.usable().len();
-            counts[State::of(endpoint, usable, out.contains(&endpoint.id)) as usize] += 1;
+            counts[EndpointState::of(endpoint, usable, out.contains(&endpoint.id)) as usize] += 1;
         }
     }
     counts
@@ -112,7 +112,7 @@ fn count(entry: &Entry, out: &BTreeSet<EndpointId>) -> [i64; State::ALL.len()] {
 
 /// What an endpoint's conditions, and its place, come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum EndpointState {
     /// Gets traffic.
     Ready,
     /// Would get traffic, and fails.
@@ -127,29 +127,35 @@ enum State {
     Unready,
 }
 
-impl State {
-    const ALL: [State; 6] =
-        [State::Ready, State::Ejected, State::Elsewhere, State::Serving, State::Terminating, State::Unready];
+impl EndpointState {
+    const ALL: [EndpointState; 6] = [
+        EndpointState::Ready,
+        EndpointState::Ejected,
+        EndpointState::Elsewhere,
+        EndpointState::Serving,
+        EndpointState::Terminating,
+        EndpointState::Unready,
+    ];
 
-    fn of(endpoint: &Endpoint, usable: bool, out: bool) -> State {
+    fn of(endpoint: &Endpoint, usable: bool, out: bool) -> EndpointState {
         match (endpoint.ready, endpoint.terminating, endpoint.serving) {
-            (true, _, _) if usable && out => State::Ejected,
-            (true, _, _) if usable => State::Ready,
-            (true, _, _) => State::Elsewhere,
-            (false, true, true) => State::Serving,
-            (false, true, false) => State::Terminating,
-            (false, false, _) => State::Unready,
+            (true, _, _) if usable && out => EndpointState::Ejected,
+            (true, _, _) if usable => EndpointState::Ready,
+            (true, _, _) => EndpointState::Elsewhere,
+            (false, true, true) => EndpointState::Serving,
+            (false, true, false) => EndpointState::Terminating,
+            (false, false, _) => EndpointState::Unready,
         }
     }
 
     fn as_str(self) -> &'static str {
         match self {
-            State::Ready => "ready",
-            State::Ejected => "ejected",
-            State::Elsewhere => "elsewhere",
-            State::Serving => "serving",
-            State::Terminating => "terminating",
-            State::Unready => "unready",
+            EndpointState::Ready => "ready",
+            EndpointState::Ejected => "ejected",
+            EndpointState::Elsewhere => "elsewhere",
+            EndpointState::Serving => "serving",
+            EndpointState::Terminating => "terminating",
+            EndpointState::Unready => "unready",
         }
     }
 }

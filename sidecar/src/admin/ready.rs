@@ -8,10 +8,10 @@ use svc_core::table::Source;
 
 /// What `/readyz` waits for.
 #[derive(Debug)]
-pub struct Ready(Mutex<State>);
+pub struct Ready(Mutex<Readiness>);
 
 #[derive(Debug)]
-struct State {
+struct Readiness {
     listeners_bound: bool,
     silent: BTreeSet<Source>,
     draining: bool,
@@ -22,7 +22,7 @@ struct State {
 impl Ready {
     /// Waits for the listeners and for these sources.
     pub fn new(sources: impl IntoIterator<Item = Source>) -> Ready {
-        Ready(Mutex::new(State {
+        Ready(Mutex::new(Readiness {
             listeners_bound: false,
             silent: sources.into_iter().collect(),
             draining: false,
@@ -69,7 +69,7 @@ impl Ready {
         unbound.into_iter().chain(silent).chain(draining).collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Readiness> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
     }
 }

@@ -8,26 +8,26 @@ use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 
-use super::document::{Document, Query, Tag};
+use super::document::{ServicesQuery, ServicesView, Tag};
 
 /// What was measured of the present world.
 #[derive(Debug, Default)]
-pub struct Tags(Mutex<Vec<Known>>);
+pub struct Tags(Mutex<Vec<KnownTag>>);
 
 /// Weak, so that what is known of a snapshot does not keep it in memory. A weak handle keeps its address from being used again,
 /// so two worlds cannot be taken for one.
 #[derive(Debug)]
-struct Known {
+struct KnownTag {
     table: Weak<Table>,
     rejections: Weak<Vec<Rejection>>,
     ejected: Arc<BTreeSet<EndpointId>>,
-    query: Query,
+    query: ServicesQuery,
     tag: Tag,
 }
 
 impl Tags {
     /// The tag of `document`, measured unless it is known.
-    pub(super) async fn of(&self, document: &Document) -> Tag {
+    pub(super) async fn of(&self, document: &ServicesView) -> Tag {
         if let Some(tag) = self.known(document) {
             return tag;
         }
@@ -36,20 +36,20 @@ impl Tags {
         tag
     }
 
-    fn known(&self, document: &Document) -> Option<Tag> {
+    fn known(&self, document: &ServicesView) -> Option<Tag> {
         let known = self.lock();
         let known =
             known.iter().find(|known| known.is_of_world(document) && known.query == document.query)?;
         Some(known.tag.clone())
     }
 
-    fn note(&self, document: &Document, tag: Tag) {
+    fn note(&self, document: &ServicesView, tag: Tag) {
         let mut known = self.lock();
         known.retain(|known| known.is_of_world(document));
         if known.len() == KNOWN_MAX {
             known.remove(0);
         }
-        known.push(Known {
+        known.push(KnownTag {
             table: Arc::downgrade(&document.table),
             rejections: Arc::downgrade(&document.rejections),
             ejected: document.ejected.clone(),
@@ -58,13 +58,13 @@ impl Tags {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<KnownTag>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
     }
 }
 
-impl Known {
-    fn is_of_world(&self, document: &Document) -> bool {
+impl KnownTag {
+    fn is_of_world(&self, document: &ServicesView) -> bool {
         std::ptr::eq(self.table.as_ptr(), Arc::as_ptr(&document.table))
             && std::ptr::eq(self.rejections.as_ptr(), Arc::as_ptr(&document.rejections))
             && self.ejected == document.ejected
@@ -79,9 +79,9 @@ const KNOWN_MAX: usize = 16;
 mod tests {
     use super::*;
 
-    fn document(table: &Arc<Table>, rejections: &Arc<Vec<Rejection>>, query: &str) -> Document {
-        let query = Query::parse(query).unwrap();
-        Document { table: table.clone(), rejections: rejections.clone(), ejected: Arc::default(), query }
+    fn document(table: &Arc<Table>, rejections: &Arc<Vec<Rejection>>, query: &str) -> ServicesView {
+        let query = ServicesQuery::parse(query).unwrap();
+        ServicesView { table: table.clone(), rejections: rejections.clone(), ejected: Arc::default(), query }
     }
 
     #[tokio::test]
@@ -96,7 +96,7 @@ mod tests {
         assert!(tags.known(&document(&Arc::new(Table::default()), &rejections, "")).is_none());
         assert!(tags.known(&document(&table, &Arc::new(Vec::new()), "")).is_none());
         let ejected = Arc::new(BTreeSet::from([EndpointId(1)]));
-        assert!(tags.known(&Document { ejected, ..whole.clone() }).is_none());
+        assert!(tags.known(&ServicesView { ejected, ..whole.clone() }).is_none());
         assert!(tags.known(&whole).is_some());
     }
 

@@ -14,12 +14,12 @@ pub(crate) struct Material {
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) authorities: Option<Arc<RootCertStore>>,
     /// What it was made of, to tell whether it changed.
-    source: Source,
+    source: PemSource,
 }
 
 /// The PEM of `tls.crt` with that of `tls.key`, and that of `ca.crt`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct PemSource {
     pub(crate) pair: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) authorities: Option<Vec<u8>>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Source {
 impl Material {
     /// # Errors
     /// All that cannot be used.
-    pub(crate) fn read(source: Source) -> Result<Material, Vec<Unusable>> {
+    pub(crate) fn read(source: PemSource) -> Result<Material, Vec<Unusable>> {
         let pair = source.pair.as_ref();
         let identity = pair.map(|(certificate, key)| pem::identity(certificate, key)).transpose();
         let authorities = source.authorities.as_deref().map(pem::authorities).transpose();

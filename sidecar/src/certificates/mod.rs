@@ -19,7 +19,7 @@ mod validity;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use material::{Material, Source};
+pub(crate) use material::{Material, PemSource};
 pub(crate) use pem::{Identity, Part, Unusable, authorities, certificates, check_key, identity};
 pub(crate) use terms::Terms;
 pub(crate) use validity::{Validity, seconds_since_1970};

@@ -98,7 +98,7 @@ fn one_bad_authority_spoils_all() {
 fn a_secret_that_says_the_same_is_the_same_and_shows_no_key() {
     let (certificate, key) = Authority::new().certify(&["a.example"]);
     let pair = Some((certificate.into_bytes(), key.clone().into_bytes()));
-    let read = |authorities| Material::read(Source { pair: pair.clone(), authorities });
+    let read = |authorities| Material::read(PemSource { pair: pair.clone(), authorities });
     let (one, same) = (read(None).unwrap(), read(None).unwrap());
     assert!(one == same && one != read(Some(Authority::new().pem().into_bytes())).unwrap());
     assert_eq!(format!("{one:?}"), r#"Material { identity: Some(["a.example"]), authorities: None }"#);

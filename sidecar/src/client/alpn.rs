@@ -21,8 +21,8 @@ pub(crate) fn breach(agreed: Option<&[u8]>, detected: &Detected) -> Option<&'sta
 }
 
 /// Ends the connection of such a client with what it is told.
-pub(crate) async fn refuse(mut stream: Stream, told: &'static [u8]) -> Result<(), Failure> {
-    let _ = stream.write_all(told).await; // if it is gone, it is gone
+pub(crate) async fn refuse(mut stream: Stream, proxy_header: &'static [u8]) -> Result<(), Failure> {
+    let _ = stream.write_all(proxy_header).await; // if it is gone, it is gone
     let _ = stream.shutdown().await;
     let mut linger = Linger::new(true); // what it has sent on must not keep it from hearing that
     poll_fn(|cx| linger.poll(stream.tcp(), cx)).await;
@@ -46,10 +46,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(agreed: Option<&[u8]>, protocol: Sniffed, told: Option<&[u8]>) {
+    fn check(agreed: Option<&[u8]>, protocol: Sniffed, proxy_header: Option<&[u8]>) {
         let detected =
             Detected { protocol, read: Bytes::from_static(b"a"), timed_out: false, is_gone: false };
-        assert_eq!(breach(agreed, &detected), told);
+        assert_eq!(breach(agreed, &detected), proxy_header);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::tracker::Roster;
+use super::tracker::ConnectionTracker;
 use crate::config::Config;
 use crate::memory::{Holder, Holders};
 use crate::metrics::Metrics;
@@ -15,14 +15,14 @@ pub(crate) struct Clients {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) tracker: Roster,
+    pub(crate) tracker: ConnectionTracker,
     pub(crate) holders: Holders,
 }
 
 impl Clients {
     pub(crate) fn new(config: Arc<Config>, metrics: Arc<Metrics>, shared: Arc<Shared>) -> Clients {
         let holders = Holders::new(shared.memory.clone());
-        Clients { config, metrics, shared, tracker: Roster::default(), holders }
+        Clients { config, metrics, shared, tracker: ConnectionTracker::default(), holders }
     }
 
     /// Admits one more client connection, unless `--max-connections` are open.

@@ -11,7 +11,7 @@ use svc_core::outcome::Failure;
 use svc_core::sniff::{Sniffed, may_become_request, sniff};
 use tokio::io::AsyncReadExt;
 
-use super::tracker::{Graceful, Membership, supervise};
+use super::tracker::{ConnectionGuard, Graceful, supervise};
 use crate::http::pulse::Pulse;
 use crate::net::stream::Stream;
 
@@ -35,13 +35,13 @@ pub(crate) async fn detect(
     stream: &mut Stream,
     pulse: &Pulse,
     limit: Option<Duration>,
-    membership: &Membership<'_>,
+    connection_guard: &ConnectionGuard<'_>,
 ) -> Result<Detected, Failure> {
     let mut read = BytesMut::new();
     let mut in_time = None;
     if let Some(limit) = limit {
         let detecting = pin!(read_until_known(stream, pulse, &mut read));
-        let supervised = attend(detecting, pulse, membership, || Sniffed::Opaque);
+        let supervised = attend(detecting, pulse, connection_guard, || Sniffed::Opaque);
         in_time = tokio::time::timeout(limit, supervised).await.ok();
     }
     let protocol = match in_time {
@@ -56,7 +56,7 @@ pub(crate) async fn detect(
         }
         None => {
             let detecting = pin!(read_until_known(stream, pulse, &mut read));
-            attend(detecting, pulse, membership, || Sniffed::Opaque).await
+            attend(detecting, pulse, connection_guard, || Sniffed::Opaque).await
         }
     };
     let protocol = protocol.inspect_err(|_| pulse.turns.break_off(&read))?;
@@ -101,18 +101,19 @@ fn at_end(read: &[u8]) -> Sniffed {
 pub(super) async fn attend<T>(
     listening: Pin<&mut impl Future<Output = io::Result<T>>>,
     pulse: &Pulse,
-    membership: &Membership<'_>,
+    connection_guard: &ConnectionGuard<'_>,
     silence: fn() -> T,
 ) -> Result<io::Result<T>, Failure> {
-    let attending = Attending { listening, pulse, waits: membership.is_draining(), told: false, silence };
-    supervise(pin!(attending), membership, |_| {}).await
+    let attending =
+        Attending { listening, pulse, waits: connection_guard.is_draining(), proxy_header: false, silence };
+    supervise(pin!(attending), connection_guard, |_| {}).await
 }
 
 struct Attending<'a, F, T> {
     listening: Pin<&'a mut F>,
     pulse: &'a Pulse,
     waits: bool,
-    told: bool,
+    proxy_header: bool,
     silence: fn() -> T,
 }
 
@@ -121,7 +122,7 @@ impl<T, F: Future<Output = io::Result<T>>> Future for Attending<'_, F, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         match self.listening.as_mut().poll(cx) {
-            Poll::Pending if self.told && self.pulse.is_idle() => Poll::Ready(Ok((self.silence)())),
+            Poll::Pending if self.proxy_header && self.pulse.is_idle() => Poll::Ready(Ok((self.silence)())),
             polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }
     }
@@ -129,7 +130,7 @@ impl<T, F: Future<Output = io::Result<T>>> Future for Attending<'_, F, T> {
 
 impl<F, T> Graceful for Attending<'_, F, T> {
     fn finish(mut self: Pin<&mut Self>) {
-        self.told = !self.waits;
+        self.proxy_header = !self.waits;
     }
 }
 

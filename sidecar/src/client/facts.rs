@@ -55,18 +55,18 @@ impl Scheme {
 
 /// What says where a connection is going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Aim {
+pub(crate) enum Destination {
     /// The address it was opened to: captured on its way there, or one of our own loopback VIPs.
     Address(SocketAddr),
     /// The application beside us.
-    Application(Doorway),
+    Application(LocalTarget),
     /// Each request says so itself: this is a forward proxy.
     Request,
 }
 
 /// Where a connection to this pod goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Doorway {
+pub(crate) struct LocalTarget {
     /// Where the application listens.
     pub(crate) at: SocketAddr,
     /// The address of this pod that the connection was opened to, which may be an endpoint of a Service.
@@ -75,21 +75,21 @@ pub(crate) struct Doorway {
     pub(crate) client: Option<IpAddr>,
 }
 
-impl Doorway {
+impl LocalTarget {
     /// Of a connection that was captured on its way to `destination`, an address of this pod.
-    pub(crate) fn captured(destination: SocketAddr) -> Doorway {
-        Doorway { at: destination, known_as: destination, client: None }
+    pub(crate) fn captured(destination: SocketAddr) -> LocalTarget {
+        LocalTarget { at: destination, known_as: destination, client: None }
     }
 
     /// The same, in the name of `client`.
-    pub(crate) fn taken_over(destination: SocketAddr, client: Option<IpAddr>) -> Doorway {
-        Doorway { client, ..Doorway::captured(destination) }
+    pub(crate) fn taken_over(destination: SocketAddr, client: Option<IpAddr>) -> LocalTarget {
+        LocalTarget { client, ..LocalTarget::captured(destination) }
     }
 
     /// The same in the name of another client: of none whose name cannot be taken.
-    pub(crate) fn named(self, client: IpAddr) -> Doorway {
+    pub(crate) fn named(self, client: IpAddr) -> LocalTarget {
         let of_its_family = client.is_ipv4() == self.at.is_ipv4();
-        Doorway { client: transparent::usable(client).filter(|_| of_its_family), ..self }
+        LocalTarget { client: transparent::usable(client).filter(|_| of_its_family), ..self }
     }
 
     /// Where an application listens that is not there for others: behind a mapped port that is said already.
@@ -104,17 +104,17 @@ impl Doorway {
 
 /// A client, and where it was going.
 #[derive(Clone, Debug)]
-pub(crate) struct Guest {
+pub(crate) struct ClientInfo {
     pub(crate) arrival: Arrival,
-    pub(crate) aim: Aim,
+    pub(crate) destination: Destination,
     /// What its peer had to say of it.
-    pub(crate) told: Option<Rc<Told>>,
+    pub(crate) proxy_header: Option<Rc<ProxyHeader>>,
 }
 
 /// A header that a trusted peer sent.
-pub(crate) struct Told(pub(super) Box<[u8]>);
+pub(crate) struct ProxyHeader(pub(super) Box<[u8]>);
 
-impl Told {
+impl ProxyHeader {
     pub(crate) fn header(&self) -> Header<'_> {
         match decode(&self.0) {
             Ok(Step::Done { value, .. }) => value,
@@ -135,7 +135,7 @@ impl Told {
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for ProxyHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.header().origin, f)
     }

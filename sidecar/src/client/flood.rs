@@ -6,16 +6,16 @@ use std::rc::Rc;
 
 use svc_core::outcome::Failure;
 
-use super::tracker::Remote;
+use super::tracker::ConnectionEnder;
 use crate::clock;
 
 /// What a client of HTTP/2 makes of its streams. h2 bounds those that are reset before we have looked at them; each of the others has
 /// cost an endpoint a request (CVE-2023-44487).
-pub(crate) struct Streams {
+pub(crate) struct StreamCounts {
     answered: Cell<u32>,
     /// Given up within [`PREMATURE_MS`] of their beginning.
     cancelled: Cell<u32>,
-    connection: Remote,
+    connection: ConnectionEnder,
 }
 
 /// A client that has waited for longer has given up; who cancels sooner never wanted an answer. Envoy's bound as well.
@@ -24,14 +24,14 @@ const PREMATURE_MS: u128 = 1000;
 /// So many that it is no mishap: twice the streams that are open at once when a client goes away.
 const CANCELLED_MAX: u32 = 256;
 
-impl Streams {
-    pub(crate) fn of(connection: Remote) -> Rc<Streams> {
-        Rc::new(Streams { answered: Cell::new(0), cancelled: Cell::new(0), connection })
+impl StreamCounts {
+    pub(crate) fn of(connection: ConnectionEnder) -> Rc<StreamCounts> {
+        Rc::new(StreamCounts { answered: Cell::new(0), cancelled: Cell::new(0), connection })
     }
 
-    /// A stream begins: dropped before it is [`Stream::answered`], it was cancelled.
-    pub(crate) fn begin(self: &Rc<Self>) -> Stream {
-        Stream { streams: self.clone(), begun_ms: clock::coarse_ms(), answered: false }
+    /// A stream begins: dropped before it is [`CountedStream::answered`], it was cancelled.
+    pub(crate) fn begin(self: &Rc<Self>) -> CountedStream {
+        CountedStream { streams: self.clone(), begun_ms: clock::coarse_ms(), answered: false }
     }
 
     /// Ends the connection of a client that cancels quickly most of what it asks for.
@@ -44,20 +44,20 @@ impl Streams {
 }
 
 /// One of them.
-pub(crate) struct Stream {
-    streams: Rc<Streams>,
+pub(crate) struct CountedStream {
+    streams: Rc<StreamCounts>,
     begun_ms: u32,
     answered: bool,
 }
 
-impl Stream {
+impl CountedStream {
     /// Its answer is there.
     pub(crate) fn answered(&mut self) {
         self.answered = true;
     }
 }
 
-impl Drop for Stream {
+impl Drop for CountedStream {
     fn drop(&mut self) {
         let streams = &self.streams;
         if self.answered {

@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 
 use super::clients::Clients;
 use super::detect::attend;
-use super::facts::Told;
-use crate::http::pulse::Deadlines;
+use super::facts::ProxyHeader;
+use crate::http::pulse::ConnDeadlines;
 use crate::http::pulse::Pulse;
 
 /// Takes the header off a connection that must begin with one. `None`: it came and went, as checks do.
@@ -32,18 +32,18 @@ pub(crate) async fn require(
     stream: &mut TcpStream,
     peer: SocketAddr,
     clients: &Clients,
-) -> Result<Option<Rc<Told>>, Failure> {
+) -> Result<Option<Rc<ProxyHeader>>, Failure> {
     if !is_trusted(peer.ip(), &clients.config.limits.trusted_proxies) {
         return Err(refused(Refusal::Untrusted, peer, clients));
     }
     match look(stream, clients.config.deadlines.header, clients).await? {
-        Sight::Gone => Ok(None),
-        Sight::Nothing(refusal) => Err(refused(refusal, peer, clients)),
-        Sight::Header(bytes) => {
+        FirstBytes::Gone => Ok(None),
+        FirstBytes::Nothing(refusal) => Err(refused(refusal, peer, clients)),
+        FirstBytes::Header(bytes) => {
             take_off(stream, bytes.len()).await?;
-            let told = Told(bytes.into());
-            clients.metrics.greeted(told.header().origin.into());
-            Ok(Some(Rc::new(told)))
+            let proxy_header = ProxyHeader(bytes.into());
+            clients.metrics.greeted(proxy_header.header().origin.into());
+            Ok(Some(Rc::new(proxy_header)))
         }
     }
 }
@@ -67,12 +67,12 @@ pub(crate) async fn observe(
         return Ok(());
     }
     match look(stream, clients.config.deadlines.detect, clients).await? {
-        Sight::Gone => {}
-        Sight::Nothing(refusal) => clients.metrics.greeted(Greeting::from(refusal).observed()),
-        Sight::Header(bytes) => {
+        FirstBytes::Gone => {}
+        FirstBytes::Nothing(refusal) => clients.metrics.greeted(Greeting::from(refusal).observed()),
+        FirstBytes::Header(bytes) => {
             let count = bytes.len();
-            let told = Told(bytes.into());
-            clients.metrics.greeted(Greeting::from(told.header().origin).observed());
+            let proxy_header = ProxyHeader(bytes.into());
+            clients.metrics.greeted(Greeting::from(proxy_header.header().origin).observed());
             if !wants {
                 take_off(stream, count).await?;
             }
@@ -83,7 +83,7 @@ pub(crate) async fn observe(
 
 /// What a connection begins with.
 #[derive(Debug, PartialEq, Eq)]
-enum Sight {
+enum FirstBytes {
     Header(Vec<u8>),
     Nothing(Refusal),
     /// It ended before its first byte, or a drain would not wait for one.
@@ -91,22 +91,22 @@ enum Sight {
 }
 
 /// Looks until it is known, no longer than `limit`.
-async fn look(stream: &TcpStream, limit: Duration, clients: &Clients) -> Result<Sight, Failure> {
+async fn look(stream: &TcpStream, limit: Duration, clients: &Clients) -> Result<FirstBytes, Failure> {
     let pulse = Pulse::new();
-    let none = Deadlines { header: Duration::ZERO, idle: Duration::ZERO };
-    let membership = clients.tracker.enter(pulse.clone(), none);
+    let none = ConnDeadlines { header: Duration::ZERO, idle: Duration::ZERO };
+    let connection_guard = clients.tracker.enter(pulse.clone(), none);
     let watching = pin!(watch(stream, &pulse));
-    let attending = attend(watching, &pulse, &membership, || Sight::Gone);
+    let attending = attend(watching, &pulse, &connection_guard, || FirstBytes::Gone);
     match tokio::time::timeout(limit, attending).await {
-        Err(_elapsed) => Ok(Sight::Nothing(Refusal::Late)),
+        Err(_elapsed) => Ok(FirstBytes::Nothing(Refusal::Late)),
         Ok(Ok(Ok(sight))) => Ok(sight),
-        Ok(Ok(Err(_broken))) if pulse.is_idle() => Ok(Sight::Gone),
-        Ok(Ok(Err(_broken))) => Ok(Sight::Nothing(Refusal::Malformed)),
+        Ok(Ok(Err(_broken))) if pulse.is_idle() => Ok(FirstBytes::Gone),
+        Ok(Ok(Err(_broken))) => Ok(FirstBytes::Nothing(Refusal::Malformed)),
         Ok(Err(ended)) => Err(ended),
     }
 }
 
-async fn watch(stream: &TcpStream, pulse: &Pulse) -> io::Result<Sight> {
+async fn watch(stream: &TcpStream, pulse: &Pulse) -> io::Result<FirstBytes> {
     let (mut window, seen) = (Vec::new(), Cell::new(0));
     loop {
         let ready = stream.ready(Interest::READABLE).await?; // hold no buffer for a peer that is silent
@@ -121,17 +121,17 @@ async fn watch(stream: &TcpStream, pulse: &Pulse) -> io::Result<Sight> {
         match peeked {
             Ok(()) => pulse.read(),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            Err(_) if ready.is_read_closed() && seen.get() == 0 => return Ok(Sight::Gone),
-            Err(_) if ready.is_read_closed() => return Ok(Sight::Nothing(Refusal::Malformed)),
+            Err(_) if ready.is_read_closed() && seen.get() == 0 => return Ok(FirstBytes::Gone),
+            Err(_) if ready.is_read_closed() => return Ok(FirstBytes::Nothing(Refusal::Malformed)),
             Err(_) => continue,
         }
         match greeting(&window[..seen.get()]) {
             Ok(Step::More { .. }) => {}
             Ok(Step::Done { used, .. }) => {
                 window.truncate(used);
-                return Ok(Sight::Header(window));
+                return Ok(FirstBytes::Header(window));
             }
-            Err(refusal) => return Ok(Sight::Nothing(refusal)),
+            Err(refusal) => return Ok(FirstBytes::Nothing(refusal)),
         }
     }
 }

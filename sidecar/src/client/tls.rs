@@ -18,9 +18,9 @@ use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 use super::clients::Clients;
 use super::tracker::{Graceful, supervise};
 use crate::config::ShownBy;
-use crate::http::pulse::Deadlines;
+use crate::http::pulse::ConnDeadlines;
 use crate::http::pulse::Pulse;
-use crate::metrics::{Direction, Handshake};
+use crate::metrics::{Direction, HandshakeResult};
 use crate::net::linger::linger;
 use crate::net::stream::Stream;
 
@@ -46,11 +46,16 @@ pub(crate) async fn accept(
     let pulse = Pulse::new();
     pulse.read(); // the time of a head begins with the connection: a client that says nothing has no more
     let header = clients.config.deadlines.header;
-    let membership = clients.tracker.enter(pulse, Deadlines { header, idle: Duration::ZERO });
-    let seen = Seen::default();
+    let connection_guard = clients.tracker.enter(pulse, ConnDeadlines { header, idle: Duration::ZERO });
+    let seen = PendingHandshake::default();
     let shaking = pin!(shake(tcp, hint, shown, clients, &seen));
-    let shaking = pin!(Shaking { shaking, spoke: &seen.spoke, waits: membership.is_draining(), told: false });
-    match (supervise(shaking, &membership, |_| {}).await, seen.refused.get()) {
+    let shaking = pin!(Shaking {
+        shaking,
+        spoke: &seen.spoke,
+        waits: connection_guard.is_draining(),
+        proxy_header: false
+    });
+    match (supervise(shaking, &connection_guard, |_| {}).await, seen.refused.get()) {
         (Ok(shaken), _) => shaken,
         (Err(_), Some(refused)) => Err(refused),
         (Err(Failure::HeaderTimeout), None) => Err(Failure::HandshakeTimeout),
@@ -60,14 +65,14 @@ pub(crate) async fn accept(
 
 /// What is known of a client whose handshake has not come to its end.
 #[derive(Default)]
-struct Seen {
+struct PendingHandshake {
     /// It has said something.
     spoke: Cell<bool>,
     /// It was refused, and is given time to hear so: whatever ends that, this is why.
     refused: Cell<Option<Failure>>,
 }
 
-impl Seen {
+impl PendingHandshake {
     fn refuses(&self, failure: Failure) -> Failure {
         self.refused.set(Some(failure));
         failure
@@ -79,7 +84,7 @@ async fn shake(
     hint: Hint,
     shown: &ShownBy,
     clients: &Clients,
-    seen: &Seen,
+    seen: &PendingHandshake,
 ) -> Result<Option<Secured>, Failure> {
     let mut first = [0; 1];
     if !matches!(tcp.peek(&mut first).await, Ok(1..)) {
@@ -100,7 +105,7 @@ async fn shake_hands(
     hint: Hint,
     shown: &ShownBy,
     clients: &Clients,
-    seen: &Seen,
+    seen: &PendingHandshake,
 ) -> Result<Secured, Failure> {
     let terms = clients.shared.certificates.terms(shown).ok_or(Failure::NothingToShow)?;
     let peer = tcp.peer_addr();
@@ -133,10 +138,10 @@ async fn shake_hands(
     }
 }
 
-fn kind(session: &ServerConnection) -> Handshake {
+fn kind(session: &ServerConnection) -> HandshakeResult {
     match session.handshake_kind() {
-        Some(HandshakeKind::Resumed) => Handshake::Resumed,
-        Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => Handshake::Full,
+        Some(HandshakeKind::Resumed) => HandshakeResult::Resumed,
+        Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => HandshakeResult::Full,
     }
 }
 
@@ -174,7 +179,7 @@ struct Shaking<'a, F> {
     shaking: Pin<&'a mut F>,
     spoke: &'a Cell<bool>,
     waits: bool,
-    told: bool,
+    proxy_header: bool,
 }
 
 impl<F: Future<Output = Result<Option<Secured>, Failure>>> Future for Shaking<'_, F> {
@@ -182,7 +187,7 @@ impl<F: Future<Output = Result<Option<Secured>, Failure>>> Future for Shaking<'_
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.shaking.as_mut().poll(cx) {
-            Poll::Pending if self.told && !self.spoke.get() => Poll::Ready(Ok(None)),
+            Poll::Pending if self.proxy_header && !self.spoke.get() => Poll::Ready(Ok(None)),
             polled @ (Poll::Ready(_) | Poll::Pending) => polled,
         }
     }
@@ -190,7 +195,7 @@ impl<F: Future<Output = Result<Option<Secured>, Failure>>> Future for Shaking<'_
 
 impl<F> Graceful for Shaking<'_, F> {
     fn finish(mut self: Pin<&mut Self>) {
-        self.told = !self.waits;
+        self.proxy_header = !self.waits;
     }
 }
 

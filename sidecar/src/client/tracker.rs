@@ -12,36 +12,36 @@ use std::task::{Context, Poll, Waker};
 
 use svc_core::outcome::Failure;
 
-use crate::http::pulse::Deadlines;
+use crate::http::pulse::ConnDeadlines;
 use crate::http::pulse::Pulse;
 use crate::net::acks::SILENCE_MAX;
 
 /// A worker's open client connections.
 #[derive(Default)]
-pub(crate) struct Roster {
-    members: RefCell<Vec<Rc<Member>>>,
+pub(crate) struct ConnectionTracker {
+    members: RefCell<Vec<Rc<TrackedConnection>>>,
     draining: Cell<bool>,
 }
 
 /// One connection's place in the roster.
-pub(crate) struct Member {
+pub(crate) struct TrackedConnection {
     index: Cell<usize>,
     pulse: Arc<Pulse>,
-    deadlines: Deadlines,
+    deadlines: ConnDeadlines,
     waker: RefCell<Option<Waker>>,
     verdict: Cell<Option<Failure>>,
 }
 
 /// Takes the connection off the roster when it ends, however it ends.
-pub(crate) struct Membership<'a> {
-    roster: &'a Roster,
-    member: Rc<Member>,
+pub(crate) struct ConnectionGuard<'a> {
+    roster: &'a ConnectionTracker,
+    member: Rc<TrackedConnection>,
 }
 
-impl Roster {
-    pub(crate) fn enter(&self, pulse: Arc<Pulse>, deadlines: Deadlines) -> Membership<'_> {
+impl ConnectionTracker {
+    pub(crate) fn enter(&self, pulse: Arc<Pulse>, deadlines: ConnDeadlines) -> ConnectionGuard<'_> {
         let mut members = self.members.borrow_mut();
-        let member = Rc::new(Member {
+        let member = Rc::new(TrackedConnection {
             index: Cell::new(members.len()),
             pulse,
             deadlines,
@@ -49,7 +49,7 @@ impl Roster {
             verdict: Cell::new(None),
         });
         members.push(member.clone());
-        Membership { roster: self, member }
+        ConnectionGuard { roster: self, member }
     }
 
     /// Ends the connections that are overdue, or have to make room, and has those look at their clients that sent something
@@ -91,10 +91,10 @@ pub(crate) struct Slow {
     pub(crate) bodies: u64,
 }
 
-impl Member {
+impl TrackedConnection {
     /// Who lets us wait for longer than a head may take is no client of the usual kind.
     fn count_slow(&self, slow: &mut Slow) {
-        let Member { pulse, deadlines, .. } = self;
+        let TrackedConnection { pulse, deadlines, .. } = self;
         slow.reads += u64::from(pulse.pace.untaken.is_new_flood(deadlines.header));
         slow.bodies += u64::from(pulse.owes_body() && pulse.pace.unsaid.is_new_flood(deadlines.header));
     }
@@ -119,17 +119,17 @@ impl Member {
 }
 
 /// Ends a connection from within what it carries.
-pub(crate) struct Remote(Rc<Member>);
+pub(crate) struct ConnectionEnder(Rc<TrackedConnection>);
 
-impl Remote {
+impl ConnectionEnder {
     pub(crate) fn end(&self, failure: Failure) {
         self.0.end(failure);
     }
 }
 
-impl Membership<'_> {
-    pub(crate) fn remote(&self) -> Remote {
-        Remote(self.member.clone())
+impl ConnectionGuard<'_> {
+    pub(crate) fn remote(&self) -> ConnectionEnder {
+        ConnectionEnder(self.member.clone())
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -137,7 +137,7 @@ impl Membership<'_> {
     }
 }
 
-impl Drop for Membership<'_> {
+impl Drop for ConnectionGuard<'_> {
     fn drop(&mut self) {
         let mut members = self.roster.members.borrow_mut();
         let index = self.member.index.get();
@@ -159,14 +159,14 @@ pub(crate) trait Graceful {
 /// Takes the connection pinned where it is, so that it is not held twice. `after` is called whenever the connection has been polled.
 pub(crate) async fn supervise<C>(
     mut connection: Pin<&mut C>,
-    membership: &Membership<'_>,
+    connection_guard: &ConnectionGuard<'_>,
     after: impl Fn(&mut Context<'_>),
 ) -> Result<C::Output, Failure>
 where
     C: Future + Graceful,
 {
-    let Membership { roster, member } = membership;
-    let mut told = false;
+    let ConnectionGuard { roster, member } = connection_guard;
+    let mut proxy_header = false;
     std::future::poll_fn(move |cx| {
         if let Some(failure) = member.verdict.get() {
             return Poll::Ready(Err(failure));
@@ -174,8 +174,8 @@ where
         member.note_waker(cx);
         let mut polled = connection.as_mut().poll(cx);
         // Not before it was polled: hyper closes what has not begun, with the request that has been read for it.
-        if polled.is_pending() && roster.is_draining() && !told {
-            told = true;
+        if polled.is_pending() && roster.is_draining() && !proxy_header {
+            proxy_header = true;
             connection.as_mut().finish();
             polled = connection.as_mut().poll(cx);
         }
@@ -189,12 +189,13 @@ where
 mod tests {
     use super::*;
     use crate::clock;
-    use crate::http::pulse::Deadlines;
+    use crate::http::pulse::ConnDeadlines;
     use crate::http::pulse::Pulse;
     use std::pin::pin;
     use std::time::Duration;
 
-    const LIMITS: Deadlines = Deadlines { header: Duration::from_millis(0), idle: Duration::from_secs(3600) };
+    const LIMITS: ConnDeadlines =
+        ConnDeadlines { header: Duration::from_millis(0), idle: Duration::from_secs(3600) };
 
     struct Never(Rc<Cell<bool>>);
 
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn leaving_keeps_the_places_of_the_others() {
-        let roster = Roster::default();
+        let roster = ConnectionTracker::default();
         let first = roster.enter(Pulse::new(), LIMITS);
         let second = roster.enter(Pulse::new(), LIMITS);
         let third = roster.enter(Pulse::new(), LIMITS);
@@ -226,10 +227,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn draining_asks_a_connection_to_finish() {
-        let roster = Roster::default();
-        let membership = roster.enter(Pulse::new(), LIMITS);
+        let roster = ConnectionTracker::default();
+        let connection_guard = roster.enter(Pulse::new(), LIMITS);
         let never = pin!(Never(Rc::default()));
-        let (ended, ()) = tokio::join!(supervise(never, &membership, |_| {}), async {
+        let (ended, ()) = tokio::join!(supervise(never, &connection_guard, |_| {}), async {
             tokio::task::yield_now().await;
             roster.drain();
         });
@@ -239,13 +240,13 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_head_that_never_ends_ends_the_connection() {
         clock::tick(); // the first one sets the origin
-        let limits = Deadlines { header: Duration::from_millis(1), ..LIMITS };
-        let roster = Roster::default();
+        let limits = ConnDeadlines { header: Duration::from_millis(1), ..LIMITS };
+        let roster = ConnectionTracker::default();
         let pulse = Pulse::new();
-        let membership = roster.enter(pulse.clone(), limits);
+        let connection_guard = roster.enter(pulse.clone(), limits);
         pulse.read();
         let never = pin!(Never(Rc::default()));
-        let (ended, ()) = tokio::join!(supervise(never, &membership, |_| {}), async {
+        let (ended, ()) = tokio::join!(supervise(never, &connection_guard, |_| {}), async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             clock::tick();
             roster.reap();

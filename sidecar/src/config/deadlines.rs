@@ -5,12 +5,12 @@ use std::time::Duration;
 use clap::Arg;
 
 use super::flag::{Expected, Flag};
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::{deadline, list, optional_deadline};
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlines {
+pub struct DeadlineSettings {
     /// One attempt to open a connection to an endpoint.
     pub connect: Duration,
     /// Waiting for a client's first bytes, before its protocol is taken to be one where the server speaks
@@ -28,15 +28,15 @@ pub struct Deadlines {
     pub per_try: Option<Duration>,
 }
 
-impl Deadlines {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Deadlines {
+impl DeadlineSettings {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> DeadlineSettings {
         let connect = settings.read(&CONNECT_TIMEOUT);
         let detect = settings.read(&DETECT_TIMEOUT);
         let header = settings.read(&HEADER_TIMEOUT);
         let (idle_http, idle_tcp) = settings.read(&IDLE_TIMEOUT);
         let request = settings.read(&REQUEST_TIMEOUT);
         let per_try = settings.read(&TRY_TIMEOUT);
-        Deadlines { connect, detect, header, idle_http, idle_tcp, request, per_try }
+        DeadlineSettings { connect, detect, header, idle_http, idle_tcp, request, per_try }
     }
 }
 
@@ -109,23 +109,23 @@ fn idle(raw: &str) -> Result<(Option<Duration>, Option<Duration>), Expected> {
     let (mut http, mut tcp) = (Some(IDLE_HTTP), Some(IDLE_TCP));
     for (protocol, duration) in list(raw, protocol_duration)? {
         match protocol {
-            Protocol::Http => http = duration,
-            Protocol::Tcp => tcp = duration,
+            TimedProtocol::Http => http = duration,
+            TimedProtocol::Tcp => tcp = duration,
         }
     }
     Ok((http, tcp))
 }
 
-enum Protocol {
+enum TimedProtocol {
     Http,
     Tcp,
 }
 
-fn protocol_duration(item: &str) -> Result<(Protocol, Option<Duration>), Expected> {
+fn protocol_duration(item: &str) -> Result<(TimedProtocol, Option<Duration>), Expected> {
     let (protocol, duration) = item.split_once('=').ok_or(IDLE_EXPECTED)?;
     let protocol = match protocol {
-        "http" => Protocol::Http,
-        "tcp" => Protocol::Tcp,
+        "http" => TimedProtocol::Http,
+        "tcp" => TimedProtocol::Tcp,
         _ => return Err(IDLE_EXPECTED.into()),
     };
     Ok((protocol, optional_deadline(duration)?))

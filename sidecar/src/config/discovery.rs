@@ -9,12 +9,12 @@ use svc_core::service::Rules;
 use svc_core::table::Source;
 
 use super::flag::{Expected, Flag};
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::{boolean, dns_subdomain, label, list, networks, optional, path, zone};
 
 /// Where Services come from, and how their names and addresses are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovery {
+pub struct DiscoverySettings {
     /// The sources, best first; each at most once. `Manifests` only where there is a path.
     pub sources: Vec<Source>,
     /// A file or folder of manifests.
@@ -36,14 +36,14 @@ pub struct Discovery {
     pub external_ips_all: bool,
 }
 
-impl Discovery {
+impl DiscoverySettings {
     /// Those that a sidecar can read, in the order of their numbers.
     pub const SOURCES: [Source; 3] = [Source::Manifests, Source::Environment, Source::Dns];
 
-    pub(super) fn read(settings: &mut Settings<'_>) -> Discovery {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> DiscoverySettings {
         let sources = settings.read(&DISCOVERY);
         let manifests = settings.read(&MANIFESTS);
-        Discovery {
+        DiscoverySettings {
             sources: usable(sources, manifests.is_some(), settings),
             manifests,
             namespace: read_namespace(settings).into(),
@@ -58,7 +58,7 @@ impl Discovery {
 }
 
 /// What objects are held to: three of the settings above, for who only reads manifests.
-pub(super) fn read_rules(settings: &mut Settings<'_>) -> Rules {
+pub(super) fn read_rules(settings: &mut SettingsReader<'_>) -> Rules {
     Rules {
         default_namespace: read_namespace(settings).into(),
         allow_loopback_endpoints: settings.read(&ALLOW_LOOPBACK_ENDPOINTS),
@@ -67,7 +67,7 @@ pub(super) fn read_rules(settings: &mut Settings<'_>) -> Rules {
 }
 
 /// Without `--manifests` that source has nothing to read: fine where nobody asked for it by name.
-fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut Settings<'_>) -> Vec<Source> {
+fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut SettingsReader<'_>) -> Vec<Source> {
     if !has_manifests && sources.contains(&Source::Manifests) {
         if settings.is_given(&DISCOVERY) {
             settings.refuse(&DISCOVERY, "--manifests to name a file or folder, or no source `manifests`");
@@ -77,7 +77,7 @@ fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut Settings
     sources
 }
 
-fn read_namespace(settings: &mut Settings<'_>) -> String {
+fn read_namespace(settings: &mut SettingsReader<'_>) -> String {
     let given = settings.read(&NAMESPACE);
     match settings.namespace_of_pod() {
         Some(of_pod) if !settings.is_given(&NAMESPACE) => {
@@ -197,7 +197,7 @@ fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
 }
 
 fn source(raw: &str) -> Result<Source, Expected> {
-    let source = Discovery::SOURCES.into_iter().find(|source| source.as_str() == raw);
+    let source = DiscoverySettings::SOURCES.into_iter().find(|source| source.as_str() == raw);
     source.ok_or("a list of sources: `manifests`, `env`, `dns`".into())
 }
 

@@ -7,26 +7,26 @@ use clap::Arg;
 use svc_core::discovery::lease::Bounds;
 
 use super::flag::Flag;
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::{deadline, path};
 
 /// How DNS is asked, and how long its answers hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dns {
+pub struct DnsSettings {
     /// Between these the lifetimes of answers are kept.
     pub bounds: Bounds,
     /// Where the name servers and the search path are read from.
     pub resolv_conf: PathBuf,
 }
 
-impl Dns {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Dns {
+impl DnsSettings {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> DnsSettings {
         let min = settings.read(&DNS_MIN_TTL);
         let max = settings.read(&DNS_MAX_TTL);
         if min > max {
             settings.refuse(&DNS_MAX_TTL, "at least --dns-min-ttl");
         }
-        Dns { bounds: Bounds { min, max: max.max(min) }, resolv_conf: settings.read(&RESOLV_CONF) }
+        DnsSettings { bounds: Bounds { min, max: max.max(min) }, resolv_conf: settings.read(&RESOLV_CONF) }
     }
 }
 

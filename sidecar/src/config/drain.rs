@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Arg;
 
 use super::flag::Flag;
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::pause;
 
 /// How the sidecar ends after SIGTERM.
@@ -18,7 +18,7 @@ pub struct Drain {
 }
 
 impl Drain {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Drain {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> Drain {
         let delay = settings.read(&DRAIN_DELAY);
         let timeout = settings.read(&DRAIN_TIMEOUT);
         if delay > timeout {

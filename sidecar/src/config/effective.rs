@@ -16,12 +16,12 @@ pub struct Setting {
     /// The value as it was written; empty when there is none.
     pub value: String,
     /// Who gave it.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
 }
 
 /// Who gave a setting its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// The command line.
     Flag,
     /// The setting's variable.
@@ -32,22 +32,22 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl SettingOrigin {
     /// One word, for documents.
     pub fn as_str(self) -> &'static str {
         match self {
-            Origin::Flag => "flag",
-            Origin::Variable => "variable",
-            Origin::Pod => "pod",
-            Origin::Default => "default",
+            SettingOrigin::Flag => "flag",
+            SettingOrigin::Variable => "variable",
+            SettingOrigin::Pod => "pod",
+            SettingOrigin::Default => "default",
         }
     }
 
     /// What the user wrote to set `name`.
     pub(super) fn names(self, name: &str) -> String {
         match self {
-            Origin::Variable => variable(name),
-            Origin::Flag | Origin::Pod | Origin::Default => format!("--{name}"),
+            SettingOrigin::Variable => variable(name),
+            SettingOrigin::Flag | SettingOrigin::Pod | SettingOrigin::Default => format!("--{name}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use svc_core::capture::{Capture, Facts, Mistake};
 
 use super::flag::{Expected, Flag};
 use super::privileges::PRIVILEGES;
-use super::settings::{Mistakes, Settings, Surroundings};
+use super::settings::{SettingMistakes, SettingsReader, Surroundings};
 use super::values::{list, number, optional, port};
 use super::verbs::verbs;
 
@@ -25,8 +25,8 @@ impl Init {
     ///
     /// # Errors
     /// Every mistake there is, in the order of `--help`, and then what does not go together.
-    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Init, Mistakes> {
-        let mut settings = Settings::new(INIT, flags, surroundings);
+    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Init, SettingMistakes> {
+        let mut settings = SettingsReader::new(INIT, flags, surroundings);
         let privileges = settings.read(&PRIVILEGES);
         let facts = Facts {
             outbound: settings.read(&OUTBOUND_PORT),
@@ -48,7 +48,7 @@ impl Init {
 }
 
 /// Tells of a mistake where it was made.
-fn refuse(mistake: Mistake, settings: &mut Settings<'_>) {
+fn refuse(mistake: Mistake, settings: &mut SettingsReader<'_>) {
     let expected = mistake.to_string();
     match mistake {
         Mistake::NothingToCapture | Mistake::OutboundTaken => settings.refuse(&OUTBOUND_PORT, expected),
@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Init, Mistakes> {
+    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Init, SettingMistakes> {
         let matches = init_command().get_matches_from(std::iter::once(&INIT).chain(flags));
         let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         Init::read(&matches, &Surroundings::new(variables, None))

@@ -4,7 +4,7 @@ use clap::Arg;
 use ipnet::IpNet;
 
 use super::flag::{Expected, Flag};
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::{SIZE_MAX, SIZE_MIN, networks, number, size};
 
 /// How much there may be, and who is believed.
@@ -34,7 +34,7 @@ pub enum ProxyProtocolIn {
 }
 
 impl Limits {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Limits {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> Limits {
         let workers = settings.read(&WORKERS);
         let connections_max = settings.read(&MAX_CONNECTIONS);
         let memory_max = memory_max(settings);
@@ -84,7 +84,7 @@ const MEMORY_MAX: Flag<u64> = Flag {
 };
 
 /// What is said, else four fifths of the container's limit: the rest is for the snapshot and the program.
-fn memory_max(settings: &mut Settings<'_>) -> u64 {
+fn memory_max(settings: &mut SettingsReader<'_>) -> u64 {
     let said = settings.read(&MEMORY_MAX);
     let of_pod = settings.memory_of_pod().map(|limit| (limit / 5 * 4).clamp(SIZE_MIN, SIZE_MAX));
     match of_pod {

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use svc_core::service::Rules;
 
 use super::discovery;
-use super::settings::{Mistakes, Settings, Surroundings};
+use super::settings::{SettingMistakes, SettingsReader, Surroundings};
 use super::verbs::verbs;
 
 /// Everything `sidecar lint` can be told, parsed.
@@ -36,8 +36,8 @@ impl Lint {
     ///
     /// # Errors
     /// Every mistake there is, in the order of `--help`.
-    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Lint, Mistakes> {
-        let mut settings = Settings::new(LINT, flags, surroundings);
+    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Lint, SettingMistakes> {
+        let mut settings = SettingsReader::new(LINT, flags, surroundings);
         let rules = discovery::read_rules(&mut settings);
         settings.finish(&verbs())?;
         let is_json = flags.get_one::<String>(OUTPUT).is_some_and(|output| output == JSON);
@@ -111,7 +111,7 @@ Exit codes: 0 without errors (there may be warnings), 1 with any error, 64 where
 mod tests {
     use super::*;
 
-    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Lint, Mistakes> {
+    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Lint, SettingMistakes> {
         let matches = lint_command().get_matches_from(std::iter::once(&LINT).chain(flags));
         let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         Lint::read(&matches, &Surroundings::new(variables, None))

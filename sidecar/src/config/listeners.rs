@@ -13,7 +13,7 @@ use svc_core::inventory::LoopbackVips;
 use svc_core::protocol::Hint;
 
 use super::flag::{Expected, Flag};
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::tls::ShownBy;
 use super::values::{dns_subdomain, label, list, listeners, optional, path, port};
 
@@ -53,7 +53,7 @@ pub struct Mapping {
 
 impl Listeners {
     /// Secrets that are named without a namespace are in `namespace`.
-    pub(super) fn read(settings: &mut Settings<'_>, namespace: &Arc<str>) -> Listeners {
+    pub(super) fn read(settings: &mut SettingsReader<'_>, namespace: &Arc<str>) -> Listeners {
         let mut listeners = Listeners {
             outbound: settings.read(&OUTBOUND),
             inbound: settings.read(&INBOUND),
@@ -214,9 +214,11 @@ fn inbound_map(raw: &str) -> Result<Vec<Mapping>, Expected> {
     let mut map: Vec<Mapping> = Vec::new();
     for item in list(raw, item)? {
         match (item, map.last_mut()) {
-            (Item::Mapping(mapping), _) => map.push(mapping),
-            (Item::Tls(shown), Some(mapping)) if mapping.tls.is_none() => mapping.tls = Some(shown),
-            (Item::Tls(_), Some(_) | None) => return Err("`tls` once, behind the port that it is for".into()),
+            (ListItem::Mapping(mapping), _) => map.push(mapping),
+            (ListItem::Tls(shown), Some(mapping)) if mapping.tls.is_none() => mapping.tls = Some(shown),
+            (ListItem::Tls(_), Some(_) | None) => {
+                return Err("`tls` once, behind the port that it is for".into());
+            }
         }
     }
     let ports: std::collections::BTreeSet<u16> = map.iter().map(|mapping| mapping.port).collect();
@@ -242,17 +244,17 @@ fn inbound_protocols(raw: &str) -> Result<Vec<(u16, Hint)>, Expected> {
     if all.windows(2).any(|pair| pair[0].0 == pair[1].0) { Err("each port once".into()) } else { Ok(all) }
 }
 
-enum Item {
+enum ListItem {
     Mapping(Mapping),
     /// Of the mapping before it.
     Tls(ShownBy),
 }
 
-fn item(raw: &str) -> Result<Item, Expected> {
+fn item(raw: &str) -> Result<ListItem, Expected> {
     match raw.split_once('=') {
-        None if raw == "tls" => Ok(Item::Tls(ShownBy::Files)),
-        Some(("tls", secret)) => secret_name(secret).map(|name| Item::Tls(ShownBy::Secret(name))),
-        None | Some(_) => mapping(raw).map(Item::Mapping),
+        None if raw == "tls" => Ok(ListItem::Tls(ShownBy::Files)),
+        Some(("tls", secret)) => secret_name(secret).map(|name| ListItem::Tls(ShownBy::Secret(name))),
+        None | Some(_) => mapping(raw).map(ListItem::Mapping),
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Arg;
 use tracing_subscriber::EnvFilter;
 
 use super::flag::{Expected, Flag};
-use super::settings::Settings;
+use super::settings::SettingsReader;
 
 /// What is written where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum LogFormat {
 }
 
 impl Logs {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Logs {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> Logs {
         let access = settings.read(&ACCESS_LOG);
         let filter = settings.read(&LOG);
         let format = settings.read(&LOG_FORMAT);

@@ -31,38 +31,38 @@ use run::RUN;
 use svc_core::capture::Privileges;
 use verbs::verbs;
 
-pub use deadlines::Deadlines;
-pub use discovery::Discovery;
-pub use dns::Dns;
+pub use deadlines::DeadlineSettings;
+pub use discovery::DiscoverySettings;
+pub use dns::DnsSettings;
 pub use drain::Drain;
-pub use effective::{Effective, Origin, Setting};
+pub use effective::{Effective, Setting, SettingOrigin};
 pub use init::{CLEAN, DRY_RUN, Init, init_command};
 pub use limits::{Limits, ProxyProtocolIn};
 pub use lint::{Lint, Output, lint_command};
 pub use listeners::{Listeners, Mapping};
 pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use run::{CHECK, command};
-pub use settings::{Mistake, Mistakes, Surroundings, environment};
-pub use tls::{ShownBy, Tls, TlsPolicy};
+pub use settings::{SettingMistake, SettingMistakes, Surroundings, environment};
+pub use tls::{ShownBy, TlsPolicy, TlsSettings};
 
 use privileges::PRIVILEGES;
-use settings::Settings;
+use settings::SettingsReader;
 
 /// Everything `sidecar run` can be told, parsed.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where Services come from and how names are read.
-    pub discovery: Discovery,
+    pub discovery: DiscoverySettings,
     /// How DNS is asked.
-    pub dns: Dns,
+    pub dns: DnsSettings,
     /// Where the sidecar listens.
     pub listeners: Listeners,
     /// What the sidecar may do.
     pub privileges: Privileges,
     /// How TLS from clients is ended.
-    pub tls: Tls,
+    pub tls: TlsSettings,
     /// How long things may take.
-    pub deadlines: Deadlines,
+    pub deadlines: DeadlineSettings,
     /// How much there may be.
     pub limits: Limits,
     /// How the sidecar ends.
@@ -80,15 +80,15 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake there is, in the order of `--help`.
-    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Config, Mistakes> {
-        let mut settings = Settings::new(RUN, flags, surroundings);
-        let discovery = Discovery::read(&mut settings);
-        let dns = Dns::read(&mut settings);
+    pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Config, SettingMistakes> {
+        let mut settings = SettingsReader::new(RUN, flags, surroundings);
+        let discovery = DiscoverySettings::read(&mut settings);
+        let dns = DnsSettings::read(&mut settings);
         let listeners = Listeners::read(&mut settings, &discovery.namespace);
         let privileges = settings.read(&PRIVILEGES);
-        let tls = Tls::read(&mut settings);
+        let tls = TlsSettings::read(&mut settings);
         tls.check(&listeners, &mut settings);
-        let deadlines = Deadlines::read(&mut settings);
+        let deadlines = DeadlineSettings::read(&mut settings);
         let limits = Limits::read(&mut settings);
         let drain = Drain::read(&mut settings);
         let logs = Logs::read(&mut settings);

@@ -7,7 +7,7 @@ use std::fmt;
 use clap::ArgMatches;
 
 use super::cgroup;
-use super::effective::{Effective, Origin, Setting};
+use super::effective::{Effective, Setting, SettingOrigin};
 use super::flag::{Expected, Flag, PREFIX, variable};
 
 /// What the process finds around itself: the only outside facts that the configuration depends on.
@@ -57,31 +57,31 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 /// Reads settings one by one.
-pub(super) struct Settings<'a> {
+pub(super) struct SettingsReader<'a> {
     verb: &'static str,
     flags: &'a ArgMatches,
     surroundings: &'a Surroundings,
     effective: Vec<Setting>,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<SettingMistake>,
 }
 
-impl<'a> Settings<'a> {
+impl<'a> SettingsReader<'a> {
     pub(super) fn new(
         verb: &'static str,
         flags: &'a ArgMatches,
         surroundings: &'a Surroundings,
-    ) -> Settings<'a> {
-        Settings { verb, flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
+    ) -> SettingsReader<'a> {
+        SettingsReader { verb, flags, surroundings, effective: Vec::new(), mistakes: Vec::new() }
     }
 
     /// The value of `flag`. After a mistake it is the default, so that all other settings are looked at too;
-    /// nobody sees it, because [`Settings::finish`] then fails.
+    /// nobody sees it, because [`SettingsReader::finish`] then fails.
     pub(super) fn read<T>(&mut self, flag: &Flag<T>) -> T {
         let (origin, raw) = self.find(flag);
         let parsed = (flag.parse)(&raw);
         self.effective.push(Setting { name: flag.name, value: raw.clone(), origin });
         parsed.unwrap_or_else(|expected| {
-            self.mistakes.push(Mistake { setting: origin.names(flag.name), value: raw, expected });
+            self.mistakes.push(SettingMistake { setting: origin.names(flag.name), value: raw, expected });
             (flag.parse)(flag.default).expect("a test parses every default")
         })
     }
@@ -89,7 +89,7 @@ impl<'a> Settings<'a> {
     /// Notes that `flag` does not go together with the rest; once it is well formed at all.
     pub(super) fn refuse<T>(&mut self, flag: &Flag<T>, expected: impl Into<Expected>) {
         let (origin, value) = self.find(flag);
-        let mistake = Mistake { setting: origin.names(flag.name), value, expected: expected.into() };
+        let mistake = SettingMistake { setting: origin.names(flag.name), value, expected: expected.into() };
         if !self.mistakes.iter().any(|known| known.setting == mistake.setting) {
             self.mistakes.push(mistake);
         }
@@ -97,7 +97,7 @@ impl<'a> Settings<'a> {
 
     /// Whether somebody set `flag`.
     pub(super) fn is_given<T>(&self, flag: &Flag<T>) -> bool {
-        self.find(flag).0 != Origin::Default
+        self.find(flag).0 != SettingOrigin::Default
     }
 
     /// The namespace that the service account's volume names.
@@ -114,12 +114,12 @@ impl<'a> Settings<'a> {
     pub(super) fn took_from_pod<T>(&mut self, flag: &Flag<T>, value: &str) {
         if let Some(setting) = self.effective.iter_mut().find(|setting| setting.name == flag.name) {
             value.clone_into(&mut setting.value);
-            setting.origin = Origin::Pod;
+            setting.origin = SettingOrigin::Pod;
         }
     }
 
     /// The account, and the variables that no setting of any of `verbs` asks for: the containers of a pod often share theirs.
-    pub(super) fn finish(self, verbs: &[clap::Command]) -> Result<(Effective, Vec<String>), Mistakes> {
+    pub(super) fn finish(self, verbs: &[clap::Command]) -> Result<(Effective, Vec<String>), SettingMistakes> {
         let known = |name: &str| {
             let mut flags = verbs.iter().flat_map(clap::Command::get_arguments);
             flags.any(|flag| flag.get_id().as_str().replace('-', "_") == name)
@@ -129,17 +129,17 @@ impl<'a> Settings<'a> {
         let strangers = strangers.map(|name| variable(name)).collect();
         match self.mistakes.is_empty() {
             true => Ok((Effective(self.effective), strangers)),
-            false => Err(Mistakes { verb: self.verb, mistakes: self.mistakes }),
+            false => Err(SettingMistakes { verb: self.verb, mistakes: self.mistakes }),
         }
     }
 
-    fn find<T>(&self, flag: &Flag<T>) -> (Origin, String) {
+    fn find<T>(&self, flag: &Flag<T>) -> (SettingOrigin, String) {
         if let Some(value) = self.flags.get_one::<String>(flag.name) {
-            return (Origin::Flag, value.clone());
+            return (SettingOrigin::Flag, value.clone());
         }
         match self.surroundings.variables.get(&flag.name.replace('-', "_")) {
-            Some(value) => (Origin::Variable, value.clone()),
-            None => (Origin::Default, flag.default.to_owned()),
+            Some(value) => (SettingOrigin::Variable, value.clone()),
+            None => (SettingOrigin::Default, flag.default.to_owned()),
         }
     }
 }
@@ -157,13 +157,13 @@ fn is_service_variable(name: &str) -> bool {
 
 /// One setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct SettingMistake {
     setting: String,
     value: String,
     expected: Cow<'static, str>,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for SettingMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.value.chars().take(VALUE_CHARS_MAX).collect();
         let cut = if shown.len() < self.value.len() { "…" } else { "" };
@@ -173,14 +173,14 @@ impl fmt::Display for Mistake {
 
 /// All mistakes of one configuration; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct SettingMistakes {
     verb: &'static str,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<SettingMistake>,
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for SettingMistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mistakes { verb, mistakes } = self;
+        let SettingMistakes { verb, mistakes } = self;
         let plural = if mistakes.len() == 1 { "" } else { "s" };
         writeln!(f, "the configuration has {} mistake{plural}:", mistakes.len())?;
         for mistake in mistakes {
@@ -190,7 +190,7 @@ impl fmt::Display for Mistakes {
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for SettingMistakes {}
 
 /// Where the kubelet puts the pod's namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";

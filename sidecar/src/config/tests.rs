@@ -2,11 +2,15 @@
 
 use super::*;
 
-fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, Mistakes> {
+fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, SettingMistakes> {
     read_in(flags, variables, None)
 }
 
-fn read_in(flags: &[&str], variables: &[(&str, &str)], namespace: Option<&str>) -> Result<Config, Mistakes> {
+fn read_in(
+    flags: &[&str],
+    variables: &[(&str, &str)],
+    namespace: Option<&str>,
+) -> Result<Config, SettingMistakes> {
     let matches = command().get_matches_from(std::iter::once(&"run").chain(flags));
     let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
     Config::read(&matches, &Surroundings::new(variables, namespace.map(str::to_owned)))

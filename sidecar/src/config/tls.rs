@@ -9,14 +9,14 @@ use svc_core::address::SecretName;
 
 use super::flag::{Expected, Flag};
 use super::listeners::Listeners;
-use super::settings::Settings;
+use super::settings::SettingsReader;
 use super::values::{list, optional, path, port};
 
 pub use policy::TlsPolicy;
 
 /// How TLS from clients is ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tls {
+pub struct TlsSettings {
     /// Files of certificates with those of their keys; the first serves whoever asks for no name, or for none of ours.
     pub pairs: Vec<(PathBuf, PathBuf)>,
     /// The file of those whose certificates clients must show.
@@ -36,15 +36,15 @@ pub enum ShownBy {
     Secret(SecretName),
 }
 
-impl Tls {
-    pub(super) fn read(settings: &mut Settings<'_>) -> Tls {
+impl TlsSettings {
+    pub(super) fn read(settings: &mut SettingsReader<'_>) -> TlsSettings {
         let certificates = settings.read(&TLS_CERT);
         let keys = settings.read(&TLS_KEY);
         if certificates.len() != keys.len() {
             settings.refuse(&TLS_KEY, "as many files as --tls-cert names, in the same order");
         }
         let ports = settings.read(&TLS_PORTS);
-        Tls {
+        TlsSettings {
             pairs: certificates.into_iter().zip(keys).collect(),
             client_ca: settings.read(&TLS_CLIENT_CA),
             policy: settings.read(&TLS_POLICY),
@@ -53,7 +53,7 @@ impl Tls {
     }
 
     /// Whoever sets one of these believes that something is encrypted: what leads nowhere is a mistake.
-    pub(super) fn check(&self, listeners: &Listeners, settings: &mut Settings<'_>) {
+    pub(super) fn check(&self, listeners: &Listeners, settings: &mut SettingsReader<'_>) {
         let mapped = || listeners.inbound_map.iter().filter_map(|mapping| mapping.tls.as_ref());
         let uses_files = !self.ports.is_empty() || mapped().any(|shown| *shown == ShownBy::Files);
         if self.pairs.is_empty() && !self.ports.is_empty() {

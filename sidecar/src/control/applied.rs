@@ -13,7 +13,7 @@ use svc_core::time::Now;
 pub(crate) struct Applied {
     /// `namespace/name`, or the name alone where DNS knows it.
     service: String,
-    what: What,
+    what: ChangeKind,
     /// How many endpoints could be used before: those with different addresses, whatever their ports.
     endpoints_before: usize,
     /// How many can be now.
@@ -21,18 +21,18 @@ pub(crate) struct Applied {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum ChangeKind {
     Added,
     Changed,
     Removed,
 }
 
-impl What {
+impl ChangeKind {
     fn as_str(self) -> &'static str {
         match self {
-            What::Added => "added",
-            What::Changed => "changed",
-            What::Removed => "removed",
+            ChangeKind::Added => "added",
+            ChangeKind::Changed => "changed",
+            ChangeKind::Removed => "removed",
         }
     }
 }
@@ -42,19 +42,24 @@ pub(crate) fn differences(before: &Table, after: &Table) -> Vec<Applied> {
     let mut found = Vec::new();
     for entry in after.entries() {
         match before.by_name(&entry.service.name) {
-            None => found.push(Applied::of(entry, What::Added, None, Some(entry))),
+            None => found.push(Applied::of(entry, ChangeKind::Added, None, Some(entry))),
             Some(known) if Arc::ptr_eq(known, entry) || known == entry => {}
-            Some(known) => found.push(Applied::of(entry, What::Changed, Some(known), Some(entry))),
+            Some(known) => found.push(Applied::of(entry, ChangeKind::Changed, Some(known), Some(entry))),
         }
     }
     let gone = before.entries().filter(|entry| after.by_name(&entry.service.name).is_none());
-    found.extend(gone.map(|entry| Applied::of(entry, What::Removed, Some(entry), None)));
+    found.extend(gone.map(|entry| Applied::of(entry, ChangeKind::Removed, Some(entry), None)));
     found.sort_unstable_by(|a, b| a.service.cmp(&b.service));
     found
 }
 
 impl Applied {
-    fn of(entry: &Entry, what: What, before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> Applied {
+    fn of(
+        entry: &Entry,
+        what: ChangeKind,
+        before: Option<&Arc<Entry>>,
+        after: Option<&Arc<Entry>>,
+    ) -> Applied {
         let name = &entry.service.name;
         let service = if name.namespace.is_empty() { name.name.to_string() } else { name.to_string() };
         let endpoints = |entry: Option<&Arc<Entry>>| entry.map_or(0, |entry| usable(entry));

@@ -12,17 +12,17 @@ use svc_core::inventory::Rejection;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::manifests::Watch;
+use super::manifests::FolderWatch;
 use crate::certificates::{Certificates, Identity, Part, Terms, authorities, identity};
-use crate::config::{Config, ShownBy, Tls};
+use crate::config::{Config, ShownBy, TlsSettings};
 
 /// The keeper of what clients are shown.
-pub(crate) struct Keeper {
-    tls: Tls,
+pub(crate) struct CertificateWatcher {
+    tls: TlsSettings,
     /// Which certificates doors show.
     shown: BTreeSet<ShownBy>,
-    pairs: Vec<Pair>,
-    clients: Option<Held<Vec<u8>, RootCertStore>>,
+    pairs: Vec<KeyPairFiles>,
+    clients: Option<LastGood<Vec<u8>, RootCertStore>>,
     /// What each of `shown` is made of at the moment.
     made_of: BTreeMap<ShownBy, Parts>,
     troubles: Vec<Rejection>,
@@ -37,20 +37,20 @@ struct Parts {
 }
 
 /// A certificate with the texts of its two files.
-type Pair = Held<(Vec<u8>, Vec<u8>), Identity>;
+type KeyPairFiles = LastGood<(Vec<u8>, Vec<u8>), Identity>;
 
 /// A value as it was when its files were last good.
-struct Held<S, T> {
+struct LastGood<S, T> {
     source: S,
     value: Arc<T>,
 }
 
-impl Keeper {
+impl CertificateWatcher {
     /// Reads the files once.
     ///
     /// # Errors
     /// One of them cannot be read, or not be used: whoever asks for TLS must not get less.
-    pub(crate) fn start(config: &Config) -> Result<Keeper, Unreadable> {
+    pub(crate) fn start(config: &Config) -> Result<CertificateWatcher, UnusableFile> {
         let tls = config.tls.clone();
         let touched = Arc::new(Notify::new());
         let watches = watch(&tls, &touched); // before they are read, so that nothing falls between
@@ -58,7 +58,7 @@ impl Keeper {
         let clients = tls.client_ca.as_deref().map(read_authorities).transpose()?;
         let mapped = config.listeners.inbound_map.iter().filter_map(|mapping| mapping.tls.clone());
         let captured = (!tls.ports.is_empty()).then_some(ShownBy::Files);
-        Ok(Keeper {
+        Ok(CertificateWatcher {
             shown: mapped.chain(captured).collect(),
             tls,
             pairs,
@@ -106,17 +106,17 @@ impl Keeper {
             }
             let identities = &now.identities;
             if identities.is_empty() {
-                tracing::warn!(certificate = %Shown(shown), "there is no certificate to show: clients are turned away");
+                tracing::warn!(certificate = %CertificateName(shown), "there is no certificate to show: clients are turned away");
                 certificates.withdraw(shown);
             } else {
                 match Terms::new(identities, now.clients.clone(), &self.tls.policy) {
                     Ok(terms) => certificates.agree(shown.clone(), terms),
                     Err(error) => {
-                        tracing::error!(certificate = %Shown(shown), %error, "cannot make anything of a certificate");
+                        tracing::error!(certificate = %CertificateName(shown), %error, "cannot make anything of a certificate");
                         continue;
                     }
                 }
-                tracing::info!(certificate = %Shown(shown), names = ?names(identities), "certificate in force");
+                tracing::info!(certificate = %CertificateName(shown), names = ?names(identities), "certificate in force");
             }
             self.made_of.insert(shown.clone(), now);
         }
@@ -138,8 +138,8 @@ pub(crate) struct Reloaded {
 }
 
 fn renew<S: PartialEq, T>(
-    held: &mut Held<S, T>,
-    read: Result<Held<S, T>, Unreadable>,
+    held: &mut LastGood<S, T>,
+    read: Result<LastGood<S, T>, UnusableFile>,
     changed: &mut bool,
     troubles: &mut Vec<Rejection>,
 ) {
@@ -171,9 +171,9 @@ fn names(identities: &[Arc<Identity>]) -> Vec<&str> {
 }
 
 /// How messages name a certificate.
-struct Shown<'a>(&'a ShownBy);
+struct CertificateName<'a>(&'a ShownBy);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for CertificateName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ShownBy::Files => f.write_str("--tls-cert"),
@@ -182,27 +182,28 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-fn read_pair((certificate, key): &(PathBuf, PathBuf)) -> Result<Pair, Unreadable> {
+fn read_pair((certificate, key): &(PathBuf, PathBuf)) -> Result<KeyPairFiles, UnusableFile> {
     let source = (read(CERTIFICATE, certificate)?, read(KEY, key)?);
     match identity(&source.0, &source.1) {
-        Ok(identity) => Ok(Held { source, value: Arc::new(identity) }),
+        Ok(identity) => Ok(LastGood { source, value: Arc::new(identity) }),
         Err(unusable) => {
             let (flag, path) = match unusable.part {
                 Part::Key => (KEY, key),
                 Part::Certificate | Part::Authorities => (CERTIFICATE, certificate),
             };
-            Err(Unreadable::new(flag, path, unusable.reason))
+            Err(UnusableFile::new(flag, path, unusable.reason))
         }
     }
 }
 
-fn read_authorities(path: &Path) -> Result<Held<Vec<u8>, RootCertStore>, Unreadable> {
+fn read_authorities(path: &Path) -> Result<LastGood<Vec<u8>, RootCertStore>, UnusableFile> {
     let source = read(CLIENT_CA, path)?;
-    let read = authorities(&source).map_err(|unusable| Unreadable::new(CLIENT_CA, path, unusable.reason))?;
-    Ok(Held { source, value: Arc::new(read) })
+    let read =
+        authorities(&source).map_err(|unusable| UnusableFile::new(CLIENT_CA, path, unusable.reason))?;
+    Ok(LastGood { source, value: Arc::new(read) })
 }
 
-fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Unreadable> {
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, UnusableFile> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match read {
@@ -212,14 +213,14 @@ fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Unreadable> {
         Ok(_) => Ok(bytes),
         Err(error) => Err(error),
     }
-    .map_err(|error| Unreadable::new(flag, path, error.to_string()))
+    .map_err(|error| UnusableFile::new(flag, path, error.to_string()))
 }
 
 /// Tells `touched` of what happens in the folders of the files.
-fn watch(tls: &Tls, touched: &Arc<Notify>) -> JoinSet<()> {
+fn watch(tls: &TlsSettings, touched: &Arc<Notify>) -> JoinSet<()> {
     let pairs = tls.pairs.iter().flat_map(|(certificate, key)| [certificate, key]);
     let mut watches = JoinSet::new();
-    for mut watch in Watch::files(pairs.chain(&tls.client_ca)) {
+    for mut watch in FolderWatch::files(pairs.chain(&tls.client_ca)) {
         let touched = touched.clone();
         watches.spawn(async move {
             loop {
@@ -233,15 +234,15 @@ fn watch(tls: &Tls, touched: &Arc<Notify>) -> JoinSet<()> {
 
 /// A file that cannot be used.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
+pub(crate) struct UnusableFile {
     flag: &'static str,
     path: PathBuf,
     reason: String,
 }
 
-impl Unreadable {
-    fn new(flag: &'static str, path: &Path, reason: String) -> Unreadable {
-        Unreadable { flag, path: path.to_owned(), reason }
+impl UnusableFile {
+    fn new(flag: &'static str, path: &Path, reason: String) -> UnusableFile {
+        UnusableFile { flag, path: path.to_owned(), reason }
     }
 
     fn rejection(self) -> Rejection {
@@ -250,13 +251,13 @@ impl Unreadable {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnusableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} `{}`: {}", self.flag, self.path.display(), self.reason)
     }
 }
 
-impl error::Error for Unreadable {}
+impl error::Error for UnusableFile {}
 
 const CERTIFICATE: &str = "--tls-cert";
 const KEY: &str = "--tls-key";

@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
-use crate::net::tls_client::Handshake;
+use crate::net::tls_client::TlsHandshake;
 use crate::ports::shared_port::SharedPort;
 use crate::shared::Shared;
 
@@ -54,20 +54,20 @@ struct Checks {
     shared: Arc<Shared>,
     privileges: Privileges,
     seats: Arc<Semaphore>,
-    running: HashMap<EndpointId, Running>,
+    running: HashMap<EndpointId, RunningChecks>,
     /// There were more than are checked, which has been said.
     is_crowded: bool,
 }
 
 /// The checks of one endpoint; dropped, they end.
-struct Running {
+struct RunningChecks {
     check: HealthCheck,
     header: Option<Version>,
     manner: Option<Arc<Manner>>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Running {
+impl Drop for RunningChecks {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -99,7 +99,7 @@ impl Checks {
                 && !is_full
             {
                 let (check, header, manner) = (subject.check.clone(), subject.header, subject.manner.clone());
-                vacant.insert(Running {
+                vacant.insert(RunningChecks {
                     check,
                     header,
                     manner,
@@ -118,7 +118,7 @@ impl Checks {
     }
 
     /// Each endpoint that its Service wants checked.
-    fn wanted(&self, table: &Table) -> HashMap<EndpointId, Subject> {
+    fn wanted(&self, table: &Table) -> HashMap<EndpointId, CheckedEndpoint> {
         let mut wanted = HashMap::new();
         for entry in table.entries() {
             let Some(check) = &entry.service.handling.health_check else { continue };
@@ -132,13 +132,13 @@ impl Checks {
         wanted
     }
 
-    fn subjects(&self, target: &Arc<Target>, check: &HealthCheck) -> Vec<(EndpointId, Subject)> {
+    fn subjects(&self, target: &Arc<Target>, check: &HealthCheck) -> Vec<(EndpointId, CheckedEndpoint)> {
         let port = self.shared.port(&port_key(target));
         let members = port.members(target, clock::now());
         let subject = |member: &Member| {
             let mut addr = member.addr.0;
             addr.set_port(check.port.unwrap_or(addr.port()));
-            let subject = Subject {
+            let subject = CheckedEndpoint {
                 service: target.service.name.clone(),
                 endpoint: member.addr.0,
                 addr,
@@ -157,7 +157,7 @@ impl Checks {
 }
 
 /// One endpoint to check.
-struct Subject {
+struct CheckedEndpoint {
     service: ServiceName,
     endpoint: SocketAddr,
     /// Where it is asked.
@@ -174,7 +174,7 @@ struct Subject {
 }
 
 /// What the checks of an endpoint tell the data path holds until they end.
-struct Mark<'a>(&'a Subject);
+struct Mark<'a>(&'a CheckedEndpoint);
 
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
@@ -182,7 +182,7 @@ impl Drop for Mark<'_> {
     }
 }
 
-impl Subject {
+impl CheckedEndpoint {
     /// Asks again and again.
     async fn watch(self, seats: Arc<Semaphore>) {
         let _mark = Mark(&self);
@@ -201,9 +201,9 @@ impl Subject {
         }
     }
 
-    async fn ask(&self, seats: &Semaphore) -> Result<(), ask::Ailment> {
+    async fn ask(&self, seats: &Semaphore) -> Result<(), ask::CheckError> {
         let _seat = seats.acquire().await.expect("nobody closes it");
-        let question = ask::Question {
+        let question = ask::CheckRequest {
             addr: self.addr,
             version: self.header,
             probe: &self.check.probe,
@@ -211,15 +211,15 @@ impl Subject {
             speech: self.speech(),
         };
         let asked = timeout(self.check.timeout, ask::ask(&question)).await;
-        asked.unwrap_or(Err(ask::Ailment::Late))
+        asked.unwrap_or(Err(ask::CheckError::Late))
     }
 
-    fn speech(&self) -> ask::Speech<'_> {
+    fn speech(&self) -> ask::CheckProtocol<'_> {
         let manner = self.manner.as_deref();
         let by = manner.and_then(|manner| manner.tls.as_ref());
-        ask::Speech {
+        ask::CheckProtocol {
             authority: manner.and_then(|manner| manner.authority.as_deref()),
-            handshake: by.map(|by| Handshake {
+            handshake: by.map(|by| TlsHandshake {
                 by,
                 sessions: &self.port.sessions,
                 trust: &self.shared.trust,
@@ -228,7 +228,7 @@ impl Subject {
         }
     }
 
-    fn changes(&self, is_healthy: bool, ailment: Option<ask::Ailment>) {
+    fn changes(&self, is_healthy: bool, ailment: Option<ask::CheckError>) {
         let (service, endpoint) = (&self.service, self.endpoint);
         match ailment {
             Some(ailment) => tracing::info!(%service, %endpoint, %ailment, "endpoint fails its health check"),

@@ -13,9 +13,9 @@ use svc_core::inventory::{Change, Rejection};
 use svc_core::service::Rules;
 use svc_core::table::Source;
 
-use super::certificates::{Keeper, Reloaded};
-use super::dns::{Book, Cluster, Dns, Stub};
-use super::manifests::{Manifests, Touched, Watch};
+use super::certificates::{CertificateWatcher, Reloaded};
+use super::dns::{Cluster, DnsCache, DnsSource, Stub};
+use super::manifests::{FolderWatch, Manifests, Touched};
 use super::publish::Publisher;
 use crate::admin::Ready;
 use crate::certificates::Certificates;
@@ -23,15 +23,15 @@ use crate::config::{self, Config};
 use crate::error::RunError;
 use crate::metrics::{Learned, Metrics};
 use crate::shared::Shared;
-use crate::shared::dns_interest::Wanted;
+use crate::shared::dns_interest::DnsInterest;
 
 /// The sources of this process.
 pub(crate) struct Discovery {
     publisher: Publisher,
     ready: Arc<Ready>,
-    manifests: Option<(Manifests, Watch)>,
-    keeper: Keeper,
-    dns: Option<Dns<Stub>>,
+    manifests: Option<(Manifests, FolderWatch)>,
+    keeper: CertificateWatcher,
+    dns: Option<DnsSource<Stub>>,
     resolv_conf: PathBuf,
     /// Services with ports that are served at others, of which a warning has told.
     moved: BTreeSet<ServiceName>,
@@ -55,7 +55,7 @@ impl Discovery {
         let path = config.discovery.manifests.as_ref();
         let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose();
         let manifests = manifests.map_err(RunError::because("cannot read the manifests"))?;
-        let keeper = Keeper::start(config).map_err(RunError::because("cannot end TLS"))?;
+        let keeper = CertificateWatcher::start(config).map_err(RunError::because("cannot end TLS"))?;
         let manifests = manifests.map(|manifests| {
             let watch = manifests.watch();
             (manifests, watch)
@@ -93,9 +93,9 @@ impl Discovery {
     pub(crate) async fn follow(&mut self) {
         loop {
             match news(&mut self.manifests, &self.keeper, &mut self.dns).await {
-                News::Manifests(touched) => self.read_manifests(&touched),
-                News::Certificates => self.reload_certificates(),
-                News::Dns(changes) => self.learn(Source::Dns, changes),
+                SourceNews::Manifests(touched) => self.read_manifests(&touched),
+                SourceNews::Certificates => self.reload_certificates(),
+                SourceNews::Dns(changes) => self.learn(Source::Dns, changes),
             }
         }
     }
@@ -115,10 +115,10 @@ impl Discovery {
     }
 
     /// There is nothing to list, so this source has answered as soon as it can be asked, or cannot.
-    fn begin_dns(&mut self, config: &Config, wanted: &Arc<Wanted>) {
+    fn begin_dns(&mut self, config: &Config, wanted: &Arc<DnsInterest>) {
         self.dns = open(&self.resolv_conf, &self.metrics).map(|(resolver, search)| {
-            let book = Book::new(search, Cluster::of(config), config.dns.bounds);
-            Dns::new(resolver, book, wanted.clone(), self.metrics.clone())
+            let book = DnsCache::new(search, Cluster::of(config), config.dns.bounds);
+            DnsSource::new(resolver, book, wanted.clone(), self.metrics.clone())
         });
         self.ready.source_answered(Source::Dns);
     }
@@ -207,7 +207,7 @@ impl Discovery {
     }
 }
 
-enum News {
+enum SourceNews {
     Manifests(Touched),
     Certificates,
     Dns(Vec<Change>),
@@ -215,10 +215,10 @@ enum News {
 
 /// What the first source to say something says. Sources that are not there say nothing.
 async fn news(
-    manifests: &mut Option<(Manifests, Watch)>,
-    keeper: &Keeper,
-    dns: &mut Option<Dns<Stub>>,
-) -> News {
+    manifests: &mut Option<(Manifests, FolderWatch)>,
+    keeper: &CertificateWatcher,
+    dns: &mut Option<DnsSource<Stub>>,
+) -> SourceNews {
     let files = async {
         match manifests {
             Some((_, watch)) => watch.touched().await,
@@ -232,9 +232,9 @@ async fn news(
         }
     };
     tokio::select! {
-        touched = files => News::Manifests(touched),
-        () = keeper.touched() => News::Certificates,
-        changes = names => News::Dns(changes),
+        touched = files => SourceNews::Manifests(touched),
+        () = keeper.touched() => SourceNews::Certificates,
+        changes = names => SourceNews::Dns(changes),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::net::listen::ports_from;
 
 /// A Service whose ports are served at others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct MovedPorts {
     pub(crate) service: ServiceName,
     vip: IpAddr,
     /// Each with the port at which it is served.
@@ -27,9 +27,9 @@ pub(crate) struct Moved {
     from: u16,
 }
 
-impl fmt::Display for Moved {
+impl fmt::Display for MovedPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moved { service, vip, ports, from } = self;
+        let MovedPorts { service, vip, ports, from } = self;
         write!(f, "Service \"{service}\": ports below {from} cannot be listened at;")?;
         for (index, (port, proxy)) in ports.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
@@ -82,14 +82,14 @@ impl Publisher {
     }
 
     /// Services with ports at which this process may not listen, and where these are served instead.
-    pub(crate) fn moved(&self) -> Vec<Moved> {
+    pub(crate) fn moved(&self) -> Vec<MovedPorts> {
         let from = self.inventory.settings().ports_from;
         let of_entry = |entry: &Arc<Entry>| {
             let (vip, name) = (entry.loopback_vip?, entry.service.name.clone());
             let skipped = entry.skipped_ports.iter().zip(&entry.proxy_ports);
             let moved = skipped.filter(|(port, _)| **port < from).map(|(port, proxy)| (*port, *proxy));
             let ports: Vec<(u16, u16)> = moved.collect();
-            (!ports.is_empty()).then_some(Moved { service: name, vip, ports, from })
+            (!ports.is_empty()).then_some(MovedPorts { service: name, vip, ports, from })
         };
         match from {
             0 => Vec::new(),

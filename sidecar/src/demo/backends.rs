@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::manifests::{GREETER, POD_A, POD_B, POD_C};
-use super::ports::Ports;
+use super::ports::DemoPorts;
 
 /// The pods; they end when this is dropped.
 pub(super) struct Backends {
@@ -23,7 +23,7 @@ pub(super) struct Backends {
 }
 
 impl Backends {
-    pub(super) async fn start(ports: &Ports) -> io::Result<Backends> {
+    pub(super) async fn start(ports: &DemoPorts) -> io::Result<Backends> {
         let mut listeners = JoinSet::new();
         for (pod, name) in [(POD_A, "pod-a"), (POD_B, "pod-b"), (POD_C, "pod-c")] {
             for (port, port_name) in [(ports.pod_http, "http"), (ports.pod_admin, "admin")] {
@@ -31,7 +31,7 @@ impl Backends {
                 listeners.spawn(serve(listener, move |stream| tell(stream, name, port_name)));
             }
         }
-        listeners.spawn(serve(listen(GREETER, ports.pod_lines).await?, greet));
+        listeners.spawn(serve(listen(GREETER, ports.pod_lines).await?, read_proxy_header));
         Ok(Backends { _listeners: listeners })
     }
 }
@@ -73,7 +73,7 @@ fn seen(request: &Request<Incoming>, pod: &str, port_name: &str) -> String {
 }
 
 /// Speaks first, then repeats each line, until one says `bye`.
-async fn greet(mut stream: TcpStream) {
+async fn read_proxy_header(mut stream: TcpStream) {
     let _ = converse(&mut stream).await; // the client sees how it went
 }
 

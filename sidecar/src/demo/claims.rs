@@ -4,20 +4,20 @@ use super::shell::Finished;
 
 /// So many lines of the output contain a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
+pub(super) struct OutputClaim {
     pub(super) lines: usize,
     pub(super) text: &'static str,
 }
 
 /// What does not hold, in words; nothing when all does. A line that fails holds no claim.
-pub(super) fn broken(claims: &[Claim], finished: &Finished) -> Vec<String> {
+pub(super) fn broken(claims: &[OutputClaim], finished: &Finished) -> Vec<String> {
     let failed = (!finished.success).then(|| "expected success, and it failed".to_owned());
     failed.into_iter().chain(claims.iter().filter_map(|claim| claim.broken(&finished.output))).collect()
 }
 
-impl Claim {
+impl OutputClaim {
     fn broken(self, output: &str) -> Option<String> {
-        let Claim { lines, text } = self;
+        let OutputClaim { lines, text } = self;
         let found = output.lines().filter(|line| line.contains(text)).count();
         (found != lines).then(|| format!("expected `{text}` in {}, found it in {found}", counted(lines)))
     }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     fn check(success: bool, output: &str, expected: &[&str]) {
-        let claims = [Claim { lines: 2, text: "pod-a" }, Claim { lines: 0, text: "pod-c" }];
+        let claims = [OutputClaim { lines: 2, text: "pod-a" }, OutputClaim { lines: 0, text: "pod-c" }];
         let finished = Finished { success, output: output.to_owned() };
         assert_eq!(broken(&claims, &finished), expected, "{output}");
     }

@@ -6,17 +6,17 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::manifests::manifests;
-use super::ports::Ports;
+use super::ports::DemoPorts;
 
 /// The folder; removed when it is dropped.
-pub(super) struct Folder(PathBuf);
+pub(super) struct DemoFolder(PathBuf);
 
-impl Folder {
+impl DemoFolder {
     /// Makes a folder that was not there, and writes the manifests.
-    pub(super) fn create(ports: &Ports) -> io::Result<Folder> {
+    pub(super) fn create(ports: &DemoPorts) -> io::Result<DemoFolder> {
         let path = std::env::temp_dir().join(format!("svcmesh-demo-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
-        let folder = Folder(path);
+        let folder = DemoFolder(path);
         fs::create_dir(folder.manifests())?;
         for (name, text) in manifests(ports) {
             fs::write(folder.manifests().join(name), text)?;
@@ -38,7 +38,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // nobody is left who could do more about it
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::ports::Ports;
+use super::ports::DemoPorts;
 
 /// Where the pods listen, each at an address of its own, as pods do.
 pub(super) const POD_A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
@@ -11,7 +11,7 @@ pub(super) const POD_C: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 13);
 pub(super) const GREETER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 14);
 
 /// Every file, by its name.
-pub(super) fn manifests(ports: &Ports) -> [(&'static str, String); 5] {
+pub(super) fn manifests(ports: &DemoPorts) -> [(&'static str, String); 5] {
     [
         ("shop.yaml", shop(ports)),
         ("orders.yaml", orders(ports)),
@@ -21,8 +21,8 @@ pub(super) fn manifests(ports: &Ports) -> [(&'static str, String); 5] {
     ]
 }
 
-fn shop(ports: &Ports) -> String {
-    let Ports { http, admin, pod_http, pod_admin, .. } = ports;
+fn shop(ports: &DemoPorts) -> String {
+    let DemoPorts { http, admin, pod_http, pod_admin, .. } = ports;
     format!(
         "\
 # Two ports, each with its name. `admin` leads to the port that the pods call so. In turns, so that you can count.
@@ -63,8 +63,8 @@ endpoints:
     )
 }
 
-fn orders(ports: &Ports) -> String {
-    let Ports { http, pod_http, .. } = ports;
+fn orders(ports: &DemoPorts) -> String {
+    let DemoPorts { http, pod_http, .. } = ports;
     format!(
         "\
 # No selector: somebody wrote the endpoints by hand, as for a database outside of the cluster.
@@ -92,8 +92,8 @@ subsets:
     )
 }
 
-fn search(ports: &Ports) -> String {
-    let Ports { http, pod_http, .. } = ports;
+fn search(ports: &DemoPorts) -> String {
+    let DemoPorts { http, pod_http, .. } = ports;
     format!(
         "\
 # Its endpoints are in two slices: one here, one in search-2.yaml.
@@ -117,7 +117,7 @@ spec:
 }
 
 /// A slice of the Service `search`.
-fn slice(name: &str, pods: &[Ipv4Addr], ports: &Ports) -> String {
+fn slice(name: &str, pods: &[Ipv4Addr], ports: &DemoPorts) -> String {
     let endpoint = |pod| format!("- addresses: [{pod}]\n  conditions:\n    ready: true\n");
     let endpoints: String = pods.iter().map(endpoint).collect();
     format!(
@@ -138,8 +138,8 @@ endpoints:
     )
 }
 
-fn greeter(ports: &Ports) -> String {
-    let Ports { lines, pod_lines, .. } = ports;
+fn greeter(ports: &DemoPorts) -> String {
+    let DemoPorts { lines, pod_lines, .. } = ports;
     format!(
         "\
 # Not HTTP: the server speaks first.

@@ -21,8 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::error::RunError;
 
 use backends::Backends;
-use folder::Folder;
-use ports::Ports;
+use folder::DemoFolder;
+use ports::DemoPorts;
 use process::Sidecar;
 use screen::Screen;
 use tour::Stop;
@@ -52,8 +52,8 @@ async fn until_told_to_end(once: bool) -> Result<bool, RunError> {
 async fn show(once: bool) -> Result<bool, RunError> {
     shell::require_curl()?;
     let _only = only_demo()?;
-    let ports = Ports::choose().map_err(RunError::because("cannot find free ports"))?;
-    let folder = Folder::create(&ports).map_err(RunError::because("cannot write the manifests"))?;
+    let ports = DemoPorts::choose().map_err(RunError::because("cannot find free ports"))?;
+    let folder = DemoFolder::create(&ports).map_err(RunError::because("cannot write the manifests"))?;
     let _backends = Backends::start(&ports).await.map_err(RunError::because("cannot start the backends"))?;
     let mut sidecar =
         Sidecar::start(&folder, &ports).map_err(RunError::because("cannot start the sidecar"))?;
@@ -76,8 +76,8 @@ async fn show(once: bool) -> Result<bool, RunError> {
 /// Runs every line, and shows what came of it.
 async fn take(
     stops: &[Stop],
-    folder: &Folder,
-    ports: &Ports,
+    folder: &DemoFolder,
+    ports: &DemoPorts,
     screen: &mut Screen<impl io::Write>,
 ) -> io::Result<bool> {
     screen.opens(folder.path(), ports)?;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 /// Every port of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ports {
+pub(super) struct DemoPorts {
     /// What Services listen on.
     pub(super) http: u16,
     pub(super) admin: u16,
@@ -19,9 +19,9 @@ pub(super) struct Ports {
     pub(super) pages: u16,
 }
 
-impl Ports {
+impl DemoPorts {
     /// Chooses ports that nobody has, on any local address.
-    pub(super) fn choose() -> io::Result<Ports> {
+    pub(super) fn choose() -> io::Result<DemoPorts> {
         let mut held = Vec::new(); // until all are chosen, so that they differ
         let mut free = |preferred| {
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, preferred))
@@ -30,7 +30,7 @@ impl Ports {
             held.push(listener);
             io::Result::Ok(port)
         };
-        Ok(Ports {
+        Ok(DemoPorts {
             http: free(8080)?,
             admin: free(9090)?,
             lines: free(7070)?,
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_not_chosen() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ports = Ports::choose().unwrap();
+        let ports = DemoPorts::choose().unwrap();
         let chosen = [ports.http, ports.admin, ports.lines, ports.pod_http, ports.pod_admin, ports.pod_lines];
         assert!(!chosen.contains(&taken.local_addr().unwrap().port()));
         assert!(chosen.iter().all(|port| chosen.iter().filter(|other| *other == port).count() == 1));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use svc_proto::services::Document;
 use tokio::time::sleep;
 
-use super::folder::Folder;
-use super::ports::Ports;
+use super::folder::DemoFolder;
+use super::ports::DemoPorts;
 use super::shell;
 use crate::error::RunError;
 
@@ -23,7 +23,7 @@ pub(super) type Vips = BTreeMap<String, IpAddr>;
 
 impl Sidecar {
     /// Starts it over the manifests in `folder`. Of our own environment it sees nothing: what runs is what is said here.
-    pub(super) fn start(folder: &Folder, ports: &Ports) -> io::Result<Sidecar> {
+    pub(super) fn start(folder: &DemoFolder, ports: &DemoPorts) -> io::Result<Sidecar> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("run").arg("--manifests").arg(folder.manifests());
         command.args(["--discovery=manifests", "--namespace=demo", "--allow-loopback-endpoints"]);
@@ -36,7 +36,7 @@ impl Sidecar {
     }
 
     /// Waits until it carries traffic.
-    pub(super) async fn ready(&mut self, folder: &Folder, ports: &Ports) -> Result<(), RunError> {
+    pub(super) async fn ready(&mut self, folder: &DemoFolder, ports: &DemoPorts) -> Result<(), RunError> {
         for _ in 0..READY_LOOKS {
             let ended = self.0.try_wait().map_err(RunError::because("cannot watch the sidecar"))?;
             if let Some(status) = ended {
@@ -53,7 +53,7 @@ impl Sidecar {
     }
 
     /// Where its Services are, inside this machine.
-    pub(super) async fn vips(&self, ports: &Ports) -> Result<Vips, RunError> {
+    pub(super) async fn vips(&self, ports: &DemoPorts) -> Result<Vips, RunError> {
         let act = "cannot read the sidecar's services";
         let page = page(ports, "services", Path::new("/")).await.map_err(RunError::because(act))?;
         let document: Document<'_> = serde_json::from_str(&page.output).map_err(RunError::because(act))?;
@@ -71,7 +71,7 @@ impl Drop for Sidecar {
     }
 }
 
-async fn page(ports: &Ports, name: &str, folder: &Path) -> io::Result<shell::Finished> {
+async fn page(ports: &DemoPorts, name: &str, folder: &Path) -> io::Result<shell::Finished> {
     shell::run(format!("curl -sf http://127.0.0.1:{}/{name}", ports.pages), folder).await
 }
 

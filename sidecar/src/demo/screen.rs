@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::ports::Ports;
+use super::ports::DemoPorts;
 use super::tour::Stop;
 
 /// Where the demo prints.
@@ -26,8 +26,8 @@ impl<W: Write> Screen<W> {
     }
 
     /// Before the first stop.
-    pub(super) fn opens(&mut self, folder: &Path, ports: &Ports) -> io::Result<()> {
-        let Ports { forward_proxy, pages, .. } = ports;
+    pub(super) fn opens(&mut self, folder: &Path, ports: &DemoPorts) -> io::Result<()> {
+        let DemoPorts { forward_proxy, pages, .. } = ports;
         writeln!(
             self.out,
             "The sidecar stands between you and three HTTP pods, and one that speaks lines.\n"
@@ -82,7 +82,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// Nothing ends yet.
-    pub(super) fn stays(&mut self, ports: &Ports) -> io::Result<()> {
+    pub(super) fn stays(&mut self, ports: &DemoPorts) -> io::Result<()> {
         writeln!(
             self.out,
             "\nAll of it stays up until Ctrl-C. Take any line above, edit the manifests, add your own, or\n\

@@ -1,7 +1,7 @@
 //! The tour: lines to type, in an order that tells a story, and what each must show.
 
-use super::claims::Claim;
-use super::ports::Ports;
+use super::claims::OutputClaim;
+use super::ports::DemoPorts;
 use super::process::Vips;
 
 /// One stop of the tour.
@@ -10,12 +10,12 @@ pub(super) struct Stop {
     pub(super) title: &'static str,
     /// Lines for a shell, from the first to the last.
     pub(super) lines: Vec<String>,
-    pub(super) claims: Vec<Claim>,
+    pub(super) claims: Vec<OutputClaim>,
 }
 
 /// Every stop, for these ports and addresses.
-pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
-    let Ports { http, admin, lines, forward_proxy, pages, .. } = ports;
+pub(super) fn stops(ports: &DemoPorts, vips: &Vips) -> Vec<Stop> {
+    let DemoPorts { http, admin, lines, forward_proxy, pages, .. } = ports;
     let vip = |service: &str| vips.get(service).map(ToString::to_string).unwrap_or_default();
     let (shop, search, greeter) = (vip("shop"), vip("search"), vip("greeter"));
     let proxy = format!("http://127.0.0.1:{forward_proxy}");
@@ -106,6 +106,6 @@ pub(super) fn stops(ports: &Ports, vips: &Vips) -> Vec<Stop> {
 }
 
 fn stop<const N: usize>(title: &'static str, lines: [String; N], claims: &[(usize, &'static str)]) -> Stop {
-    let claims = claims.iter().map(|&(lines, text)| Claim { lines, text }).collect();
+    let claims = claims.iter().map(|&(lines, text)| OutputClaim { lines, text }).collect();
     Stop { title, lines: lines.into(), claims }
 }

@@ -13,9 +13,9 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 use svc_core::vitals::{GRPC_STATUS, Probe, is_its_own};
 
-use super::attempt_guard::Trial;
-use crate::access_log::Details;
-use crate::access_log::{Head, Kind, Record};
+use super::attempt_guard::AttemptGuard;
+use crate::access_log::RequestDetails;
+use crate::access_log::{LogRecord, LoggedHead, RecordKind};
 use crate::client::facts::Arrival;
 use crate::clock;
 use crate::context::WorkerContext;
@@ -33,33 +33,33 @@ pub(crate) struct Account {
     /// `namespace/name`, once it is known.
     service: Option<Arc<str>>,
     /// The last attempt.
-    trial: Option<Trial>,
+    trial: Option<AttemptGuard>,
     status: u16,
     /// How a call of gRPC went, as far as its endpoint has said.
     call: Option<grpc::Status>,
-    outcome: Outcome,
+    outcome: AccountOutcome,
     /// The request's body, which knows how much of it went.
     body: Option<Rc<RequestBody>>,
     /// How long an endpoint may take, where that is not for the client to say; and whether the client has said something, too.
     patience: (Option<Duration>, bool),
-    reading: Reading,
+    reading: ClientReading,
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
     /// What of both the metrics know already.
-    counted: Moved,
+    counted: MovedBytes,
     retries: u32,
     /// When it ended, where that is found out later.
     until: Option<Now>,
     /// When the connection became a tunnel: the request was over then.
     switched: Option<Now>,
     /// What only the access log wants; absent when there is none, so that nobody pays for it.
-    details: Option<Box<Details>>,
+    details: Option<Box<RequestDetails>>,
 }
 
 /// How a client reads its answer: an endpoint gives up, too, when nobody takes what it has to say, and an answer is late when it is
 /// not taken.
 #[derive(Default)]
-struct Reading {
+struct ClientReading {
     /// When it was given something last ([`clock::coarse_ms`]), unless it has asked for more since.
     given_ms: Option<u32>,
     /// It once took nothing for [`STALLED_MS`].
@@ -69,7 +69,7 @@ struct Reading {
 /// Who reads at all does so sooner.
 const STALLED_MS: u32 = 1000;
 
-impl Reading {
+impl ClientReading {
     fn gives(&mut self) {
         self.stalled = self.has_stalled();
         self.given_ms = Some(clock::coarse_ms());
@@ -86,7 +86,7 @@ impl Reading {
 
 /// Bytes both ways.
 #[derive(Clone, Copy, Default)]
-struct Moved {
+struct MovedBytes {
     to_upstream_bytes: u64,
     to_client_bytes: u64,
 }
@@ -94,7 +94,7 @@ struct Moved {
 /// A hundredth of a second at 50 Mbit/s: two additions for as much as a socket takes at once.
 const COUNTED_EVERY_BYTES: u64 = 64 * 1024;
 
-enum Outcome {
+enum AccountOutcome {
     /// Nobody has said yet: if it stays so, the client went away, or we did.
     Open,
     Done,
@@ -112,13 +112,13 @@ impl Account {
             trial: None,
             status: 0,
             call: None,
-            outcome: Outcome::Open,
+            outcome: AccountOutcome::Open,
             body: None,
             patience: (None, false),
-            reading: Reading::default(),
+            reading: ClientReading::default(),
             to_upstream_bytes: 0,
             to_client_bytes: 0,
-            counted: Moved::default(),
+            counted: MovedBytes::default(),
             retries: 0,
             until: None,
             switched: None,
@@ -126,7 +126,7 @@ impl Account {
         }
     }
 
-    pub(crate) fn set_details(&mut self, details: impl FnOnce() -> Details) {
+    pub(crate) fn set_details(&mut self, details: impl FnOnce() -> RequestDetails) {
         if self.context.recorder.access_log.is_some() {
             self.details = Some(Box::new(details()));
         }
@@ -175,7 +175,7 @@ impl Account {
     /// An endpoint is about to be tried, at `now`.
     pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>, probe: Option<Probe>, now: Now) {
         self.leave();
-        let mut trial = Trial::begin(upstream, probe, now);
+        let mut trial = AttemptGuard::begin(upstream, probe, now);
         if self.patience.1 {
             trial.heeds_client();
         }
@@ -273,8 +273,10 @@ impl Account {
             let (series, counted) = (&trial.upstream.series, &mut self.counted);
             series.to_upstream_bytes.fetch_add(self.to_upstream_bytes - counted.to_upstream_bytes, Relaxed);
             series.to_client_bytes.fetch_add(self.to_client_bytes - counted.to_client_bytes, Relaxed);
-            *counted =
-                Moved { to_upstream_bytes: self.to_upstream_bytes, to_client_bytes: self.to_client_bytes };
+            *counted = MovedBytes {
+                to_upstream_bytes: self.to_upstream_bytes,
+                to_client_bytes: self.to_client_bytes,
+            };
         }
     }
 
@@ -305,7 +307,7 @@ impl Account {
 
     /// Since when it is to find out if an ejected endpoint is well again, while it has not yet.
     pub(crate) fn probe_begun(&self) -> Option<Now> {
-        self.trial.as_ref().and_then(Trial::probe_begun)
+        self.trial.as_ref().and_then(AttemptGuard::probe_begun)
     }
 
     /// A flow of datagrams ended at `until`.
@@ -324,8 +326,8 @@ impl Account {
 
     /// All went well to the last byte.
     pub(crate) fn done(&mut self) {
-        if let Outcome::Open = self.outcome {
-            self.outcome = Outcome::Done;
+        if let AccountOutcome::Open = self.outcome {
+            self.outcome = AccountOutcome::Done;
         }
     }
 
@@ -334,7 +336,7 @@ impl Account {
             self.status = failure.verdict().status;
         }
         self.blame(failure);
-        self.outcome = Outcome::Failed(failure);
+        self.outcome = AccountOutcome::Failed(failure);
     }
 
     /// What is told of a failure, with the name that the endpoint had to prove.
@@ -372,7 +374,7 @@ impl Account {
             match self.protocol {
                 Protocol::Udp => series.used(), // its bytes are counted
                 Protocol::Tcp | Protocol::Http1 | Protocol::Http2 | Protocol::Grpc => {
-                    let Moved { to_upstream_bytes, to_client_bytes } = self.counted;
+                    let MovedBytes { to_upstream_bytes, to_client_bytes } = self.counted;
                     series.to_upstream_bytes.fetch_add(self.to_upstream_bytes - to_upstream_bytes, Relaxed);
                     series.to_client_bytes.fetch_add(self.to_client_bytes - to_client_bytes, Relaxed);
                 }
@@ -393,7 +395,7 @@ impl Account {
         let Some(log) = &self.context.recorder.access_log else { return };
         let call = self.call(failure);
         let request = self.details.take().and_then(|details| {
-            Some(Head {
+            Some(LoggedHead {
                 method: details.method?.to_string(), // what has none is no request
                 path: details.path,
                 host: details.host,
@@ -401,9 +403,9 @@ impl Account {
                 scheme: details.scheme,
             })
         });
-        log.write(Record {
+        log.write(LogRecord {
             time: clock::wall(),
-            kind: if self.is_request() { Kind::Request } else { Kind::Connection },
+            kind: if self.is_request() { RecordKind::Request } else { RecordKind::Connection },
             client: self.arrival.client.0,
             peer: self.arrival.proxy(),
             service: self.service.clone().filter(|service| !service.is_empty()),
@@ -436,10 +438,10 @@ impl Drop for Account {
             self.to_upstream_bytes = body.sent_bytes();
         }
         let failure = match self.outcome {
-            Outcome::Open if self.context.recorder.has_ended() => Some(Failure::Ended),
-            Outcome::Open => Some(Failure::ClientGone),
-            Outcome::Done => None,
-            Outcome::Failed(failure) => Some(failure),
+            AccountOutcome::Open if self.context.recorder.has_ended() => Some(Failure::Ended),
+            AccountOutcome::Open => Some(Failure::ClientGone),
+            AccountOutcome::Done => None,
+            AccountOutcome::Failed(failure) => Some(failure),
         };
         let now = clock::now();
         let took = self.until.unwrap_or(now).since(self.begun);

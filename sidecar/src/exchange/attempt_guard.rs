@@ -15,15 +15,15 @@ use crate::context::WorkerContext;
 use crate::upstream::Upstream;
 
 /// An attempt, and the endpoint that it is at.
-pub(crate) struct Trial {
+pub(crate) struct AttemptGuard {
     pub(crate) upstream: Rc<Upstream>,
     trial: vitals::Trial,
 }
 
-impl Trial {
-    pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> Trial {
+impl AttemptGuard {
+    pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> AttemptGuard {
         let trial = vitals::Trial::begin(&upstream.vitals, probe, begun);
-        Trial { upstream: upstream.clone(), trial }
+        AttemptGuard { upstream: upstream.clone(), trial }
     }
 
     /// As the trial of core has it.

@@ -13,10 +13,10 @@ use super::account::Account;
 use super::request::Outgoing;
 use crate::clock;
 use crate::context::WorkerContext;
-use crate::routing::resolve::Origin;
-use crate::routing::route::{Route, Turn};
+use crate::routing::resolve::ClientOrigin;
+use crate::routing::route::{Picked, Route};
 use crate::upstream::Upstream;
-use crate::upstream::outbound_proxy_header::Introduction;
+use crate::upstream::outbound_proxy_header::OutboundProxyHeader;
 
 /// The endpoints that a request has been tried on.
 pub(crate) struct Attempts<'a> {
@@ -24,7 +24,7 @@ pub(crate) struct Attempts<'a> {
     route: Rc<Route>,
     policy: RetryPolicy,
     caller: Caller,
-    origin: &'a Origin,
+    origin: &'a ClientOrigin,
     /// When the next attempt is made, near enough: the first one needs no look at the clock.
     now: Now,
     context: &'a WorkerContext,
@@ -40,7 +40,7 @@ impl<'a> Attempts<'a> {
     pub(crate) fn new(
         route: &Rc<Route>,
         caller: Caller,
-        origin: &'a Origin,
+        origin: &'a ClientOrigin,
         begun: Now,
         context: &'a WorkerContext,
     ) -> Attempts<'a> {
@@ -66,22 +66,22 @@ impl<'a> Attempts<'a> {
         outgoing: &Outgoing<'_>,
         account: &mut Account,
     ) -> Result<Rc<Upstream>, Failure> {
-        let Turn { id, upstream, probe, .. } = self.pick(outgoing)?;
+        let Picked { id, upstream, probe, .. } = self.pick(outgoing)?;
         if let Some(because) = self.last {
             account.retried(because);
         }
         account.tries(upstream, probe, self.now);
-        let upstream = match Introduction::of(&self.route.target, self.route.inbound.is_some(), || {
-            self.origin.guest()
+        let upstream = match OutboundProxyHeader::of(&self.route.target, self.route.inbound.is_some(), || {
+            self.origin.client_info()
         }) {
             None => upstream.clone(),
-            Some(introduction) => self.origin.own.upstream(upstream, introduction),
+            Some(outbound_header) => self.origin.own.upstream(upstream, outbound_header),
         };
         self.current = Some(id);
         Ok(upstream)
     }
 
-    fn pick(&self, outgoing: &Outgoing<'_>) -> Result<Turn<'_>, Failure> {
+    fn pick(&self, outgoing: &Outgoing<'_>) -> Result<Picked<'_>, Failure> {
         // Who has failed once is not sent where it may fail again.
         // Nor who has a body, which may come as slowly as its client likes, while nobody else finds out.
         let replayable = self.last.is_none() && outgoing.idempotent && outgoing.body.is_none();

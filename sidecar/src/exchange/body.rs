@@ -25,12 +25,12 @@ use crate::http::h2::send::ResetReason;
 use crate::http::headers::strip_trailers;
 use crate::http::pulse::Pulse;
 use crate::memory::Holder;
-use crate::routing::resolve::Origin;
-use crate::upstream::{Answer, Http1, Upstream};
+use crate::routing::resolve::ClientOrigin;
+use crate::upstream::{Http1, StreamAnswer, Upstream};
 
 /// The body of a response, with the account that is closed by its last byte.
 pub(crate) struct ResponseBody {
-    source: Source,
+    source: BodySource,
     /// Absent for `101 Switching Protocols`: the tunnel keeps it.
     account: Option<Account>,
     pulse: Option<Arc<Pulse>>,
@@ -38,7 +38,7 @@ pub(crate) struct ResponseBody {
     holder: Option<Holder>,
     /// How the endpoint broke off, told one turn late: hyper closes the connection when it hears of it, and what it has not written
     /// by then is lost. A client that got no byte of a response may think that its request was never read, and send it again.
-    broken: Option<Broken>,
+    broken: Option<BodyError>,
     /// How a gRPC client is told instead.
     last_words: Option<HeaderMap>,
     /// What follows the head on a stream of HTTP/2, where it becomes a tunnel.
@@ -50,28 +50,28 @@ pub(crate) struct ResponseBody {
 }
 
 /// Where a response's bytes come from.
-pub(crate) enum Source {
+pub(crate) enum BodySource {
     /// Ourselves.
     Local(Bytes),
     /// A connection that this body drives, and gives back when it has ended.
     Http1 { connection: Option<Box<Http1>>, upstream: Rc<Upstream> },
     /// A stream of a shared connection.
-    Http2(Answer),
+    Http2(StreamAnswer),
 }
 
 impl ResponseBody {
     /// The body of an endpoint's response.
     pub(crate) fn new(
-        source: Source,
+        source: BodySource,
         mut account: Account,
-        origin: &Origin,
+        origin: &ClientOrigin,
         deadline: Option<Deadline>,
     ) -> ResponseBody {
         let ended = source.is_end_stream();
         if ended {
             account.done();
         }
-        if let Source::Http2(answer) = &source {
+        if let BodySource::Http2(answer) = &source {
             answer.count_for(&origin.holder);
         }
         let late = deadline.map_or(Failure::Overdue, |deadline| deadline.late);
@@ -93,7 +93,7 @@ impl ResponseBody {
     /// A short answer of our own; `account` has its outcome already.
     pub(crate) fn local(text: impl Into<Bytes>, account: Account, pulse: Option<Arc<Pulse>>) -> ResponseBody {
         ResponseBody {
-            source: Source::Local(text.into()),
+            source: BodySource::Local(text.into()),
             account: Some(account),
             pulse,
             holder: None,
@@ -120,8 +120,8 @@ impl ResponseBody {
     /// The length of an answer of our own that has a body.
     pub(crate) fn local_bytes(&self) -> Option<usize> {
         match &self.source {
-            Source::Local(bytes) if self.account.is_some() && !bytes.is_empty() => Some(bytes.len()),
-            Source::Local(_) | Source::Http1 { .. } | Source::Http2(_) => None,
+            BodySource::Local(bytes) if self.account.is_some() && !bytes.is_empty() => Some(bytes.len()),
+            BodySource::Local(_) | BodySource::Http1 { .. } | BodySource::Http2(_) => None,
         }
     }
 
@@ -135,7 +135,7 @@ impl ResponseBody {
     /// Nothing follows the head but a tunnel.
     pub(crate) fn tunnel() -> ResponseBody {
         ResponseBody {
-            source: Source::Local(Bytes::new()),
+            source: BodySource::Local(Bytes::new()),
             account: None,
             pulse: None,
             holder: None,
@@ -148,9 +148,9 @@ impl ResponseBody {
     }
 }
 
-impl Source {
+impl BodySource {
     /// What follows the head of an answer over HTTP/1.
-    pub(crate) fn of(connection: Box<Http1>, upstream: &Rc<Upstream>) -> Source {
+    pub(crate) fn of(connection: Box<Http1>, upstream: &Rc<Upstream>) -> BodySource {
         let connection = match connection.is_end() {
             false => Some(connection),
             true => {
@@ -158,17 +158,17 @@ impl Source {
                 None
             }
         };
-        Source::Http1 { connection, upstream: upstream.clone() }
+        BodySource::Http1 { connection, upstream: upstream.clone() }
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> ResponseFrame {
         match self {
-            Source::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Source::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Http2(answer) => answer.poll_frame(cx).map_err(Broken::Stream),
-            Source::Http1 { connection, upstream } => {
+            BodySource::Local(bytes) if bytes.is_empty() => Poll::Ready(None),
+            BodySource::Local(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            BodySource::Http2(answer) => answer.poll_frame(cx).map_err(BodyError::Stream),
+            BodySource::Http1 { connection, upstream } => {
                 let Some(using) = connection else { return Poll::Ready(None) };
-                let polled = using.poll_frame(cx).map_err(Broken::Connection);
+                let polled = using.poll_frame(cx).map_err(BodyError::Connection);
                 if let Some(ended) = connection.take_if(|connection| connection.is_end()) {
                     upstream.give_back(ended);
                 }
@@ -190,19 +190,19 @@ impl Source {
     }
 
     /// What it means that it broke off.
-    fn explain(&self, broken: &Broken) -> Failure {
+    fn explain(&self, broken: &BodyError) -> Failure {
         match (self, broken) {
-            (_, Broken::Connection(failure)) => *failure,
-            (Source::Http2(answer), _) => answer.explain(Failure::Truncated),
-            (Source::Local(_) | Source::Http1 { .. }, _) => Failure::Truncated,
+            (_, BodyError::Connection(failure)) => *failure,
+            (BodySource::Http2(answer), _) => answer.explain(Failure::Truncated),
+            (BodySource::Local(_) | BodySource::Http1 { .. }, _) => Failure::Truncated,
         }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
-            Source::Local(bytes) => bytes.is_empty(),
-            Source::Http1 { connection, .. } => connection.is_none(),
-            Source::Http2(answer) => answer.is_end_stream(),
+            BodySource::Local(bytes) => bytes.is_empty(),
+            BodySource::Http1 { connection, .. } => connection.is_none(),
+            BodySource::Http2(answer) => answer.is_end_stream(),
         }
     }
 }
@@ -211,11 +211,11 @@ impl Source {
 const DRAINED_BYTES_MAX: usize = 64 * 1024;
 
 /// A step of a body.
-type PolledFrame = Poll<Option<Result<Frame<Bytes>, Broken>>>;
+type ResponseFrame = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 /// Why a response does not go on.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum BodyError {
     /// A stream of HTTP/2. Passes on what the endpoint said why.
     Stream(h2::Error),
     /// A connection of HTTP/1.
@@ -224,44 +224,44 @@ pub(crate) enum Broken {
     Overdue(h2::Error),
 }
 
-impl ResetReason for Broken {
+impl ResetReason for BodyError {
     /// An endpoint that has reset its stream is quoted, but for NO_ERROR: to a client it would say that the answer was whole (RFC 9113 §8.1).
     fn reset_reason(&self) -> Reason {
         match self {
-            Broken::Stream(error) if error.is_reset() => match error.reason() {
+            BodyError::Stream(error) if error.is_reset() => match error.reason() {
                 Some(Reason::NO_ERROR) | None => Reason::INTERNAL_ERROR,
                 Some(reason) => reason,
             },
-            Broken::Stream(_) | Broken::Connection(_) => Reason::INTERNAL_ERROR,
-            Broken::Overdue(_) => Reason::CANCEL,
+            BodyError::Stream(_) | BodyError::Connection(_) => Reason::INTERNAL_ERROR,
+            BodyError::Overdue(_) => Reason::CANCEL,
         }
     }
 }
 
-impl Broken {
+impl BodyError {
     /// What a gRPC client is told of an answer that had begun; nothing where its endpoint has reset the stream, whose words are passed on.
     fn grpc_status(&self) -> Option<grpc::Status> {
         match self {
-            Broken::Stream(error) if error.is_reset() && error.is_remote() => None,
-            Broken::Stream(_) | Broken::Connection(_) => Some(grpc::Status::Unavailable),
-            Broken::Overdue(_) => Some(grpc::Status::DeadlineExceeded),
+            BodyError::Stream(error) if error.is_reset() && error.is_remote() => None,
+            BodyError::Stream(_) | BodyError::Connection(_) => Some(grpc::Status::Unavailable),
+            BodyError::Overdue(_) => Some(grpc::Status::DeadlineExceeded),
         }
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the response broke off")
     }
 }
 
-impl std::error::Error for Broken {
+impl std::error::Error for BodyError {
     /// hyper looks here for what to tell an HTTP/2 client.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Broken::Stream(error) => Some(error),
-            Broken::Connection(_) => None,
-            Broken::Overdue(error) => Some(error),
+            BodyError::Stream(error) => Some(error),
+            BodyError::Connection(_) => None,
+            BodyError::Overdue(error) => Some(error),
         }
     }
 }
@@ -271,7 +271,7 @@ impl ResponseBody {
         self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
     }
 
-    fn break_off(&mut self, failure: Failure, broken: Broken, cx: &Context<'_>) {
+    fn break_off(&mut self, failure: Failure, broken: BodyError, cx: &Context<'_>) {
         // A stream that we reset because its request broke off looks as if its endpoint had done so.
         let failure = self.account.as_ref().and_then(Account::broken_upload).unwrap_or(failure);
         if let Some(account) = &mut self.account {
@@ -288,17 +288,17 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Broken;
+    type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> ResponseFrame {
         let body = &mut *self;
         if let Some(broken) = body.broken.take() {
             let last_words = body.last_words.take();
-            body.source = Source::Local(Bytes::new());
+            body.source = BodySource::Local(Bytes::new());
             return Poll::Ready(Some(last_words.map(Frame::trailers).ok_or(broken)));
         }
         if body.is_overdue(cx) {
-            body.break_off(body.late, Broken::Overdue(Reason::CANCEL.into()), cx);
+            body.break_off(body.late, BodyError::Overdue(Reason::CANCEL.into()), cx);
             return Poll::Pending;
         }
         if let Some(holder) = &body.holder {
@@ -343,10 +343,10 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Http1 { connection: Some(connection), .. } => connection.size_hint(),
-            Source::Http1 { connection: None, .. } => SizeHint::with_exact(0),
-            Source::Http2(answer) => answer.size_hint(),
+            BodySource::Local(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::Http1 { connection: Some(connection), .. } => connection.size_hint(),
+            BodySource::Http1 { connection: None, .. } => SizeHint::with_exact(0),
+            BodySource::Http2(answer) => answer.size_hint(),
         }
     }
 }

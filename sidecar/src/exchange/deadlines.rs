@@ -16,7 +16,7 @@ use crate::routing::route::Route;
 
 /// How long a request may take; `None` is for ever, and has no timer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct RequestDeadlines {
     /// With all its tries, up to the last byte of the response.
     pub(crate) whole: Option<Duration>,
     /// One try, up to the head of the response.
@@ -32,16 +32,16 @@ pub(crate) struct Deadline {
     pub(crate) late: Failure,
 }
 
-impl Limits {
+impl RequestDeadlines {
     /// What the Service of `route` says, else the flags.
-    pub(crate) fn of(route: &Route, context: &WorkerContext) -> Limits {
+    pub(crate) fn of(route: &Route, context: &WorkerContext) -> RequestDeadlines {
         let (handling, flags) = (&route.target.service.handling, &context.config.deadlines);
         let limit = |asked: Option<Duration>, flag| match asked {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
             None => flag,
         };
-        Limits {
+        RequestDeadlines {
             whole: limit(handling.timeout, flags.request),
             per_try: limit(handling.try_timeout, flags.per_try),
             late: Failure::ResponseTimeout,

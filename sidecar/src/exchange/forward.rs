@@ -19,16 +19,16 @@ use svc_core::vitals::GRPC_STATUS;
 
 use super::account::Account;
 use super::attempts::Attempts;
-use super::body::{ResponseBody, Source};
-use super::deadlines::{Deadline, Limits, within};
+use super::body::{BodySource, ResponseBody};
+use super::deadlines::{Deadline, RequestDeadlines, within};
 use super::hops;
 use super::provenance;
 use super::request::Outgoing;
 use super::respond;
 use super::upgrade;
 use super::websocket;
-use crate::access_log::Details;
-use crate::client::facts::Aim;
+use crate::access_log::RequestDetails;
+use crate::client::facts::Destination;
 use crate::client::facts::Scheme;
 use crate::context::WorkerContext;
 use crate::http::authority;
@@ -39,9 +39,9 @@ use crate::http::headers::strip_hop;
 use crate::http::limits::HEADERS_MAX;
 use crate::metrics::Protocol;
 use crate::metrics::floods::Flood;
-use crate::routing::resolve::{Origin, Routed};
+use crate::routing::resolve::{ClientOrigin, Routed};
 use crate::routing::route::Route;
-use crate::upstream::rewrite::Asked;
+use crate::upstream::rewrite::ClientAuthority;
 use crate::upstream::{self, Answered, Upstream};
 
 /// Carries one request to an endpoint and its response back. Whatever happens, the client gets an answer and the account a record.
@@ -53,9 +53,9 @@ use crate::upstream::{self, Answered, Upstream};
 )]
 pub(crate) fn exchange<B>(
     mut request: Request<ClientBody>,
-    origin: Rc<Origin>,
+    origin: Rc<ClientOrigin>,
     context: Rc<WorkerContext>,
-    turned: fn(ResponseBody, &Origin) -> B,
+    turned: fn(ResponseBody, &ClientOrigin) -> B,
 ) -> impl Future<Output = Result<Response<B>, Infallible>> {
     async move {
         let (origin, context) = (&*origin, &context);
@@ -71,7 +71,7 @@ pub(crate) fn exchange<B>(
             let answer = respond::failure(failure, dialect, account, origin.pulse.clone());
             return Ok(answer.map(|body| turned(body, origin)));
         }
-        account.set_details(|| Details::of(&request));
+        account.set_details(|| RequestDetails::of(&request));
         let answered = |answer: Response<ResponseBody>| Ok(answer.map(|body| turned(body, origin)));
         if request.headers().len() > HEADERS_MAX {
             return answered(respond::failure(Failure::HeadTooLarge, dialect, account, origin.pulse.clone()));
@@ -117,13 +117,13 @@ pub(crate) fn exchange<B>(
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.
 struct Prepared<'o> {
-    origin: &'o Origin,
+    origin: &'o ClientOrigin,
     /// How much of its time is gone.
     waited: Duration,
     route: Rc<Route>,
     caller: Caller,
-    wanted: Wanted,
-    limits: Limits,
+    wanted: WantedVersion,
+    limits: RequestDeadlines,
     outgoing: Outgoing<'o>,
 }
 
@@ -132,14 +132,14 @@ impl<'o> Prepared<'o> {
         request: Request<ClientBody>,
         routed: Routed,
         dialect: Dialect,
-        origin: &'o Origin,
+        origin: &'o ClientOrigin,
         context: &WorkerContext,
         account: &mut Account,
     ) -> Result<Prepared<'o>, Failure> {
         let Routed { route, authority, form, waited } = routed;
         account.serves(&route.port.label);
         let wanted = endpoint_version(&route, request.version(), origin.arrival.scheme, dialect);
-        let mut limits = Limits::of(&route, context);
+        let mut limits = RequestDeadlines::of(&route, context);
         let patience = limits.patience();
         let client_waits = limits.heed_client(dialect, request.headers());
         let caller = origin.caller(&route, request.headers(), &context.router);
@@ -158,7 +158,7 @@ async fn carry(
     prepared: &Prepared<'_>,
     context: &Rc<WorkerContext>,
     account: &mut Account,
-) -> Result<Answer, Failure> {
+) -> Result<ForwardedAnswer, Failure> {
     let Prepared { origin, waited: _, route, caller, wanted, limits, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, origin, account.begun, context);
     let mut upstream = attempts.begin(outgoing, account)?;
@@ -187,7 +187,7 @@ async fn carry(
         outgoing.settle();
         route.heard_http(&answer.head);
         if let Some(speech) = &upstream.speech {
-            let asked = Asked { scheme: origin.arrival.scheme, authority: outgoing.authority() };
+            let asked = ClientAuthority { scheme: origin.arrival.scheme, authority: outgoing.authority() };
             speech.turn_back(&mut answer.head.headers, asked);
         }
         answer
@@ -195,12 +195,12 @@ async fn carry(
 }
 
 /// An endpoint's answer, so far its head.
-struct Answer {
+struct ForwardedAnswer {
     head: Parts,
-    source: Source,
+    source: BodySource,
 }
 
-impl Answer {
+impl ForwardedAnswer {
     fn is_minded(&self, attempts: &Attempts<'_>) -> bool {
         // Few Services ask for it: the others need no look at the headers.
         attempts.minds(self.head.status.as_u16(), || {
@@ -216,7 +216,7 @@ impl Answer {
 
     fn into_response(
         mut self,
-        origin: &Origin,
+        origin: &ClientOrigin,
         mut account: Account,
         deadline: Option<Deadline>,
     ) -> Response<ResponseBody> {
@@ -231,17 +231,17 @@ impl Answer {
 /// Sends the request to one endpoint and waits for the head of its response.
 async fn forward(
     outgoing: &Outgoing<'_>,
-    wanted: Wanted,
+    wanted: WantedVersion,
     upstream: &Rc<Upstream>,
     context: &WorkerContext,
-) -> Result<Answer, Failure> {
+) -> Result<ForwardedAnswer, Failure> {
     let (version, opened) = match &upstream.speech {
         Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, &context.dialer)).await?,
         Some(_) | None => (wanted.version, None),
     };
     let (head, source) = if version == Version::HTTP_2 {
         let (head, answer) = stream(outgoing, upstream, context).await?;
-        (head, Source::Http2(answer))
+        (head, BodySource::Http2(answer))
     } else {
         let idle = poll_fn(|cx| Poll::Ready(upstream.take_idle(cx))).await;
         let mut connection = match opened.or(idle) {
@@ -255,12 +255,12 @@ async fn forward(
         let answered = asking.await?;
         context.recorder.metrics.heard(answered.has_bare_line_feed);
         let Answered { head, .. } = answered;
-        (head, Source::of(connection, upstream))
+        (head, BodySource::of(connection, upstream))
     };
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
     }
-    Ok(Answer { head, source })
+    Ok(ForwardedAnswer { head, source })
 }
 
 /// Sends the request over a shared connection: over another one where one has ended unnoticed.
@@ -268,7 +268,7 @@ async fn stream(
     outgoing: &Outgoing<'_>,
     upstream: &Rc<Upstream>,
     context: &WorkerContext,
-) -> Result<(Parts, upstream::Answer), Failure> {
+) -> Result<(Parts, upstream::StreamAnswer), Failure> {
     for _ in 0..CONNECTIONS_MAX {
         let slot = match upstream.free_slot() {
             Some(slot) => slot,
@@ -290,8 +290,8 @@ const CONNECTIONS_MAX: usize = 5;
 
 /// Turns a head to the client: who asked a proxy is told that it came through one (RFC 9110 §7.6.3); who asked a Service did not ask us,
 /// and need not be.
-pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
-    if origin.aim == Aim::Request {
+pub(crate) fn turn(head: &mut Parts, origin: &ClientOrigin) {
+    if origin.destination == Destination::Request {
         provenance::pass_back(&mut head.headers, head.version);
         head.headers.remove(header::PROXY_AUTHENTICATE); // for what is behind us, and not from us
     }
@@ -303,7 +303,7 @@ pub(crate) fn turn(head: &mut Parts, origin: &Origin) {
 
 /// The version that an endpoint is spoken to in.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct WantedVersion {
     version: Version,
     /// Also where the endpoint would rather have another one, as some say when they begin TLS.
     is_fixed: bool,
@@ -311,7 +311,7 @@ struct Wanted {
 
 /// The version that endpoints of this route are spoken to in: what the port declares, else the client's own, if it chose that knowing
 /// them. Within TLS it chose from what this proxy offers, which says nothing of what they speak.
-fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> Wanted {
+fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> WantedVersion {
     let is_grpc = dialect == Dialect::Grpc;
     let version = match (route.hint, scheme) {
         (Hint::Http2, _) => Version::HTTP_2,
@@ -322,7 +322,7 @@ fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dia
         }
         (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) => Version::HTTP_11,
     };
-    Wanted { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
+    WantedVersion { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
 }
 
 fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
@@ -333,15 +333,15 @@ fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {
     }
 }
 
-impl Details {
-    fn of(request: &Request<ClientBody>) -> Details {
+impl RequestDetails {
+    fn of(request: &Request<ClientBody>) -> RequestDetails {
         let (host, uri) = (authority::authority(request).ok(), request.uri());
         let host = host.as_ref().map(|host| without_userinfo(host.as_bytes()));
         let path = match uri.path_and_query() {
             Some(path) => path.to_string(),
             None => uri.authority().map(target_of_connect).unwrap_or_default(),
         };
-        Details {
+        RequestDetails {
             method: Some(request.method().clone()),
             path,
             version: request.version(),

@@ -11,35 +11,35 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::body::{Broken, ResponseBody};
+use super::body::{BodyError, ResponseBody};
 use crate::memory::{Held, Holder};
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 /// The body of an answer over HTTP/1.
 pub(crate) struct Http1Body {
     body: ResponseBody,
     /// What came after the small pieces that were gathered.
-    next: Option<Step>,
+    next: Option<WriteStep>,
     /// Whether a piece is on its way. Made with the first one that another may follow.
-    way: Option<Rc<Way>>,
+    way: Option<Rc<BodyFraming>>,
     begun: bool,
     holder: Holder,
 }
 
-type Step = Option<Result<Frame<Bytes>, Broken>>;
+type WriteStep = Option<Result<Frame<Bytes>, BodyError>>;
 
 /// What hyper has of a body.
 #[derive(Debug, Default)]
-struct Way {
+struct BodyFraming {
     taken: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// A piece of a body, until it is written.
 #[derive(Debug)]
-pub(crate) struct Piece {
+pub(crate) struct WrittenPiece {
     bytes: Bytes,
-    way: Option<Rc<Way>>,
+    way: Option<Rc<BodyFraming>>,
     _held: Held,
 }
 
@@ -54,7 +54,7 @@ const GATHERED_BYTES_MAX: usize = 16 * 1024;
 const BUFFER_BYTES: usize = 8 * 1024;
 
 impl Http1Body {
-    pub(crate) fn new(body: ResponseBody, origin: &Origin) -> Http1Body {
+    pub(crate) fn new(body: ResponseBody, origin: &ClientOrigin) -> Http1Body {
         Http1Body { body, next: None, way: None, begun: false, holder: origin.holder.clone() }
     }
 
@@ -69,7 +69,7 @@ impl Http1Body {
         }
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<WriteStep> {
         match self.next.take() {
             Some(step) => Poll::Ready(step),
             None => Pin::new(&mut self.body).poll_frame(cx),
@@ -100,7 +100,7 @@ impl Http1Body {
         gathered
     }
 
-    fn piece(&mut self, data: Bytes, cx: &mut Context<'_>) -> Piece {
+    fn piece(&mut self, data: Bytes, cx: &mut Context<'_>) -> WrittenPiece {
         let is_first = !std::mem::replace(&mut self.begun, true);
         let mut gathered = None;
         if data.len() < SMALL_BYTES && !Body::is_end_stream(self) {
@@ -120,18 +120,18 @@ impl Http1Body {
             way.taken.set(true);
             way.clone()
         });
-        Piece { bytes, way, _held: self.holder.hold(allocated) }
+        WrittenPiece { bytes, way, _held: self.holder.hold(allocated) }
     }
 }
 
 impl Body for Http1Body {
-    type Data = Piece;
-    type Error = Broken;
+    type Data = WrittenPiece;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Broken>>> {
+    ) -> Poll<Option<Result<Frame<WrittenPiece>, BodyError>>> {
         ready!(self.poll_way(cx));
         let step = ready!(self.poll_step(cx));
         Poll::Ready(step.map(|result| {
@@ -152,7 +152,7 @@ impl Body for Http1Body {
     }
 }
 
-impl Buf for Piece {
+impl Buf for WrittenPiece {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }
@@ -166,7 +166,7 @@ impl Buf for Piece {
     }
 }
 
-impl Drop for Piece {
+impl Drop for WrittenPiece {
     fn drop(&mut self) {
         if let Some(way) = &self.way {
             way.taken.set(false);

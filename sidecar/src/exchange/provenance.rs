@@ -12,10 +12,10 @@ use svc_core::outcome::Failure;
 use svc_proto::names;
 
 use crate::http::guard::refused;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 /// Whether what a request of `origin` says in a header about where it came from ends here.
-pub(super) fn is_dropped(name: &str, origin: &Origin) -> bool {
+pub(super) fn is_dropped(name: &str, origin: &ClientOrigin) -> bool {
     match origin.trusted {
         true => is_look_alike(name),
         false => is_forwarding(name),
@@ -23,14 +23,14 @@ pub(super) fn is_dropped(name: &str, origin: &Origin) -> bool {
 }
 
 /// What endpoints are told about where a request came from, and which way.
-pub(super) struct Provenance<'o> {
-    origin: &'o Origin,
+pub(super) struct ForwardingHeaders<'o> {
+    origin: &'o ClientOrigin,
     version: Version,
     /// The `Forwarded` element.
     element: HeaderValue,
 }
 
-impl<'o> Provenance<'o> {
+impl<'o> ForwardingHeaders<'o> {
     /// Learns where a request came from that asks for `authority` in that `version` of HTTP.
     ///
     /// # Errors
@@ -38,9 +38,9 @@ impl<'o> Provenance<'o> {
     pub(super) fn of(
         version: Version,
         authority: &HeaderValue,
-        origin: &'o Origin,
-    ) -> Result<Provenance<'o>, Failure> {
-        Ok(Provenance { origin, version, element: forwarded(authority, origin)? })
+        origin: &'o ClientOrigin,
+    ) -> Result<ForwardingHeaders<'o>, Failure> {
+        Ok(ForwardingHeaders { origin, version, element: forwarded(authority, origin)? })
     }
 
     /// Continues in `headers` what others have told: trusted proxies where it came from, for `client`, and anybody which way. Few requests
@@ -54,7 +54,7 @@ impl<'o> Provenance<'o> {
         authority: &HeaderValue,
         client: IpAddr,
     ) -> Result<(), Failure> {
-        let said = Said(headers);
+        let said = HeaderView(headers);
         let from = forwarding::Provenance {
             peer: self.origin.arrival.client.0.ip(),
             trusted: self.origin.trusted,
@@ -107,9 +107,9 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static(names::header::X_FO
 const X_REAL_IP: HeaderName = HeaderName::from_static(names::header::X_REAL_IP);
 
 /// What core reads headers by.
-struct Said<'a>(&'a HeaderMap);
+struct HeaderView<'a>(&'a HeaderMap);
 
-impl Fields for Said<'_> {
+impl Fields for HeaderView<'_> {
     fn values<'f>(&'f self, name: &'f str) -> impl DoubleEndedIterator<Item = &'f [u8]> {
         self.0.get_all(name).into_iter().map(HeaderValue::as_bytes)
     }
@@ -117,7 +117,7 @@ impl Fields for Said<'_> {
 
 /// The `Forwarded` element for this client and host, made once as long as the host stays the same: which is also when the host is
 /// seen to be one.
-fn forwarded(authority: &HeaderValue, origin: &Origin) -> Result<HeaderValue, Failure> {
+fn forwarded(authority: &HeaderValue, origin: &ClientOrigin) -> Result<HeaderValue, Failure> {
     let mut cached = origin.forwarded.borrow_mut();
     if let Some((host, element)) = &*cached
         && host == authority

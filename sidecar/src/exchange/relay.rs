@@ -22,7 +22,7 @@ use crate::net::stream::Stream;
 
 /// What has moved so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct RelayedBytes {
     pub(crate) to_upstream_bytes: u64,
     pub(crate) to_client_bytes: u64,
     /// One side has said its last.
@@ -37,13 +37,13 @@ pub(crate) struct Moved {
 pub(crate) async fn relay(
     client: &mut Stream,
     upstream: &RefCell<Stream>,
-    already: Already,
+    prebuffered: Prebuffered,
     pulse: &Pulse,
-    mut moved: impl FnMut(Moved),
-) -> Result<(), (Broken, io::Error)> {
+    mut moved: impl FnMut(RelayedBytes),
+) -> Result<(), (FailedSide, io::Error)> {
     let holder = pulse.holder();
-    let mut up = Direction::new(already.from_client, holder);
-    let mut down = Direction::new(already.from_upstream, holder);
+    let mut up = RelayDirection::new(prebuffered.from_client, holder);
+    let mut down = RelayDirection::new(prebuffered.from_upstream, holder);
     let upstream_acks = Acks::default();
     std::future::poll_fn(|cx| {
         let upstream = &mut *upstream.borrow_mut();
@@ -59,12 +59,12 @@ pub(crate) async fn relay(
             moved(now);
         }
         match (up_polled, down_polled) {
-            (Poll::Ready(Err(error)), _) => Poll::Ready(Err((Broken::Client, error))),
-            (_, Poll::Ready(Err(error))) => Poll::Ready(Err((Broken::Upstream, error))),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err((FailedSide::Client, error))),
+            (_, Poll::Ready(Err(error))) => Poll::Ready(Err((FailedSide::Upstream, error))),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
                 Poll::Ready(match (up.refused.take(), down.refused.take()) {
-                    (Some(error), _) => Err((Broken::Upstream, error)),
-                    (None, Some(error)) => Err((Broken::Client, error)),
+                    (Some(error), _) => Err((FailedSide::Upstream, error)),
+                    (None, Some(error)) => Err((FailedSide::Client, error)),
                     (None, None) => Ok(()),
                 })
             }
@@ -83,13 +83,13 @@ fn look(
     client: &Stream,
     upstream: &Stream,
     upstream_acks: &Acks,
-) -> Result<(), (Broken, io::Error)> {
+) -> Result<(), (FailedSide, io::Error)> {
     if !pulse.is_to_look() {
         return Ok(());
     }
-    pulse.look(client.tcp()).map_err(|error| (Broken::Client, error))?;
+    pulse.look(client.tcp()).map_err(|error| (FailedSide::Client, error))?;
     if upstream_acks.is_silent(upstream.tcp(), SILENCE_MAX) {
-        return Err((Broken::Upstream, io::ErrorKind::TimedOut.into()));
+        return Err((FailedSide::Upstream, io::ErrorKind::TimedOut.into()));
     }
     if upstream_acks.owes() {
         pulse.acks.sent(); // whose looks are for both
@@ -97,42 +97,42 @@ fn look(
     Ok(())
 }
 
-fn moved_by(up: &Direction, down: &Direction) -> Moved {
-    Moved {
+fn moved_by(up: &RelayDirection, down: &RelayDirection) -> RelayedBytes {
+    RelayedBytes {
         to_upstream_bytes: up.moved_bytes,
         to_client_bytes: down.moved_bytes,
-        half_closed: up.state != State::Open || down.state != State::Open,
+        half_closed: up.state != RelayState::Open || down.state != RelayState::Open,
     }
 }
 
 /// Bytes that were read before the relay began.
 #[derive(Default)]
-pub(crate) struct Already {
+pub(crate) struct Prebuffered {
     pub(crate) from_client: Vec<u8>,
     pub(crate) from_upstream: Vec<u8>,
 }
 
 /// Which socket failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub(crate) enum FailedSide {
     Client,
     Upstream,
 }
 
-enum End {
+enum RelayEnd {
     Reading(io::Error),
     Writing(io::Error),
 }
 
 /// One way: what `from` says, `to` hears.
-struct Direction {
+struct RelayDirection {
     /// Read, and not yet taken by `to`.
     rest: Vec<u8>,
     moved_bytes: u64,
     pipe: Option<Pipe>,
     /// There was no descriptor for a pipe.
     copies: bool,
-    state: State,
+    state: RelayState,
     /// What is in `rest` and in `pipe`.
     held: Held,
     /// Why `to` took no more. What it has said before is still to be read: its last words may tell the client why.
@@ -140,17 +140,25 @@ struct Direction {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum RelayState {
     Open,
     /// `from` has ended: say so to `to`, after the rest.
     Closing,
     Done,
 }
 
-impl Direction {
-    fn new(rest: Vec<u8>, holder: &Holder) -> Direction {
+impl RelayDirection {
+    fn new(rest: Vec<u8>, holder: &Holder) -> RelayDirection {
         let held = holder.hold(rest.capacity());
-        Direction { rest, moved_bytes: 0, pipe: None, copies: false, state: State::Open, held, refused: None }
+        RelayDirection {
+            rest,
+            moved_bytes: 0,
+            pipe: None,
+            copies: false,
+            state: RelayState::Open,
+            held,
+            refused: None,
+        }
     }
 
     /// Whether a write has met the reset of `to`. The kernel tells that once: a read behind it finds an end like any other.
@@ -172,9 +180,9 @@ impl Direction {
     ) -> Poll<io::Result<()>> {
         let polled = self.poll_to_end(cx, from, to, from_was_reset).map(|ended| match ended {
             Ok(()) => Ok(()),
-            Err(End::Reading(error)) => Err(error),
-            Err(End::Writing(error)) => {
-                (self.rest, self.pipe, self.state) = (Vec::new(), None, State::Done);
+            Err(RelayEnd::Reading(error)) => Err(error),
+            Err(RelayEnd::Writing(error)) => {
+                (self.rest, self.pipe, self.state) = (Vec::new(), None, RelayState::Done);
                 self.refused = Some(error);
                 Ok(())
             }
@@ -189,29 +197,29 @@ impl Direction {
         from: &mut Stream,
         to: &mut Stream,
         from_was_reset: bool,
-    ) -> Poll<Result<(), End>> {
+    ) -> Poll<Result<(), RelayEnd>> {
         loop {
-            if self.state == State::Done {
+            if self.state == RelayState::Done {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_rest(cx, to)).map_err(End::Writing)?;
-            if self.state == State::Open && self.pipe.as_ref().is_none_or(|pipe| pipe.holds_bytes == 0) {
+            ready!(self.poll_rest(cx, to)).map_err(RelayEnd::Writing)?;
+            if self.state == RelayState::Open && self.pipe.as_ref().is_none_or(|pipe| pipe.holds_bytes == 0) {
                 ready!(self.held.holder().poll_resumed(cx));
             }
             match (self.state, self.pipe_between(from, to)) {
-                (State::Open, Some((from, to))) => ready!(self.poll_splice(cx, from, to))?,
-                (State::Open, None) => {
+                (RelayState::Open, Some((from, to))) => ready!(self.poll_splice(cx, from, to))?,
+                (RelayState::Open, None) => {
                     ready!(SCRATCH.with_borrow_mut(|scratch| self.poll_copy(cx, from, to, scratch)))?;
                 }
-                (State::Closing, _) if from_was_reset => {
-                    return Poll::Ready(Err(End::Reading(io::ErrorKind::ConnectionReset.into())));
+                (RelayState::Closing, _) if from_was_reset => {
+                    return Poll::Ready(Err(RelayEnd::Reading(io::ErrorKind::ConnectionReset.into())));
                 }
-                (State::Closing, _) => {
+                (RelayState::Closing, _) => {
                     // The peer may be gone already, which ends this direction just as well.
                     let _ = ready!(Pin::new(&mut *to).poll_shutdown(cx));
-                    self.state = State::Done;
+                    self.state = RelayState::Done;
                 }
-                (State::Done, _) => return Poll::Ready(Ok(())),
+                (RelayState::Done, _) => return Poll::Ready(Ok(())),
             }
         }
     }
@@ -241,16 +249,16 @@ impl Direction {
         from: &mut Stream,
         to: &mut Stream,
         scratch: &mut [u8],
-    ) -> Poll<Result<(), End>> {
+    ) -> Poll<Result<(), RelayEnd>> {
         let mut buf = ReadBuf::new(scratch);
-        ready!(Pin::new(from).poll_read(cx, &mut buf)).map_err(End::Reading)?;
+        ready!(Pin::new(from).poll_read(cx, &mut buf)).map_err(RelayEnd::Reading)?;
         let read = buf.filled();
         if read.is_empty() {
-            self.state = State::Closing;
+            self.state = RelayState::Closing;
             return Poll::Ready(Ok(()));
         }
         let taken = match Pin::new(&mut *to).poll_write(cx, read) {
-            Poll::Ready(taken) => taken.map_err(End::Writing)?,
+            Poll::Ready(taken) => taken.map_err(RelayEnd::Writing)?,
             Poll::Pending => 0,
         };
         self.moved_bytes += taken as u64;
@@ -263,7 +271,7 @@ impl Direction {
         cx: &mut Context<'_>,
         from: &TcpStream,
         to: &TcpStream,
-    ) -> Poll<Result<(), End>> {
+    ) -> Poll<Result<(), RelayEnd>> {
         let pipe = match &mut self.pipe {
             Some(pipe) => pipe,
             None => match Pipe::open() {
@@ -275,20 +283,20 @@ impl Direction {
             },
         };
         if pipe.holds_bytes == 0 {
-            ready!(from.poll_read_ready(cx)).map_err(End::Reading)?;
+            ready!(from.poll_read_ready(cx)).map_err(RelayEnd::Reading)?;
             match from.try_io(Interest::READABLE, || pipe.fill(from)) {
-                Ok(0) => self.state = State::Closing,
+                Ok(0) => self.state = RelayState::Closing,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Ready(Ok(())),
-                Err(error) => return Poll::Ready(Err(End::Reading(error))),
+                Err(error) => return Poll::Ready(Err(RelayEnd::Reading(error))),
             }
         }
         while pipe.holds_bytes > 0 {
-            ready!(to.poll_write_ready(cx)).map_err(End::Writing)?;
+            ready!(to.poll_write_ready(cx)).map_err(RelayEnd::Writing)?;
             match to.try_io(Interest::WRITABLE, || pipe.empty(to)) {
                 Ok(taken) => self.moved_bytes += taken as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(End::Writing(error))),
+                Err(error) => return Poll::Ready(Err(RelayEnd::Writing(error))),
             }
         }
         Poll::Ready(Ok(()))
@@ -358,10 +366,10 @@ mod tests {
         let (mut client, mut client_side) = pair().await;
         let (mut upstream, upstream_side) = pair().await;
         let upstream_side = RefCell::new(upstream_side);
-        let mut moved = Moved::default();
-        let already = Already { from_client: b"he".to_vec(), ..Already::default() };
+        let mut moved = RelayedBytes::default();
+        let prebuffered = Prebuffered { from_client: b"he".to_vec(), ..Prebuffered::default() };
         let pulse = Pulse::new();
-        let relaying = relay(&mut client_side, &upstream_side, already, &pulse, |now| moved = now);
+        let relaying = relay(&mut client_side, &upstream_side, prebuffered, &pulse, |now| moved = now);
         let peers = async {
             client.write_all(b"llo").await.unwrap();
             client.shutdown().await.unwrap();
@@ -376,7 +384,7 @@ mod tests {
         };
         let (relayed, ()) = tokio::join!(relaying, peers);
         assert!(relayed.is_ok());
-        assert_eq!(moved, Moved { to_upstream_bytes: 5, to_client_bytes: 5, half_closed: true });
+        assert_eq!(moved, RelayedBytes { to_upstream_bytes: 5, to_client_bytes: 5, half_closed: true });
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -387,12 +395,12 @@ mod tests {
         upstream.set_zero_linger().unwrap();
         drop(upstream);
         let upstream_side = RefCell::new(upstream_side);
-        let already = Already { from_client: b"unheard".to_vec(), ..Already::default() };
+        let prebuffered = Prebuffered { from_client: b"unheard".to_vec(), ..Prebuffered::default() };
         let pulse = Pulse::new();
-        let relayed = relay(&mut client_side, &upstream_side, already, &pulse, |_| {}).await;
+        let relayed = relay(&mut client_side, &upstream_side, prebuffered, &pulse, |_| {}).await;
         assert_eq!(
             relayed.map_err(|(broken, error)| (broken, error.kind())),
-            Err((Broken::Upstream, io::ErrorKind::ConnectionReset))
+            Err((FailedSide::Upstream, io::ErrorKind::ConnectionReset))
         );
         let mut heard = [0; 10];
         client.read_exact(&mut heard).await.unwrap();
@@ -409,9 +417,10 @@ mod tests {
         let (mut client, mut client_side) = pair().await;
         let (mut upstream, upstream_side) = pair().await;
         let upstream_side = RefCell::new(upstream_side);
-        let mut moved = Moved::default();
+        let mut moved = RelayedBytes::default();
         let pulse = Pulse::new();
-        let relaying = relay(&mut client_side, &upstream_side, Already::default(), &pulse, |now| moved = now);
+        let relaying =
+            relay(&mut client_side, &upstream_side, Prebuffered::default(), &pulse, |now| moved = now);
         let sent: Vec<u8> = (0..BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let writer = async {
             upstream.write_all(&sent).await.unwrap();

@@ -15,7 +15,7 @@ use svc_core::outcome::Failure;
 use svc_core::retry;
 use svc_core::time::Now;
 
-use super::provenance::{self, Provenance};
+use super::provenance::{self, ForwardingHeaders};
 use crate::clock;
 use crate::http::client_body::ClientBody;
 use crate::http::gate::Gate;
@@ -26,7 +26,7 @@ use crate::http::headers::strip;
 use crate::http::interim::Interim;
 use crate::http::request_body::{RequestBody, UpstreamBody};
 use crate::http::target::Form;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 use crate::upstream::RequestHead;
 
 /// A request that can be sent, and sent again as long as its body is whole.
@@ -36,7 +36,7 @@ pub(crate) struct Outgoing<'o> {
     /// Who the client asked for, in whatever way.
     authority: HeaderValue,
     form: Form,
-    provenance: Provenance<'o>,
+    provenance: ForwardingHeaders<'o>,
     pub(crate) body: Option<Rc<RequestBody>>,
     gate: Option<Rc<Gate>>,
     /// `te: trailers` was said; it belongs to a hop, and HTTP/2 endpoints (gRPC's among them) want it on theirs.
@@ -61,14 +61,14 @@ impl<'o> Outgoing<'o> {
         authority: HeaderValue,
         form: Form,
         client: IpAddr,
-        origin: &'o Origin,
+        origin: &'o ClientOrigin,
     ) -> Result<Outgoing<'o>, Failure> {
         let (mut parts, incoming) = request.into_parts();
         if !is_plainly_framed(&parts.headers, &incoming) {
             return Err(refused("a body comes in chunks and in no other coding (RFC 9112 §6.1)"));
         }
         let idempotent = retry::is_idempotent(parts.method.as_str());
-        let names = Names::of(&parts.headers);
+        let names = PresentHeaders::of(&parts.headers);
         let trailers = names.te && says_trailers(&parts.headers);
         let empty = incoming.is_end_stream();
         // Without a body there is nothing to wait for (RFC 9110 §10.1.1).
@@ -78,7 +78,7 @@ impl<'o> Outgoing<'o> {
             _ => is_hop_by_hop(name) || provenance::is_dropped(name, origin),
         };
         strip(&mut parts.headers, ends);
-        let provenance = Provenance::of(parts.version, &authority, origin)?;
+        let provenance = ForwardingHeaders::of(parts.version, &authority, origin)?;
         if origin.trusted || names.via {
             provenance.continue_in(&mut parts.headers, &authority, client)?;
         }
@@ -224,15 +224,15 @@ impl<'o> Outgoing<'o> {
 
 /// Which headers a head has, of those that few have: one walk over its names costs less than to look for each.
 #[derive(Default)]
-struct Names {
+struct PresentHeaders {
     te: bool,
     expect: bool,
     via: bool,
 }
 
-impl Names {
-    fn of(headers: &HeaderMap) -> Names {
-        let mut names = Names::default();
+impl PresentHeaders {
+    fn of(headers: &HeaderMap) -> PresentHeaders {
+        let mut names = PresentHeaders::default();
         for name in headers.keys() {
             names.te |= name == header::TE;
             names.expect |= name == header::EXPECT;

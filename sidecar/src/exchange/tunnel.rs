@@ -12,46 +12,47 @@ use svc_core::balance::{Ask, Caller, Tried};
 use svc_core::outcome::Failure;
 
 use super::account::Account;
-use super::relay::{Already, Broken, Moved, relay};
-use crate::client::facts::Guest;
+use super::relay::{FailedSide, Prebuffered, RelayedBytes, relay};
+use crate::client::facts::ClientInfo;
 use crate::client::io::ClientIo;
 use crate::client::tracker::{Graceful, supervise};
 use crate::clock;
 use crate::context::WorkerContext;
-use crate::http::pulse::Deadlines;
+use crate::http::pulse::ConnDeadlines;
 use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
-use crate::net::tls_client::Carries;
+use crate::net::tls_client::Payload;
 use crate::routing::resolve::settled;
-use crate::routing::route::{Route, Turn};
+use crate::routing::route::{Picked, Route};
 use crate::upstream::UpstreamIo;
-use crate::upstream::conn_table::Line;
-use crate::upstream::outbound_proxy_header::Introduction;
+use crate::upstream::conn_table::ConnHandle;
+use crate::upstream::outbound_proxy_header::OutboundProxyHeader;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
 pub(crate) async fn dial(
     route: &Rc<Route>,
-    carries: Carries,
+    payload: Payload,
     caller: Caller,
-    guest: &Guest,
+    client_info: &ClientInfo,
     context: &WorkerContext,
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
     let mut tried = Tried::default();
-    let (mut route, _waited) = settled(route.clone(), guest.arrival.client, &context.router).await?;
+    let (mut route, _waited) = settled(route.clone(), client_info.arrival.client, &context.router).await?;
     let mut last = None;
     loop {
         let ask = Ask { caller, tried: &tried, replayable: true };
         let now = clock::now();
-        let Turn { id, upstream, probe, .. } =
+        let Picked { id, upstream, probe, .. } =
             route.pick(&ask, None, last, &context.router.endpoints, now, context.draw())?;
         if let Some(because) = last {
             account.retried(because);
         }
         account.tries(upstream, probe, now);
-        let introduction = Introduction::of(&route.target, route.inbound.is_some(), || guest.clone());
-        match upstream.open_for(carries, introduction.as_ref(), &context.dialer).await {
+        let outbound_header =
+            OutboundProxyHeader::of(&route.target, route.inbound.is_some(), || client_info.clone());
+        match upstream.open_for(payload, outbound_header.as_ref(), &context.dialer).await {
             Ok(io) => {
                 account.connected();
                 return Ok(io);
@@ -71,7 +72,7 @@ pub(crate) async fn dial(
 pub(crate) async fn carry(
     mut client: ClientIo,
     mut upstream: UpstreamIo,
-    already: Already,
+    prebuffered: Prebuffered,
     mut account: Account,
     context: &WorkerContext,
 ) {
@@ -80,7 +81,7 @@ pub(crate) async fn carry(
     let (pulse, idle) = (client.pulse.clone(), client.idle.or(context.config.deadlines.idle_tcp));
     client.admission.holder.request_is_over(); // of the one that asked for a tunnel
     let ended = {
-        let note = |moved: Moved| {
+        let note = |moved: RelayedBytes| {
             account.to_upstream_bytes = moved.to_upstream_bytes;
             account.to_client_bytes = moved.to_client_bytes;
             account.moved();
@@ -88,7 +89,7 @@ pub(crate) async fn carry(
                 account.half_closed();
             }
         };
-        let relaying = pin!(relay(&mut client.stream, &upstream.stream, already, &pulse, note));
+        let relaying = pin!(relay(&mut client.stream, &upstream.stream, prebuffered, &pulse, note));
         keep(relaying, &pulse, idle, upstream.line(), context).await
     };
     match ended {
@@ -98,9 +99,9 @@ pub(crate) async fn carry(
             upstream.end_when_dropped();
             account.done();
         }
-        Ok(Err((Broken::Client, error))) if is_check(&account, &error) => account.done(),
-        Ok(Err((Broken::Client, _))) => account.failed(Failure::ClientGone),
-        Ok(Err((Broken::Upstream, error))) => {
+        Ok(Err((FailedSide::Client, error))) if is_check(&account, &error) => account.done(),
+        Ok(Err((FailedSide::Client, _))) => account.failed(Failure::ClientGone),
+        Ok(Err((FailedSide::Upstream, error))) => {
             upstream.closed = Closed::Failed;
             let is_silent = error.kind() == io::ErrorKind::TimedOut;
             account.failed(if is_silent { Failure::Unacknowledged } else { Failure::Truncated });
@@ -119,19 +120,19 @@ pub(crate) async fn keep<F: Future>(
     relaying: Pin<&mut F>,
     pulse: &Arc<Pulse>,
     idle: Option<Duration>,
-    line: &Line,
+    line: &ConnHandle,
     context: &WorkerContext,
 ) -> Result<F::Output, Failure> {
     pulse.busy();
     let idle = idle.unwrap_or_default();
-    let membership = context.clients.tracker.enter(pulse.clone(), Deadlines { header: idle, idle });
-    supervise(pin!(Joined { relaying, line }), &membership, |_| {}).await.flatten()
+    let connection_guard = context.clients.tracker.enter(pulse.clone(), ConnDeadlines { header: idle, idle });
+    supervise(pin!(Joined { relaying, line }), &connection_guard, |_| {}).await.flatten()
 }
 
 /// Opaque bytes have no way to say that they should come to an end: a drain waits for them, until its deadline.
 struct Joined<'a, F> {
     relaying: Pin<&'a mut F>,
-    line: &'a Line,
+    line: &'a ConnHandle,
 }
 
 impl<F: Future> Future for Joined<'_, F> {

@@ -15,24 +15,24 @@ use svc_core::protocol::Hint;
 
 use super::account::Account;
 use super::attempts::Attempts;
-use super::body::{ResponseBody, Source};
-use super::deadlines::{Deadline, Limits, within};
+use super::body::{BodySource, ResponseBody};
+use super::deadlines::{Deadline, RequestDeadlines, within};
 use super::forward::turn;
-use super::relay::Already;
+use super::relay::Prebuffered;
 use super::request::Outgoing;
 use super::respond;
 use super::tunnel;
-use crate::client::facts::Aim;
+use crate::client::facts::Destination;
 use crate::client::io::ClientIo;
 use crate::context::WorkerContext;
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
 use crate::http::guard::Guarded;
 use crate::http::target::Form;
-use crate::net::tls_client::Carries;
-use crate::routing::resolve::{Origin, Routed, route_to_authority};
+use crate::net::tls_client::Payload;
+use crate::routing::resolve::{ClientOrigin, Routed, route_to_authority};
 use crate::routing::route::Route;
-use crate::upstream::rewrite::Asked;
+use crate::upstream::rewrite::ClientAuthority;
 use crate::upstream::{Answered, Http1, Upstream, UpstreamIo};
 
 /// The protocol that a request asks to go on in: one, and one that is not HTTP itself. A body goes before it (RFC 9110 §7.8), as of `docker exec`.
@@ -66,7 +66,7 @@ fn may_be_http(protocol: &[u8]) -> bool {
 pub(crate) async fn exchange(
     mut request: Request<ClientBody>,
     protocol: HeaderValue,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
@@ -82,7 +82,7 @@ pub(crate) async fn exchange(
         // What the client has yet to say of its request would be the tunnel's.
         return respond::failure(Failure::BadResponse, Dialect::Http, account, origin.pulse.clone());
     }
-    let Answer { mut head, connection, agreed, .. } = answer;
+    let UpgradeAnswer { mut head, connection, agreed, .. } = answer;
     account.connected();
     account.answered(head.status.as_u16());
     account.switches();
@@ -95,7 +95,7 @@ pub(crate) async fn exchange(
 }
 
 /// An endpoint's answer to a request for an upgrade, so far its head.
-pub(crate) struct Answer {
+pub(crate) struct UpgradeAnswer {
     pub(crate) head: Parts,
     pub(crate) connection: Box<Http1>,
     /// The protocol that the connection goes on in, as the endpoint has it.
@@ -104,19 +104,23 @@ pub(crate) struct Answer {
     deadline: Option<Deadline>,
 }
 
-impl Answer {
+impl UpgradeAnswer {
     pub(crate) fn switches(&self) -> bool {
         self.head.status == StatusCode::SWITCHING_PROTOCOLS
     }
 
     /// The response when there is no upgrade: an ordinary one, the last of its connection.
-    pub(crate) fn into_response(mut self, mut account: Account, origin: &Origin) -> Response<ResponseBody> {
+    pub(crate) fn into_response(
+        mut self,
+        mut account: Account,
+        origin: &ClientOrigin,
+    ) -> Response<ResponseBody> {
         account.hears(&self.head);
         account.answered(self.head.status.as_u16());
         turn(&mut self.head, origin);
         self.connection.refuse_reuse();
-        let Answer { head, connection, upstream, deadline, .. } = self;
-        let source = Source::of(connection, &upstream);
+        let UpgradeAnswer { head, connection, upstream, deadline, .. } = self;
+        let source = BodySource::of(connection, &upstream);
         Response::from_parts(head, ResponseBody::new(source, account, origin, deadline))
     }
 }
@@ -125,13 +129,13 @@ impl Answer {
 pub(crate) async fn ask(
     request: Request<ClientBody>,
     protocol: Option<&HeaderValue>,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
     account: &mut Account,
-) -> Result<Answer, Failure> {
+) -> Result<UpgradeAnswer, Failure> {
     let routed = origin.route(&request, &context.router).await?;
     let (waited, handshake) =
-        (routed.waited, Handshake::new(request, routed, protocol, origin, context, account)?);
+        (routed.waited, UpgradeRequest::new(request, routed, protocol, origin, context, account)?);
     let (limits, deadline) = (handshake.limits, handshake.limits.deadline(account.begun));
     let authority = handshake.outgoing.authority().clone();
     let carrying = pin!(carry(handshake, context, account));
@@ -140,39 +144,41 @@ pub(crate) async fn ask(
     context.recorder.metrics.heard(answered.has_bare_line_feed);
     let Answered { mut head, upgrade: agreed, .. } = answered;
     if let Some(speech) = &upstream.speech {
-        let asked = Asked { scheme: origin.arrival.scheme, authority: &authority };
+        let asked = ClientAuthority { scheme: origin.arrival.scheme, authority: &authority };
         speech.turn_back(&mut head.headers, asked);
     }
-    Ok(Answer { head, connection, agreed, upstream, deadline })
+    Ok(UpgradeAnswer { head, connection, agreed, upstream, deadline })
 }
 
 /// A request for an upgrade with its way.
-struct Handshake<'a> {
+struct UpgradeRequest<'a> {
     outgoing: Outgoing<'a>,
     protocol: Option<&'a HeaderValue>,
     route: Rc<Route>,
     caller: Caller,
-    origin: &'a Origin,
-    limits: Limits,
+    origin: &'a ClientOrigin,
+    limits: RequestDeadlines,
 }
 
-impl<'a> Handshake<'a> {
+impl<'a> UpgradeRequest<'a> {
     fn new(
         request: Request<ClientBody>,
         routed: Routed,
         protocol: Option<&'a HeaderValue>,
-        origin: &'a Origin,
+        origin: &'a ClientOrigin,
         context: &WorkerContext,
         account: &mut Account,
-    ) -> Result<Handshake<'a>, Failure> {
+    ) -> Result<UpgradeRequest<'a>, Failure> {
         let Routed { route, authority, form, waited: _ } = routed;
         account.serves(&route.port.label);
-        let (caller, limits) =
-            (origin.caller(&route, request.headers(), &context.router), Limits::of(&route, context));
+        let (caller, limits) = (
+            origin.caller(&route, request.headers(), &context.router),
+            RequestDeadlines::of(&route, context),
+        );
         let outgoing = Outgoing::new(request, authority, form, caller.client, origin)?;
         account.waits(limits.patience(), false);
         account.uploads(outgoing.body.as_ref());
-        Ok(Handshake { outgoing, protocol, route, caller, origin, limits })
+        Ok(UpgradeRequest { outgoing, protocol, route, caller, origin, limits })
     }
 }
 
@@ -180,11 +186,11 @@ type Carried = (Box<Http1>, Rc<Upstream>, Answered);
 
 /// Sends the request on a connection of its own to one endpoint after another, until one answers.
 async fn carry(
-    handshake: Handshake<'_>,
+    handshake: UpgradeRequest<'_>,
     context: &Rc<WorkerContext>,
     account: &mut Account,
 ) -> Result<Carried, Failure> {
-    let Handshake { outgoing, protocol, route, caller, origin, limits } = handshake;
+    let UpgradeRequest { outgoing, protocol, route, caller, origin, limits } = handshake;
     let mut attempts = Attempts::new(&route, caller, origin, account.begun, context);
     let mut upstream = attempts.begin(&outgoing, account)?;
     loop {
@@ -228,7 +234,7 @@ async fn attempt(
 /// Opens a tunnel (RFC 9110 §9.3.6): through the forward proxy, or as far as a Service that is a proxy itself.
 pub(crate) async fn connect(
     mut request: Request<ClientBody>,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
@@ -244,7 +250,7 @@ pub(crate) async fn connect(
     if request.version() == Version::HTTP_2 {
         return refuse(Failure::UpgradeRefused, account);
     }
-    if origin.aim != Aim::Request {
+    if origin.destination != Destination::Request {
         let upgraded = hyper::upgrade::on(&mut request);
         return match Box::pin(ask_for_tunnel(request, origin, context, &mut account)).await {
             Err(failure) => refuse(failure, account),
@@ -257,7 +263,7 @@ pub(crate) async fn connect(
                 account.connected();
                 account.answered(StatusCode::OK.as_u16());
                 account.tunnels();
-                let Answer { mut head, connection, .. } = answer;
+                let UpgradeAnswer { mut head, connection, .. } = answer;
                 turn(&mut head, origin);
                 let (context, (io, read)) = (context.clone(), connection.into_upgraded());
                 tokio::task::spawn_local(async move { join(upgraded, io, read, account, &context).await });
@@ -270,7 +276,7 @@ pub(crate) async fn connect(
         let authority = authority.as_deref().ok_or(Failure::BadRequest)?;
         let (route, _waited) = route_to_authority(authority, origin.arrival.client, &context.router).await?;
         let caller = origin.caller(&route, request.headers(), &context.router);
-        tunnel::dial(&route, Carries::Untouched, caller, &origin.guest(), context, &mut account).await
+        tunnel::dial(&route, Payload::Untouched, caller, &origin.client_info(), context, &mut account).await
     };
     match opened.await {
         Err(failure) => refuse(failure, account),
@@ -289,10 +295,10 @@ pub(crate) async fn connect(
 /// Asks a Service for a tunnel to elsewhere, as one asks a proxy. To the Service itself there is none to be asked for.
 async fn ask_for_tunnel(
     request: Request<ClientBody>,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
     account: &mut Account,
-) -> Result<Answer, Failure> {
+) -> Result<UpgradeAnswer, Failure> {
     let routed = origin.route(&request, &context.router).await?;
     match (routed.form, routed.route.hint) {
         (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, context, account).await,
@@ -318,6 +324,6 @@ async fn join(
     let (client, held) = parts.io.into_inner().into_parts();
     // hyper has nothing of what follows a request for a tunnel.
     let from_client = if parts.read_buf.is_empty() { held } else { [parts.read_buf, held].concat().into() };
-    let already = Already { from_client: from_client.into(), from_upstream: read.into() };
-    tunnel::carry(client, io, already, account, context).await;
+    let prebuffered = Prebuffered { from_client: from_client.into(), from_upstream: read.into() };
+    tunnel::carry(client, io, prebuffered, account, context).await;
 }

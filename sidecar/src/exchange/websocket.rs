@@ -13,11 +13,11 @@ use super::account::Account;
 use super::body::ResponseBody;
 use super::forward::turn;
 use super::respond;
-use super::upgrade::{self, Answer};
+use super::upgrade::{self, UpgradeAnswer};
 use crate::context::WorkerContext;
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 pub(crate) use tunnel::Tunnel;
 
@@ -33,7 +33,7 @@ pub(crate) fn is_wanted(request: &Request<ClientBody>) -> bool {
 /// Carries the request; what follows a `101`, which is a `200` to the client, is a tunnel.
 pub(crate) async fn exchange(
     request: Request<ClientBody>,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
     mut account: Account,
 ) -> Response<ResponseBody> {
@@ -47,7 +47,7 @@ pub(crate) async fn exchange(
     if !answer.switches() {
         return answer.into_response(account, origin);
     }
-    let Answer { mut head, connection, .. } = answer;
+    let UpgradeAnswer { mut head, connection, .. } = answer;
     head.status = StatusCode::OK;
     turn(&mut head, origin);
     // Neither means anything in HTTP/2 (RFC 8441 §5), and with a length there would be no tunnel (RFC 9110 §9.3.6).
@@ -82,7 +82,7 @@ fn base64(nonce: u128) -> String {
 }
 
 /// To the client any 2xx would say that there is a WebSocket: from an endpoint only a `101` to that protocol may.
-fn believed(answer: Answer) -> Result<Answer, Failure> {
+fn believed(answer: UpgradeAnswer) -> Result<UpgradeAnswer, Failure> {
     let agreed = answer
         .agreed
         .as_ref()

@@ -23,7 +23,7 @@ pub(crate) enum ClientBody {
     /// In hyper's framing, which knows where it ends.
     Http1(Incoming),
     /// Ends by END_STREAM alone. Boxed: each exchange keeps a place for the body of its request, and most have none.
-    Http2(Option<Box<Stream>>, Rc<Respond>),
+    Http2(Option<Box<BodyStream>>, Rc<Respond>),
     /// There is none.
     Empty,
 }
@@ -63,7 +63,7 @@ impl Body for ClientBody {
 
 /// A body on a stream of HTTP/2, whose last bytes come with its end: an HTTP/1 endpoint that was promised a length would else have all of a
 /// request that its client may yet give up.
-pub(crate) struct Stream {
+pub(crate) struct BodyStream {
     /// Shared with those who count it.
     body: Rc<RefCell<RecvBody>>,
     /// All that was promised is there, and the end is not.
@@ -72,7 +72,7 @@ pub(crate) struct Stream {
     trailers: Option<Frame<Bytes>>,
 }
 
-impl Stream {
+impl BodyStream {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         if self.trailers.is_some() {
             return self.end();
@@ -121,7 +121,7 @@ impl Stream {
 impl ClientBody {
     /// The body on a stream, if there is any, whose client can have interim answers.
     pub(crate) fn of_stream(body: Option<Rc<RefCell<RecvBody>>>, respond: Rc<Respond>) -> ClientBody {
-        let stream = body.map(|body| Box::new(Stream { body, last: None, trailers: None }));
+        let stream = body.map(|body| Box::new(BodyStream { body, last: None, trailers: None }));
         ClientBody::Http2(stream, respond)
     }
 

@@ -12,12 +12,12 @@ use tokio::time::Sleep;
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     open: Cell<bool>,
-    waiting: RefCell<Option<Waiting>>,
+    waiting: RefCell<Option<GateWaiter>>,
 }
 
 /// Who waits for it, and until when.
 #[derive(Debug)]
-struct Waiting {
+struct GateWaiter {
     waker: Waker,
     patience: Pin<Box<Sleep>>,
 }
@@ -43,7 +43,8 @@ impl Gate {
             return Poll::Ready(());
         }
         let mut waiting = self.waiting.borrow_mut();
-        let new = || Waiting { waker: cx.waker().clone(), patience: Box::pin(tokio::time::sleep(PATIENCE)) };
+        let new =
+            || GateWaiter { waker: cx.waker().clone(), patience: Box::pin(tokio::time::sleep(PATIENCE)) };
         let waits = waiting.get_or_insert_with(new);
         waits.waker.clone_from(cx.waker());
         if waits.patience.as_mut().poll(cx).is_pending() {

@@ -11,7 +11,7 @@ use h2::server::SendResponse;
 use hyper::Response;
 use hyper::http::response::Parts;
 
-use super::h2::backlog::Piece;
+use super::h2::backlog::QueuedPiece;
 use super::headers::strip_hop;
 use crate::metrics::Metrics;
 
@@ -26,7 +26,7 @@ pub(crate) enum Interim {
 
 /// The answers to a request on a stream of HTTP/2.
 pub(crate) struct Respond {
-    stream: RefCell<SendResponse<Piece>>,
+    stream: RefCell<SendResponse<QueuedPiece>>,
     /// So many interim ones were sent.
     interim: Cell<u8>,
 }
@@ -47,12 +47,12 @@ impl Interim {
 }
 
 impl Respond {
-    pub(crate) fn new(stream: SendResponse<Piece>) -> Rc<Respond> {
+    pub(crate) fn new(stream: SendResponse<QueuedPiece>) -> Rc<Respond> {
         Rc::new(Respond { stream: RefCell::new(stream), interim: Cell::new(0) })
     }
 
     /// What the answer itself goes through.
-    pub(crate) fn stream(&self) -> RefMut<'_, SendResponse<Piece>> {
+    pub(crate) fn stream(&self) -> RefMut<'_, SendResponse<QueuedPiece>> {
         self.stream.borrow_mut()
     }
 

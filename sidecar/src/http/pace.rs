@@ -7,22 +7,22 @@ use crate::clock;
 
 /// How a client keeps up with a connection. Atomic only because a client's I/O has to be `Send`; one thread writes and reads it.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct ClientPace {
     /// Something of an answer waits for the client, and it takes nothing.
-    pub(crate) untaken: Waiting,
+    pub(crate) untaken: StalledSince,
     /// The rest of a request's body is waited for, and nothing comes.
-    pub(crate) unsaid: Waiting,
+    pub(crate) unsaid: StalledSince,
 }
 
 /// Since when a client is waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct StalledSince {
     /// [`clock::coarse_ms`]; 0 when it is not.
     since_ms: AtomicU32,
     counted: AtomicBool,
 }
 
-impl Waiting {
+impl StalledSince {
     /// It is waited for.
     #[cold]
     pub(crate) fn begin(&self) {
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn a_client_is_counted_once_when_it_was_waited_for_too_long() {
         clock::pass_ms(1); // at 0, where a process begins, it counts as 1
-        let (waiting, limit) = (Waiting::default(), Duration::from_secs(10));
+        let (waiting, limit) = (StalledSince::default(), Duration::from_secs(10));
         waiting.begin();
         clock::pass_ms(10_000);
         waiting.begin();
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn who_takes_something_in_time_is_not_counted() {
         clock::tick();
-        let (waiting, limit) = (Waiting::default(), Duration::from_secs(10));
+        let (waiting, limit) = (StalledSince::default(), Duration::from_secs(10));
         for _ in 0..3 {
             waiting.begin();
             clock::pass_ms(9_000);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use svc_core::outcome::Failure;
 use tokio::net::TcpStream;
 
-use super::guard::Turns;
-use super::pace::Pace;
+use super::guard::RequestTurns;
+use super::pace::ClientPace;
 use crate::clock;
 use crate::memory::Holder;
 use crate::net::acks::{Acks, SILENCE_MAX};
@@ -23,7 +23,7 @@ pub(crate) struct Pulse {
     moved_ms: AtomicU32,
     head_ms: AtomicU32,
     /// Whose turn it is of an HTTP/1 connection's requests.
-    pub(crate) turns: Turns,
+    pub(crate) turns: RequestTurns,
     /// What the connection makes us hold.
     holder: Holder,
     ends_answers: AtomicBool,
@@ -31,7 +31,7 @@ pub(crate) struct Pulse {
     /// Whether the client acknowledges what it is sent.
     pub(crate) acks: Acks,
     /// Whether it reads, and says what it has begun.
-    pub(crate) pace: Pace,
+    pub(crate) pace: ClientPace,
     /// It is to be looked at, by who has its socket.
     look: AtomicBool,
 }
@@ -180,7 +180,7 @@ impl Pulse {
         self.holder.request_is_over();
     }
 
-    pub(crate) fn overdue(&self, limits: Deadlines) -> Option<Failure> {
+    pub(crate) fn overdue(&self, limits: ConnDeadlines) -> Option<Failure> {
         if self.holder.must_end() {
             return Some(Failure::MemoryExceeded);
         }
@@ -196,7 +196,7 @@ impl Pulse {
 
 /// How long a connection may take; zero is for ever.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadlines {
+pub(crate) struct ConnDeadlines {
     pub(crate) header: Duration,
     pub(crate) idle: Duration,
 }

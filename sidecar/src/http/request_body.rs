@@ -65,7 +65,11 @@ impl RequestBody {
         self.attempt.set(self.attempt.get() + 1);
         self.sent_bytes.set(0);
         self.whole_since.set(None);
-        UpstreamBody::Client(Sending { body: self.clone(), attempt: self.attempt.get(), has_trailers: false })
+        UpstreamBody::Client(SendProgress {
+            body: self.clone(),
+            attempt: self.attempt.get(),
+            has_trailers: false,
+        })
     }
 
     /// Nothing of it has been taken.
@@ -98,7 +102,7 @@ impl RequestBody {
         self.whole_since.get()
     }
 
-    fn poll_incoming(&self, cx: &mut Context<'_>) -> PolledFrame {
+    fn poll_incoming(&self, cx: &mut Context<'_>) -> RequestFrame {
         let mut polled = Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx);
         let mut kept = self.kept.borrow_mut();
         if let Some(pulse) = &self.pulse
@@ -129,24 +133,24 @@ impl RequestBody {
 }
 
 /// A step of a body.
-pub(crate) type PolledFrame = Poll<Option<Result<Frame<Bytes>, Cut>>>;
+pub(crate) type RequestFrame = Poll<Option<Result<Frame<Bytes>, Cut>>>;
 
 /// The request body of one attempt.
 pub(crate) enum UpstreamBody {
     Empty,
-    Client(Sending),
+    Client(SendProgress),
 }
 
 /// How far an attempt has come with its body.
-pub(crate) struct Sending {
+pub(crate) struct SendProgress {
     body: Rc<RequestBody>,
     attempt: u32,
     /// It has sent them, the last that there is.
     has_trailers: bool,
 }
 
-impl Sending {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> PolledFrame {
+impl SendProgress {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> RequestFrame {
         let body = &self.body;
         // A stream that has failed may be polled until its end has got around: what it took then, the next attempt would miss.
         if body.attempt.get() != self.attempt
@@ -207,7 +211,7 @@ impl UpstreamBody {
 
     /// The endpoint asks for it.
     pub(crate) fn invite(&self) {
-        if let UpstreamBody::Client(Sending { body, .. }) = self
+        if let UpstreamBody::Client(SendProgress { body, .. }) = self
             && let Some(gate) = &body.gate
         {
             gate.open();
@@ -219,7 +223,7 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> RequestFrame {
         match &mut *self {
             UpstreamBody::Empty => Poll::Ready(None),
             UpstreamBody::Client(sending) => sending.poll_frame(cx),

@@ -9,7 +9,7 @@ use crate::error::RunError;
 
 /// A program that is run, and when.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct InitStep {
     /// What has failed when this fails.
     act: &'static str,
     run: Run,
@@ -26,16 +26,16 @@ struct Run {
     input: Option<String>,
 }
 
-impl Step {
+impl InitStep {
     /// nft reads `rules` in one transaction: all of them hold afterwards, or none.
-    pub(super) fn nft(act: &'static str, rules: String) -> Step {
+    pub(super) fn nft(act: &'static str, rules: String) -> InitStep {
         let run = Run { program: "nft", arguments: "-f -".to_owned(), input: Some(rules) };
-        Step { act, run, only: None }
+        InitStep { act, run, only: None }
     }
 
-    pub(super) fn ip(act: &'static str, call: Call) -> Step {
+    pub(super) fn ip(act: &'static str, call: Call) -> InitStep {
         let ip = |arguments| Run { program: "ip", arguments, input: None };
-        Step { act, run: ip(call.act), only: Some((ip(call.look), call.if_there)) }
+        InitStep { act, run: ip(call.act), only: Some((ip(call.look), call.if_there)) }
     }
 
     pub(super) fn run(&self) -> Result<(), RunError> {

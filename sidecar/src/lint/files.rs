@@ -8,13 +8,13 @@ use crate::control::manifests::{is_manifest, read_file};
 
 /// A file that was read.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct ReadFile {
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum FileSort {
     Manifest,
     /// Certificates and keys.
     Pem,
@@ -22,15 +22,15 @@ pub(super) enum Sort {
 }
 
 /// A file that cannot be read, and why.
-pub(super) type Unreadable = (PathBuf, String);
+pub(super) type UnreadableFile = (PathBuf, String);
 
 /// The file at `path`, whatever it is; all below it that concerns us, where it is a folder.
-pub(super) fn list(path: &Path) -> (Vec<File>, Vec<Unreadable>) {
+pub(super) fn list(path: &Path) -> (Vec<ReadFile>, Vec<UnreadableFile>) {
     let (mut files, mut unreadable) = (Vec::new(), Vec::new());
     if path == Path::new(STDIN) {
         let mut bytes = Vec::new();
         match io::stdin().read_to_end(&mut bytes) {
-            Ok(_) => files.push(File { path: path.into(), bytes }),
+            Ok(_) => files.push(ReadFile { path: path.into(), bytes }),
             Err(error) => unreadable.push((path.into(), format!("cannot be read: {error}"))),
         }
         return (files, unreadable);
@@ -46,10 +46,10 @@ pub(super) fn list(path: &Path) -> (Vec<File>, Vec<Unreadable>) {
 }
 
 /// The file, or nothing where `path` is a folder, whose entries are then left to be read.
-fn read(path: &Path, open: &mut Vec<PathBuf>) -> io::Result<Option<File>> {
+fn read(path: &Path, open: &mut Vec<PathBuf>) -> io::Result<Option<ReadFile>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_dir() {
-        return Ok(Some(File { path: path.to_owned(), bytes: read_file(path, metadata.len())? }));
+        return Ok(Some(ReadFile { path: path.to_owned(), bytes: read_file(path, metadata.len())? }));
     }
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -75,22 +75,22 @@ fn is_token(name: &str) -> bool {
     name == "token" || name.ends_with(".token") || name.ends_with("-token")
 }
 
-impl File {
+impl ReadFile {
     pub(super) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// By its name, and where that says nothing by its content.
-    pub(super) fn sort(&self) -> Sort {
+    pub(super) fn sort(&self) -> FileSort {
         let name = self.name();
         let text = self.bytes.trim_ascii();
         match name {
-            name if is_manifest(&name) => Sort::Manifest,
-            name if is_pem(&name) => Sort::Pem,
-            name if is_token(&name) => Sort::Token,
-            _ if text.starts_with(b"-----BEGIN ") => Sort::Pem,
-            _ if is_word(text) => Sort::Token,
-            _ => Sort::Manifest,
+            name if is_manifest(&name) => FileSort::Manifest,
+            name if is_pem(&name) => FileSort::Pem,
+            name if is_token(&name) => FileSort::Token,
+            _ if text.starts_with(b"-----BEGIN ") => FileSort::Pem,
+            _ if is_word(text) => FileSort::Token,
+            _ => FileSort::Manifest,
         }
     }
 }

@@ -5,26 +5,26 @@ use std::sync::Arc;
 
 use svc_core::service::{Interner, Rules, Service};
 
-use super::report::Found;
+use super::report::ReportedFinding;
 use crate::control::manifests::{
-    Contents, Facts, Finding, Key, Kind, Object, Severity, Text, read, unknown_to,
+    Contents, Finding, Object, ObjectFacts, ObjectKey, ObjectKind, Severity, Text, read, unknown_to,
 };
 
 /// Manifests that are read together.
 #[derive(Default)]
-pub(super) struct Folder {
+pub(super) struct ManifestSet {
     interner: Interner,
-    files: Vec<File>,
-    found: Vec<Found>,
+    files: Vec<LintedFile>,
+    found: Vec<ReportedFinding>,
 }
 
-struct File {
+struct LintedFile {
     path: String,
     text: Text,
     objects: Vec<Object>,
 }
 
-impl Folder {
+impl ManifestSet {
     pub(super) fn read(&mut self, path: &str, bytes: Vec<u8>, rules: &Rules) {
         let text = Text::decode(bytes);
         let Contents { mut objects, unreadable, notes, .. } = read(path, &text, rules, &mut self.interner);
@@ -34,8 +34,8 @@ impl Folder {
         });
         let findings =
             of_objects.chain(unreadable.into_iter().flat_map(|unreadable| unreadable.mistakes)).chain(notes);
-        self.found.extend(findings.map(|finding| Found { file: path.to_owned(), finding }));
-        self.files.push(File { path: path.to_owned(), text, objects });
+        self.found.extend(findings.map(|finding| ReportedFinding { file: path.to_owned(), finding }));
+        self.files.push(LintedFile { path: path.to_owned(), text, objects });
     }
 
     /// How many objects concern us.
@@ -44,7 +44,7 @@ impl Folder {
     }
 
     /// All that is wrong.
-    pub(super) fn into_findings(mut self) -> Vec<Found> {
+    pub(super) fn into_findings(mut self) -> Vec<ReportedFinding> {
         let mut found = std::mem::take(&mut self.found);
         found.extend(self.doubles());
         found.extend(self.port_names());
@@ -52,8 +52,8 @@ impl Folder {
     }
 
     /// Objects that are there more than once, of which the first serves.
-    fn doubles(&self) -> Vec<Found> {
-        let mut first: BTreeMap<&Key, &str> = BTreeMap::new();
+    fn doubles(&self) -> Vec<ReportedFinding> {
+        let mut first: BTreeMap<&ObjectKey, &str> = BTreeMap::new();
         let mut found = Vec::new();
         for file in &self.files {
             for object in &file.objects {
@@ -69,20 +69,24 @@ impl Folder {
     }
 
     /// Ports of slices that their Services do not have.
-    fn port_names(&self) -> Vec<Found> {
+    fn port_names(&self) -> Vec<ReportedFinding> {
         let objects = self.files.iter().flat_map(|file| &file.objects);
-        let services: BTreeMap<&Key, &Arc<Service>> = objects
+        let services: BTreeMap<&ObjectKey, &Arc<Service>> = objects
             .filter_map(|object| match &object.facts {
-                Ok(Facts::Service(service)) => Some((&object.key, service)),
-                Ok(Facts::Slices(_) | Facts::Secret(_)) | Err(_) => None,
+                Ok(ObjectFacts::Service(service)) => Some((&object.key, service)),
+                Ok(ObjectFacts::Slices(_) | ObjectFacts::Secret(_)) | Err(_) => None,
             })
             .collect();
         let mut found = Vec::new();
         for file in &self.files {
             for object in &file.objects {
-                let Ok(Facts::Slices(slices)) = &object.facts else { continue };
+                let Ok(ObjectFacts::Slices(slices)) = &object.facts else { continue };
                 let Some(of) = slices.first().map(|slice| &slice.service) else { continue };
-                let key = Key { kind: Kind::Service, namespace: of.namespace.clone(), name: of.name.clone() };
+                let key = ObjectKey {
+                    kind: ObjectKind::Service,
+                    namespace: of.namespace.clone(),
+                    name: of.name.clone(),
+                };
                 let Some(service) = services.get(&key) else { continue };
                 let mut told = BTreeSet::new();
                 for (field, name) in &object.port_names {
@@ -97,12 +101,12 @@ impl Folder {
     }
 }
 
-impl File {
-    fn found(&self, object: &Object, field: &str, severity: Severity, message: String) -> Found {
+impl LintedFile {
+    fn found(&self, object: &Object, field: &str, severity: Severity, message: String) -> ReportedFinding {
         let line = object.origin.lines_of(&self.text, &[field]);
         let finding = Finding::field(severity, field, message.clone(), message);
         let line = line.first().copied().unwrap_or(1);
-        Found {
+        ReportedFinding {
             file: self.path.clone(),
             finding: Finding { line, object: object.key.to_string(), ..finding },
         }

@@ -16,13 +16,13 @@ pub use report::Report;
 use crate::certificates::seconds_since_1970;
 use crate::clock;
 use crate::control::manifests::{Finding, Severity};
-use files::{File, Sort};
-use report::Found;
+use files::{FileSort, ReadFile};
+use report::ReportedFinding;
 
 /// Reads all of `paths`, files and folders, and tells what is wrong with them. Objects are held to `rules`.
 pub fn lint(paths: &[PathBuf], rules: &Rules) -> Report {
     let mut report = Report::default();
-    let mut folders: BTreeMap<PathBuf, Vec<File>> = BTreeMap::new();
+    let mut folders: BTreeMap<PathBuf, Vec<ReadFile>> = BTreeMap::new();
     for path in paths {
         let (files, unreadable) = files::list(path);
         report.found.extend(unreadable.into_iter().map(|(path, reason)| whole_file(&path, reason)));
@@ -38,31 +38,33 @@ pub fn lint(paths: &[PathBuf], rules: &Rules) -> Report {
 }
 
 /// Files of one folder: an object may be in one of them only, and a key is looked for beside its certificate.
-fn lint_folder(mut files: Vec<File>, rules: &Rules, report: &mut Report) {
+fn lint_folder(mut files: Vec<ReadFile>, rules: &Rules, report: &mut Report) {
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
     let now = seconds_since_1970(clock::wall());
-    let mut objects = manifests::Folder::default();
+    let mut objects = manifests::ManifestSet::default();
     report.files += files.len();
     for file in &files {
         let path = file.path.display().to_string();
         let findings = match file.sort() {
-            Sort::Manifest => {
+            FileSort::Manifest => {
                 objects.read(&path, file.bytes.clone(), rules);
                 continue;
             }
-            Sort::Pem => pem::check(file, &files, now),
-            Sort::Token => token::check(&file.bytes, now),
+            FileSort::Pem => pem::check(file, &files, now),
+            FileSort::Token => token::check(&file.bytes, now),
         };
-        report.found.extend(findings.into_iter().map(|finding| Found { file: path.clone(), finding }));
+        report
+            .found
+            .extend(findings.into_iter().map(|finding| ReportedFinding { file: path.clone(), finding }));
     }
     report.objects += objects.count();
     report.found.extend(objects.into_findings());
 }
 
-fn whole_file(path: &Path, reason: String) -> Found {
+fn whole_file(path: &Path, reason: String) -> ReportedFinding {
     let finding = Finding { line: 1, ..Finding::whole(Severity::Error, reason) };
-    Found { file: path.display().to_string(), finding }
+    ReportedFinding { file: path.display().to_string(), finding }
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use rustls::pki_types::CertificateDer;
 
-use super::files::{File, Sort};
+use super::files::{FileSort, ReadFile};
 use crate::certificates::{Part, Validity, authorities, certificates, check_key, identity};
 use crate::control::manifests::{Finding, Severity};
 
 /// What is wrong with `file`; `beside` are the files of its folder, among which its key may be.
-pub(super) fn check(file: &File, beside: &[File], now: i64) -> Vec<Finding> {
-    let own = Sections::of(&file.bytes);
+pub(super) fn check(file: &ReadFile, beside: &[ReadFile], now: i64) -> Vec<Finding> {
+    let own = PemSections::of(&file.bytes);
     let mut found = Vec::new();
     if own.certificates.is_empty() && own.key.is_none() {
         return vec![at(
@@ -30,13 +30,13 @@ pub(super) fn check(file: &File, beside: &[File], now: i64) -> Vec<Finding> {
 }
 
 /// The lines on which sections begin.
-struct Sections {
+struct PemSections {
     certificates: Vec<usize>,
     key: Option<usize>,
 }
 
-impl Sections {
-    fn of(bytes: &[u8]) -> Sections {
+impl PemSections {
+    fn of(bytes: &[u8]) -> PemSections {
         let (mut certificates, mut key) = (Vec::new(), None);
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
             if line.starts_with(b"-----BEGIN CERTIFICATE-----") {
@@ -46,11 +46,11 @@ impl Sections {
                 key = key.or(Some(index + 1));
             }
         }
-        Sections { certificates, key }
+        PemSections { certificates, key }
     }
 }
 
-fn check_certificates(bytes: &[u8], own: &Sections, now: i64) -> Vec<Finding> {
+fn check_certificates(bytes: &[u8], own: &PemSections, now: i64) -> Vec<Finding> {
     let first = own.certificates[0];
     let chain = match certificates(bytes) {
         Ok(chain) => chain,
@@ -73,11 +73,11 @@ fn check_validity(certificate: &CertificateDer<'_>, line: usize, now: i64) -> Op
 }
 
 /// A certificate and a key in one file, or in two of the same name (`web.crt` and `web.key`).
-fn check_pair(file: &File, own: &Sections, beside: &[File]) -> Option<Finding> {
+fn check_pair(file: &ReadFile, own: &PemSections, beside: &[ReadFile]) -> Option<Finding> {
     let first = *own.certificates.first()?;
-    let is_key = |other: &&File| {
+    let is_key = |other: &&ReadFile| {
         let is_other = other.path != file.path && other.path.file_stem() == file.path.file_stem();
-        is_other && other.sort() == Sort::Pem && Sections::of(&other.bytes).key.is_some()
+        is_other && other.sort() == FileSort::Pem && PemSections::of(&other.bytes).key.is_some()
     };
     let (key, line) = match own.key {
         Some(line) => (file, line),

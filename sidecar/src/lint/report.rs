@@ -16,12 +16,12 @@ pub struct Report {
     /// How many objects in them concern us.
     pub objects: usize,
     /// By file and line.
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<ReportedFinding>,
 }
 
 /// A finding, and the file that it is about.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct ReportedFinding {
     pub(super) file: String,
     pub(super) finding: Finding,
 }
@@ -46,7 +46,7 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for Found { file, finding } in &self.found {
+        for ReportedFinding { file, finding } in &self.found {
             let Finding { severity, line, object, message, .. } = finding;
             let object = if object.is_empty() { String::new() } else { format!("{object}: ") };
             let _ = writeln!(text, "{file}:{line}: {}: {object}{message}", severity.as_str()); // a string takes any text
@@ -59,12 +59,12 @@ impl Report {
     }
 
     fn json(&self) -> String {
-        let document = Document {
+        let document = LintedDocument {
             files: self.files,
             objects: self.objects,
             errors: self.count(Severity::Error),
             warnings: self.count(Severity::Warning),
-            findings: self.found.iter().map(Shown::of).collect(),
+            findings: self.found.iter().map(FindingView::of).collect(),
         };
         let json = serde_json::to_string_pretty(&document).expect("it has only texts and numbers");
         json + "\n"
@@ -72,16 +72,16 @@ impl Report {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct LintedDocument<'a> {
     files: usize,
     objects: usize,
     errors: usize,
     warnings: usize,
-    findings: Vec<Shown<'a>>,
+    findings: Vec<FindingView<'a>>,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct FindingView<'a> {
     file: &'a str,
     line: usize,
     severity: &'static str,
@@ -92,13 +92,22 @@ struct Shown<'a> {
     message: &'a str,
 }
 
-impl Shown<'_> {
-    fn of(found: &Found) -> Shown<'_> {
-        let Found { file, finding } = found;
+impl FindingView<'_> {
+    fn of(found: &ReportedFinding) -> FindingView<'_> {
+        let ReportedFinding { file, finding } = found;
         let Finding { severity, line, object, field, value, expected, message } = finding;
         // Values are told as JSON, or nearly.
         let value =
             value.as_ref().map(|value| serde_json::from_str(value).unwrap_or_else(|_| value.as_str().into()));
-        Shown { file, line: *line, severity: severity.as_str(), object, field, value, expected, message }
+        FindingView {
+            file,
+            line: *line,
+            severity: severity.as_str(),
+            object,
+            field,
+            value,
+            expected,
+            message,
+        }
     }
 }

@@ -17,12 +17,12 @@ pub(crate) static LINES_LOST: AtomicU64 = AtomicU64::new(0);
 /// Where lines go. One for the process, as stderr is.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
-    sender: SyncSender<Item>,
+    sender: SyncSender<LogItem>,
     lost: &'static AtomicU64,
 }
 
 #[derive(Debug)]
-enum Item {
+enum LogItem {
     Line(Box<[u8]>),
     /// Tells when what came before is written.
     Flush(SyncSender<()>),
@@ -59,14 +59,14 @@ impl Queue {
             Some(start) => [start, b"\n"].concat(),
             None => line.to_vec(),
         };
-        if self.sender.try_send(Item::Line(line.into())).is_err() {
+        if self.sender.try_send(LogItem::Line(line.into())).is_err() {
             self.lost.fetch_add(1, Relaxed);
         }
     }
 
     fn flush(&self, limit: Duration) {
         let (done, is_done) = sync_channel(1);
-        let mut item = Item::Flush(done);
+        let mut item = LogItem::Flush(done);
         let mut left = limit;
         while let Err(full) = self.sender.try_send(item) {
             item = match full {
@@ -92,13 +92,13 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(5);
 /// Has the thread tell what was suppressed; it does so at most once in [`TELL_EVERY`].
 pub(super) fn tell_suppressed() {
     if let Some(queue) = QUEUE.get() {
-        let _ = queue.sender.try_send(Item::Suppressed); // where it is full, the next one comes soon
+        let _ = queue.sender.try_send(LogItem::Suppressed); // where it is full, the next one comes soon
     }
 }
 
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-fn write(mut out: impl Write, items: &Receiver<Item>, lost: &AtomicU64) {
+fn write(mut out: impl Write, items: &Receiver<LogItem>, lost: &AtomicU64) {
     let mut told_lost = 0;
     let mut tells = false;
     loop {
@@ -107,12 +107,12 @@ fn write(mut out: impl Write, items: &Receiver<Item>, lost: &AtomicU64) {
             true => items.recv_timeout(TELL_EVERY),
         };
         match item {
-            Ok(Item::Line(line)) => {
+            Ok(LogItem::Line(line)) => {
                 let unwritten = write_batch(&mut out, &line, items, &mut tells);
                 lost.fetch_add(unwritten, Relaxed);
             }
-            Ok(Item::Flush(done)) => drop(done.send(())),
-            Ok(Item::Suppressed) => tells = true,
+            Ok(LogItem::Flush(done)) => drop(done.send(())),
+            Ok(LogItem::Suppressed) => tells = true,
             Err(RecvTimeoutError::Timeout) => {
                 tells = false;
                 rate::tell();
@@ -129,18 +129,18 @@ fn write(mut out: impl Write, items: &Receiver<Item>, lost: &AtomicU64) {
 }
 
 /// Writes `line`, and with it those that wait behind it; tells how many could not be written.
-fn write_batch(out: &mut impl Write, line: &[u8], items: &Receiver<Item>, tells: &mut bool) -> u64 {
+fn write_batch(out: &mut impl Write, line: &[u8], items: &Receiver<LogItem>, tells: &mut bool) -> u64 {
     let mut batch = line.to_vec();
     let mut lines = 1;
     let mut flushed = None;
     while batch.len() < BATCH_BYTES {
         match items.try_recv() {
-            Ok(Item::Line(line)) => {
+            Ok(LogItem::Line(line)) => {
                 batch.extend_from_slice(&line);
                 lines += 1;
             }
-            Ok(Item::Suppressed) => *tells = true,
-            Ok(Item::Flush(done)) => {
+            Ok(LogItem::Suppressed) => *tells = true,
+            Ok(LogItem::Flush(done)) => {
                 flushed = Some(done);
                 break;
             }

@@ -30,9 +30,9 @@ pub(super) struct RateLimit {
 }
 
 /// What is left of a place's share, by place: as many as there are in the code.
-static KINDS: Mutex<Option<HashMap<Identifier, Kind>>> = Mutex::new(None);
+static KINDS: Mutex<Option<HashMap<Identifier, LineKind>>> = Mutex::new(None);
 
-struct Kind {
+struct LineKind {
     metadata: &'static Metadata<'static>,
     left: f64,
     at: Now,
@@ -57,7 +57,7 @@ impl<S: Subscriber> Layer<S> for RateLimit {
 /// Whether one more line of that kind may be logged.
 fn take(metadata: &'static Metadata<'static>, now: Now) -> bool {
     let mut kinds = kinds();
-    let kind = kinds.get_or_insert_default().entry(metadata.callsite()).or_insert(Kind {
+    let kind = kinds.get_or_insert_default().entry(metadata.callsite()).or_insert(LineKind {
         metadata,
         left: BURST,
         at: now,
@@ -87,7 +87,7 @@ pub(super) fn tell() {
     }
 }
 
-fn kinds() -> MutexGuard<'static, Option<HashMap<Identifier, Kind>>> {
+fn kinds() -> MutexGuard<'static, Option<HashMap<Identifier, LineKind>>> {
     KINDS.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
 }
 

@@ -98,15 +98,15 @@ impl Books {
 ///
 /// Atomic only because hyper wants the I/O that it may hand out as an upgrade to be `Send`; one thread uses it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Holder(Arc<Account>);
+pub(crate) struct Holder(Arc<HolderAccount>);
 
 #[derive(Debug, Default)]
-struct Account {
+struct HolderAccount {
     books: Arc<Books>,
     held_bytes: AtomicUsize,
     /// What of it peers have sent, and nobody has taken yet.
     received_bytes: AtomicUsize,
-    request: Request,
+    request: BufferedRequest,
     state: AtomicU8,
     paused_ms: AtomicU32,
     /// What it held when it was paused.
@@ -119,7 +119,7 @@ struct Account {
 
 /// What hyper holds of an HTTP/1 client's request, which it tells nobody: known from what it has read.
 #[derive(Debug, Default)]
-struct Request {
+struct BufferedRequest {
     /// Of its head so far.
     head_read_bytes: AtomicUsize,
     head_bytes: AtomicUsize,
@@ -142,7 +142,7 @@ const PAUSED: u8 = 1;
 /// It is over.
 const ENDED: u8 = 2;
 
-impl Account {
+impl HolderAccount {
     /// What was so large has another size now.
     fn change(&self, before: usize, after: usize) {
         match after.cmp(&before) {
@@ -158,7 +158,7 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for HolderAccount {
     fn drop(&mut self) {
         self.set(&self.request.head_bytes, 0);
         self.set(&self.request.body_bytes, 0);
@@ -167,11 +167,11 @@ impl Drop for Account {
 
 impl Holder {
     fn of(books: Arc<Books>) -> Holder {
-        Holder(Arc::new(Account {
+        Holder(Arc::new(HolderAccount {
             books,
             held_bytes: AtomicUsize::new(0),
             received_bytes: AtomicUsize::new(0),
-            request: Request::default(),
+            request: BufferedRequest::default(),
             state: AtomicU8::new(GOES_ON),
             paused_ms: AtomicU32::new(0),
             paused_bytes: AtomicUsize::new(0),

@@ -15,7 +15,7 @@ use super::series::Direction;
 pub(crate) struct Datagrams {
     received: [AtomicU64; Towards::ALL.len()],
     forwarded: [AtomicU64; Towards::ALL.len()],
-    dropped: [[AtomicU64; Lost::ALL.len()]; Towards::ALL.len()],
+    dropped: [[AtomicU64; DatagramLoss::ALL.len()]; Towards::ALL.len()],
 }
 
 /// Which way something goes.
@@ -27,7 +27,7 @@ pub(crate) enum Towards {
 
 /// Why a datagram went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum DatagramLoss {
     /// The Service has none that may be used.
     NoEndpoints,
     /// The Service, or its port, has just gone.
@@ -43,16 +43,16 @@ pub(crate) enum Lost {
 }
 
 impl Datagrams {
-    pub(crate) fn received(&self, towards: Towards, count: usize) {
-        self.received[towards as usize].fetch_add(count as u64, Relaxed);
+    pub(crate) fn received(&self, destination: Towards, count: usize) {
+        self.received[destination as usize].fetch_add(count as u64, Relaxed);
     }
 
-    pub(crate) fn forwarded(&self, towards: Towards, count: usize) {
-        self.forwarded[towards as usize].fetch_add(count as u64, Relaxed);
+    pub(crate) fn forwarded(&self, destination: Towards, count: usize) {
+        self.forwarded[destination as usize].fetch_add(count as u64, Relaxed);
     }
 
-    pub(crate) fn dropped(&self, towards: Towards, lost: Lost, count: usize) {
-        self.dropped[towards as usize][lost as usize].fetch_add(count as u64, Relaxed);
+    pub(crate) fn dropped(&self, destination: Towards, lost: DatagramLoss, count: usize) {
+        self.dropped[destination as usize][lost as usize].fetch_add(count as u64, Relaxed);
     }
 
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -62,17 +62,17 @@ impl Datagrams {
             (metric::UDP_DATAGRAMS_FORWARDED, "Datagrams that were sent on", &self.forwarded),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (towards, count) in Towards::ALL.iter().zip(counts) {
-                let labels = [direction, ("flow", towards.as_str())];
+            for (destination, count) in Towards::ALL.iter().zip(counts) {
+                let labels = [direction, ("flow", destination.as_str())];
                 let count = count.load(Relaxed);
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
         let (name, help) = (metric::UDP_DATAGRAMS_DROPPED, "Datagrams that were not sent on");
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (towards, counts) in Towards::ALL.iter().zip(&self.dropped) {
-            for (lost, count) in Lost::ALL.iter().zip(counts) {
-                let labels = [direction, ("flow", towards.as_str()), ("reason", lost.as_str())];
+        for (destination, counts) in Towards::ALL.iter().zip(&self.dropped) {
+            for (lost, count) in DatagramLoss::ALL.iter().zip(counts) {
+                let labels = [direction, ("flow", destination.as_str()), ("reason", lost.as_str())];
                 let count = count.load(Relaxed);
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
@@ -92,31 +92,37 @@ impl Towards {
     }
 }
 
-impl Lost {
-    const ALL: [Lost; 6] =
-        [Lost::NoEndpoints, Lost::NoService, Lost::Limit, Lost::Unreachable, Lost::TooBig, Lost::Full];
+impl DatagramLoss {
+    const ALL: [DatagramLoss; 6] = [
+        DatagramLoss::NoEndpoints,
+        DatagramLoss::NoService,
+        DatagramLoss::Limit,
+        DatagramLoss::Unreachable,
+        DatagramLoss::TooBig,
+        DatagramLoss::Full,
+    ];
 
     /// What a failure to find an endpoint comes to.
-    pub(crate) fn by(failure: Failure) -> Lost {
+    pub(crate) fn by(failure: Failure) -> DatagramLoss {
         if failure == Failure::NoEndpoints {
-            Lost::NoEndpoints
+            DatagramLoss::NoEndpoints
         } else if failure == Failure::UnknownDestination {
-            Lost::NoService
+            DatagramLoss::NoService
         } else if failure == Failure::TooManyConnections {
-            Lost::Limit
+            DatagramLoss::Limit
         } else {
-            Lost::Unreachable
+            DatagramLoss::Unreachable
         }
     }
 
     fn as_str(self) -> &'static str {
         match self {
-            Lost::NoEndpoints => "no-endpoints",
-            Lost::NoService => "no-service",
-            Lost::Limit => "limit",
-            Lost::Unreachable => "unreachable",
-            Lost::TooBig => "too-big",
-            Lost::Full => "full",
+            DatagramLoss::NoEndpoints => "no-endpoints",
+            DatagramLoss::NoService => "no-service",
+            DatagramLoss::Limit => "limit",
+            DatagramLoss::Unreachable => "unreachable",
+            DatagramLoss::TooBig => "too-big",
+            DatagramLoss::Full => "full",
         }
     }
 }
@@ -127,7 +133,9 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_count_of_its_own() {
-        assert!(Lost::ALL.into_iter().enumerate().all(|(index, lost)| lost as usize == index));
-        assert!(Towards::ALL.into_iter().enumerate().all(|(index, towards)| towards as usize == index));
+        assert!(DatagramLoss::ALL.into_iter().enumerate().all(|(index, lost)| lost as usize == index));
+        assert!(
+            Towards::ALL.into_iter().enumerate().all(|(index, destination)| destination as usize == index)
+        );
     }
 }

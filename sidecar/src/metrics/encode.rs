@@ -15,14 +15,14 @@ use super::floods::Flood;
 use super::series::Snapshot;
 use super::series::{Closed, Direction, Learned, LookedUp, Protocol, SeriesKey, now_ms};
 use super::{Metrics, requests};
-use crate::config::Discovery;
+use crate::config::DiscoverySettings;
 use crate::log;
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]
-pub(super) struct Shared(pub(super) Arc<Metrics>);
+pub(super) struct SharedMetrics(pub(super) Arc<Metrics>);
 
-impl Collector for Shared {
+impl Collector for SharedMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.0.encode(encoder)
     }
@@ -179,11 +179,11 @@ fn encode_retries(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
 
 fn encode_updates(
     encoder: &mut DescriptorEncoder<'_>,
-    updates: &[[AtomicU64; Learned::ALL.len()]; Discovery::SOURCES.len()],
+    updates: &[[AtomicU64; Learned::ALL.len()]; DiscoverySettings::SOURCES.len()],
 ) -> fmt::Result {
     let help = "What sources told, by what came of it";
     let mut metric = encoder.encode_descriptor(metric::DISCOVERY_UPDATES, help, None, MetricType::Counter)?;
-    for (source, counts) in Discovery::SOURCES.iter().zip(updates) {
+    for (source, counts) in DiscoverySettings::SOURCES.iter().zip(updates) {
         for (learned, count) in Learned::ALL.iter().zip(counts) {
             let labels = [("source", source.as_str()), ("result", learned.as_str())];
             metric

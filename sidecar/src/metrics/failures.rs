@@ -13,7 +13,7 @@ use svc_proto::names::metric;
 
 use super::series::{is_known, now_ms};
 
-type Counts = [u64; Failure::ALL.len()];
+type FailureCounts = [u64; Failure::ALL.len()];
 
 /// The counts. What never got as far as a Service, which is most of what a hostile client can cause, takes no lock.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Failures {
 
 #[derive(Debug)]
 struct OfService {
-    counts: Counts,
+    counts: FailureCounts,
     used_ms: u64,
 }
 

@@ -17,7 +17,7 @@ impl Format {
     pub(crate) fn accepted(headers: &HeaderMap) -> Format {
         let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         let (mut open_metrics, mut text) = (Wish::default(), Wish::default());
-        for range in values.flat_map(|value| value.split(',')).filter_map(Range::parse) {
+        for range in values.flat_map(|value| value.split(',')).filter_map(MediaRange::parse) {
             open_metrics.hear(&range, "application", "openmetrics-text", &["1.0.0", "0.0.1"]);
             text.hear(&range, "text", "plain", &["0.0.4"]);
         }
@@ -46,7 +46,7 @@ struct Wish {
 
 impl Wish {
     /// The range that names it most exactly counts, among equal ones the one with the greatest weight.
-    fn hear(&mut self, range: &Range<'_>, kind: &str, subtype: &str, versions: &[&str]) {
+    fn hear(&mut self, range: &MediaRange<'_>, kind: &str, subtype: &str, versions: &[&str]) {
         let exactness = match (range.kind, range.subtype) {
             ("*", "*") => 1,
             (known, "*") if known.eq_ignore_ascii_case(kind) => 2,
@@ -63,18 +63,18 @@ impl Wish {
 const EXACT: u8 = 3;
 
 /// `text/plain;version=0.0.4;q=0.3`
-struct Range<'a> {
+struct MediaRange<'a> {
     kind: &'a str,
     subtype: &'a str,
     version: Option<&'a str>,
     weight: u16,
 }
 
-impl<'a> Range<'a> {
-    fn parse(text: &'a str) -> Option<Range<'a>> {
+impl<'a> MediaRange<'a> {
+    fn parse(text: &'a str) -> Option<MediaRange<'a>> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
-        let mut range = Range { kind, subtype, version: None, weight: 1000 };
+        let mut range = MediaRange { kind, subtype, version: None, weight: 1000 };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             if name.eq_ignore_ascii_case("version") {
                 range.version = Some(value.trim_matches('"'));

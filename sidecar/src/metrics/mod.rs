@@ -29,15 +29,15 @@ use svc_core::outcome::Failure;
 use svc_core::table::{Source, Table};
 use svc_proto::names::metric;
 
-pub(crate) use datagrams::{Datagrams, Lost, Towards};
-use encode::Shared;
+pub(crate) use datagrams::{DatagramLoss, Datagrams, Towards};
+use encode::SharedMetrics;
 use failures::Failures;
 use process::Process;
 pub(crate) use series::{Closed, Direction, Learned, LookedUp, Protocol, Series, SeriesKey};
 
-pub(crate) use tls::Handshake;
+pub(crate) use tls::HandshakeResult;
 
-use crate::config::Discovery;
+use crate::config::DiscoverySettings;
 use arc_swap::ArcSwap;
 use floods::Flood;
 use format::Format;
@@ -65,8 +65,8 @@ pub(crate) struct Metrics {
     proxy_headers: [AtomicU64; Greeting::ALL.len()],
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
-    tls: tls::Counts,
-    updates: [[AtomicU64; Learned::ALL.len()]; Discovery::SOURCES.len()],
+    tls: tls::HandshakeCounts,
+    updates: [[AtomicU64; Learned::ALL.len()]; DiscoverySettings::SOURCES.len()],
     snapshot_ms: AtomicU64,
 }
 
@@ -91,7 +91,7 @@ impl Metrics {
             dns_lookups: Default::default(),
             proxy_headers: Default::default(),
             dns_stale_answers: AtomicU64::new(0),
-            tls: tls::Counts::default(),
+            tls: tls::HandshakeCounts::default(),
             updates: Default::default(),
             snapshot_ms: AtomicU64::new(0),
         })
@@ -105,7 +105,7 @@ impl Metrics {
         table: Arc<ArcSwap<Table>>,
     ) -> Box<dyn Fn(Format) -> String + Send + Sync> {
         let mut registry = Registry::with_prefix(metric::PREFIX);
-        registry.register_collector(Box::new(Shared(self.clone())));
+        registry.register_collector(Box::new(SharedMetrics(self.clone())));
         let metrics = self.clone();
         registry.register_collector(Box::new(observed));
         let mut of_process = Registry::default();

@@ -124,7 +124,7 @@ fn eject_one(shared: &shared::Shared, table: &Table) {
 
 #[test]
 fn each_source_has_counts_of_its_own() {
-    for (index, source) in Discovery::SOURCES.into_iter().enumerate() {
+    for (index, source) in DiscoverySettings::SOURCES.into_iter().enumerate() {
         assert_eq!(source as usize, index);
     }
 }

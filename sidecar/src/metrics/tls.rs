@@ -12,7 +12,7 @@ use super::series::Direction;
 
 /// How a handshake went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handshake {
+pub(crate) enum HandshakeResult {
     /// With certificates and a signature, which cost a hundred times what the rest does.
     Full,
     /// On the strength of an earlier one.
@@ -21,14 +21,14 @@ pub(crate) enum Handshake {
 
 /// The counts.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct HandshakeCounts {
     handshakes: [[AtomicU64; 2]; 2],
     applied: AtomicU64,
     refused: AtomicU64,
 }
 
 impl Metrics {
-    pub(crate) fn shook_hands(&self, direction: Direction, how: Handshake) {
+    pub(crate) fn shook_hands(&self, direction: Direction, how: HandshakeResult) {
         self.tls.handshakes[direction as usize][how as usize].fetch_add(1, Relaxed);
     }
 
@@ -39,13 +39,13 @@ impl Metrics {
     }
 }
 
-impl Counts {
+impl HandshakeCounts {
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "TLS handshakes that succeeded";
         let mut metric =
             encoder.encode_descriptor(metric::TLS_HANDSHAKES, help, None, MetricType::Counter)?;
         for direction in [Direction::Inbound, Direction::Outbound] {
-            for how in [Handshake::Full, Handshake::Resumed] {
+            for how in [HandshakeResult::Full, HandshakeResult::Resumed] {
                 let count = self.handshakes[direction as usize][how as usize].load(Relaxed);
                 let labels = [("direction", direction.as_str()), ("kind", how.as_str())];
                 metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
@@ -64,11 +64,11 @@ impl Counts {
     }
 }
 
-impl Handshake {
+impl HandshakeResult {
     fn as_str(self) -> &'static str {
         match self {
-            Handshake::Full => "full",
-            Handshake::Resumed => "resumed",
+            HandshakeResult::Full => "full",
+            HandshakeResult::Resumed => "resumed",
         }
     }
 }

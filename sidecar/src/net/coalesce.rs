@@ -15,12 +15,12 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The connection's end of a socket whose writes are gathered.
-pub(crate) struct Coalesced<I>(Rc<RefCell<Gathered<I>>>);
+pub(crate) struct Coalesced<I>(Rc<RefCell<GatheredWrites<I>>>);
 
 /// The end that sends what was gathered.
-pub(crate) struct Flusher<I>(Rc<RefCell<Gathered<I>>>);
+pub(crate) struct Flusher<I>(Rc<RefCell<GatheredWrites<I>>>);
 
-struct Gathered<I> {
+struct GatheredWrites<I> {
     io: I,
     unsent: BytesMut,
 }
@@ -31,7 +31,7 @@ const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 /// Splits a socket into the two.
 pub(crate) fn coalesce<I>(io: I) -> (Coalesced<I>, Flusher<I>) {
-    let gathered = Rc::new(RefCell::new(Gathered { io, unsent: BytesMut::new() }));
+    let gathered = Rc::new(RefCell::new(GatheredWrites { io, unsent: BytesMut::new() }));
     (Coalesced(gathered.clone()), Flusher(gathered))
 }
 
@@ -60,7 +60,7 @@ impl<I> Clone for Flusher<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> Gathered<I> {
+impl<I: AsyncWrite + Unpin> GatheredWrites<I> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let sent = ready!(Pin::new(&mut self.io).poll_write(cx, &self.unsent))?;

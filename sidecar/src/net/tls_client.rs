@@ -18,7 +18,7 @@ use crate::certificates::Certificates;
 
 /// What a connection to an endpoint is to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carries {
+pub(crate) enum Payload {
     /// What a client says, as it is: encrypted by itself, or not for us to encrypt.
     Untouched,
     /// What a client says that is no HTTP.
@@ -31,23 +31,23 @@ pub(crate) enum Carries {
     Http,
 }
 
-impl Carries {
+impl Payload {
     /// Whether it is encrypted on the way to such an endpoint.
     pub(crate) fn is_encrypted(self, by: &Origination) -> bool {
         match self {
-            Carries::Untouched => false,
-            Carries::Bytes => by.wraps_bytes,
-            Carries::Http1 | Carries::Http2 | Carries::Http => true,
+            Payload::Untouched => false,
+            Payload::Bytes => by.wraps_bytes,
+            Payload::Http1 | Payload::Http2 | Payload::Http => true,
         }
     }
 
     /// What is offered of it, best first (RFC 7301 §3.1).
     fn protocols(self) -> Vec<Vec<u8>> {
         match self {
-            Carries::Untouched | Carries::Bytes => Vec::new(),
-            Carries::Http1 => vec![HTTP1.into()],
-            Carries::Http2 => vec![HTTP2.into()],
-            Carries::Http => vec![HTTP2.into(), HTTP1.into()],
+            Payload::Untouched | Payload::Bytes => Vec::new(),
+            Payload::Http1 => vec![HTTP1.into()],
+            Payload::Http2 => vec![HTTP2.into()],
+            Payload::Http => vec![HTTP2.into(), HTTP1.into()],
         }
     }
 }
@@ -68,9 +68,9 @@ impl Trust {
         &self,
         by: &Origination,
         known: &Certificates,
-    ) -> Result<Arc<RootCertStore>, Broken> {
+    ) -> Result<Arc<RootCertStore>, HandshakeError> {
         match &by.authorities {
-            Some(secret) => known.authorities(secret).ok_or_else(|| Broken {
+            Some(secret) => known.authorities(secret).ok_or_else(|| HandshakeError {
                 failure: Failure::AuthoritiesUnknown,
                 reason: format!("no Secret \"{secret}\" with a `ca.crt`"),
             }),
@@ -80,7 +80,7 @@ impl Trust {
 }
 
 /// Reads some hundred certificates from files, so not on the thread of requests.
-async fn system_authorities() -> Result<Arc<RootCertStore>, Broken> {
+async fn system_authorities() -> Result<Arc<RootCertStore>, HandshakeError> {
     let read = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs).await;
     let mut store = RootCertStore::empty();
     let errors = read.map_or_else(
@@ -92,7 +92,7 @@ async fn system_authorities() -> Result<Arc<RootCertStore>, Broken> {
     );
     match store.is_empty() {
         false => Ok(Arc::new(store)),
-        true => Err(Broken {
+        true => Err(HandshakeError {
             failure: Failure::AuthoritiesUnknown,
             reason: format!("the system has no certificates of authorities {errors}"),
         }),
@@ -102,35 +102,39 @@ async fn system_authorities() -> Result<Arc<RootCertStore>, Broken> {
 /// What all handshakes with the endpoints of a Service port share: locked where one begins.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    latest: Mutex<Option<Settings>>,
+    latest: Mutex<Option<ClientSettings>>,
 }
 
 /// Made anew where other authorities are believed; sessions that the former ones vouched for are then not resumed.
 #[derive(Debug)]
-struct Settings {
+struct ClientSettings {
     authorities: Arc<RootCertStore>,
     config: Arc<ClientConfig>,
 }
 
 impl Sessions {
-    fn config(&self, authorities: Arc<RootCertStore>, carries: Carries) -> Result<Arc<ClientConfig>, Broken> {
+    fn config(
+        &self,
+        authorities: Arc<RootCertStore>,
+        payload: Payload,
+    ) -> Result<Arc<ClientConfig>, HandshakeError> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = match latest.take_if(|settings| Arc::ptr_eq(&settings.authorities, &authorities)) {
             Some(settings) => settings,
-            None => Settings { config: Arc::new(config(&authorities)?), authorities },
+            None => ClientSettings { config: Arc::new(config(&authorities)?), authorities },
         };
         let shared = &latest.insert(settings).config;
         // Little beside a handshake: all that is dear in it is shared, the sessions too.
         let mut config = ClientConfig::clone(shared);
-        config.alpn_protocols = carries.protocols();
+        config.alpn_protocols = payload.protocols();
         Ok(Arc::new(config))
     }
 }
 
-fn config(authorities: &Arc<RootCertStore>) -> Result<ClientConfig, Broken> {
+fn config(authorities: &Arc<RootCertStore>) -> Result<ClientConfig, HandshakeError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| Broken::of(&error))?;
+    let builder = builder.map_err(|error| HandshakeError::of(&error))?;
     let mut config = builder.with_root_certificates(authorities.clone()).with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
     Ok(config)
@@ -141,33 +145,33 @@ const SESSIONS_MAX: usize = 8;
 
 /// Why there is no session.
 #[derive(Debug)]
-pub(crate) struct Broken {
+pub(crate) struct HandshakeError {
     pub(crate) failure: Failure,
     pub(crate) reason: String,
 }
 
-impl Broken {
-    fn of(error: &rustls::Error) -> Broken {
-        Broken { failure: failure(error), reason: error.to_string() }
+impl HandshakeError {
+    fn of(error: &rustls::Error) -> HandshakeError {
+        HandshakeError { failure: failure(error), reason: error.to_string() }
     }
 
-    fn of_io(error: &io::Error) -> Broken {
+    fn of_io(error: &io::Error) -> HandshakeError {
         match error.get_ref().and_then(|cause| cause.downcast_ref()) {
-            Some(error) => Broken::of(error),
-            None => Broken { failure: Failure::TlsProtocol, reason: error.to_string() },
+            Some(error) => HandshakeError::of(error),
+            None => HandshakeError { failure: Failure::TlsProtocol, reason: error.to_string() },
         }
     }
 }
 
 /// What is to be encrypted how, and with what in common.
-pub(crate) struct Handshake<'a> {
+pub(crate) struct TlsHandshake<'a> {
     pub(crate) by: &'a Origination,
     pub(crate) sessions: &'a Sessions,
     pub(crate) trust: &'a Trust,
     pub(crate) certificates: &'a Certificates,
 }
 
-impl Handshake<'_> {
+impl TlsHandshake<'_> {
     /// Begins TLS, and makes sure of who answers.
     ///
     /// # Errors
@@ -175,13 +179,15 @@ impl Handshake<'_> {
     pub(crate) async fn begin(
         &self,
         tcp: TcpStream,
-        carries: Carries,
-    ) -> Result<TlsStream<TcpStream>, Broken> {
+        payload: Payload,
+    ) -> Result<TlsStream<TcpStream>, HandshakeError> {
         let authorities = self.trust.authorities(self.by, self.certificates).await?;
-        let config = self.sessions.config(authorities, carries)?;
-        let name = ServerName::try_from(self.by.name.to_string())
-            .map_err(|error| Broken { failure: Failure::CertificateName, reason: error.to_string() })?;
-        TlsConnector::from(config).connect(name, tcp).await.map_err(|error| Broken::of_io(&error))
+        let config = self.sessions.config(authorities, payload)?;
+        let name = ServerName::try_from(self.by.name.to_string()).map_err(|error| HandshakeError {
+            failure: Failure::CertificateName,
+            reason: error.to_string(),
+        })?;
+        TlsConnector::from(config).connect(name, tcp).await.map_err(|error| HandshakeError::of_io(&error))
     }
 }
 

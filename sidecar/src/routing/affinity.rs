@@ -16,26 +16,26 @@ use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 
 /// The affinity of a Service port in one snapshot.
-pub(crate) struct Affinity {
+pub(crate) struct RouteAffinity {
     pinned: Arc<Pinned>,
     rule: port::Affinity,
 }
 
 /// The pin that a connection's last request used: most connections have one client and go to one Service port.
 #[derive(Default)]
-pub(crate) struct Memory(RefCell<Option<Remembered>>);
+pub(crate) struct PinMemory(RefCell<Option<RememberedPin>>);
 
-struct Remembered {
+struct RememberedPin {
     client: IpAddr,
     of: Arc<Pinned>,
     pin: Pin,
 }
 
-impl Affinity {
+impl RouteAffinity {
     /// `None` where the Service asks for none.
-    pub(crate) fn of(target: &Arc<Target>, members: &[Member], port: &SharedPort) -> Option<Affinity> {
+    pub(crate) fn of(target: &Arc<Target>, members: &[Member], port: &SharedPort) -> Option<RouteAffinity> {
         let rule = port::Affinity::of(target, members)?;
-        Some(Affinity { pinned: port.pinned(target), rule })
+        Some(RouteAffinity { pinned: port.pinned(target), rule })
     }
 
     /// Where the client goes: to the endpoint that it is pinned to as long as that is for it, else where `choose` says.
@@ -44,7 +44,7 @@ impl Affinity {
         members: &[Member],
         port: &PortVitals,
         ask: &Ask<'_>,
-        memory: Option<&Memory>,
+        memory: Option<&PinMemory>,
         choose: impl FnOnce() -> Option<Choice>,
         now: Now,
     ) -> Option<Choice> {
@@ -64,17 +64,17 @@ impl Affinity {
     }
 }
 
-impl Memory {
+impl PinMemory {
     /// Uses the pin of `client`, if it is remembered and stands. No lock: its time is an atomic that the table looks at too.
-    fn hold(&self, client: IpAddr, affinity: &Affinity, now: Now) -> Option<EndpointId> {
+    fn hold(&self, client: IpAddr, affinity: &RouteAffinity, now: Now) -> Option<EndpointId> {
         let remembered = self.0.borrow();
-        let Remembered { client: whose, of, pin } = remembered.as_ref()?;
+        let RememberedPin { client: whose, of, pin } = remembered.as_ref()?;
         let stands =
             *whose == client && Arc::ptr_eq(of, &affinity.pinned) && pin.hold(affinity.rule.timeout(), now);
         stands.then(|| pin.endpoint())
     }
 
     fn note(&self, client: IpAddr, of: &Arc<Pinned>, pin: Pin) {
-        self.0.replace(Some(Remembered { client, of: of.clone(), pin }));
+        self.0.replace(Some(RememberedPin { client, of: of.clone(), pin }));
     }
 }

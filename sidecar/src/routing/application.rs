@@ -11,12 +11,12 @@ use svc_core::inbound::{application, serving};
 use svc_core::table::{Table, Target};
 
 use super::route::Route;
-use crate::client::facts::Doorway;
+use crate::client::facts::LocalTarget;
 
 /// The ports of the application that a worker has met.
 #[derive(Default)]
 pub(crate) struct Applications {
-    met: RefCell<HashMap<Doorway, Application>>,
+    met: RefCell<HashMap<LocalTarget, Application>>,
     /// When there are this many, those that nobody uses go.
     room: Cell<usize>,
 }
@@ -34,21 +34,21 @@ struct Application {
 const MET_MAX: usize = 1024;
 
 impl Applications {
-    /// The route to the application behind `doorway`; `new` when it has not been met, or serves another Service than before.
+    /// The route to the application behind `local_target`; `new` when it has not been met, or serves another Service than before.
     pub(crate) fn route(
         &self,
-        doorway: Doorway,
+        local_target: LocalTarget,
         table: &Table,
         new: impl FnOnce(Arc<Target>) -> Rc<Route>,
     ) -> Rc<Route> {
         let mut met = self.met.borrow_mut();
-        let known = met.get_mut(&doorway);
+        let known = met.get_mut(&local_target);
         if let Some(known) = known.as_ref().filter(|known| !known.outdated) {
             return known.route.clone();
         }
         let before = known.as_ref().and_then(|known| known.serving.as_ref());
-        let serves = serving(table, EndpointAddr(doorway.known_as), before).cloned();
-        let target = application(EndpointAddr(doorway.at), serves.as_deref());
+        let serves = serving(table, EndpointAddr(local_target.known_as), before).cloned();
+        let target = application(EndpointAddr(local_target.at), serves.as_deref());
         match known {
             Some(known) if *known.route.target == target => {
                 (known.serving, known.outdated) = (serves, false);
@@ -58,7 +58,7 @@ impl Applications {
                 self.make_room(&mut met);
                 let route = new(Arc::new(target));
                 let application = Application { route: route.clone(), serving: serves, outdated: false };
-                if let Some(before) = met.insert(doorway, application) {
+                if let Some(before) = met.insert(local_target, application) {
                     before.leave();
                 }
                 route
@@ -68,7 +68,7 @@ impl Applications {
 
     /// Lets go of those that nobody uses, once there are many. Where all are in use, as with many clients that the application is to see,
     /// it looks again when there are twice as many: one more costs the same however many there are.
-    fn make_room(&self, met: &mut HashMap<Doorway, Application>) {
+    fn make_room(&self, met: &mut HashMap<LocalTarget, Application>) {
         if met.len() >= self.room.get().max(MET_MAX) {
             met.retain(|_, known| known.is_in_use());
             self.room.set(met.len() * 2);

@@ -16,29 +16,29 @@ use svc_core::table::{Table, Target, Unasked};
 use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
 use tokio::time::timeout;
 
-use super::affinity::Memory;
+use super::affinity::PinMemory;
 use super::route::Route;
 use super::router::Router;
 use super::target::form;
-use crate::client::facts::Aim;
 use crate::client::facts::Arrival;
-use crate::client::facts::Guest;
-use crate::client::facts::Told;
-use crate::client::flood::Streams;
+use crate::client::facts::ClientInfo;
+use crate::client::facts::Destination;
+use crate::client::facts::ProxyHeader;
+use crate::client::flood::StreamCounts;
 use crate::clock;
 use crate::http::authority;
 use crate::http::guard::refused;
 use crate::http::pulse::Pulse;
 use crate::http::target::Form;
 use crate::memory::Holder;
-use crate::shared::dns_interest::{Answer, PATIENCE, Want};
-use crate::upstream::own::Own;
+use crate::shared::dns_interest::{OnDemandLookup, PATIENCE, PendingLookup};
+use crate::upstream::own::ClientUpstreams;
 
 /// Where a client's connection came from and where it was going.
-pub(crate) struct Origin {
+pub(crate) struct ClientOrigin {
     pub(crate) arrival: Arrival,
-    pub(crate) aim: Aim,
-    told: Option<Rc<Told>>,
+    pub(crate) destination: Destination,
+    proxy_header: Option<Rc<ProxyHeader>>,
     /// What the client says of others behind it is believed. Where a peer speaks for it (PROXY) both must be trusted: the headers may be
     /// the client's own, for a balancer of bytes passes on what it is sent.
     pub(crate) trusted: bool,
@@ -51,38 +51,47 @@ pub(crate) struct Origin {
     /// The pulse of an HTTP/1 connection, which is idle between requests.
     pub(crate) pulse: Option<Arc<Pulse>>,
     /// What the client makes of the streams of an HTTP/2 connection.
-    pub(crate) streams: Option<Rc<Streams>>,
-    pub(crate) memory: Memory,
+    pub(crate) streams: Option<Rc<StreamCounts>>,
+    pub(crate) memory: PinMemory,
     /// Connections to endpoints that are told of this client.
-    pub(crate) own: Own,
+    pub(crate) own: ClientUpstreams,
     /// The last route of this connection: as long as the table has the same target, nothing needs to be looked up.
     route: RefCell<Option<Rc<Route>>>,
 }
 
-impl Origin {
-    pub(crate) fn new(guest: Guest, holder: Holder, pulse: Option<Arc<Pulse>>, router: &Router) -> Origin {
-        let Guest { arrival, aim, told } = guest;
+impl ClientOrigin {
+    pub(crate) fn new(
+        client_info: ClientInfo,
+        holder: Holder,
+        pulse: Option<Arc<Pulse>>,
+        router: &Router,
+    ) -> ClientOrigin {
+        let ClientInfo { arrival, destination, proxy_header } = client_info;
         let ip = arrival.client.0.ip().to_canonical();
         let trusted = [ip, arrival.peer.ip()].map(|ip| is_trusted(ip, &router.config.limits.trusted_proxies));
-        Origin {
+        ClientOrigin {
             arrival,
-            aim,
-            told,
+            destination,
+            proxy_header,
             trusted: trusted == [true; 2],
             client_value: HeaderValue::from_str(&ip.to_string()).expect("an address is a header value"),
             forwarded: RefCell::default(),
             holder,
             pulse,
             streams: None,
-            memory: Memory::default(),
-            own: Own::default(),
+            memory: PinMemory::default(),
+            own: ClientUpstreams::default(),
             route: RefCell::default(),
         }
     }
 
     /// Who this is, to endpoints that ask.
-    pub(crate) fn guest(&self) -> Guest {
-        Guest { arrival: self.arrival, aim: self.aim, told: self.told.clone() }
+    pub(crate) fn client_info(&self) -> ClientInfo {
+        ClientInfo {
+            arrival: self.arrival,
+            destination: self.destination,
+            proxy_header: self.proxy_header.clone(),
+        }
     }
 
     /// The route of a request. Waits where DNS must be asked first.
@@ -90,15 +99,15 @@ impl Origin {
         let said = authority::authority(request)?;
         let authority = if said.is_empty() { self.meant() } else { said };
         let text = authority.to_str().map_err(|_| refused("a host is ASCII (RFC 3986 §3.2.2)"))?;
-        let (route, waited) = match self.aim {
-            Aim::Address(_) | Aim::Application(_) => {
+        let (route, waited) = match self.destination {
+            Destination::Address(_) | Destination::Application(_) => {
                 settled(self.route_unread(router)?, self.arrival.client, router).await?
             }
-            Aim::Request => route_to_authority(text, self.arrival.client, router).await?,
+            Destination::Request => route_to_authority(text, self.arrival.client, router).await?,
         };
         let form = match request.uri().authority() {
             None => Form::Origin,
-            Some(_) => form(request, text, self.aim, &route, &router.table.load()),
+            Some(_) => form(request, text, self.destination, &route, &router.table.load()),
         };
         Ok(Routed { route, authority, form, waited })
     }
@@ -106,20 +115,20 @@ impl Origin {
     /// Whom a request is for that does not say, as HTTP/1.0 need not: who is at the address that it was sent to (RFC 9112 §3.3). Health
     /// checks of balancers are such requests, and an endpoint that hears of them as HTTP/1.1 may insist on a host.
     fn meant(&self) -> HeaderValue {
-        let addr = match self.aim {
-            Aim::Address(addr) => addr,
-            Aim::Application(doorway) => doorway.known_as,
-            Aim::Request => return HeaderValue::from_static(""),
+        let addr = match self.destination {
+            Destination::Address(addr) => addr,
+            Destination::Application(local_target) => local_target.known_as,
+            Destination::Request => return HeaderValue::from_static(""),
         };
         HeaderValue::from_str(&addr.to_string()).expect("an address is a header value")
     }
 
     /// The route of everything on this connection, whatever it says.
     pub(crate) fn route_unread(&self, router: &Router) -> Result<Rc<Route>, Failure> {
-        let addr = match self.aim {
-            Aim::Address(addr) => addr,
-            Aim::Application(doorway) => return Ok(router.application(doorway)),
-            Aim::Request => return Err(Failure::BadRequest),
+        let addr = match self.destination {
+            Destination::Address(addr) => addr,
+            Destination::Application(local_target) => return Ok(router.application(local_target)),
+            Destination::Request => return Err(Failure::BadRequest),
         };
         let table = router.table.load();
         let target = table.by_destination(Transport::Tcp, addr).ok_or(Failure::UnknownDestination)?;
@@ -128,7 +137,7 @@ impl Origin {
 
     /// Who wants to go where by a request with these headers, to the balancer of `route`.
     pub(crate) fn caller(&self, route: &Route, headers: &HeaderMap, router: &Router) -> Caller {
-        let mut caller = caller(self.arrival.client, self.aim, route);
+        let mut caller = caller(self.arrival.client, self.destination, route);
         if self.trusted {
             let values = |name| headers.get_all(name).into_iter().map(HeaderValue::as_bytes);
             let (listed, elements) = (values(X_FORWARDED_FOR), values(FORWARDED));
@@ -148,12 +157,12 @@ impl Origin {
 }
 
 /// Who wants to go where, to the balancer of `route`.
-pub(crate) fn caller(client: ClientAddr, aim: Aim, route: &Route) -> Caller {
+pub(crate) fn caller(client: ClientAddr, destination: Destination, route: &Route) -> Caller {
     let client = client.0.ip().to_canonical();
-    let destination = match aim {
-        Aim::Address(addr) => addr.ip().to_canonical(),
-        Aim::Application(doorway) => doorway.known_as.ip(),
-        Aim::Request => return Caller::of_request(client, &route.target.service),
+    let destination = match destination {
+        Destination::Address(addr) => addr.ip().to_canonical(),
+        Destination::Application(local_target) => local_target.known_as.ip(),
+        Destination::Request => return Caller::of_request(client, &route.target.service),
     };
     Caller { client, destination }
 }
@@ -205,7 +214,7 @@ pub(crate) async fn settled(
 enum Unrouted {
     Failed(Failure),
     /// DNS has been asked: when this is over, the table knows more.
-    Asked(Box<Answer>),
+    Asked(Box<PendingLookup>),
 }
 
 fn look_again(route: &Rc<Route>, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
@@ -230,7 +239,7 @@ fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>,
     }
 }
 
-fn ask(want: Result<Want, Failure>, client: ClientAddr, router: &Router) -> Unrouted {
+fn ask(want: Result<OnDemandLookup, Failure>, client: ClientAddr, router: &Router) -> Unrouted {
     let asked = want.and_then(|want| router.shared.wanted.ask(want, client.0.ip().to_canonical()));
     asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
 }
@@ -246,23 +255,23 @@ fn want(
     authority: &Authority<'_>,
     absolute: bool,
     table: &Table,
-) -> Result<Want, Failure> {
+) -> Result<OnDemandLookup, Failure> {
     match found {
         None => {
             let unasked = table.unasked(authority)?;
             let Unasked { host, port, .. } = unasked;
             let dot = if absolute || unasked.absolute { "." } else { "" };
-            Ok(Want::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
+            Ok(OnDemandLookup::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
         }
         Some(target) => want_endpoints(target),
     }
 }
 
 /// What DNS is to be asked for, so that a target that is known has endpoints.
-fn want_endpoints(target: &Target) -> Result<Want, Failure> {
+fn want_endpoints(target: &Target) -> Result<OnDemandLookup, Failure> {
     match (target.failure, &target.name) {
         (Some(failure), _) => Err(failure),
-        (None, Some(name)) => Ok(Want::Name(name.clone())),
+        (None, Some(name)) => Ok(OnDemandLookup::Name(name.clone())),
         (None, None) => Err(Failure::NoEndpoints),
     }
 }
@@ -270,7 +279,7 @@ fn want_endpoints(target: &Target) -> Result<Want, Failure> {
 /// Waits until DNS has answered, no longer than the request may take, and looks again.
 async fn learn(
     look: impl Fn() -> Result<Rc<Route>, Unrouted>,
-    answer: Box<Answer>,
+    answer: Box<PendingLookup>,
     router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     let begun = clock::now();

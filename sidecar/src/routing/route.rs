@@ -19,11 +19,11 @@ use svc_core::table::Target;
 use svc_core::time::Now;
 use svc_core::vitals::Probe;
 
-use super::affinity::{Affinity, Memory};
-use crate::client::facts::Doorway;
+use super::affinity::{PinMemory, RouteAffinity};
+use crate::client::facts::LocalTarget;
 use crate::ports::shared_port::SharedPort;
 use crate::upstream::Upstream;
-use crate::upstream::registry::Upstreams;
+use crate::upstream::registry::UpstreamRegistry;
 
 /// One port of one Service in one snapshot, to one worker.
 pub(crate) struct Route {
@@ -35,11 +35,11 @@ pub(crate) struct Route {
     /// Beside each member, what this worker keeps of it; found when it is first picked.
     upstreams: Box<[OnceCell<Rc<Upstream>>]>,
     /// Asked before whoever's turn it is, where the Service wants its clients to come back.
-    affinity: Option<Affinity>,
+    affinity: Option<RouteAffinity>,
     /// Tells it from the same port's routes in other snapshots.
     pub(crate) version: u64,
     /// It leads to the application beside us, whatever the snapshot.
-    pub(crate) inbound: Option<Doorway>,
+    pub(crate) inbound: Option<LocalTarget>,
 }
 
 /// What a worker keeps of a Service port across snapshots.
@@ -82,18 +82,23 @@ impl Route {
         port.follow(&target.service);
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
-        let affinity = Affinity::of(&target, &members, &port.shared);
+        let affinity = RouteAffinity::of(&target, &members, &port.shared);
         let hint = hint(&target.port, target.manner.as_deref());
         Route { target, port, hint, members, upstreams, affinity, version, inbound: None }
     }
 
-    /// The route to the application behind `doorway`, which is the one endpoint of `target`.
+    /// The route to the application behind `local_target`, which is the one endpoint of `target`.
     ///
     /// What it speaks there may be `declared`; else its Service says so.
-    pub(crate) fn inbound(doorway: Doorway, target: Arc<Target>, declared: Option<Hint>, now: Now) -> Route {
+    pub(crate) fn inbound(
+        local_target: LocalTarget,
+        target: Arc<Target>,
+        declared: Option<Hint>,
+        now: Now,
+    ) -> Route {
         let port = PortState::new(&target.service, Arc::default());
         let route = Route::new(target, port, 1, now);
-        Route { inbound: Some(doorway), hint: declared.unwrap_or(route.hint), ..route }
+        Route { inbound: Some(local_target), hint: declared.unwrap_or(route.hint), ..route }
     }
 
     /// An endpoint has answered a request. What was found out of the port by that holds from then on: bytes that are no request are refused.
@@ -125,12 +130,12 @@ impl Route {
     pub(crate) fn pick(
         &self,
         ask: &Ask<'_>,
-        memory: Option<&Memory>,
+        memory: Option<&PinMemory>,
         last: Option<Failure>,
-        endpoints: &Upstreams,
+        endpoints: &UpstreamRegistry,
         now: Now,
         draw: u64,
-    ) -> Result<Turn<'_>, Failure> {
+    ) -> Result<Picked<'_>, Failure> {
         let vitals = &self.port.shared.vitals;
         let unit = if memory.is_some() { Unit::Request } else { Unit::Connection };
         let choose = || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, draw);
@@ -145,12 +150,12 @@ impl Route {
             let PortState { label, shared, .. } = &*self.port;
             endpoints.upstream(member, &self.target, label, shared, self.inbound)
         });
-        Ok(Turn { id: member.id, place: index, upstream, probe })
+        Ok(Picked { id: member.id, place: index, upstream, probe })
     }
 }
 
 /// Whose turn it is.
-pub(crate) struct Turn<'r> {
+pub(crate) struct Picked<'r> {
     pub(crate) id: EndpointId,
     /// Among the members.
     pub(crate) place: usize,

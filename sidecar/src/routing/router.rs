@@ -13,19 +13,19 @@ use svc_core::table::{Table, Target};
 
 use super::application::Applications;
 use super::route::{PortState, Route};
-use crate::client::facts::Doorway;
+use crate::client::facts::LocalTarget;
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::shared::Shared;
-use crate::upstream::registry::Upstreams;
+use crate::upstream::registry::UpstreamRegistry;
 
 /// The routes of a worker.
 pub(crate) struct Router {
     pub(crate) config: Arc<Config>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) endpoints: Upstreams,
+    pub(crate) endpoints: UpstreamRegistry,
     routes: RefCell<HashMap<PortKey, Rc<Route>>>,
     versions: Cell<u64>,
     applications: Applications,
@@ -42,7 +42,7 @@ impl Router {
             config,
             table,
             shared,
-            endpoints: Upstreams::new(metrics),
+            endpoints: UpstreamRegistry::new(metrics),
             routes: RefCell::default(),
             versions: Cell::new(0),
             applications: Applications::default(),
@@ -69,10 +69,10 @@ impl Router {
     }
 
     /// The route to the application beside us.
-    pub(crate) fn application(&self, doorway: Doorway) -> Rc<Route> {
-        let declared = self.config.listeners.spoken_at(doorway.at.port());
-        let new = |target| Rc::new(Route::inbound(doorway, target, declared, clock::now()));
-        self.applications.route(doorway, &self.table.load(), new)
+    pub(crate) fn application(&self, local_target: LocalTarget) -> Rc<Route> {
+        let declared = self.config.listeners.spoken_at(local_target.at.port());
+        let new = |target| Rc::new(Route::inbound(local_target, target, declared, clock::now()));
+        self.applications.route(local_target, &self.table.load(), new)
     }
 
     /// The route to the same port by the snapshot in force: what is tried again goes where new requests go. `None` when the port

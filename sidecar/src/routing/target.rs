@@ -6,15 +6,21 @@ use svc_core::authority::{Authority, Host};
 use svc_core::table::Table;
 
 use super::route::Route;
-use crate::client::facts::Aim;
+use crate::client::facts::Destination;
 use crate::http::target::Form;
 
 /// The form for `route` of a request that is for `authority`.
 ///
 /// Who asks our forward proxy names the Service, which is asked for what it has. Who asks a Service for what is elsewhere takes it for a
 /// proxy, and knows why.
-pub(crate) fn form<B>(request: &Request<B>, authority: &str, aim: Aim, route: &Route, table: &Table) -> Form {
-    let is_elsewhere = || aim != Aim::Request && !is_of(route, authority, aim, table);
+pub(crate) fn form<B>(
+    request: &Request<B>,
+    authority: &str,
+    destination: Destination,
+    route: &Route,
+    table: &Table,
+) -> Form {
+    let is_elsewhere = || destination != Destination::Request && !is_of(route, authority, destination, table);
     match request.uri().authority() {
         None => Form::Origin,
         Some(_) if request.version() == hyper::Version::HTTP_2 => Form::Origin, // it has no forms
@@ -25,18 +31,18 @@ pub(crate) fn form<B>(request: &Request<B>, authority: &str, aim: Aim, route: &R
 }
 
 /// Whether `authority` names who is at the end of `route` itself.
-fn is_of(route: &Route, authority: &str, aim: Aim, table: &Table) -> bool {
+fn is_of(route: &Route, authority: &str, destination: Destination, table: &Table) -> bool {
     let Ok(Authority { host, .. }) = Authority::parse(authority) else { return false };
     let service = &route.target.service.name;
     match host {
         Host::Name(name) => table.by_host(name).is_some_and(|entry| entry.service.name == *service),
-        Host::Address(ip) => match aim {
-            Aim::Address(addr) => {
+        Host::Address(ip) => match destination {
+            Destination::Address(addr) => {
                 let target = table.by_destination(Transport::Tcp, std::net::SocketAddr::new(ip, addr.port()));
                 ip == addr.ip().to_canonical() || target.is_some_and(|target| target.service.name == *service)
             }
-            Aim::Application(doorway) => ip == doorway.known_as.ip() || ip.is_loopback(),
-            Aim::Request => false,
+            Destination::Application(local_target) => ip == local_target.known_as.ip() || ip.is_loopback(),
+            Destination::Request => false,
         },
     }
 }

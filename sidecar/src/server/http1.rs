@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use svc_core::outcome::Failure;
 
 use crate::client::io::ClientIo;
-use crate::client::tracker::{Graceful, Membership, supervise};
+use crate::client::tracker::{ConnectionGuard, Graceful, supervise};
 use crate::context::WorkerContext;
 use crate::exchange::forward::exchange;
 use crate::exchange::http1_body::Http1Body;
@@ -20,14 +20,14 @@ use crate::http::guard::Guarded;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::http::limits::HEADERS_MAX;
 use crate::metrics::floods::Flood;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 /// Serves HTTP/1.1 until the client leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve_http1(
     io: ClientIo,
-    origin: Rc<Origin>,
+    origin: Rc<ClientOrigin>,
     context: &Rc<WorkerContext>,
-    membership: &Membership<'_>,
+    connection_guard: &ConnectionGuard<'_>,
 ) -> Result<(), Failure> {
     let pulse = io.pulse.clone();
     let io = Guarded::new(io, pulse);
@@ -52,7 +52,7 @@ pub(crate) async fn serve_http1(
         .max_buf_size(HEADER_BYTES_MAX as usize)
         .serve_connection(TokioIo::new(io), exchanges)
         .with_upgrades();
-    let ended = supervise(Pin::new(&mut connection), membership, |_| {}).await;
+    let ended = supervise(Pin::new(&mut connection), connection_guard, |_| {}).await;
     if ended.is_err()
         && let Some(parts) = connection.into_parts()
     {

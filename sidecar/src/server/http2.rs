@@ -10,19 +10,19 @@ use h2::server::{Builder, Connection, Handshake};
 use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::stream::{Client, serve_stream};
-use crate::client::flood::Streams;
+use super::stream::{StreamClient, serve_stream};
+use crate::client::flood::StreamCounts;
 use crate::client::io::ClientIo;
-use crate::client::tracker::{Graceful, Membership, supervise};
+use crate::client::tracker::{ConnectionGuard, Graceful, supervise};
 use crate::context::WorkerContext;
-use crate::http::h2::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX};
+use crate::http::h2::backlog::{Backlog, QueuedPiece, STREAM_HELD_BYTES_MAX};
 use crate::http::h2::intake::Intake;
 use crate::http::h2::keep_alive::KeepAlive;
 use crate::http::h2::traffic::{Traffic, Watched};
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::metrics::floods::Flood;
 use crate::net::coalesce::coalesce;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 /// Streams that one client may have open on one connection; what Envoy and nginx allow at most by default.
 pub(super) const STREAMS_MAX: u32 = 128;
@@ -38,25 +38,30 @@ const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 /// Serves a client until it leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve(
     io: ClientIo,
-    mut origin: Origin,
+    mut origin: ClientOrigin,
     context: &Rc<WorkerContext>,
-    membership: &Membership<'_>,
+    connection_guard: &ConnectionGuard<'_>,
 ) -> Result<(), Failure> {
     let patience = io.idle.or(context.config.deadlines.idle_http).unwrap_or_default();
     let traffic = Rc::new(Traffic::default());
-    origin.streams = Some(Streams::of(membership.remote()));
+    origin.streams = Some(StreamCounts::of(connection_guard.remote()));
     let backlog = Rc::new(Backlog::of(&origin.holder));
     let intake = Intake::of(&origin.holder);
-    let client =
-        Rc::new(Client { origin: Rc::new(origin), context: context.clone(), backlog, intake, patience });
+    let client = Rc::new(StreamClient {
+        origin: Rc::new(origin),
+        context: context.clone(),
+        backlog,
+        intake,
+        patience,
+    });
     let (io, flusher) = coalesce(io);
-    let serving = Serving {
-        state: State::Handshake(Box::new(settings().handshake(Watched::new(io, traffic.clone())))),
+    let serving = ServedConnection {
+        state: ServingState::Handshake(Box::new(settings().handshake(Watched::new(io, traffic.clone())))),
         client,
         traffic,
         draining: false,
     };
-    settle(supervise(pin!(serving), membership, |cx| flusher.flush(cx)).await, context)
+    settle(supervise(pin!(serving), connection_guard, |cx| flusher.flush(cx)).await, context)
 }
 
 fn settings() -> Builder {
@@ -73,65 +78,65 @@ fn settings() -> Builder {
 }
 
 /// A connection, which is done when its client has left, or when it has drained.
-struct Serving<I> {
-    state: State<Watched<I>>,
-    client: Rc<Client>,
+struct ServedConnection<I> {
+    state: ServingState<Watched<I>>,
+    client: Rc<StreamClient>,
     traffic: Rc<Traffic>,
     /// Asked to finish before it had begun.
     draining: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "it is this variant from the first moments on")]
-enum State<I> {
+enum ServingState<I> {
     /// Boxed: it is there for a moment.
-    Handshake(Box<Handshake<I, Piece>>),
-    Open(Open<I>),
+    Handshake(Box<Handshake<I, QueuedPiece>>),
+    Open(OpenConnection<I>),
 }
 
-struct Open<I> {
-    connection: Connection<I, Piece>,
+struct OpenConnection<I> {
+    connection: Connection<I, QueuedPiece>,
     keep_alive: KeepAlive,
 }
 
 /// Why a connection failed.
 #[derive(Debug)]
-enum Lost {
+enum ConnectionError {
     /// h2 says so.
     Connection(h2::Error),
     /// Its client sends what no message needs.
     Flooded,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Future for Serving<I> {
-    type Output = Result<(), Lost>;
+impl<I: AsyncRead + AsyncWrite + Unpin> Future for ServedConnection<I> {
+    type Output = Result<(), ConnectionError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let serving = self.get_mut();
         loop {
             match &mut serving.state {
-                State::Handshake(handshake) => {
+                ServingState::Handshake(handshake) => {
                     let mut connection =
-                        ready!(Pin::new(&mut **handshake).poll(cx)).map_err(Lost::Connection)?;
+                        ready!(Pin::new(&mut **handshake).poll(cx)).map_err(ConnectionError::Connection)?;
                     if serving.draining {
                         connection.graceful_shutdown();
                     }
                     let pings = connection.ping_pong().expect("nobody has taken it");
                     let keep_alive = KeepAlive::new(pings, serving.traffic.clone());
-                    serving.state = State::Open(Open { connection, keep_alive });
+                    serving.state = ServingState::Open(OpenConnection { connection, keep_alive });
                 }
-                State::Open(open) => return open.poll(&serving.client, &serving.traffic, cx),
+                ServingState::Open(open) => return open.poll(&serving.client, &serving.traffic, cx),
             }
         }
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> OpenConnection<I> {
     fn poll(
         &mut self,
-        client: &Rc<Client>,
+        client: &Rc<StreamClient>,
         traffic: &Traffic,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Lost>> {
+    ) -> Poll<Result<(), ConnectionError>> {
         let ended = self.accept(client, traffic, cx);
         let (bytes, small_frames) = traffic.take_heard();
         if bytes > 0 {
@@ -146,7 +151,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
         if traffic.is_flood() {
             self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             let _told = self.connection.poll_closed(cx); // as far as the socket takes it
-            return Poll::Ready(Err(Lost::Flooded));
+            return Poll::Ready(Err(ConnectionError::Flooded));
         }
         self.keep_alive.poll_dead(cx).map(Ok)
     }
@@ -154,12 +159,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
     /// Begins the streams that the client opens; ready when it opens no more.
     fn accept(
         &mut self,
-        client: &Rc<Client>,
+        client: &Rc<StreamClient>,
         traffic: &Traffic,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Lost>> {
+    ) -> Poll<Result<(), ConnectionError>> {
         while let Some(accepted) = ready!(self.connection.poll_accept(cx)) {
-            let (request, respond) = accepted.map_err(Lost::Connection)?;
+            let (request, respond) = accepted.map_err(ConnectionError::Connection)?;
             traffic.accepts(respond.stream_id().as_u32());
             let request = client.receive(request);
             tokio::task::spawn_local(serve_stream(request, respond, client.clone()));
@@ -168,33 +173,36 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Open<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Graceful for Serving<I> {
+impl<I: AsyncRead + AsyncWrite + Unpin> Graceful for ServedConnection<I> {
     fn finish(self: Pin<&mut Self>) {
         let serving = self.get_mut();
         match &mut serving.state {
-            State::Open(open) => open.connection.graceful_shutdown(),
-            State::Handshake(_) => serving.draining = true,
+            ServingState::Open(open) => open.connection.graceful_shutdown(),
+            ServingState::Handshake(_) => serving.draining = true,
         }
     }
 }
 
 /// What the end of a connection means. Failures of requests have their own accounts; here only what no request has seen counts.
-fn settle(ended: Result<Result<(), Lost>, Failure>, context: &WorkerContext) -> Result<(), Failure> {
+fn settle(
+    ended: Result<Result<(), ConnectionError>, Failure>,
+    context: &WorkerContext,
+) -> Result<(), Failure> {
     let flood = match &ended {
-        Ok(Err(Lost::Flooded)) => Some(Flood::Frames),
+        Ok(Err(ConnectionError::Flooded)) => Some(Flood::Frames),
         // Which of its limits was exceeded h2 tells the client, not us.
-        Ok(Err(Lost::Connection(error))) if is_library(error, Reason::ENHANCE_YOUR_CALM) => {
+        Ok(Err(ConnectionError::Connection(error))) if is_library(error, Reason::ENHANCE_YOUR_CALM) => {
             Some(Flood::Frames)
         }
         Err(Failure::HeaderTimeout) => Some(Flood::SlowHead),
         Err(Failure::Flooded) => Some(Flood::Resets),
-        Ok(Ok(()) | Err(Lost::Connection(_))) | Err(_) => None,
+        Ok(Ok(()) | Err(ConnectionError::Connection(_))) | Err(_) => None,
     };
     flood.into_iter().for_each(|flood| context.recorder.metrics.flooded(flood));
     match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) if flood.is_some() => Err(Failure::Flooded),
-        Ok(Err(Lost::Connection(error))) if error.is_library() => {
+        Ok(Err(ConnectionError::Connection(error))) if error.is_library() => {
             tracing::debug!(%error, "a client's HTTP/2 connection is malformed");
             Err(Failure::BadRequest)
         }

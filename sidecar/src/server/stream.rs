@@ -15,29 +15,29 @@ use hyper::http::response::Parts;
 use hyper::{Request, Response};
 use svc_core::outcome::Failure;
 
-use crate::client::flood::Streams;
+use crate::client::flood::StreamCounts;
 use crate::context::WorkerContext;
 use crate::exchange::account::Account;
 use crate::exchange::body::ResponseBody;
 use crate::exchange::forward::exchange;
 use crate::http::client_body::ClientBody;
-use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::backlog::{Backlog, QueuedPiece};
 use crate::http::h2::intake::Intake;
 use crate::http::h2::malformed;
 use crate::http::h2::recv::RecvBody;
-use crate::http::h2::send::{Sending, Unsent};
-use crate::http::h2::traffic::Refused;
+use crate::http::h2::send::{BodySendError, BodySender};
+use crate::http::h2::traffic::RefusedByH2;
 use crate::http::interim::Respond;
 use crate::metrics::Protocol;
 use crate::metrics::floods::Flood;
-use crate::routing::resolve::Origin;
+use crate::routing::resolve::ClientOrigin;
 
 /// The body of a request.
 pub(super) type Received = Rc<RefCell<RecvBody>>;
 
 /// A client, as its streams know it.
-pub(super) struct Client {
-    pub(super) origin: Rc<Origin>,
+pub(super) struct StreamClient {
+    pub(super) origin: Rc<ClientOrigin>,
     pub(super) context: Rc<WorkerContext>,
     /// What is queued for it.
     pub(super) backlog: Rc<Backlog>,
@@ -47,7 +47,7 @@ pub(super) struct Client {
     pub(super) patience: Duration,
 }
 
-impl Client {
+impl StreamClient {
     /// A request whose body is known to the intake before more of it comes.
     pub(super) fn receive(&self, request: Request<RecvStream>) -> Request<Option<Received>> {
         let (head, stream) = request.into_parts();
@@ -56,10 +56,10 @@ impl Client {
     }
 
     /// Records a request whose head h2 has refused.
-    pub(super) fn record_refusal(&self, refused: Refused) {
+    pub(super) fn record_refusal(&self, refused: RefusedByH2) {
         let (failure, rule) = match refused {
-            Refused::Malformed => (Failure::BadRequest, "framing of HTTP/2"),
-            Refused::TooLarge => (Failure::HeadTooLarge, "length of the head"),
+            RefusedByH2::Malformed => (Failure::BadRequest, "framing of HTTP/2"),
+            RefusedByH2::TooLarge => (Failure::HeadTooLarge, "length of the head"),
         };
         Flood::behind(failure).into_iter().for_each(|flood| self.context.recorder.metrics.flooded(flood));
         self.refuse(failure, rule).fail(failure);
@@ -79,8 +79,8 @@ impl Client {
 )]
 pub(super) fn serve_stream(
     request: Request<Option<Received>>,
-    mut respond: SendResponse<Piece>,
-    client: Rc<Client>,
+    mut respond: SendResponse<QueuedPiece>,
+    client: Rc<StreamClient>,
 ) -> impl Future<Output = ()> {
     async move {
         if let Some(rule) = malformed::rule_broken_by(&request) {
@@ -99,8 +99,8 @@ pub(super) fn serve_stream(
             Some(tunnel) => tunnel.carry(stream, &client.backlog, &client.context).await,
             None if ends => {}
             None => {
-                let mut sending = Sending::new(body, stream, &client.backlog, client.patience);
-                if let Err(Unsent::Stalled) = Pin::new(&mut sending).await {
+                let mut sending = BodySender::new(body, stream, &client.backlog, client.patience);
+                if let Err(BodySendError::Stalled) = Pin::new(&mut sending).await {
                     sending.body_mut().fail(Failure::IdleTimeout);
                 }
             }
@@ -109,7 +109,7 @@ pub(super) fn serve_stream(
 }
 
 /// Queues the head of an answer; nothing when that cannot be.
-fn begin_answer(respond: &Respond, head: Response<()>, ends: bool) -> Option<SendStream<Piece>> {
+fn begin_answer(respond: &Respond, head: Response<()>, ends: bool) -> Option<SendStream<QueuedPiece>> {
     let mut respond = respond.stream();
     let sent = respond.send_response(head, ends);
     sent.inspect_err(|error| {
@@ -123,13 +123,13 @@ fn begin_answer(respond: &Respond, head: Response<()>, ends: bool) -> Option<Sen
 fn ask(
     request: Request<Option<Received>>,
     respond: &Rc<Respond>,
-    client: &Client,
+    client: &StreamClient,
 ) -> impl Future<Output = Option<Response<ResponseBody>>> {
     let request = request.map(|body| ClientBody::of_stream(body, respond.clone()));
     // Boxed: it is let go of when its answer is there, and a stream may last.
     let mut exchange =
         Box::pin(exchange(request, client.origin.clone(), client.context.clone(), |body, _| body));
-    let mut begun = client.origin.streams.as_ref().map(Streams::begin);
+    let mut begun = client.origin.streams.as_ref().map(StreamCounts::begin);
     poll_fn(move |cx| match exchange.as_mut().poll(cx) {
         Poll::Ready(answered) => {
             begun.iter_mut().for_each(|stream| stream.answered());

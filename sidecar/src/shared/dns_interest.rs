@@ -19,7 +19,7 @@ use crate::sync::lock;
 
 /// What a request needs to know before it can be routed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Want {
+pub(crate) enum OnDemandLookup {
     /// The addresses of a name: the endpoints of a Service that the table has. Lower case, no dot at the end.
     Name(Arc<str>),
     /// Which Service a host is, at a port of it. Lower case; absolute where a dot ends it.
@@ -31,28 +31,28 @@ pub(crate) type InUse = (Arc<str>, u16);
 
 /// The register.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct DnsInterest {
     /// Somebody answers.
     attended: AtomicBool,
-    asks: Mutex<Asks>,
+    asks: Mutex<LookupTable>,
     in_use: Mutex<BTreeSet<InUse>>,
     asked: Notify,
 }
 
 /// Wants that wait or have failed.
 #[derive(Debug)]
-struct Asks {
-    known: BTreeMap<Want, Ask>,
-    shares: Shares<Want>,
+struct LookupTable {
+    known: BTreeMap<OnDemandLookup, LookupEntry>,
+    shares: Shares<OnDemandLookup>,
     /// Those that somebody has wanted since the source looked last.
-    again: BTreeSet<Want>,
+    again: BTreeSet<OnDemandLookup>,
     /// Those that the source knows of, and that had to go for others.
-    dropped: Vec<Want>,
+    dropped: Vec<OnDemandLookup>,
 }
 
 /// What has become of a want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum LookupOutcome {
     /// The table has the answer, or whoever asks again is answered anew.
     Known,
     /// This is the reason that it has none.
@@ -63,8 +63,8 @@ pub(crate) enum Settled {
 
 /// One want that the table does not answer.
 #[derive(Debug, Default)]
-struct Ask {
-    waiting: Arc<Waiting>,
+struct LookupEntry {
+    waiting: Arc<LookupWaiters>,
     /// What keeps it from being answered.
     failure: Option<Failure>,
     /// The source knows of it.
@@ -72,7 +72,7 @@ struct Ask {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct LookupWaiters {
     /// Told once it is settled, and each time it is settled otherwise.
     notify: Arc<Notify>,
     /// It had to go for others: nobody will answer it.
@@ -81,12 +81,12 @@ struct Waiting {
 
 /// What was asked for is on its way.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct PendingLookup {
     notified: OwnedNotified,
-    waiting: Arc<Waiting>,
+    waiting: Arc<LookupWaiters>,
 }
 
-impl Answer {
+impl PendingLookup {
     /// Waits for it: then the table knows more.
     ///
     /// # Errors
@@ -97,12 +97,12 @@ impl Answer {
     }
 }
 
-impl Wanted {
+impl DnsInterest {
     /// Asks for what the table does not have, for a client. The answer comes by way of the table: look there again when the wait is over.
     ///
     /// # Errors
     /// What is known already to be the reason that there is no answer.
-    pub(crate) fn ask(&self, want: Want, client: IpAddr) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&self, want: OnDemandLookup, client: IpAddr) -> Result<PendingLookup, Failure> {
         if !self.attended.load(Relaxed) {
             return Err(unattended(&want));
         }
@@ -116,7 +116,7 @@ impl Wanted {
         if !ask.noted {
             self.asked.notify_one();
         }
-        Ok(Answer { notified, waiting })
+        Ok(PendingLookup { notified, waiting })
     }
 
     /// These names have connections.
@@ -138,7 +138,7 @@ impl Wanted {
 
     /// Every want of which somebody has asked since this was called last, with the client that asked first; and those that nobody is
     /// to answer any more.
-    pub(crate) fn take_asked(&self) -> (Vec<(Want, IpAddr)>, Vec<Want>) {
+    pub(crate) fn take_asked(&self) -> (Vec<(OnDemandLookup, IpAddr)>, Vec<OnDemandLookup>) {
         let mut asks = lock(&self.asks);
         let asks = &mut *asks;
         let mut asked = Vec::with_capacity(asks.again.len());
@@ -157,21 +157,21 @@ impl Wanted {
     }
 
     /// Who waits looks again.
-    pub(crate) fn settle(&self, want: &Want, outcome: Settled) {
+    pub(crate) fn settle(&self, want: &OnDemandLookup, outcome: LookupOutcome) {
         let mut asks = lock(&self.asks);
         match outcome {
-            Settled::Known => {
+            LookupOutcome::Known => {
                 if let Some(ask) = asks.remove(want) {
                     ask.waiting.notify.notify_waiters();
                 }
             }
-            Settled::Failed(failure) => {
+            LookupOutcome::Failed(failure) => {
                 if let Some(ask) = asks.known.get_mut(want) {
                     ask.failure = Some(failure);
                     ask.waiting.notify.notify_waiters();
                 }
             }
-            Settled::Dropped => {
+            LookupOutcome::Dropped => {
                 if let Some(ask) = asks.remove(want) {
                     ask.waiting.drop_all();
                 }
@@ -180,23 +180,23 @@ impl Wanted {
     }
 }
 
-impl Waiting {
+impl LookupWaiters {
     fn drop_all(&self) {
         self.dropped.store(true, Relaxed);
         self.notify.notify_waiters();
     }
 }
 
-impl Default for Asks {
-    fn default() -> Asks {
+impl Default for LookupTable {
+    fn default() -> LookupTable {
         let shares = Shares::new(ASKS_MAX);
-        Asks { known: BTreeMap::new(), shares, again: BTreeSet::new(), dropped: Vec::new() }
+        LookupTable { known: BTreeMap::new(), shares, again: BTreeSet::new(), dropped: Vec::new() }
     }
 }
 
-impl Asks {
+impl LookupTable {
     /// A new one, in the place of another where there are too many; or the one that is there.
-    fn admit(&mut self, want: Want, client: IpAddr) -> &Ask {
+    fn admit(&mut self, want: OnDemandLookup, client: IpAddr) -> &LookupEntry {
         if let Some(gone) = self.shares.admit(want.clone(), client)
             && let Some(ask) = self.known.remove(&gone)
         {
@@ -210,7 +210,7 @@ impl Asks {
         self.known.entry(want).or_default()
     }
 
-    fn remove(&mut self, want: &Want) -> Option<Ask> {
+    fn remove(&mut self, want: &OnDemandLookup) -> Option<LookupEntry> {
         self.shares.remove(want);
         self.again.remove(want);
         self.known.remove(want)
@@ -218,10 +218,10 @@ impl Asks {
 }
 
 /// What a want comes to where DNS is no source.
-fn unattended(want: &Want) -> Failure {
+fn unattended(want: &OnDemandLookup) -> Failure {
     match want {
-        Want::Name(_) => Failure::NoEndpoints,
-        Want::Host(..) => Failure::UnknownDestination,
+        OnDemandLookup::Name(_) => Failure::NoEndpoints,
+        OnDemandLookup::Host(..) => Failure::UnknownDestination,
     }
 }
 
@@ -240,17 +240,17 @@ mod tests {
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn want(name: &str) -> Want {
-        Want::Name(name.into())
+    fn want(name: &str) -> OnDemandLookup {
+        OnDemandLookup::Name(name.into())
     }
 
-    fn attended() -> Wanted {
-        let wanted = Wanted::default();
+    fn attended() -> DnsInterest {
+        let wanted = DnsInterest::default();
         wanted.attend();
         wanted
     }
 
-    fn asked(wanted: &Wanted) -> Vec<Want> {
+    fn asked(wanted: &DnsInterest) -> Vec<OnDemandLookup> {
         wanted.take_asked().0.into_iter().map(|(want, _)| want).collect()
     }
 
@@ -261,7 +261,7 @@ mod tests {
         let (first, second) = (ask(), ask());
         wanted.asked().await;
         assert_eq!(asked(&wanted), [want("a")]);
-        wanted.settle(&want("a"), Settled::Known);
+        wanted.settle(&want("a"), LookupOutcome::Known);
         assert_eq!((first.wait().await, second.wait().await), (Ok(()), Ok(())));
     }
 
@@ -270,20 +270,23 @@ mod tests {
         let wanted = attended();
         let waiting = wanted.ask(want("a"), CLIENT).unwrap();
         asked(&wanted);
-        wanted.settle(&want("a"), Settled::Failed(Failure::NameDenied));
+        wanted.settle(&want("a"), LookupOutcome::Failed(Failure::NameDenied));
         assert_eq!(waiting.wait().await, Ok(()));
         assert_eq!(wanted.ask(want("a"), CLIENT).err(), Some(Failure::NameDenied));
         assert_eq!(asked(&wanted), [want("a")], "it is still wanted");
         assert!(asked(&wanted).is_empty());
-        wanted.settle(&want("a"), Settled::Known);
+        wanted.settle(&want("a"), LookupOutcome::Known);
         assert!(wanted.ask(want("a"), CLIENT).is_ok());
     }
 
     #[test]
     fn without_anybody_to_answer_nobody_waits() {
-        let wanted = Wanted::default();
+        let wanted = DnsInterest::default();
         assert_eq!(wanted.ask(want("a"), CLIENT).err(), Some(Failure::NoEndpoints));
-        assert_eq!(wanted.ask(Want::Host("a".into(), 80), CLIENT).err(), Some(Failure::UnknownDestination));
+        assert_eq!(
+            wanted.ask(OnDemandLookup::Host("a".into(), 80), CLIENT).err(),
+            Some(Failure::UnknownDestination)
+        );
     }
 
     #[tokio::test]
@@ -300,7 +303,7 @@ mod tests {
             }
         }
         assert_eq!(first.unwrap().wait().await, Err(Failure::NameFailed), "whoever waits for it is told");
-        wanted.settle(&want("other"), Settled::Known);
+        wanted.settle(&want("other"), LookupOutcome::Known);
         assert_eq!(waiting.wait().await, Ok(()), "it has stayed");
         assert!(wanted.ask(want("one more"), other).is_ok());
         let (_, dropped) = wanted.take_asked();

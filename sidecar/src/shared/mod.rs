@@ -23,8 +23,8 @@ use crate::net::tls_client::Trust;
 use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 use crate::sync::lock;
-use dns_interest::Wanted;
-use vips::{Claims, Vip};
+use dns_interest::DnsInterest;
+use vips::{Vip, VipClaims};
 
 /// What all workers share.
 #[derive(Debug, Default)]
@@ -38,11 +38,11 @@ pub(crate) struct Shared {
     /// Flows of datagrams.
     pub(crate) udp_flows: AtomicU64,
     /// Locked only where a change of the snapshot moves a loopback VIP, or something connects to a loopback address.
-    pub(crate) vips: Claims,
+    pub(crate) vips: VipClaims,
     /// Loopback VIPs that cannot be listened at, as everybody has been told. Locked only where one is tried.
     unbound: Mutex<BTreeSet<Vip>>,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.
-    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) wanted: Arc<DnsInterest>,
     /// What handshakes need of Secrets.
     pub(crate) certificates: Arc<Certificates>,
     /// What handshakes with endpoints need of the system.

@@ -10,4 +10,4 @@ use svc_core::address::Transport;
 pub(crate) type Vip = (Transport, SocketAddr);
 
 /// How many sockets this process has at each loopback VIP.
-pub(crate) type Claims = Mutex<BTreeMap<Vip, usize>>;
+pub(crate) type VipClaims = Mutex<BTreeMap<Vip, usize>>;

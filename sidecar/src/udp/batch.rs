@@ -19,17 +19,17 @@ pub(super) struct Batch {
     senders: [SocketAddr; DATAGRAMS_MAX],
     /// Where each was going, where that was asked for.
     destinations: [SocketAddr; DATAGRAMS_MAX],
-    from_anybody: Headers,
-    from_endpoints: Headers,
-    outgoing: Headers,
+    from_anybody: BatchHeaders,
+    from_endpoints: BatchHeaders,
+    outgoing: BatchHeaders,
 }
 
 /// What the kernel is handed. It writes into these how long addresses are, and nix leaves that for the next call: each serves for
 /// one kind of address.
-pub(super) type Headers = MultiHeaders<SockaddrStorage>;
+pub(super) type BatchHeaders = MultiHeaders<SockaddrStorage>;
 
 /// With room for the destination of each datagram; for one listener, and thus for one family.
-pub(super) fn headers_of_captured() -> Headers {
+pub(super) fn headers_of_captured() -> BatchHeaders {
     MultiHeaders::preallocate(DATAGRAMS_MAX, Some(nix::cmsg_space!(libc::sockaddr_in6)))
 }
 
@@ -71,7 +71,11 @@ impl Batch {
     }
 
     /// The same for datagrams to any destination, with `headers` that are this socket's own.
-    pub(super) fn receive_captured(&mut self, socket: impl AsFd, headers: &mut Headers) -> io::Result<usize> {
+    pub(super) fn receive_captured(
+        &mut self,
+        socket: impl AsFd,
+        headers: &mut BatchHeaders,
+    ) -> io::Result<usize> {
         let Batch { bytes, lengths, senders, destinations, .. } = self;
         let mut slices = slices(bytes);
         let fd = socket.as_fd().as_raw_fd();

@@ -21,17 +21,17 @@ use svc_core::time::Now;
 use super::batch::Batch;
 use super::listener::Listener;
 use super::socket;
-use crate::client::facts::Aim;
 use crate::client::facts::Arrival;
+use crate::client::facts::Destination;
 use crate::context::WorkerContext;
 use crate::exchange::account::Account;
-use crate::metrics::{Direction, Lost, Protocol, Towards};
+use crate::metrics::{DatagramLoss, Direction, Protocol, Towards};
 use crate::routing::resolve::caller;
-use crate::routing::route::{Route, Turn};
+use crate::routing::route::{Picked, Route};
 use crate::upstream::outbound_proxy_header::of_datagrams;
 
 /// Counts itself.
-pub(super) struct Flow {
+pub(super) struct UdpFlow {
     pub(super) id: FlowId,
     pub(super) client: SocketAddr,
     destination: SocketAddr,
@@ -39,7 +39,7 @@ pub(super) struct Flow {
     pub(super) listener: Rc<Listener>,
     /// By which answers go back: from the address that the client sent to.
     pub(super) answers: Rc<UdpSocket>,
-    line: Option<Line>,
+    line: Option<FlowPath>,
     /// The endpoints that have failed since one answered.
     tried: Tried,
     /// How the last of them did, until there is another.
@@ -55,7 +55,7 @@ pub(super) struct Flow {
 }
 
 /// The way to an endpoint.
-struct Line {
+struct FlowPath {
     socket: UdpSocket,
     to: EndpointId,
     /// Where it is among the members of the route of this version.
@@ -70,13 +70,13 @@ const STRANGER: EndpointId = EndpointId(0);
 
 /// What a flow needs of its worker.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct FlowContext<'a> {
     pub(super) context: &'a Rc<WorkerContext>,
     /// Tells when an endpoint has answered.
     pub(super) epoll: BorrowedFd<'a>,
 }
 
-impl Flow {
+impl UdpFlow {
     /// A flow that has no endpoint yet.
     pub(super) fn new(
         id: FlowId,
@@ -85,10 +85,10 @@ impl Flow {
         answers: Rc<UdpSocket>,
         context: &Rc<WorkerContext>,
         now: Now,
-    ) -> Flow {
+    ) -> UdpFlow {
         context.shared.udp_flows.fetch_add(1, Relaxed);
         let client = key.client.0;
-        Flow {
+        UdpFlow {
             id,
             client,
             destination: key.destination.0,
@@ -116,7 +116,7 @@ impl Flow {
         places: &mut Range<usize>,
         batch: &mut Batch,
         route: Option<&Route>,
-        place: Place<'_>,
+        place: FlowContext<'_>,
         now: Now,
     ) -> Result<(), Failure> {
         self.moved = now;
@@ -158,7 +158,7 @@ impl Flow {
     }
 
     /// Sees to it that there is a way to the endpoint that the next datagram goes to.
-    fn find_line(&mut self, route: &Route, place: Place<'_>, now: Now) -> Result<(), Failure> {
+    fn find_line(&mut self, route: &Route, place: FlowContext<'_>, now: Now) -> Result<(), Failure> {
         if !self.stays(route, now) {
             self.line = None;
         }
@@ -169,7 +169,7 @@ impl Flow {
     }
 
     /// Sees to it that there is a way to where the client sends: that is no Service of ours, any more or yet.
-    fn pass_through(&mut self, place: Place<'_>, now: Now) -> Result<(), Failure> {
+    fn pass_through(&mut self, place: FlowContext<'_>, now: Now) -> Result<(), Failure> {
         if self.line.as_ref().is_some_and(|line| line.to == STRANGER) {
             return Ok(());
         }
@@ -182,7 +182,7 @@ impl Flow {
             Trouble::Lost(..) => Failure::TooManyConnections,
             Trouble::Failed(failure) => failure,
         })?;
-        self.line = Some(Line { socket, to: STRANGER, at: 0, version: 0, header: Vec::new() });
+        self.line = Some(FlowPath { socket, to: STRANGER, at: 0, version: 0, header: Vec::new() });
         Ok(())
     }
 
@@ -208,12 +208,12 @@ impl Flow {
     }
 
     /// Takes a turn, which may fail: then another endpoint is next.
-    fn connect(&mut self, route: &Route, place: Place<'_>, now: Now) -> Result<(), Failure> {
-        let caller = caller(ClientAddr(self.client), Aim::Address(self.destination), route);
+    fn connect(&mut self, route: &Route, place: FlowContext<'_>, now: Now) -> Result<(), Failure> {
+        let caller = caller(ClientAddr(self.client), Destination::Address(self.destination), route);
         let ask = Ask { caller, tried: &self.tried, replayable: false };
         let (endpoints, draw) = (&place.context.router.endpoints, place.context.draw());
         let turn = route.pick(&ask, None, self.failure, endpoints, now, draw)?;
-        let Turn { id, place: at, upstream, probe } = turn;
+        let Picked { id, place: at, upstream, probe } = turn;
         if let Some(failure) = self.failure.take() {
             self.account.retried(failure);
         }
@@ -227,7 +227,7 @@ impl Flow {
         match self.open(upstream.addr, place) {
             Ok(socket) => {
                 let header = header(&socket, route, self.client, self.destination);
-                self.line = Some(Line { socket, to: id, at, version: route.version, header });
+                self.line = Some(FlowPath { socket, to: id, at, version: route.version, header });
             }
             Err(error) => match Trouble::of(&error) {
                 Trouble::Lost(..) => {
@@ -244,7 +244,7 @@ impl Flow {
         Ok(())
     }
 
-    fn open(&self, endpoint: SocketAddr, place: Place<'_>) -> io::Result<UdpSocket> {
+    fn open(&self, endpoint: SocketAddr, place: FlowContext<'_>) -> io::Result<UdpSocket> {
         let socket = socket::connect(endpoint, place.context.config.privileges)?;
         epoll::add(place.epoll, &socket, EventData::new_u64(self.id.to_word()), EventFlags::IN)?;
         Ok(socket)
@@ -293,7 +293,7 @@ impl Flow {
     }
 }
 
-impl Drop for Flow {
+impl Drop for UdpFlow {
     fn drop(&mut self) {
         self.context.shared.udp_flows.fetch_sub(1, Relaxed);
     }
@@ -313,7 +313,7 @@ fn header(socket: &UdpSocket, route: &Route, client: SocketAddr, destination: So
 /// Why datagrams could not be sent, or received.
 pub(super) enum Trouble {
     /// That many of them are lost, and nobody is to blame.
-    Lost(Lost, usize),
+    Lost(DatagramLoss, usize),
     /// The other side takes none.
     Failed(Failure),
 }
@@ -322,9 +322,13 @@ impl Trouble {
     /// On a connected socket `ECONNREFUSED` is the answer to a datagram before: ICMP's "port unreachable".
     pub(super) fn of(error: &io::Error) -> Trouble {
         match Errno::from_io_error(error) {
-            Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => Trouble::Lost(Lost::Full, usize::MAX),
-            Some(Errno::MFILE | Errno::NFILE | Errno::ADDRINUSE) => Trouble::Lost(Lost::Limit, usize::MAX),
-            Some(Errno::MSGSIZE) => Trouble::Lost(Lost::TooBig, 1),
+            Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => {
+                Trouble::Lost(DatagramLoss::Full, usize::MAX)
+            }
+            Some(Errno::MFILE | Errno::NFILE | Errno::ADDRINUSE) => {
+                Trouble::Lost(DatagramLoss::Limit, usize::MAX)
+            }
+            Some(Errno::MSGSIZE) => Trouble::Lost(DatagramLoss::TooBig, 1),
             Some(Errno::CONNREFUSED) => Trouble::Failed(Failure::ConnectRefused),
             Some(_) | None => Trouble::Failed(Failure::Unreachable),
         }

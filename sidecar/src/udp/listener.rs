@@ -9,61 +9,63 @@ use std::sync::Arc;
 use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 
-use super::batch::{Batch, Headers, headers_of_captured};
+use super::batch::{Batch, BatchHeaders, headers_of_captured};
 use crate::context::WorkerContext;
 use crate::routing::route::Route;
 
 /// One socket that clients send to.
 pub(super) struct Listener {
     pub(super) socket: tokio::net::UdpSocket,
-    door: Door,
+    door: DatagramSource,
     /// Whose port a datagram was last for, as it was then.
     known: RefCell<Option<Rc<Route>>>,
 }
 
 /// How datagrams come by it.
-enum Door {
+enum DatagramSource {
     /// They were sent to a loopback VIP of ours. Answers go back by a second handle of the same socket.
     LoopbackVip(SocketAddr, Rc<UdpSocket>),
     /// They were captured on their way to anywhere.
-    Captured(RefCell<Headers>),
+    Captured(RefCell<BatchHeaders>),
 }
 
 impl Listener {
     pub(super) fn at_vip(socket: UdpSocket, vip: SocketAddr) -> io::Result<Rc<Listener>> {
         let answers = Rc::new(socket.try_clone()?);
-        Listener::new(socket, Door::LoopbackVip(vip, answers))
+        Listener::new(socket, DatagramSource::LoopbackVip(vip, answers))
     }
 
     pub(super) fn of_captured(socket: UdpSocket) -> io::Result<Rc<Listener>> {
-        Listener::new(socket, Door::Captured(RefCell::new(headers_of_captured())))
+        Listener::new(socket, DatagramSource::Captured(RefCell::new(headers_of_captured())))
     }
 
-    fn new(socket: UdpSocket, door: Door) -> io::Result<Rc<Listener>> {
+    fn new(socket: UdpSocket, door: DatagramSource) -> io::Result<Rc<Listener>> {
         let socket = tokio::net::UdpSocket::from_std(socket)?;
         Ok(Rc::new(Listener { socket, door, known: RefCell::default() }))
     }
 
     pub(super) fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
         match &self.door {
-            Door::LoopbackVip(..) => batch.receive(&self.socket),
-            Door::Captured(headers) => batch.receive_captured(&self.socket, &mut headers.borrow_mut()),
+            DatagramSource::LoopbackVip(..) => batch.receive(&self.socket),
+            DatagramSource::Captured(headers) => {
+                batch.receive_captured(&self.socket, &mut headers.borrow_mut())
+            }
         }
     }
 
     /// Where the datagram at `place` was going.
     pub(super) fn destination(&self, batch: &Batch, place: usize) -> SocketAddr {
         match &self.door {
-            Door::LoopbackVip(vip, _) => *vip,
-            Door::Captured(_) => batch.destination(place),
+            DatagramSource::LoopbackVip(vip, _) => *vip,
+            DatagramSource::Captured(_) => batch.destination(place),
         }
     }
 
     /// What answers from the only address that clients send to by this listener go by.
     pub(super) fn answers(&self) -> Option<&Rc<UdpSocket>> {
         match &self.door {
-            Door::LoopbackVip(_, answers) => Some(answers),
-            Door::Captured(_) => None,
+            DatagramSource::LoopbackVip(_, answers) => Some(answers),
+            DatagramSource::Captured(_) => None,
         }
     }
 
@@ -79,11 +81,13 @@ impl Listener {
         let table = context.router.table.load();
         let Some(target) = table.by_destination(Transport::Udp, destination) else {
             return match self.door {
-                Door::LoopbackVip(..) => Err(Failure::UnknownDestination), // it has just gone
-                Door::Captured(_) if destination.port() == 0 || context.shared.is_bound(destination) => {
+                DatagramSource::LoopbackVip(..) => Err(Failure::UnknownDestination), // it has just gone
+                DatagramSource::Captured(_)
+                    if destination.port() == 0 || context.shared.is_bound(destination) =>
+                {
                     Err(Failure::Loop)
                 }
-                Door::Captured(_) => Ok(None),
+                DatagramSource::Captured(_) => Ok(None),
             };
         };
         let mut known = self.known.borrow_mut();

@@ -32,11 +32,11 @@ use tokio::task::{spawn_local, yield_now};
 
 use crate::clock;
 use crate::context::WorkerContext;
-use crate::metrics::{Lost, Towards};
+use crate::metrics::{DatagramLoss, Towards};
 use crate::routing::route::Route;
 
 use batch::{Batch, DATAGRAMS_MAX};
-use flow::{Flow, Place, Trouble};
+use flow::{FlowContext, Trouble, UdpFlow};
 use listener::Listener;
 use reply_sockets::Mouths;
 
@@ -47,12 +47,12 @@ pub(crate) struct Relay {
     context: Rc<WorkerContext>,
     /// The sockets of the flows; the word that comes with an event is a [`FlowId`]'s.
     epoll: AsyncFd<OwnedFd>,
-    state: RefCell<State>,
+    state: RefCell<RelayTables>,
 }
 
 /// Borrowed while something is done, and never while something is waited for.
-struct State {
-    flows: Flows<Flow>,
+struct RelayTables {
+    flows: Flows<UdpFlow>,
     batch: Batch,
     /// Whom the datagrams of the batch are for, where they are answers.
     answers: Vec<(SocketAddr, Rc<UdpSocket>)>,
@@ -79,7 +79,7 @@ impl Relay {
         let relay = Rc::new(Relay {
             context: context.clone(),
             epoll: watch(epoll)?,
-            state: RefCell::new(State {
+            state: RefCell::new(RelayTables {
                 flows: Flows::new(flows_max, seed),
                 batch: Batch::new(),
                 answers: Vec::with_capacity(DATAGRAMS_MAX),
@@ -106,8 +106,8 @@ impl Relay {
     }
 
     async fn serve_listener(self: Rc<Relay>, listener: Rc<Listener>) {
-        let serving = Serving { relay: self, listener };
-        let Serving { relay, listener } = &serving;
+        let serving = ServedListener { relay: self, listener };
+        let ServedListener { relay, listener } = &serving;
         loop {
             let receive = || relay.receive(listener);
             if let Err(error) = listener.socket.async_io(Interest::READABLE, receive).await {
@@ -128,7 +128,7 @@ impl Relay {
     }
 
     /// Sends datagrams on, those of one flow that follow each other together.
-    fn carry(&self, mut places: Range<usize>, listener: &Rc<Listener>, state: &mut State) {
+    fn carry(&self, mut places: Range<usize>, listener: &Rc<Listener>, state: &mut RelayTables) {
         let now = clock::now();
         while places.start < places.end {
             let key = |place| FlowKey {
@@ -142,7 +142,7 @@ impl Relay {
             if let Err(failure) = self.carry_run(&mut run, flow, listener, state, now) {
                 self.context.recorder.metrics.datagrams.dropped(
                     Towards::Upstream,
-                    Lost::by(failure),
+                    DatagramLoss::by(failure),
                     run.len(),
                 );
             }
@@ -154,7 +154,7 @@ impl Relay {
         run: &mut Range<usize>,
         key: FlowKey,
         listener: &Rc<Listener>,
-        state: &mut State,
+        state: &mut RelayTables,
         now: Now,
     ) -> Result<(), Failure> {
         let route = listener
@@ -168,10 +168,10 @@ impl Relay {
                 begun.inspect_err(|&failure| self.context.recorder.metrics.failed(&service(), failure))?
             }
         };
-        let State { flows, batch, .. } = state;
+        let RelayTables { flows, batch, .. } = state;
         flows.moved(id, now);
         let Some(flow) = flows.get_mut(id) else { return Ok(()) };
-        let place = Place { context: &self.context, epoll: self.epoll.as_fd() };
+        let place = FlowContext { context: &self.context, epoll: self.epoll.as_fd() };
         let carried = flow.carry(run, batch, route.as_deref(), place, now);
         if let Err(failure) = carried
             && let Some(flow) = flows.remove(id)
@@ -190,20 +190,20 @@ impl Relay {
         key: FlowKey,
         listener: &Rc<Listener>,
         route: Option<&Route>,
-        state: &mut State,
+        state: &mut RelayTables,
         now: Now,
     ) -> Result<FlowId, Failure> {
         if route.is_some_and(|route| route.members.is_empty()) {
             return Err(Failure::NoEndpoints);
         }
-        let State { flows, mouths, .. } = state;
+        let RelayTables { flows, mouths, .. } = state;
         let gone = flows.make_room(now).map_err(|_full| Failure::TooManyConnections)?;
         gone.into_iter().for_each(gave_way);
         let answers = match listener.answers() {
             Some(answers) => answers.clone(),
             None => mouths.of(key.destination.0)?,
         };
-        Ok(flows.insert(key, now, |id| Flow::new(id, key, listener, answers, &self.context, now)))
+        Ok(flows.insert(key, now, |id| UdpFlow::new(id, key, listener, answers, &self.context, now)))
     }
 
     async fn carry_answers(self: Rc<Relay>) {
@@ -224,7 +224,7 @@ impl Relay {
 
     /// Takes what some endpoints have answered, and sends it to their clients. How many endpoints had something to say.
     fn answer(&self) -> io::Result<usize> {
-        let State { flows, batch, answers, events, .. } = &mut *self.state.borrow_mut();
+        let RelayTables { flows, batch, answers, events, .. } = &mut *self.state.borrow_mut();
         events.clear();
         events.resize(DATAGRAMS_MAX, NOTHING);
         let count = epoll::wait(&self.epoll, &mut events[..], Some(&AT_ONCE))?;
@@ -265,7 +265,7 @@ impl Relay {
                 Err(error) => {
                     let (lost, count) = match Trouble::of(&error) {
                         Trouble::Lost(lost, count) => (lost, count.min(same)),
-                        Trouble::Failed(failure) => (Lost::by(failure), 1),
+                        Trouble::Failed(failure) => (DatagramLoss::by(failure), 1),
                     };
                     datagrams.dropped(Towards::Client, lost, count);
                     first += count;
@@ -277,7 +277,7 @@ impl Relay {
     /// Ends the flows that have been idle for too long.
     pub(crate) fn expire(&self, now: Now) {
         let state = &mut *self.state.borrow_mut();
-        state.flows.expire(now, Flow::idle, |flow| flow.end(None));
+        state.flows.expire(now, UdpFlow::idle, |flow| flow.end(None));
         state.mouths.forget_unused();
     }
 
@@ -296,19 +296,19 @@ fn watch(epoll: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// A client that still counts on its flow finds out what became of it.
-fn gave_way(flow: Flow) {
+fn gave_way(flow: UdpFlow) {
     flow.end(Some(Failure::TooManyConnections));
 }
 
 /// A listener that is served.
-struct Serving {
+struct ServedListener {
     relay: Rc<Relay>,
     listener: Rc<Listener>,
 }
 
-impl Drop for Serving {
+impl Drop for ServedListener {
     fn drop(&mut self) {
-        let own = |flow: &Flow| Rc::ptr_eq(&flow.listener, &self.listener);
+        let own = |flow: &UdpFlow| Rc::ptr_eq(&flow.listener, &self.listener);
         self.relay.state.borrow_mut().flows.end_where(own, |flow| flow.end(None));
     }
 }

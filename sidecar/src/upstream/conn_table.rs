@@ -1,11 +1,11 @@
 //! The register of an endpoint's live connections: which there are at the moment, and how to cut one.
 //!
-//! Whoever opens a connection gets it with its [`Line`], which stands in the [`Register`] from then until the socket is dropped,
+//! Whoever opens a connection gets it with its [`ConnHandle`], which stands in the [`ConnTable`] from then until the socket is dropped,
 //! whatever the connection speaks and whoever uses it. That costs one record per connection and nothing per request. Who has a
 //! reason to end connections from outside, which their users know nothing of, walks the register on the worker's tick and cuts:
 //! the reason is noted and the socket is shut down for reading, so that whoever waits for it wakes up, finds an error, and tells the reason
-//! ([`Line::explain`]) instead of the reset that it looks like. The endpoint hears of it when the socket is dropped, as a reset. What else such a walk has to know belongs into the line, next to
-//! [`Line::heard_bytes`].
+//! ([`ConnHandle::explain`]) instead of the reset that it looks like. The endpoint hears of it when the socket is dropped, as a reset. What else such a walk has to know belongs into the line, next to
+//! [`ConnHandle::heard_bytes`].
 //!
 //! A line knows the socket itself and not the number of its descriptor, which may be another socket's by now; and it does
 //! not keep the socket open.
@@ -25,12 +25,12 @@ use crate::net::stream::Stream;
 
 /// The live connections to one endpoint. As many as there are; `--max-connections` and the pools bound them.
 #[derive(Default)]
-pub(crate) struct Register {
-    lines: RefCell<Vec<Rc<Line>>>,
+pub(crate) struct ConnTable {
+    lines: RefCell<Vec<Rc<ConnHandle>>>,
 }
 
 /// One connection.
-pub(crate) struct Line {
+pub(crate) struct ConnHandle {
     index: Cell<usize>,
     /// Borrowed only while somebody polls it, and here.
     stream: Weak<RefCell<Stream>>,
@@ -41,15 +41,15 @@ pub(crate) struct Line {
 }
 
 /// A line's place in the register: taken off it when it is dropped.
-pub(super) struct Entry {
-    register: Rc<Register>,
-    line: Rc<Line>,
+pub(super) struct ConnGuard {
+    register: Rc<ConnTable>,
+    line: Rc<ConnHandle>,
 }
 
-impl Register {
-    pub(super) fn enter(self: &Rc<Self>, stream: &Rc<RefCell<Stream>>) -> Entry {
+impl ConnTable {
+    pub(super) fn enter(self: &Rc<Self>, stream: &Rc<RefCell<Stream>>) -> ConnGuard {
         let mut lines = self.lines.borrow_mut();
-        let line = Rc::new(Line {
+        let line = Rc::new(ConnHandle {
             index: Cell::new(lines.len()),
             stream: Rc::downgrade(stream),
             heard_bytes: Cell::new(0),
@@ -58,7 +58,7 @@ impl Register {
             waker: RefCell::default(),
         });
         lines.push(line.clone());
-        Entry { register: self.clone(), line }
+        ConnGuard { register: self.clone(), line }
     }
 
     /// Cuts the connections whose endpoint has been silent for `silence_max`; true when there was one.
@@ -89,7 +89,7 @@ impl Register {
     }
 }
 
-impl Line {
+impl ConnHandle {
     /// Ends the connection. What is under way on it fails with the first reason that it was cut for.
     pub(crate) fn cut(&self, because: Failure) {
         if self.cut.get().is_some() {
@@ -162,13 +162,13 @@ impl Line {
     }
 }
 
-impl Entry {
-    pub(super) fn line(&self) -> &Rc<Line> {
+impl ConnGuard {
+    pub(super) fn line(&self) -> &Rc<ConnHandle> {
         &self.line
     }
 }
 
-impl Drop for Entry {
+impl Drop for ConnGuard {
     fn drop(&mut self) {
         let mut lines = self.register.lines.borrow_mut();
         let index = self.line.index.get();
@@ -195,7 +195,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn lines_that_end_leave_the_places_of_the_others_right() {
-        let register = Rc::<Register>::default();
+        let register = Rc::<ConnTable>::default();
         let (stream, _far) = connected().await;
         let [first, second, third] = [(); 3].map(|()| register.enter(&stream));
         drop(first);
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_cut_ends_the_connection_and_its_first_reason_is_told() {
-        let register = Rc::<Register>::default();
+        let register = Rc::<ConnTable>::default();
         let (stream, _far) = connected().await;
         let entry = register.enter(&stream);
         let line = entry.line().clone();
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_line_that_is_held_does_not_keep_its_socket_open() {
-        let register = Rc::<Register>::default();
+        let register = Rc::<ConnTable>::default();
         let (stream, mut far) = connected().await;
         let entry = register.enter(&stream);
         let line = entry.line().clone();

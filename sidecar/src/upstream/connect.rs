@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::dialer::Dialer;
-use super::outbound_proxy_header::Introduction;
+use super::outbound_proxy_header::OutboundProxyHeader;
 use crate::descriptors;
 use crate::net::socket;
 use crate::net::transparent;
@@ -44,14 +44,14 @@ async fn within_deadline(
 
 /// Says whom the connection to the endpoint at `addr` is for, at once: its server may be the one to speak first. Nothing else was sent,
 /// so that a failure is one to connect.
-pub(crate) async fn introduce(
+pub(crate) async fn send_header(
     stream: &mut TcpStream,
-    introduction: &Introduction,
+    outbound_header: &OutboundProxyHeader,
     addr: SocketAddr,
     dialer: &Dialer,
 ) -> Result<(), Failure> {
     let near = stream.local_addr().map_err(|error| failure(&error))?;
-    let header = introduction.header(near, addr);
+    let header = outbound_header.header(near, addr);
     let saying = stream.write_all(&header);
     match tokio::time::timeout(dialer.config.deadlines.connect, saying).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),

@@ -6,20 +6,20 @@ use svc_core::rewrite::Origination;
 use tokio::time::timeout;
 
 use super::dialer::Dialer;
-use super::outbound_proxy_header::Introduction;
-use super::rewrite::Speech;
+use super::outbound_proxy_header::OutboundProxyHeader;
+use super::rewrite::UpstreamProtocol;
 use super::{Http1, Http2, Upstream};
 use crate::net::stream::Stream;
-use crate::net::tls_client::{self, Broken, Carries, Handshake};
+use crate::net::tls_client::{self, HandshakeError, Payload, TlsHandshake};
 
 /// How what a connection carries is encrypted.
-type Encryption<'a> = (&'a Speech, &'a Origination);
+type Encryption<'a> = (&'a UpstreamProtocol, &'a Origination);
 
 impl Upstream {
     /// How what a connection carries is encrypted, if it is.
-    pub(super) fn encryption(&self, carries: Carries) -> Option<Encryption<'_>> {
+    pub(super) fn encryption(&self, payload: Payload) -> Option<Encryption<'_>> {
         let speech = self.speech.as_deref()?;
-        let by = speech.manner.tls.as_ref().filter(|by| carries.is_encrypted(by))?;
+        let by = speech.manner.tls.as_ref().filter(|by| payload.is_encrypted(by))?;
         Some((speech, by))
     }
 
@@ -27,15 +27,15 @@ impl Upstream {
     pub(super) async fn encrypt(
         &self,
         (speech, by): Encryption<'_>,
-        carries: Carries,
-        introduction: Option<&Introduction>,
+        payload: Payload,
+        outbound_header: Option<&OutboundProxyHeader>,
         dialer: &Dialer,
     ) -> Result<Stream, Failure> {
         let opening = async {
-            let tcp = self.connect(introduction, dialer).await?;
+            let tcp = self.connect(outbound_header, dialer).await?;
             let shared = &dialer.shared;
             let (sessions, trust, certificates) = (&self.port.sessions, &shared.trust, &*shared.certificates);
-            let begun = Handshake { by, sessions, trust, certificates }.begin(tcp, carries).await;
+            let begun = TlsHandshake { by, sessions, trust, certificates }.begin(tcp, payload).await;
             begun.map_err(|broken| {
                 self.tell(speech, by, &broken);
                 broken.failure
@@ -44,18 +44,18 @@ impl Upstream {
         let opened = timeout(dialer.config.deadlines.connect, opening).await;
         let session =
             opened.unwrap_or(Err(Failure::ConnectTimeout)).inspect_err(|_| speech.agreed.set(None))?;
-        speech.told.set(None);
+        speech.proxy_header.set(None);
         let version = if tls_client::is_http2(&session) { Version::HTTP_2 } else { Version::HTTP_11 };
-        match (carries, version) {
-            (Carries::Http, _) => speech.agreed.set(Some(version)),
-            (Carries::Http2, Version::HTTP_11) => return Err(Upstream::disagrees(speech)),
-            (Carries::Untouched | Carries::Bytes | Carries::Http1 | Carries::Http2, _) => {}
+        match (payload, version) {
+            (Payload::Http, _) => speech.agreed.set(Some(version)),
+            (Payload::Http2, Version::HTTP_11) => return Err(Upstream::disagrees(speech)),
+            (Payload::Untouched | Payload::Bytes | Payload::Http1 | Payload::Http2, _) => {}
         }
         Ok(Stream::secured(session.into()))
     }
 
     /// An endpoint that spoke HTTP/2 does not do so any more: whoever comes next asks it anew. Else it never did.
-    fn disagrees(speech: &Speech) -> Failure {
+    fn disagrees(speech: &UpstreamProtocol) -> Failure {
         match speech.agreed.take() {
             Some(_) => Failure::Unprocessed,
             None => Failure::TlsProtocol,
@@ -63,10 +63,10 @@ impl Upstream {
     }
 
     /// Says once of each kind why there is no session, until there is one: for whoever has to mend it.
-    fn tell(&self, speech: &Speech, by: &Origination, broken: &Broken) {
+    fn tell(&self, speech: &UpstreamProtocol, by: &Origination, broken: &HandshakeError) {
         let (service, endpoint, name) = (&self.of.0, self.addr, &*by.name);
-        let Broken { failure, reason } = broken;
-        let known = speech.told.replace(Some(*failure)) == Some(*failure);
+        let HandshakeError { failure, reason } = broken;
+        let known = speech.proxy_header.replace(Some(*failure)) == Some(*failure);
         match known {
             false => tracing::warn!(%service, %endpoint, name, %failure, reason, "no TLS with an endpoint"),
             true => tracing::debug!(%service, %endpoint, name, %failure, reason, "no TLS with an endpoint"),
@@ -80,7 +80,7 @@ impl Upstream {
         wanted: Version,
         dialer: &Dialer,
     ) -> Result<(Version, Option<Box<Http1>>), Failure> {
-        let Some((speech, _)) = self.encryption(Carries::Http) else { return Ok((wanted, None)) };
+        let Some((speech, _)) = self.encryption(Payload::Http) else { return Ok((wanted, None)) };
         if let Some(version) = speech.agreed.get() {
             return Ok((version, None));
         }
@@ -88,7 +88,7 @@ impl Upstream {
         if let Some(version) = speech.agreed.get() {
             return Ok((version, None));
         }
-        let io = self.open(Carries::Http, dialer).await?;
+        let io = self.open(Payload::Http, dialer).await?;
         match speech.agreed.get() {
             Some(Version::HTTP_2) => {
                 self.share(Http2::handshake(io).await?);

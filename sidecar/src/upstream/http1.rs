@@ -3,17 +3,17 @@
 //! HTTP/1.1 is spoken here, and not by hyper's client: that expects a task to drive a connection and another one to use it, with two channels
 //! between them and two buffers of 8 KiB each, which was a third of what a request cost. hyper keeps the clients' side, whose bytes are hostile.
 
-mod asks;
 mod body;
 mod field;
 mod head;
-mod inbox;
 #[cfg(any(test, feature = "fuzzing"))]
 mod oracle;
-mod outbox;
+mod read_error;
+mod request_kind;
+mod request_writer;
+mod response_reader;
 #[cfg(test)]
 mod tests;
-mod unheard;
 mod unread;
 
 use std::future::poll_fn;
@@ -30,29 +30,29 @@ use hyper::http::response::Parts;
 use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::conn_table::Line;
+use super::conn_table::ConnHandle;
 use super::io::UpstreamIo;
 use super::keep_alive::IDLE_FOR;
 use crate::clock;
 use crate::http::interim::Interim;
 use crate::http::request_body::UpstreamBody;
-use asks::Asks;
-use unheard::Unheard;
+use read_error::ReadError;
+use request_kind::RequestKind;
 
-pub(crate) use outbox::Head as RequestHead;
+pub(crate) use request_writer::RequestHead;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use oracle::check;
 
-use head::Head;
-use inbox::Inbox;
-use outbox::{Outbox, Unsent};
+use head::ResponseHead;
+use request_writer::{RequestWriter, SendError};
+use response_reader::ResponseReader;
 
 /// A connection, and what is under way on it: one request, and its answer.
 pub(crate) struct Http1 {
     io: UpstreamIo,
-    outbox: Outbox,
-    inbox: Inbox,
+    writer: RequestWriter,
+    reader: ResponseReader,
     idle_since_ms: u32,
     /// How long it is kept when nothing is asked: what its endpoint says, or the usual time.
     idle_for_ms: u32,
@@ -73,8 +73,8 @@ impl Http1 {
     pub(super) fn new(io: UpstreamIo) -> Box<Http1> {
         Box::new(Http1 {
             io,
-            outbox: Outbox::default(),
-            inbox: Inbox::default(),
+            writer: RequestWriter::default(),
+            reader: ResponseReader::default(),
             idle_since_ms: 0,
             idle_for_ms: IDLE_FOR.as_millis() as u32,
             reused: false,
@@ -82,7 +82,7 @@ impl Http1 {
         })
     }
 
-    fn line(&self) -> &Rc<Line> {
+    fn line(&self) -> &Rc<ConnHandle> {
         self.io.line()
     }
 
@@ -101,9 +101,9 @@ impl Http1 {
     pub(super) fn settle(&mut self) -> bool {
         self.reused = true;
         self.idle_since_ms = clock::coarse_ms();
-        let is_done = self.outbox.is_empty() && self.inbox.is_empty();
+        let is_done = self.writer.is_empty() && self.reader.is_empty();
         self.io.unfinished = !is_done;
-        (self.outbox, self.inbox) = (Outbox::default(), Inbox::default()); // and their buffers
+        (self.writer, self.reader) = (RequestWriter::default(), ResponseReader::default()); // and their buffers
         is_done && !self.spent && self.is_fresh()
     }
 
@@ -119,7 +119,7 @@ impl Http1 {
         let heard_before = self.line().heard_bytes();
         self.io.unfinished = true;
         let asks = head.asks;
-        self.outbox = Outbox::begin(head, body);
+        self.writer = RequestWriter::begin(head, body);
         poll_fn(move |cx| {
             let polled = self.poll_answer(asks, heard_before, interim, cx);
             polled.map_err(|failure| self.explain(failure))
@@ -128,30 +128,31 @@ impl Http1 {
 
     fn poll_answer(
         &mut self,
-        asks: Asks,
+        asks: RequestKind,
         heard_before: u64,
         interim: &Interim,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answered, Failure>> {
         loop {
             self.send_more(cx)?;
-            let heard = ready!(self.inbox.poll_head(&mut self.io, asks, cx));
-            let Head { parts, persists, keeps, upgrade, has_bare_line_feed, .. } =
+            let heard = ready!(self.reader.poll_head(&mut self.io, asks, cx));
+            let ResponseHead { parts, persists, keeps, upgrade, has_bare_line_feed, .. } =
                 heard.map_err(|unheard| match unheard {
-                    Unheard::Malformed => Failure::BadResponse,
+                    ReadError::Malformed => Failure::BadResponse,
                     // It was closing the connection while the request came.
-                    Unheard::CutShort if self.reused && self.line().heard_bytes() == heard_before => {
+                    ReadError::CutShort if self.reused && self.line().heard_bytes() == heard_before => {
                         Failure::Unprocessed
                     }
-                    Unheard::CutShort => Failure::Reset,
+                    ReadError::CutShort => Failure::Reset,
                 })?;
             match parts.status {
-                StatusCode::CONTINUE => self.outbox.invite(),
+                StatusCode::CONTINUE => self.writer.invite(),
                 status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
                     interim.tell(&parts);
                 }
                 _ => {
-                    let is_tunnel = asks == Asks::Tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS;
+                    let is_tunnel =
+                        asks == RequestKind::Tunnel || parts.status == StatusCode::SWITCHING_PROTOCOLS;
                     self.spent |= !persists || is_tunnel;
                     if let Some(keeps) = keeps {
                         self.idle_for_ms = keeps.saturating_sub(AHEAD).min(IDLE_FOR).as_millis() as u32;
@@ -164,14 +165,14 @@ impl Http1 {
 
     /// Sends what can be sent. An endpoint that takes no more may have answered all the same; the answer is then its last.
     fn send_more(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        match self.outbox.poll_send(&mut self.io, cx) {
+        match self.writer.poll_send(&mut self.io, cx) {
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
             Poll::Ready(Err(unsent)) => {
                 self.spent = true;
-                self.outbox = Outbox::default();
+                self.writer = RequestWriter::default();
                 match unsent {
-                    Unsent::Body => Err(Failure::ClientGone),
-                    Unsent::Refused => Ok(()),
+                    SendError::Body => Err(Failure::ClientGone),
+                    SendError::Refused => Ok(()),
                 }
             }
         }
@@ -180,16 +181,16 @@ impl Http1 {
     /// The next part of the answer's body; nothing when it has ended.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         self.send_more(cx).map_err(|failure| self.explain(failure))?;
-        self.inbox.poll_frame(&mut self.io, cx).map_err(|_| self.explain(Failure::Truncated))
+        self.reader.poll_frame(&mut self.io, cx).map_err(|_| self.explain(Failure::Truncated))
     }
 
     /// Whether the answer's body has ended.
     pub(crate) fn is_end(&self) -> bool {
-        self.inbox.is_end()
+        self.reader.is_end()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.inbox.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.reader.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     /// What a failure of this connection means.
@@ -199,7 +200,7 @@ impl Http1 {
 
     /// Whether the endpoint has been sent all of the request.
     pub(crate) fn has_sent_all(&self) -> bool {
-        self.outbox.is_empty()
+        self.writer.is_empty()
     }
 
     /// Makes this the connection's last response.
@@ -210,7 +211,7 @@ impl Http1 {
     /// Gives the socket back after a `101 Switching Protocols`, with what was read beyond the head.
     pub(crate) fn into_upgraded(mut self) -> (UpstreamIo, Bytes) {
         self.io.unfinished = false;
-        (self.io, self.inbox.into_unread())
+        (self.io, self.reader.into_unread())
     }
 }
 

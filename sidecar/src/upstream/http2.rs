@@ -1,8 +1,8 @@
 //! One HTTP/2 connection to an endpoint, shared by the streams of all clients of a worker.
 
 mod answer;
-mod asked;
 mod driver;
+mod sent_request;
 #[cfg(test)]
 mod tests;
 
@@ -15,28 +15,28 @@ use h2::client::{Builder, SendRequest};
 use h2::{Error, Reason};
 use svc_core::outcome::Failure;
 
-use super::conn_table::Line;
+use super::conn_table::ConnHandle;
 use super::io::UpstreamIo;
 use super::keep_alive::IDLE_FOR;
 use crate::clock;
-use crate::http::h2::backlog::{Backlog, Piece};
+use crate::http::h2::backlog::{Backlog, QueuedPiece};
 use crate::http::h2::intake::Bodies;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::net::coalesce::coalesce;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::StreamAnswer;
 
-use driver::{Turn, Wire, drive};
+use driver::{ReadTurn, Wire, drive};
 
 /// A connection that streams share.
 pub(crate) struct Http2 {
-    sender: SendRequest<Piece>,
-    shared: Rc<Shared>,
+    sender: SendRequest<QueuedPiece>,
+    shared: Rc<Http2State>,
 }
 
 /// What a connection's pool, task and streams have in common.
-struct Shared {
-    line: Rc<Line>,
+struct Http2State {
+    line: Rc<ConnHandle>,
     streams: Cell<usize>,
     /// Since when it has had none ([`clock::coarse_ms`]).
     idle_since_ms: Cell<u32>,
@@ -45,18 +45,18 @@ struct Shared {
     /// What of requests' bodies waits for the socket.
     backlog: Rc<Backlog>,
     answers: RefCell<Bodies>,
-    turn: Rc<Turn>,
+    turn: Rc<ReadTurn>,
 }
 
 /// The right to one stream.
 pub(crate) struct Slot {
-    sender: SendRequest<Piece>,
-    stream: Rc<Stream>,
+    sender: SendRequest<QueuedPiece>,
+    stream: Rc<StreamSlot>,
 }
 
 /// One stream, counted for as long as somebody has a part of it.
-struct Stream {
-    shared: Rc<Shared>,
+struct StreamSlot {
+    shared: Rc<Http2State>,
 }
 
 /// Streams on one connection, whatever more the peer allows: a second connection then shares the load, and a lost one costs less.
@@ -82,7 +82,7 @@ impl Http2 {
     pub(super) async fn handshake(io: UpstreamIo) -> Result<Http2, Failure> {
         let line = io.line().clone();
         let (io, flusher) = coalesce(io);
-        let turn = Rc::<Turn>::default();
+        let turn = Rc::<ReadTurn>::default();
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -91,10 +91,10 @@ impl Http2 {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .data_frame_budget(usize::MAX) // answers are gathered
             .max_header_list_size(READ_HEADER_BYTES_MAX);
-        let handshake = builder.handshake::<_, Piece>(Wire::new(io, turn.clone()));
+        let handshake = builder.handshake::<_, QueuedPiece>(Wire::new(io, turn.clone()));
         let begun = flusher.clone().drive(handshake).await;
         let (sender, connection) = begun.map_err(|_| line.explain(Failure::Reset))?;
-        let shared = Rc::new(Shared {
+        let shared = Rc::new(Http2State {
             line,
             streams: Cell::new(0),
             idle_since_ms: Cell::new(clock::coarse_ms()),
@@ -127,11 +127,11 @@ impl Http2 {
 
     pub(super) fn slot(&self) -> Slot {
         self.shared.streams.set(self.shared.streams.get() + 1);
-        Slot { sender: self.sender.clone(), stream: Rc::new(Stream { shared: self.shared.clone() }) }
+        Slot { sender: self.sender.clone(), stream: Rc::new(StreamSlot { shared: self.shared.clone() }) }
     }
 }
 
-impl Stream {
+impl StreamSlot {
     /// What a failure of this stream means.
     fn explain(&self, looks_like: Failure) -> Failure {
         self.shared.line.explain(looks_like)
@@ -146,7 +146,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.shared.streams.set(self.shared.streams.get() - 1);
         self.shared.idle_since_ms.set(clock::coarse_ms());

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::conn_table::{Entry, Line};
+use super::conn_table::{ConnGuard, ConnHandle};
 use crate::metrics::{Closed, Series};
 use crate::net::stream::Stream;
 
@@ -21,13 +21,13 @@ pub(crate) struct UpstreamIo {
     pub(super) was_reset: bool,
     /// Shared with its line, and borrowed only while it is polled.
     pub(crate) stream: Rc<RefCell<Stream>>,
-    pub(super) entry: Entry,
+    pub(super) entry: ConnGuard,
     pub(super) series: Arc<Series>,
     pub(crate) closed: Closed,
 }
 
 impl UpstreamIo {
-    pub(crate) fn line(&self) -> &Rc<Line> {
+    pub(crate) fn line(&self) -> &Rc<ConnHandle> {
         self.entry.line()
     }
 

@@ -33,20 +33,20 @@ use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 use tokio::net::TcpStream;
 
-use crate::client::facts::Doorway;
+use crate::client::facts::LocalTarget;
 use crate::metrics::{Closed, Series};
 use crate::net::stream::Stream;
-use crate::net::tls_client::Carries;
+use crate::net::tls_client::Payload;
 use crate::ports::shared_port::SharedPort;
 use dialer::Dialer;
-use outbound_proxy_header::Introduction;
-use rewrite::Speech;
+use outbound_proxy_header::OutboundProxyHeader;
+use rewrite::UpstreamProtocol;
 
-pub(crate) use conn_table::Register;
+pub(crate) use conn_table::ConnTable;
 #[cfg(feature = "fuzzing")]
 pub(crate) use http1::check as check_answer;
 pub(crate) use http1::{Answered, Http1, RequestHead};
-pub(crate) use http2::{Answer, Http2, Slot};
+pub(crate) use http2::{Http2, Slot, StreamAnswer};
 pub(crate) use io::UpstreamIo;
 
 use pool::{IDLE_MAX, Pool};
@@ -56,7 +56,7 @@ pub(crate) struct Upstream {
     /// The Service port it serves.
     pub(crate) of: PortKey,
     pub(crate) addr: SocketAddr,
-    reach: Reach,
+    reach: ConnectTarget,
     pub(crate) series: Arc<Series>,
     /// What all workers know of that port.
     pub(crate) port: Arc<SharedPort>,
@@ -64,20 +64,20 @@ pub(crate) struct Upstream {
     pub(crate) vitals: Arc<Vitals>,
     pool: Pool,
     /// Every connection that is open, in use or not.
-    pub(crate) live: Rc<Register>,
-    standing: Rc<Standing>,
+    pub(crate) live: Rc<ConnTable>,
+    drain_state: Rc<DrainState>,
     departure: Cell<Departure>,
     /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
-    pub(crate) speech: Option<Rc<Speech>>,
+    pub(crate) speech: Option<Rc<UpstreamProtocol>>,
     /// What its connections begin with, where they belong to one client.
-    introduction: Option<Introduction>,
+    outbound_header: Option<OutboundProxyHeader>,
     /// The same endpoint to single clients, as long as they keep it.
-    apart: RefCell<Vec<Weak<Upstream>>>,
+    per_client: RefCell<Vec<Weak<Upstream>>>,
 }
 
 /// What holds for all connections to an endpoint, whoever they belong to.
 #[derive(Default)]
-struct Standing {
+struct DrainState {
     /// The endpoint has left: nothing new is opened to it, and connections are not kept.
     gone: Cell<bool>,
     /// A connection was opened since somebody asked.
@@ -86,18 +86,20 @@ struct Standing {
 
 /// How an endpoint is connected to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Reach {
+pub(crate) enum ConnectTarget {
     /// At its address.
     Endpoint,
     /// It is the application beside us, which may listen for its own pod only.
     Application { or_else: Option<SocketAddr>, client: Option<IpAddr> },
 }
 
-impl Reach {
-    pub(crate) fn of(inbound: Option<Doorway>) -> Reach {
+impl ConnectTarget {
+    pub(crate) fn of(inbound: Option<LocalTarget>) -> ConnectTarget {
         match inbound {
-            None => Reach::Endpoint,
-            Some(doorway) => Reach::Application { or_else: doorway.within_pod(), client: doorway.client },
+            None => ConnectTarget::Endpoint,
+            Some(local_target) => {
+                ConnectTarget::Application { or_else: local_target.within_pod(), client: local_target.client }
+            }
         }
     }
 }
@@ -113,38 +115,38 @@ impl Upstream {
         Upstream {
             of,
             addr,
-            reach: Reach::Endpoint,
+            reach: ConnectTarget::Endpoint,
             series,
             port,
             vitals,
             pool: Pool::new(IDLE_MAX),
             live: Rc::default(),
-            standing: Rc::default(),
+            drain_state: Rc::default(),
             departure: Cell::default(),
             speech: None,
-            introduction: None,
-            apart: RefCell::default(),
+            outbound_header: None,
+            per_client: RefCell::default(),
         }
     }
 
     /// The same, connected to in that way.
-    pub(crate) fn reached(self, reach: Reach) -> Upstream {
+    pub(crate) fn reached(self, reach: ConnectTarget) -> Upstream {
         Upstream { reach, ..self }
     }
 
     /// The same, spoken to so.
-    pub(crate) fn spoken_to(self, manner: Option<&Arc<Manner>>) -> Upstream {
-        Upstream { speech: manner.map(|manner| Rc::new(Speech::new(manner))), ..self }
+    pub(crate) fn with_protocol(self, manner: Option<&Arc<Manner>>) -> Upstream {
+        Upstream { speech: manner.map(|manner| Rc::new(UpstreamProtocol::new(manner))), ..self }
     }
 
     /// Whether it is spoken to so.
-    pub(crate) fn is_spoken_to(&self, manner: Option<&Arc<Manner>>) -> bool {
+    pub(crate) fn has_protocol(&self, manner: Option<&Arc<Manner>>) -> bool {
         self.speech.as_ref().map(|speech| &speech.manner) == manner
     }
 
-    /// The same endpoint with connections for one client only, each of which begins with `introduction`. They end with the answer.
-    pub(crate) fn apart(&self, introduction: Introduction) -> Rc<Upstream> {
-        let apart = Rc::new(Upstream {
+    /// The same endpoint with connections for one client only, each of which begins with `outbound_header`. They end with the answer.
+    pub(crate) fn per_client(&self, outbound_header: OutboundProxyHeader) -> Rc<Upstream> {
+        let per_client = Rc::new(Upstream {
             of: self.of.clone(),
             addr: self.addr,
             reach: self.reach,
@@ -153,47 +155,47 @@ impl Upstream {
             vitals: self.vitals.clone(),
             pool: Pool::new(1),
             live: self.live.clone(),
-            standing: self.standing.clone(),
+            drain_state: self.drain_state.clone(),
             departure: Cell::default(),
             speech: self.speech.clone(),
-            introduction: Some(introduction),
-            apart: RefCell::default(),
+            outbound_header: Some(outbound_header),
+            per_client: RefCell::default(),
         });
-        self.apart.borrow_mut().push(Rc::downgrade(&apart));
-        apart
+        self.per_client.borrow_mut().push(Rc::downgrade(&per_client));
+        per_client
     }
 
     /// Whether this is `upstream` to one client.
-    pub(crate) fn is_apart_of(&self, upstream: &Upstream) -> bool {
-        Rc::ptr_eq(&self.standing, &upstream.standing)
+    pub(crate) fn belongs_to(&self, upstream: &Upstream) -> bool {
+        Rc::ptr_eq(&self.drain_state, &upstream.drain_state)
     }
 
     /// Opens a connection and counts it; not to an endpoint that has left meanwhile.
-    pub(crate) async fn open(&self, carries: Carries, dialer: &Dialer) -> Result<UpstreamIo, Failure> {
-        self.open_for(carries, self.introduction.as_ref(), dialer).await
+    pub(crate) async fn open(&self, payload: Payload, dialer: &Dialer) -> Result<UpstreamIo, Failure> {
+        self.open_for(payload, self.outbound_header.as_ref(), dialer).await
     }
 
     /// The same for the client that is introduced, if any is.
     pub(crate) async fn open_for(
         &self,
-        carries: Carries,
-        introduction: Option<&Introduction>,
+        payload: Payload,
+        outbound_header: Option<&OutboundProxyHeader>,
         dialer: &Dialer,
     ) -> Result<UpstreamIo, Failure> {
-        let stream = match self.encryption(carries) {
-            None => Stream::from(self.connect(introduction, dialer).await?),
+        let stream = match self.encryption(payload) {
+            None => Stream::from(self.connect(outbound_header, dialer).await?),
             // Few are: it is not part of every future.
-            Some(encryption) => Box::pin(self.encrypt(encryption, carries, introduction, dialer)).await?,
+            Some(encryption) => Box::pin(self.encrypt(encryption, payload, outbound_header, dialer)).await?,
         };
-        if self.standing.gone.get() {
+        if self.drain_state.gone.get() {
             return Err(Failure::Left);
         }
-        self.standing.opened.set(true);
+        self.drain_state.opened.set(true);
         self.series.opened.fetch_add(1, Relaxed);
         self.series.open.fetch_add(1, Relaxed);
         let stream = Rc::new(RefCell::new(stream));
         let entry = self.live.enter(&stream);
-        if introduction.is_some() {
+        if outbound_header.is_some() {
             let _ = entry.line().sent(); // nobody has had it to cut
         }
         Ok(UpstreamIo {
@@ -209,17 +211,17 @@ impl Upstream {
     /// Opens a connection on which nothing is said yet but whom it is for.
     async fn connect(
         &self,
-        introduction: Option<&Introduction>,
+        outbound_header: Option<&OutboundProxyHeader>,
         dialer: &Dialer,
     ) -> Result<TcpStream, Failure> {
         let mut stream = match self.reach {
-            Reach::Endpoint => connect::open(self.addr, dialer).await,
-            Reach::Application { or_else, client } => {
+            ConnectTarget::Endpoint => connect::open(self.addr, dialer).await,
+            ConnectTarget::Application { or_else, client } => {
                 connect::open_application(self.addr, or_else, client, dialer).await
             }
         }?;
-        if let Some(introduction) = introduction {
-            Box::pin(connect::introduce(&mut stream, introduction, self.addr, dialer)).await?; // few Services ask for it
+        if let Some(outbound_header) = outbound_header {
+            Box::pin(connect::send_header(&mut stream, outbound_header, self.addr, dialer)).await?; // few Services ask for it
         }
         Ok(stream)
     }
@@ -231,14 +233,14 @@ impl Upstream {
 
     /// Keeps a connection for the next request, unless it cannot serve one.
     pub(crate) fn give_back(&self, connection: Box<Http1>) {
-        if !self.standing.gone.get() {
+        if !self.drain_state.gone.get() {
             self.pool.give_back(connection);
         }
     }
 
     /// Opens an HTTP/1 connection.
     pub(crate) async fn open_http1(&self, dialer: &Dialer) -> Result<Box<Http1>, Failure> {
-        Ok(Http1::new(self.open(Carries::Http1, dialer).await?))
+        Ok(Http1::new(self.open(Payload::Http1, dialer).await?))
     }
 
     /// A place for one stream on a shared HTTP/2 connection that is open and below the peer's limit.
@@ -252,14 +254,14 @@ impl Upstream {
         if let Some(slot) = self.pool.free_slot() {
             return Ok(slot);
         }
-        let connection = Http2::handshake(self.open(Carries::Http2, dialer).await?).await?;
+        let connection = Http2::handshake(self.open(Payload::Http2, dialer).await?).await?;
         let slot = connection.slot();
         self.share(connection);
         Ok(slot)
     }
 
     fn share(&self, connection: Http2) {
-        if !self.standing.gone.get() {
+        if !self.drain_state.gone.get() {
             self.pool.share(connection);
         }
     }
@@ -286,13 +288,13 @@ impl Upstream {
 
     /// Lets go of every connection that no request is using; those that one is using are not kept afterwards.
     pub(crate) fn leave(&self) {
-        self.standing.gone.set(true);
+        self.drain_state.gone.set(true);
         self.forget_idle();
     }
 
     /// May be used again.
     pub(crate) fn come_back(&self) {
-        self.standing.gone.set(false);
+        self.drain_state.gone.set(false);
     }
 
     /// Cuts what is under way, if it is time; true while there is any.
@@ -306,7 +308,7 @@ impl Upstream {
     /// Closes the idle connections: one of them turned out to be closed by the endpoint, and the others are as old.
     pub(crate) fn forget_idle(&self) {
         self.pool.forget();
-        self.each_apart(Upstream::forget_idle);
+        self.each_per_client(Upstream::forget_idle);
     }
 
     /// Cuts the connections on which the endpoint has been silent for too long. The idle ones go with them: they lead to the same place.
@@ -320,22 +322,23 @@ impl Upstream {
     /// Closes the connections that were idle for too long, and notices those that the endpoint has closed.
     pub(crate) fn reap(&self) {
         self.pool.reap();
-        self.apart.borrow_mut().retain(|apart| apart.strong_count() > 0);
-        self.each_apart(Upstream::reap);
+        self.per_client.borrow_mut().retain(|per_client| per_client.strong_count() > 0);
+        self.each_per_client(Upstream::reap);
     }
 
-    fn each_apart(&self, act: impl Fn(&Upstream)) {
-        self.apart.borrow().iter().filter_map(Weak::upgrade).for_each(|apart| act(&apart));
+    fn each_per_client(&self, act: impl Fn(&Upstream)) {
+        self.per_client.borrow().iter().filter_map(Weak::upgrade).for_each(|per_client| act(&per_client));
     }
 
     fn keeps_any(&self) -> bool {
-        let apart = self.apart.borrow();
-        !self.pool.is_empty() || apart.iter().filter_map(Weak::upgrade).any(|apart| apart.keeps_any())
+        let per_client = self.per_client.borrow();
+        !self.pool.is_empty()
+            || per_client.iter().filter_map(Weak::upgrade).any(|per_client| per_client.keeps_any())
     }
 
     /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
     pub(crate) fn was_used(&self) -> bool {
-        let opened = self.standing.opened.replace(false);
+        let opened = self.drain_state.opened.replace(false);
         opened || self.keeps_any() || self.vitals.load.active() + self.vitals.load.inactive() > 0
     }
 }

@@ -6,21 +6,27 @@ use std::rc::Rc;
 use svc_proto::proxy_header::Version;
 
 use super::Upstream;
-use super::outbound_proxy_header::Introduction;
+use super::outbound_proxy_header::OutboundProxyHeader;
 
 /// The endpoints that a client's connection has connections of its own to, the one used last at the end.
 #[derive(Default)]
-pub(crate) struct Own(RefCell<Vec<(Version, Rc<Upstream>)>>);
+pub(crate) struct ClientUpstreams(RefCell<Vec<(Version, Rc<Upstream>)>>);
 
-impl Own {
+impl ClientUpstreams {
     /// `upstream` with connections of the client's own, which tell of it.
-    pub(crate) fn upstream(&self, upstream: &Rc<Upstream>, introduction: Introduction) -> Rc<Upstream> {
+    pub(crate) fn upstream(
+        &self,
+        upstream: &Rc<Upstream>,
+        outbound_header: OutboundProxyHeader,
+    ) -> Rc<Upstream> {
         let mut kept = self.0.borrow_mut();
-        let version = introduction.version;
-        let is_wanted = |(told, own): &(Version, Rc<Upstream>)| *told == version && own.is_apart_of(upstream);
+        let version = outbound_header.version;
+        let is_wanted = |(proxy_header, own): &(Version, Rc<Upstream>)| {
+            *proxy_header == version && own.belongs_to(upstream)
+        };
         let own = match kept.iter().position(is_wanted) {
             Some(index) => kept.remove(index).1,
-            None => upstream.apart(introduction),
+            None => upstream.per_client(outbound_header),
         };
         if kept.len() == ENDPOINTS_MAX {
             kept.remove(0);

@@ -16,24 +16,24 @@ use svc_core::rewrite::Manner;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 
-use super::Reach;
+use super::ConnectTarget;
 use super::Upstream;
-use crate::client::facts::Doorway;
+use crate::client::facts::LocalTarget;
 use crate::clock;
 use crate::metrics::{Direction, Metrics, SeriesKey};
 use crate::ports::shared_port::SharedPort;
 
 /// What a worker keeps of endpoints.
-pub(crate) struct Upstreams {
+pub(crate) struct UpstreamRegistry {
     metrics: Arc<Metrics>,
     members: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
     /// Nothing new goes to these. Each has a connection at least, which is their bound.
     left: RefCell<Vec<(EndpointId, Rc<Upstream>)>>,
 }
 
-impl Upstreams {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Upstreams {
-        Upstreams { metrics, members: RefCell::default(), left: RefCell::default() }
+impl UpstreamRegistry {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> UpstreamRegistry {
+        UpstreamRegistry { metrics, members: RefCell::default(), left: RefCell::default() }
     }
 
     /// What is kept of `member`, an endpoint of `target`; `label` is that of its Service. What leads to the application beside us
@@ -44,12 +44,12 @@ impl Upstreams {
         target: &Target,
         label: &Arc<str>,
         port: &Arc<SharedPort>,
-        inbound: Option<Doorway>,
+        inbound: Option<LocalTarget>,
     ) -> Rc<Upstream> {
         let manner = target.manner.as_ref();
         let new = || self.new_upstream(member, target, label, port, inbound);
         match inbound {
-            None => self.of(member.id, manner, || Rc::new(new().spoken_to(manner))),
+            None => self.of(member.id, manner, || Rc::new(new().with_protocol(manner))),
             Some(_) => Rc::new(new()),
         }
     }
@@ -60,7 +60,7 @@ impl Upstreams {
         target: &Target,
         label: &Arc<str>,
         port: &Arc<SharedPort>,
-        inbound: Option<Doorway>,
+        inbound: Option<LocalTarget>,
     ) -> Upstream {
         // Whoever chooses a name chooses its addresses: they are no labels either. Nor are the ports that a scan tries.
         let endpoint = if label.is_empty() { Arc::default() } else { member.addr.to_string().into() };
@@ -69,7 +69,7 @@ impl Upstreams {
         let (addr, vitals) = (member.addr.0, member.vitals.clone());
         let upstream = Upstream::new(port_key(target), addr, series, port.clone(), vitals);
         upstream.observe(true, Some(&target.service), clock::now());
-        upstream.reached(Reach::of(inbound))
+        upstream.reached(ConnectTarget::of(inbound))
     }
 
     /// A destination that belongs to no Service. Its address is no label: clients choose it.
@@ -90,7 +90,7 @@ impl Upstreams {
     ) -> Rc<Upstream> {
         match self.members.borrow_mut().entry(id) {
             Entry::Vacant(vacant) => vacant.insert(new()).clone(),
-            Entry::Occupied(known) if known.get().is_spoken_to(manner) => known.get().clone(),
+            Entry::Occupied(known) if known.get().has_protocol(manner) => known.get().clone(),
             Entry::Occupied(mut known) => {
                 let old = known.insert(new());
                 old.leave();
@@ -147,6 +147,6 @@ fn is_member(id: EndpointId, upstream: &Upstream, table: &Table, now: Now) -> bo
     let target = target(&upstream.of, table);
     let usable = target.and_then(|target| target.endpoints.usable_at(EndpointAddr(upstream.addr)));
     upstream.observe(usable.is_some(), target.map(|target| &*target.service), now);
-    let is_spoken_to = target.is_some_and(|target| upstream.is_spoken_to(target.manner.as_ref()));
-    is_spoken_to && usable.is_some_and(|endpoint| endpoint.id == id)
+    let has_protocol = target.is_some_and(|target| upstream.has_protocol(target.manner.as_ref()));
+    has_protocol && usable.is_some_and(|endpoint| endpoint.id == id)
 }

@@ -12,27 +12,32 @@ use svc_core::rewrite::{Manner, Place, location, refresh, set_cookie};
 use crate::client::facts::Scheme;
 
 /// How one endpoint is spoken to, where that is not how its clients speak.
-pub(crate) struct Speech {
+pub(crate) struct UpstreamProtocol {
     pub(crate) manner: Arc<Manner>,
     authority: Option<HeaderValue>,
     /// The version that the endpoint has chosen in its last handshake.
     pub(crate) agreed: Cell<Option<Version>>,
     /// Why there was no session when that was told last.
-    pub(crate) told: Cell<Option<Failure>>,
+    pub(crate) proxy_header: Cell<Option<Failure>>,
 }
 
 /// What a client asked for, in its own words.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct ClientAuthority<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) authority: &'a HeaderValue,
 }
 
-impl Speech {
-    pub(crate) fn new(manner: &Arc<Manner>) -> Speech {
+impl UpstreamProtocol {
+    pub(crate) fn new(manner: &Arc<Manner>) -> UpstreamProtocol {
         let authority = manner.authority.as_deref();
         let authority = authority.map(|name| HeaderValue::from_str(name).expect("a name is plain text"));
-        Speech { manner: manner.clone(), authority, agreed: Cell::new(None), told: Cell::new(None) }
+        UpstreamProtocol {
+            manner: manner.clone(),
+            authority,
+            agreed: Cell::new(None),
+            proxy_header: Cell::new(None),
+        }
     }
 
     /// The name that the endpoint knows itself by, where that is not the client's.
@@ -54,7 +59,7 @@ impl Speech {
     }
 
     /// Turns what an answer says of where the endpoint is back into the client's words, if its Service wants that.
-    pub(crate) fn turn_back(&self, headers: &mut HeaderMap, asked: Asked<'_>) {
+    pub(crate) fn turn_back(&self, headers: &mut HeaderMap, asked: ClientAuthority<'_>) {
         if !self.manner.rewrites_answers {
             return;
         }
@@ -66,7 +71,7 @@ impl Speech {
     }
 
     /// Where the endpoint thinks that it is.
-    fn far<'a>(&'a self, asked: Asked<'a>) -> Option<Place<'a>> {
+    fn far<'a>(&'a self, asked: ClientAuthority<'a>) -> Option<Place<'a>> {
         let authority = self.authority.as_ref().unwrap_or(asked.authority).to_str().ok()?;
         Some(Place { scheme: self.manner.scheme(), authority })
     }
@@ -93,9 +98,9 @@ fn turn(headers: &mut HeaderMap, name: &HeaderName, turned: impl Fn(&str) -> Opt
 mod tests {
     use super::*;
 
-    fn speech(authority: Option<&str>) -> Speech {
+    fn speech(authority: Option<&str>) -> UpstreamProtocol {
         let authority = authority.map(Arc::from);
-        Speech::new(&Arc::new(Manner { authority, rewrites_answers: true, tls: None }))
+        UpstreamProtocol::new(&Arc::new(Manner { authority, rewrites_answers: true, tls: None }))
     }
 
     #[test]
@@ -115,7 +120,7 @@ mod tests {
         headers.append(SET_COOKIE, HeaderValue::from_bytes(b"b=\xff; Domain=example.com").unwrap());
         headers.append(SET_COOKIE, HeaderValue::from_static("c=1; Domain=elsewhere.test"));
         let asked = HeaderValue::from_static("api.shop:8080");
-        let asked = Asked { scheme: Scheme::Http, authority: &asked };
+        let asked = ClientAuthority { scheme: Scheme::Http, authority: &asked };
         speech(Some("api.example.com")).turn_back(&mut headers, asked);
         assert_eq!(headers[LOCATION], "http://api.shop:8080/next");
         let cookies: Vec<&[u8]> = headers.get_all(SET_COOKIE).iter().map(HeaderValue::as_bytes).collect();

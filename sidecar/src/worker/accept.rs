@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::connection::begin;
-use super::plan::Door;
+use super::plan::ListenerKind;
 use crate::context::WorkerContext;
 use crate::lifecycle::Stage;
 use crate::net::listen::{listen, probe};
@@ -30,7 +30,7 @@ use crate::udp::{self, Relay};
 /// What the kernel has completed by then is still taken in: to close the socket would reset it.
 pub(crate) async fn accept(
     listener: TcpListener,
-    door: Door,
+    listener_kind: ListenerKind,
     context: Rc<WorkerContext>,
     mut closing: Option<watch::Receiver<Stage>>,
 ) {
@@ -41,7 +41,7 @@ pub(crate) async fn accept(
             () = begins_to_drain(&mut closing) => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(stream, peer, door, &context),
+            Ok((stream, peer)) => begin(stream, peer, listener_kind, &context),
             Err(error) if is_clients_fault(&error) => {}
             Err(error) => {
                 context.recorder.metrics.accept_failures.fetch_add(1, Relaxed);
@@ -108,44 +108,44 @@ impl VipListeners {
 fn serve(vip: Vip, context: &Rc<WorkerContext>, relay: &Rc<Relay>) -> io::Result<JoinHandle<()>> {
     let (transport, addr) = vip;
     if transport == Transport::Udp {
-        let (socket, claim) = Claim::take(vip, &context.shared, udp::probe, udp::listen)?;
+        let (socket, claim) = VipClaim::take(vip, &context.shared, udp::probe, udp::listen)?;
         let serving = relay.clone().serve(socket, addr)?;
         return Ok(tokio::task::spawn_local(holding(claim, serving)));
     }
-    let (listener, claim) = Claim::take(vip, &context.shared, |addr| probe(addr).map(drop), listen)?;
-    let accepting = accept(listener, Door::LoopbackVip(addr), context.clone(), None);
+    let (listener, claim) = VipClaim::take(vip, &context.shared, |addr| probe(addr).map(drop), listen)?;
+    let accepting = accept(listener, ListenerKind::LoopbackVip(addr), context.clone(), None);
     Ok(tokio::task::spawn_local(holding(claim, accepting)))
 }
 
-async fn holding(claim: Claim, serving: impl Future<Output = ()>) {
+async fn holding(claim: VipClaim, serving: impl Future<Output = ()>) {
     let _claim = claim;
     serving.await;
 }
 
 /// One of them. The first at an address probes it, as every listener does; the other workers' then share it.
-struct Claim {
+struct VipClaim {
     vip: Vip,
     shared: Arc<Shared>,
 }
 
-impl Claim {
+impl VipClaim {
     fn take<S>(
         vip: Vip,
         shared: &Arc<Shared>,
         probe: impl FnOnce(SocketAddr) -> io::Result<()>,
         listen: impl FnOnce(SocketAddr) -> io::Result<S>,
-    ) -> io::Result<(S, Claim)> {
+    ) -> io::Result<(S, VipClaim)> {
         let mut claims = lock(&shared.vips);
         if !claims.contains_key(&vip) {
             probe(vip.1)?;
         }
         let socket = listen(vip.1)?;
         *claims.entry(vip).or_default() += 1;
-        Ok((socket, Claim { vip, shared: shared.clone() }))
+        Ok((socket, VipClaim { vip, shared: shared.clone() }))
     }
 }
 
-impl Drop for Claim {
+impl Drop for VipClaim {
     fn drop(&mut self) {
         let mut claims = lock(&self.shared.vips);
         if let Entry::Occupied(mut sockets) = claims.entry(self.vip) {

@@ -15,13 +15,13 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use super::plan::{Door, Way, canonical, inward, whither};
+use super::plan::{ConnectionPlan, ListenerKind, canonical, plan, plan_inbound};
 use crate::client::alpn;
 use crate::client::clients::Admission;
 use crate::client::detect::{Detected, detect};
-use crate::client::facts::Aim;
-use crate::client::facts::Guest;
-use crate::client::facts::Told;
+use crate::client::facts::ClientInfo;
+use crate::client::facts::Destination;
+use crate::client::facts::ProxyHeader;
 use crate::client::facts::{Arrival, Scheme};
 use crate::client::io::ClientIo;
 use crate::client::proxy_header;
@@ -30,9 +30,9 @@ use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::context::WorkerContext;
 use crate::descriptors;
 use crate::exchange::account::Account;
-use crate::exchange::relay::Already;
+use crate::exchange::relay::Prebuffered;
 use crate::exchange::tunnel;
-use crate::http::pulse::Deadlines;
+use crate::http::pulse::ConnDeadlines;
 use crate::http::pulse::Pulse;
 use crate::memory::Holder;
 use crate::metrics::floods::Flood;
@@ -40,112 +40,139 @@ use crate::metrics::{Direction, Protocol};
 use crate::net::ending;
 use crate::net::socket;
 use crate::net::stream::Stream;
-use crate::net::tls_client::Carries;
-use crate::routing::resolve::{Origin, caller};
+use crate::net::tls_client::Payload;
+use crate::routing::resolve::{ClientOrigin, caller};
 use crate::routing::route::Route;
 use crate::server;
 use crate::upstream::UpstreamIo;
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
-pub(crate) fn begin(stream: TcpStream, peer: SocketAddr, door: Door, context: &Rc<WorkerContext>) {
+pub(crate) fn begin(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener_kind: ListenerKind,
+    context: &Rc<WorkerContext>,
+) {
     let peer = canonical(peer);
-    let arrival = Arrival::of(peer, door.direction());
+    let arrival = Arrival::of(peer, listener_kind.direction());
     let Some(admission) = context.clients.admit().filter(|_| !descriptors::is_reserved(&stream)) else {
         ending::break_when_dropped(&stream);
         context.recorder.metrics.flooded(Flood::Connections);
         return Account::open(context, arrival, Protocol::Tcp).fail(Failure::TooManyConnections);
     };
     socket::prepare(&stream);
-    let way = match whither(&stream, peer, door, context) {
-        Ok(way) => way,
+    let plan = match plan(&stream, peer, listener_kind, context) {
+        Ok(plan) => plan,
         Err(failure) => {
             ending::break_when_dropped(&stream);
             return Account::open(context, arrival, Protocol::Tcp).fail(failure);
         }
     };
-    let newcomer = Newcomer { stream, arrival, told: None, admission };
+    let accepted = AcceptedConn { stream, arrival, proxy_header: None, admission };
     match (arrival.direction, context.config.limits.proxy_protocol_in) {
         (Direction::Outbound, _) | (Direction::Inbound, ProxyProtocolIn::Off) => {
-            enter(newcomer, way, door, context)
+            dispatch(accepted, plan, listener_kind, context)
         }
         (Direction::Inbound, ProxyProtocolIn::Require | ProxyProtocolIn::Observe) => {
             let context = context.clone();
-            spawn_local(async move { greet(newcomer, way, door, &context).await });
+            spawn_local(async move { read_proxy_header(accepted, plan, listener_kind, &context).await });
         }
     }
 }
 
 /// Learns from its first bytes whom a connection is for, and lets it in.
-async fn greet(mut newcomer: Newcomer, way: Way, door: Door, context: &Rc<WorkerContext>) {
-    let (arrival, stream) = (newcomer.arrival, &mut newcomer.stream);
-    let greeted = match context.config.limits.proxy_protocol_in {
+async fn read_proxy_header(
+    mut accepted: AcceptedConn,
+    plan: ConnectionPlan,
+    listener_kind: ListenerKind,
+    context: &Rc<WorkerContext>,
+) {
+    let (arrival, stream) = (accepted.arrival, &mut accepted.stream);
+    let header = match context.config.limits.proxy_protocol_in {
         ProxyProtocolIn::Require => proxy_header::require(stream, arrival.peer, &context.clients).await,
         ProxyProtocolIn::Observe | ProxyProtocolIn::Off => {
             let wants =
-                way.route().is_some_and(|route| route.target.service.handling.proxy_protocol.is_some());
+                plan.route().is_some_and(|route| route.target.service.handling.proxy_protocol.is_some());
             match proxy_header::observe(stream, arrival.peer, wants, &context.clients).await {
-                Ok(()) => return enter(newcomer, way, door, context),
+                Ok(()) => return dispatch(accepted, plan, listener_kind, context),
                 Err(failure) => Err(failure),
             }
         }
     };
-    match greeted {
-        Ok(Some(told)) => {
-            let client = told.client().unwrap_or(arrival.client);
-            newcomer.arrival.client = client;
-            newcomer.told = Some(told);
-            let way =
-                way.doorway_of_client().map_or(way, |doorway| inward(doorway.named(client.0.ip()), context));
-            enter(newcomer, way, door, context);
+    match header {
+        Ok(Some(proxy_header)) => {
+            let client = proxy_header.client().unwrap_or(arrival.client);
+            accepted.arrival.client = client;
+            accepted.proxy_header = Some(proxy_header);
+            let plan = plan
+                .local_target_of_client()
+                .map_or(plan, |local_target| plan_inbound(local_target.named(client.0.ip()), context));
+            dispatch(accepted, plan, listener_kind, context);
         }
         Ok(None) => {} // it came and went
         Err(failure) => {
-            ending::break_when_dropped(&newcomer.stream);
+            ending::break_when_dropped(&accepted.stream);
             Account::open(context, arrival, Protocol::Tcp).fail(failure);
         }
     }
 }
 
 /// Sends a connection on its way: what is inside of it, where it is one of TLS that ends here.
-fn enter(newcomer: Newcomer, way: Way, door: Door, context: &Rc<WorkerContext>) {
-    match way.shown(door, context).cloned() {
+fn dispatch(
+    accepted: AcceptedConn,
+    plan: ConnectionPlan,
+    listener_kind: ListenerKind,
+    context: &Rc<WorkerContext>,
+) {
+    match plan.shown(listener_kind, context).cloned() {
         None => {
-            let Newcomer { stream, arrival, told, admission } = newcomer;
-            carry(Client { stream: stream.into(), arrival, told, admission, idle: way.idle() }, way, context);
+            let AcceptedConn { stream, arrival, proxy_header, admission } = accepted;
+            carry(
+                ClientConn { stream: stream.into(), arrival, proxy_header, admission, idle: plan.idle() },
+                plan,
+                context,
+            );
         }
         Some(shown) => {
             let context = context.clone();
-            spawn_local(async move { carry_secured(newcomer, way, &shown, &context).await });
+            spawn_local(async move { carry_secured(accepted, plan, &shown, &context).await });
         }
     }
 }
 
 /// Each way is another task, so that a connection holds what its way needs, not what the largest would.
-fn carry(client: Client, way: Way, context: &Rc<WorkerContext>) {
+fn carry(client: ClientConn, plan: ConnectionPlan, context: &Rc<WorkerContext>) {
     let context = context.clone();
-    match way {
-        Way::Speak(aim, hint, _) => {
-            spawn_local(speak(client, aim, hint, context));
+    match plan {
+        ConnectionPlan::Speak(destination, hint, _) => {
+            spawn_local(speak(client, destination, hint, context));
         }
-        Way::Bytes(route, aim) => {
-            let caller = caller(client.arrival.client, aim, &route);
-            let read = Read { bytes: Bytes::new(), carries: Carries::Bytes };
-            spawn_local(async move { carry_bytes(client, read, aim, &route, caller, &context).await });
+        ConnectionPlan::Bytes(route, destination) => {
+            let caller = caller(client.arrival.client, destination, &route);
+            let read = ReadBytes { bytes: Bytes::new(), payload: Payload::Bytes };
+            spawn_local(
+                async move { carry_bytes(client, read, destination, &route, caller, &context).await },
+            );
         }
-        Way::Through(destination) => {
+        ConnectionPlan::Through(destination) => {
             spawn_local(async move { pass_through(client, destination, &context).await });
         }
     }
 }
 
 /// Ends TLS, and sends what is inside on its way.
-async fn carry_secured(newcomer: Newcomer, way: Way, shown: &ShownBy, context: &Rc<WorkerContext>) {
-    let Newcomer { stream, mut arrival, told, admission } = newcomer;
-    match tls::accept(stream, way.hint(), shown, &context.clients).await {
+async fn carry_secured(
+    accepted: AcceptedConn,
+    plan: ConnectionPlan,
+    shown: &ShownBy,
+    context: &Rc<WorkerContext>,
+) {
+    let AcceptedConn { stream, mut arrival, proxy_header, admission } = accepted;
+    match tls::accept(stream, plan.hint(), shown, &context.clients).await {
         Ok(Some(Secured { stream, is_http })) => {
             arrival.scheme = Scheme::Https;
-            let way = if is_http { way.of_http() } else { way };
-            carry(Client { stream, arrival, told, admission, idle: way.idle() }, way, context);
+            let plan = if is_http { plan.of_http() } else { plan };
+            carry(ClientConn { stream, arrival, proxy_header, admission, idle: plan.idle() }, plan, context);
         }
         Ok(None) => {} // came and went
         Err(failure) => Account::open(context, arrival, Protocol::Tcp).fail(failure),
@@ -153,29 +180,29 @@ async fn carry_secured(newcomer: Newcomer, way: Way, shown: &ShownBy, context: &
 }
 
 /// Who connected, before anything of what they say was heard.
-struct Newcomer {
+struct AcceptedConn {
     stream: TcpStream,
     arrival: Arrival,
     /// What its peer had to say of it.
-    told: Option<Rc<Told>>,
+    proxy_header: Option<Rc<ProxyHeader>>,
     admission: Admission,
 }
 
 /// Who connected, and the connection.
-struct Client {
+struct ClientConn {
     stream: Stream,
     arrival: Arrival,
     /// What its peer had to say of it.
-    told: Option<Rc<Told>>,
+    proxy_header: Option<Rc<ProxyHeader>>,
     admission: Admission,
     /// What the Service at the address says of connections on which nothing happens.
     idle: Option<Duration>,
 }
 
-impl Client {
-    /// Who this is on its way to `aim`, to endpoints that ask.
-    fn guest(&self, aim: Aim) -> Guest {
-        Guest { arrival: self.arrival, aim, told: self.told.clone() }
+impl ClientConn {
+    /// Who this is on its way to `destination`, to endpoints that ask.
+    fn client_info(&self, destination: Destination) -> ClientInfo {
+        ClientInfo { arrival: self.arrival, destination, proxy_header: self.proxy_header.clone() }
     }
 
     /// What it makes us hold.
@@ -198,11 +225,16 @@ impl Client {
 }
 
 /// Finds out what the client speaks, and serves that. Of a failure, what no request has seen is recorded here.
-fn speak(client: Client, aim: Aim, hint: Hint, context: Rc<WorkerContext>) -> impl Future<Output = ()> {
+fn speak(
+    client: ClientConn,
+    destination: Destination,
+    hint: Hint,
+    context: Rc<WorkerContext>,
+) -> impl Future<Output = ()> {
     // Not in the block, which would hold a client twice that it borrows and then hands on.
     let (arrival, pulse) = (client.arrival, Pulse::of(client.holder()));
     async move {
-        if let Err(failure) = detect_and_serve(client, aim, hint, &pulse, &context).await {
+        if let Err(failure) = detect_and_serve(client, destination, hint, &pulse, &context).await {
             let mut account = Account::open(&context, arrival, Protocol::Tcp);
             if let Some(begun) = pulse.turns.begun() {
                 account.set_details(|| begun);
@@ -217,8 +249,8 @@ fn speak(client: Client, aim: Aim, hint: Hint, context: Rc<WorkerContext>) -> im
     reason = "an `async fn` would hold the client twice, a block holds it once"
 )]
 fn detect_and_serve(
-    mut client: Client,
-    aim: Aim,
+    mut client: ClientConn,
+    destination: Destination,
     hint: Hint,
     pulse: &Arc<Pulse>,
     context: &Rc<WorkerContext>,
@@ -226,46 +258,56 @@ fn detect_and_serve(
     async move {
         let limits = &context.config.deadlines;
         let idle = client.idle.or(limits.idle_http).unwrap_or_default();
-        let deadlines = Deadlines { header: limits.header, idle };
-        let membership = context.clients.tracker.enter(pulse.clone(), deadlines);
+        let deadlines = ConnDeadlines { header: limits.header, idle };
+        let connection_guard = context.clients.tracker.enter(pulse.clone(), deadlines);
         // What was HTTP before is HTTP, and what of it cannot be read is refused as such.
-        let is_unknown = hint == Hint::Unknown && !speaks_http(aim, context);
+        let is_unknown = hint == Hint::Unknown && !speaks_http(destination, context);
         let limit = is_unknown.then_some(limits.detect);
-        let detected = detect(&mut client.stream, pulse, limit, &membership).await?;
+        let detected = detect(&mut client.stream, pulse, limit, &connection_guard).await?;
         if detected.is_gone {
             return Ok(());
         }
-        if let Some(told) = alpn::breach(client.stream.agreed(), &detected) {
-            return Box::pin(alpn::refuse(client.stream, told)).await; // rare: not part of every task
+        if let Some(proxy_header) = alpn::breach(client.stream.agreed(), &detected) {
+            return Box::pin(alpn::refuse(client.stream, proxy_header)).await; // rare: not part of every task
         }
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,
-            Sniffed::Tls => hint == Hint::Unknown || encrypts(aim, context),
+            Sniffed::Tls => hint == Hint::Unknown || encrypts(destination, context),
             Sniffed::Opaque | Sniffed::More => is_unknown,
         };
         match (detected.protocol, is_unread) {
             (Sniffed::Http2, _) => {
                 pulse.busy(); // streams have no head of the connection's own to wait for
-                let origin = Origin::new(client.guest(aim), client.holder(), None, &context.router);
+                let origin = ClientOrigin::new(
+                    client.client_info(destination),
+                    client.holder(),
+                    None,
+                    &context.router,
+                );
                 let io = client.into_io(detected.read, pulse.clone());
-                Box::pin(server::http2::serve(io, origin, context, &membership)).await
+                Box::pin(server::http2::serve(io, origin, context, &connection_guard)).await
             }
             (Sniffed::Tls | Sniffed::Opaque | Sniffed::More, true) => {
-                drop(membership);
+                drop(connection_guard);
                 client.stream.break_when_dropped();
                 if detected.timed_out {
                     context.recorder.metrics.detect_timeouts.fetch_add(1, Relaxed);
                 }
-                let origin = Origin::new(client.guest(aim), client.holder(), None, &context.router);
+                let origin = ClientOrigin::new(
+                    client.client_info(destination),
+                    client.holder(),
+                    None,
+                    &context.router,
+                );
                 let route = origin.route_unread(&context.router)?;
-                let caller = caller(client.arrival.client, aim, &route);
-                Box::pin(carry_bytes(client, detected.into(), aim, &route, caller, context)).await;
+                let caller = caller(client.arrival.client, destination, &route);
+                Box::pin(carry_bytes(client, detected.into(), destination, &route, caller, context)).await;
                 Ok(())
             }
             (Sniffed::Opaque | Sniffed::More, false) if detected.read.is_empty() => Ok(()), // came and went
             (Sniffed::Http1 | Sniffed::Tls | Sniffed::Opaque | Sniffed::More, _) => {
-                let origin = Rc::new(Origin::new(
-                    client.guest(aim),
+                let origin = Rc::new(ClientOrigin::new(
+                    client.client_info(destination),
                     client.holder(),
                     Some(pulse.clone()),
                     &context.router,
@@ -274,7 +316,7 @@ fn detect_and_serve(
                     client.into_io(detected.read, pulse.clone()),
                     origin,
                     context,
-                    &membership,
+                    &connection_guard,
                 )
                 .await
             }
@@ -283,13 +325,13 @@ fn detect_and_serve(
 }
 
 /// Whether endpoints there have answered in HTTP before.
-fn speaks_http(aim: Aim, context: &WorkerContext) -> bool {
-    match aim {
-        Aim::Request => true,
-        Aim::Application(doorway) => {
-            context.router.application(doorway).port.shared.speaks_http.load(Relaxed)
+fn speaks_http(destination: Destination, context: &WorkerContext) -> bool {
+    match destination {
+        Destination::Request => true,
+        Destination::Application(local_target) => {
+            context.router.application(local_target).port.shared.speaks_http.load(Relaxed)
         }
-        Aim::Address(destination) => {
+        Destination::Address(destination) => {
             let table = context.router.table.load();
             let target = table.by_destination(Transport::Tcp, destination);
             target.is_some_and(|target| context.router.route(target).port.shared.speaks_http.load(Relaxed))
@@ -298,8 +340,8 @@ fn speaks_http(aim: Aim, context: &WorkerContext) -> bool {
 }
 
 /// Whether what goes there is encrypted on the way: what a client has encrypted itself then needs no more, and cannot be read.
-fn encrypts(aim: Aim, context: &WorkerContext) -> bool {
-    let Aim::Address(destination) = aim else { return false };
+fn encrypts(destination: Destination, context: &WorkerContext) -> bool {
+    let Destination::Address(destination) = destination else { return false };
     let table = context.router.table.load();
     let target = table.by_destination(Transport::Tcp, destination);
     let manner = target.and_then(|target| target.manner.as_ref());
@@ -307,57 +349,63 @@ fn encrypts(aim: Aim, context: &WorkerContext) -> bool {
 }
 
 /// What was read of a client, and what it means for the way to the endpoint.
-struct Read {
+struct ReadBytes {
     bytes: Bytes,
-    carries: Carries,
+    payload: Payload,
 }
 
-impl From<Detected> for Read {
-    fn from(detected: Detected) -> Read {
-        let carries = match detected.protocol {
-            Sniffed::Tls => Carries::Untouched,
-            Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque | Sniffed::More => Carries::Bytes,
+impl From<Detected> for ReadBytes {
+    fn from(detected: Detected) -> ReadBytes {
+        let payload = match detected.protocol {
+            Sniffed::Tls => Payload::Untouched,
+            Sniffed::Http1 | Sniffed::Http2 | Sniffed::Opaque | Sniffed::More => Payload::Bytes,
         };
-        Read { bytes: detected.read, carries }
+        ReadBytes { bytes: detected.read, payload }
     }
 }
 
 /// Carries bytes to an endpoint of `route`.
 async fn carry_bytes(
-    client: Client,
-    read: Read,
-    aim: Aim,
+    client: ClientConn,
+    read: ReadBytes,
+    destination: Destination,
     route: &Rc<Route>,
     caller: Caller,
     context: &Rc<WorkerContext>,
 ) {
     client.stream.break_when_dropped(); // also where no endpoint can be had: to this client an end would be an answer
     let mut account = Account::open(context, client.arrival, Protocol::Tcp);
-    let guest = client.guest(aim);
-    match tunnel::dial(route, read.carries, caller, &guest, context, &mut account).await {
+    let client_info = client.client_info(destination);
+    match tunnel::dial(route, read.payload, caller, &client_info, context, &mut account).await {
         Ok(upstream) => join(client, read.bytes, upstream, account, context).await,
         Err(failure) => account.fail(failure),
     }
 }
 
 /// Carries bytes to a destination that is no Service of ours, untouched.
-async fn pass_through(client: Client, destination: SocketAddr, context: &Rc<WorkerContext>) {
+async fn pass_through(client: ClientConn, destination: SocketAddr, context: &Rc<WorkerContext>) {
     client.stream.break_when_dropped();
     context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
     let mut account = Account::open(context, client.arrival, Protocol::Tcp);
     let stranger = context.router.endpoints.passthrough(destination);
     account.tries(&stranger, None, account.begun);
-    match stranger.open(Carries::Untouched, &context.dialer).await {
+    match stranger.open(Payload::Untouched, &context.dialer).await {
         Ok(upstream) => join(client, Bytes::new(), upstream, account, context).await,
         Err(failure) => account.fail(failure),
     }
 }
 
-async fn join(client: Client, read: Bytes, upstream: UpstreamIo, account: Account, context: &WorkerContext) {
+async fn join(
+    client: ClientConn,
+    read: Bytes,
+    upstream: UpstreamIo,
+    account: Account,
+    context: &WorkerContext,
+) {
     let pulse = Pulse::of(client.holder());
     let client = client.into_io(Bytes::new(), pulse);
-    let already = Already { from_client: read.into(), ..Already::default() };
-    tunnel::carry(client, upstream, already, account, context).await;
+    let prebuffered = Prebuffered { from_client: read.into(), ..Prebuffered::default() };
+    tunnel::carry(client, upstream, prebuffered, account, context).await;
 }
 
 #[cfg(test)]

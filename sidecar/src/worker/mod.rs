@@ -28,7 +28,7 @@ use crate::net::listen::{listen, listen_transparently};
 use crate::shared::Shared;
 use crate::udp::{self, Relay};
 use accept::{VipListeners, accept};
-use plan::Door;
+use plan::ListenerKind;
 
 /// What a worker is given.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub(crate) struct Job {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) shared: Arc<Shared>,
     /// The addresses to listen on, probed and with their ports.
-    pub(crate) doors: Vec<(SocketAddr, Door)>,
+    pub(crate) listeners: Vec<(SocketAddr, ListenerKind)>,
     /// Changes with each new snapshot.
     pub(crate) published: watch::Receiver<u64>,
     pub(crate) stage: watch::Receiver<Stage>,
@@ -72,7 +72,7 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
     clock::tick();
     let seed = seed(index);
     let context = WorkerContext::new(job.config, job.table, job.metrics, job.access_log, job.shared, seed);
-    let relay = match open_doors(&job.doors, &job.stage, &context, seed) {
+    let relay = match open_doors(&job.listeners, &job.stage, &context, seed) {
         Ok(relay) => relay,
         Err(error) => return drop(listening.send(Err(error))),
     };
@@ -123,17 +123,17 @@ fn end(runtime: LocalRuntime) {
 
 /// Listens at every door, and for datagrams where capture may bring them.
 fn open_doors(
-    doors: &[(SocketAddr, Door)],
+    listeners: &[(SocketAddr, ListenerKind)],
     stage: &watch::Receiver<Stage>,
     context: &Rc<WorkerContext>,
     seed: u64,
 ) -> io::Result<Rc<Relay>> {
     let relay = Relay::start(context, seed)?;
-    for &(addr, door) in doors {
-        let listener = listen_at(addr, door)?;
-        let closing = (door.direction() == Direction::Inbound).then(|| stage.clone());
-        tokio::task::spawn_local(accept(listener, door, context.clone(), closing));
-        if door == Door::Captured && context.config.privileges == Privileges::Transparent {
+    for &(addr, listener_kind) in listeners {
+        let listener = listen_at(addr, listener_kind)?;
+        let closing = (listener_kind.direction() == Direction::Inbound).then(|| stage.clone());
+        tokio::task::spawn_local(accept(listener, listener_kind, context.clone(), closing));
+        if listener_kind == ListenerKind::Captured && context.config.privileges == Privileges::Transparent {
             let socket = udp::listen_captured(addr)?;
             tokio::task::spawn_local(relay.clone().serve_captured(socket)?);
         }
@@ -142,12 +142,14 @@ fn open_doors(
 }
 
 /// Listens where a door is.
-fn listen_at(addr: SocketAddr, door: Door) -> io::Result<tokio::net::TcpListener> {
-    match door {
-        Door::TakenOver => listen_transparently(addr),
-        Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy | Door::Inbound | Door::Mapped(_) => {
-            listen(addr)
-        }
+fn listen_at(addr: SocketAddr, listener_kind: ListenerKind) -> io::Result<tokio::net::TcpListener> {
+    match listener_kind {
+        ListenerKind::TakenOver => listen_transparently(addr),
+        ListenerKind::Captured
+        | ListenerKind::LoopbackVip(_)
+        | ListenerKind::ForwardProxy
+        | ListenerKind::Inbound
+        | ListenerKind::Mapped(_) => listen(addr),
     }
 }
 

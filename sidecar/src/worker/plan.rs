@@ -9,8 +9,8 @@ use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use tokio::net::TcpStream;
 
-use crate::client::facts::Aim;
-use crate::client::facts::Doorway;
+use crate::client::facts::Destination;
+use crate::client::facts::LocalTarget;
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::context::WorkerContext;
 use crate::metrics::Direction;
@@ -19,7 +19,7 @@ use crate::routing::route::Route;
 
 /// Which listener a connection came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum ListenerKind {
     /// It was redirected to us on its way elsewhere.
     Captured,
     /// It was opened to a loopback VIP of ours.
@@ -34,85 +34,94 @@ pub(crate) enum Door {
     Mapped(SocketAddr),
 }
 
-impl Door {
+impl ListenerKind {
     /// The flag that says where it is.
     pub(crate) fn flag(self) -> Option<&'static str> {
         match self {
-            Door::Captured => Some("outbound"),
-            Door::LoopbackVip(_) => None, // the snapshot does
-            Door::ForwardProxy => Some("forward-proxy"),
-            Door::Inbound | Door::TakenOver => Some("inbound"),
-            Door::Mapped(_) => Some("inbound-map"),
+            ListenerKind::Captured => Some("outbound"),
+            ListenerKind::LoopbackVip(_) => None, // the snapshot does
+            ListenerKind::ForwardProxy => Some("forward-proxy"),
+            ListenerKind::Inbound | ListenerKind::TakenOver => Some("inbound"),
+            ListenerKind::Mapped(_) => Some("inbound-map"),
         }
     }
 
     pub(crate) fn direction(self) -> Direction {
         match self {
-            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => Direction::Outbound,
-            Door::Inbound | Door::TakenOver | Door::Mapped(_) => Direction::Inbound,
+            ListenerKind::Captured | ListenerKind::LoopbackVip(_) | ListenerKind::ForwardProxy => {
+                Direction::Outbound
+            }
+            ListenerKind::Inbound | ListenerKind::TakenOver | ListenerKind::Mapped(_) => Direction::Inbound,
         }
     }
 }
 
 /// Which way a connection goes.
-pub(crate) enum Way {
+pub(crate) enum ConnectionPlan {
     /// To whoever serves what it speaks, which is to be found out; of a Service, where its address says of which.
-    Speak(Aim, Hint, Option<Rc<Route>>),
+    Speak(Destination, Hint, Option<Rc<Route>>),
     /// To an endpoint of a Service, unread.
-    Bytes(Rc<Route>, Aim),
+    Bytes(Rc<Route>, Destination),
     /// To where it was going, unread: that is no Service of ours.
     Through(SocketAddr),
 }
 
-impl Way {
+impl ConnectionPlan {
     /// What the client is shown, if it speaks TLS and the application does not.
-    pub(crate) fn shown<'m>(&self, door: Door, context: &'m WorkerContext) -> Option<&'m ShownBy> {
-        let port = self.doorway()?.known_as.port();
-        match door {
-            Door::Mapped(_) => context.config.listeners.shown_at(port),
-            Door::Inbound | Door::TakenOver => {
+    pub(crate) fn shown<'m>(
+        &self,
+        listener_kind: ListenerKind,
+        context: &'m WorkerContext,
+    ) -> Option<&'m ShownBy> {
+        let port = self.local_target()?.known_as.port();
+        match listener_kind {
+            ListenerKind::Mapped(_) => context.config.listeners.shown_at(port),
+            ListenerKind::Inbound | ListenerKind::TakenOver => {
                 context.config.tls.ports.binary_search(&port).ok().map(|_| &ShownBy::Files)
             }
-            Door::Captured | Door::LoopbackVip(_) | Door::ForwardProxy => None,
+            ListenerKind::Captured | ListenerKind::LoopbackVip(_) | ListenerKind::ForwardProxy => None,
         }
     }
 
-    fn doorway(&self) -> Option<Doorway> {
+    fn local_target(&self) -> Option<LocalTarget> {
         match self {
-            Way::Speak(Aim::Application(doorway), ..) | Way::Bytes(_, Aim::Application(doorway)) => {
-                Some(*doorway)
-            }
-            Way::Speak(Aim::Address(_) | Aim::Request, ..)
-            | Way::Bytes(_, Aim::Address(_) | Aim::Request)
-            | Way::Through(_) => None,
+            ConnectionPlan::Speak(Destination::Application(local_target), ..)
+            | ConnectionPlan::Bytes(_, Destination::Application(local_target)) => Some(*local_target),
+            ConnectionPlan::Speak(Destination::Address(_) | Destination::Request, ..)
+            | ConnectionPlan::Bytes(_, Destination::Address(_) | Destination::Request)
+            | ConnectionPlan::Through(_) => None,
         }
     }
 
     /// To the application, which is to see the address of its client.
-    pub(crate) fn doorway_of_client(&self) -> Option<Doorway> {
-        self.doorway().filter(|doorway| doorway.client.is_some())
+    pub(crate) fn local_target_of_client(&self) -> Option<LocalTarget> {
+        self.local_target().filter(|local_target| local_target.client.is_some())
     }
 
     pub(crate) fn hint(&self) -> Hint {
         match self {
-            Way::Speak(_, hint, _) => *hint,
-            Way::Bytes(..) | Way::Through(_) => Hint::Opaque,
+            ConnectionPlan::Speak(_, hint, _) => *hint,
+            ConnectionPlan::Bytes(..) | ConnectionPlan::Through(_) => Hint::Opaque,
         }
     }
 
     /// The same way, now that the client has said that it speaks HTTP.
-    pub(crate) fn of_http(self) -> Way {
+    pub(crate) fn of_http(self) -> ConnectionPlan {
         match self {
-            Way::Speak(aim, Hint::Unknown, route) => Way::Speak(aim, Hint::Http, route),
-            other @ (Way::Speak(..) | Way::Bytes(..) | Way::Through(_)) => other,
+            ConnectionPlan::Speak(destination, Hint::Unknown, route) => {
+                ConnectionPlan::Speak(destination, Hint::Http, route)
+            }
+            other @ (ConnectionPlan::Speak(..) | ConnectionPlan::Bytes(..) | ConnectionPlan::Through(_)) => {
+                other
+            }
         }
     }
 
     /// To the Service that its address says.
     pub(crate) fn route(&self) -> Option<&Rc<Route>> {
         match self {
-            Way::Bytes(route, _) | Way::Speak(_, _, Some(route)) => Some(route),
-            Way::Speak(_, _, None) | Way::Through(_) => None,
+            ConnectionPlan::Bytes(route, _) | ConnectionPlan::Speak(_, _, Some(route)) => Some(route),
+            ConnectionPlan::Speak(_, _, None) | ConnectionPlan::Through(_) => None,
         }
     }
 
@@ -126,49 +135,59 @@ impl Way {
 ///
 /// # Errors
 /// [`Failure::Loop`] where that is us.
-pub(crate) fn whither(
+pub(crate) fn plan(
     stream: &TcpStream,
     peer: SocketAddr,
-    door: Door,
+    listener_kind: ListenerKind,
     context: &WorkerContext,
-) -> Result<Way, Failure> {
+) -> Result<ConnectionPlan, Failure> {
     let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
-    let destination = match door {
-        Door::ForwardProxy => return Ok(Way::Speak(Aim::Request, Hint::Http, None)),
-        Door::LoopbackVip(vip) => vip,
-        Door::Captured => match original_dst::of(stream) {
+    let destination = match listener_kind {
+        ListenerKind::ForwardProxy => {
+            return Ok(ConnectionPlan::Speak(Destination::Request, Hint::Http, None));
+        }
+        ListenerKind::LoopbackVip(vip) => vip,
+        ListenerKind::Captured => match original_dst::of(stream) {
             Some(OriginalDst(destination)) if !context.shared.is_bound(destination) => destination,
             Some(_) | None => return Err(Failure::Loop),
         },
-        Door::TakenOver if context.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
-        Door::TakenOver => {
-            return Ok(inward(Doorway::taken_over(own()?, transparent::usable(peer.ip())), context));
+        ListenerKind::TakenOver if context.shared.is_listener(own()?) => return Err(Failure::Loop), // it was opened to us
+        ListenerKind::TakenOver => {
+            return Ok(plan_inbound(
+                LocalTarget::taken_over(own()?, transparent::usable(peer.ip())),
+                context,
+            ));
         }
-        Door::Inbound => match original_dst::of(stream) {
+        ListenerKind::Inbound => match original_dst::of(stream) {
             Some(OriginalDst(destination)) if destination != own()? => {
-                return Ok(inward(Doorway::captured(destination), context));
+                return Ok(plan_inbound(LocalTarget::captured(destination), context));
             }
             Some(_) | None => return Err(Failure::Loop), // it was opened to us
         },
-        Door::Mapped(at) => return Ok(inward(Doorway { at, known_as: own()?, client: None }, context)),
+        ListenerKind::Mapped(at) => {
+            return Ok(plan_inbound(LocalTarget { at, known_as: own()?, client: None }, context));
+        }
     };
     let table = context.router.table.load();
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| context.router.route(target)) {
-        None => Way::Through(destination),
-        Some(route) if route.hint == Hint::Opaque => Way::Bytes(route, Aim::Address(destination)),
-        Some(route) => Way::Speak(Aim::Address(destination), route.hint, Some(route)),
+        None => ConnectionPlan::Through(destination),
+        Some(route) if route.hint == Hint::Opaque => {
+            ConnectionPlan::Bytes(route, Destination::Address(destination))
+        }
+        Some(route) => ConnectionPlan::Speak(Destination::Address(destination), route.hint, Some(route)),
     })
 }
 
 /// To the application.
-pub(crate) fn inward(doorway: Doorway, context: &WorkerContext) -> Way {
-    let (route, aim) = (context.router.application(doorway), Aim::Application(doorway));
+pub(crate) fn plan_inbound(local_target: LocalTarget, context: &WorkerContext) -> ConnectionPlan {
+    let (route, destination) =
+        (context.router.application(local_target), Destination::Application(local_target));
     let begins_with_header = route.target.service.handling.proxy_protocol.is_some();
     // Where it is not taken off here, the header is the application's, which reads it and what follows.
     let is_unread = begins_with_header && context.config.limits.proxy_protocol_in != ProxyProtocolIn::Require;
     match route.hint == Hint::Opaque || is_unread {
-        true => Way::Bytes(route, aim),
-        false => Way::Speak(aim, route.hint, Some(route)),
+        true => ConnectionPlan::Bytes(route, destination),
+        false => ConnectionPlan::Speak(destination, route.hint, Some(route)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::{ADMIN, FORWARD_PROXY, INBOUND, INBOUND_MAP, Listeners, OUTBOUND};
-use crate::config::settings::Settings;
+use crate::config::settings::SettingsReader;
 
 /// Whose an address is. The order is that of `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ enum Owner {
 }
 
 /// Tells of each address that is wanted twice, and of each application that would be one of our own listeners.
-pub(super) fn check(listeners: &Listeners, settings: &mut Settings<'_>) {
+pub(super) fn check(listeners: &Listeners, settings: &mut SettingsReader<'_>) {
     let wanted = wanted(listeners);
     for (index, &(owner, addr)) in wanted.iter().enumerate() {
         for &(other, taken) in &wanted[..index] {
@@ -100,7 +100,7 @@ impl Owner {
         }
     }
 
-    fn is_given(self, settings: &Settings<'_>) -> bool {
+    fn is_given(self, settings: &SettingsReader<'_>) -> bool {
         match self {
             Owner::Outbound => settings.is_given(&OUTBOUND),
             Owner::Inbound => settings.is_given(&INBOUND),
@@ -110,7 +110,7 @@ impl Owner {
         }
     }
 
-    fn refuse(self, settings: &mut Settings<'_>, expected: String) {
+    fn refuse(self, settings: &mut SettingsReader<'_>, expected: String) {
         match self {
             Owner::Outbound => settings.refuse(&OUTBOUND, expected),
             Owner::Inbound => settings.refuse(&INBOUND, expected),

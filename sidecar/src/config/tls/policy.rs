@@ -24,18 +24,18 @@ pub(super) fn parse(raw: &str) -> Result<TlsPolicy, Expected> {
     }
 }
 
-enum Item {
+enum PolicyItem {
     Version(&'static SupportedProtocolVersion),
     Suite(SupportedCipherSuite),
 }
 
-fn item(raw: &str) -> Result<Item, Expected> {
+fn item(raw: &str) -> Result<PolicyItem, Expected> {
     match raw {
-        "1.2" => Ok(Item::Version(&TLS12)),
-        "1.3" => Ok(Item::Version(&TLS13)),
+        "1.2" => Ok(PolicyItem::Version(&TLS12)),
+        "1.3" => Ok(PolicyItem::Version(&TLS13)),
         raw => {
             let suite = ALL_CIPHER_SUITES.iter().find(|suite| name(**suite) == raw);
-            suite.copied().map(Item::Suite).ok_or_else(expected)
+            suite.copied().map(PolicyItem::Suite).ok_or_else(expected)
         }
     }
 }
@@ -47,12 +47,12 @@ fn name(suite: SupportedCipherSuite) -> String {
 }
 
 /// A version without suites has all of them, suites without a version have their own.
-fn listed(items: Vec<Item>) -> Result<TlsPolicy, Expected> {
+fn listed(items: Vec<PolicyItem>) -> Result<TlsPolicy, Expected> {
     let (mut versions, mut suites) = (Vec::new(), Vec::new());
     for item in items {
         match item {
-            Item::Version(version) => versions.push(version),
-            Item::Suite(suite) => suites.push(suite),
+            PolicyItem::Version(version) => versions.push(version),
+            PolicyItem::Suite(suite) => suites.push(suite),
         }
     }
     if versions.is_empty() {

@@ -18,15 +18,15 @@ use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-use crate::net::tls_client::{Broken, Carries, Handshake};
+use crate::net::tls_client::{HandshakeError, Payload, TlsHandshake};
 use crate::net::transparent;
 
 /// Why an endpoint does not pass.
 #[derive(Debug)]
-pub(super) enum Ailment {
+pub(super) enum CheckError {
     Connect(io::Error),
     /// It does not prove who it is, or does not speak TLS.
-    Tls(Broken),
+    Tls(HandshakeError),
     /// What it says is not HTTP, or it says nothing.
     Http(hyper::Error),
     /// There is no such path.
@@ -36,15 +36,15 @@ pub(super) enum Ailment {
     Late,
 }
 
-impl fmt::Display for Ailment {
+impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ailment::Connect(error) => write!(f, "cannot connect: {error}"),
-            Ailment::Tls(broken) => write!(f, "{}: {}", broken.failure, broken.reason),
-            Ailment::Http(error) => write!(f, "no answer: {error}"),
-            Ailment::Path(error) => write!(f, "cannot ask: {error}"),
-            Ailment::Status(status) => write!(f, "answered {}", status.as_u16()),
-            Ailment::Late => f.write_str("no answer in time"),
+            CheckError::Connect(error) => write!(f, "cannot connect: {error}"),
+            CheckError::Tls(broken) => write!(f, "{}: {}", broken.failure, broken.reason),
+            CheckError::Http(error) => write!(f, "no answer: {error}"),
+            CheckError::Path(error) => write!(f, "cannot ask: {error}"),
+            CheckError::Status(status) => write!(f, "answered {}", status.as_u16()),
+            CheckError::Late => f.write_str("no answer in time"),
         }
     }
 }
@@ -52,12 +52,12 @@ impl fmt::Display for Ailment {
 /// Asks once. A connection that is closed again at once is what TCP checks are; a GET passes with 200 to 399.
 /// Where pods want a PROXY header, it says that nobody is behind this connection: without one they would log an error.
 /// It is spoken to as by requests: by the name that it knows, and in TLS where they go in TLS.
-pub(super) async fn ask(question: &Question<'_>) -> Result<(), Ailment> {
-    let Question { addr, version, probe, privileges, speech } = question;
-    let mut stream = transparent::connect(*addr, *privileges).await.map_err(Ailment::Connect)?;
+pub(super) async fn ask(question: &CheckRequest<'_>) -> Result<(), CheckError> {
+    let CheckRequest { addr, version, probe, privileges, speech } = question;
+    let mut stream = transparent::connect(*addr, *privileges).await.map_err(CheckError::Connect)?;
     if let Some(version) = *version {
         let header = header(version, Origin::Local, Tlvs::NONE);
-        stream.write_all(&header).await.map_err(Ailment::Connect)?;
+        stream.write_all(&header).await.map_err(CheckError::Connect)?;
     }
     match probe {
         Probe::Tcp => Ok(()),
@@ -66,38 +66,38 @@ pub(super) async fn ask(question: &Question<'_>) -> Result<(), Ailment> {
             let answer = match &speech.handshake {
                 None => get(stream, request).await,
                 Some(handshake) => {
-                    let session = handshake.begin(stream, Carries::Http1).await.map_err(Ailment::Tls)?;
+                    let session = handshake.begin(stream, Payload::Http1).await.map_err(CheckError::Tls)?;
                     get(session, request).await
                 }
             };
-            match answer.map_err(Ailment::Http)?.status() {
+            match answer.map_err(CheckError::Http)?.status() {
                 status if (200..400).contains(&status.as_u16()) => Ok(()),
-                status => Err(Ailment::Status(status)),
+                status => Err(CheckError::Status(status)),
             }
         }
     }
 }
 
 /// One endpoint, and how it is asked.
-pub(super) struct Question<'a> {
+pub(super) struct CheckRequest<'a> {
     pub(super) addr: SocketAddr,
     pub(super) version: Option<Version>,
     pub(super) probe: &'a Probe,
     pub(super) privileges: Privileges,
-    pub(super) speech: Speech<'a>,
+    pub(super) speech: CheckProtocol<'a>,
 }
 
 /// How it is spoken to.
-pub(super) struct Speech<'a> {
+pub(super) struct CheckProtocol<'a> {
     /// What it is called; `None`: its address.
     pub(super) authority: Option<&'a str>,
-    pub(super) handshake: Option<Handshake<'a>>,
+    pub(super) handshake: Option<TlsHandshake<'a>>,
 }
 
-fn request(authority: &str, path: &str) -> Result<Request<Empty<Bytes>>, Ailment> {
+fn request(authority: &str, path: &str) -> Result<Request<Empty<Bytes>>, CheckError> {
     let request =
         Request::get(path).header(HOST, authority).header(USER_AGENT, PROXY_NAME).header(CONNECTION, "close");
-    request.body(Empty::new()).map_err(Ailment::Path)
+    request.body(Empty::new()).map_err(CheckError::Path)
 }
 
 /// Gets the head of an answer. Its body is not read: the connection ends here.

@@ -13,16 +13,16 @@ use super::question::Question;
 
 /// A question as it is sent.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(super) struct SentQuery {
     pub(super) bytes: Vec<u8>,
-    pub(super) dialect: Dialect,
+    pub(super) dialect: EdnsUse,
     id: u16,
     asked: Asked,
 }
 
 /// Whether a server is told how much we take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(super) enum EdnsUse {
     /// With EDNS: answers of up to 1232 bytes come in a datagram.
     Edns,
     /// As servers from before 1999 understand it: answers of up to 512 bytes.
@@ -37,12 +37,12 @@ pub(super) enum Packet {
     /// The answer, but it cannot be read to the end of what counts.
     Garbled,
     /// The answer.
-    Answer(Answer),
+    Answer(DnsAnswer),
 }
 
 /// What a server says.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct DnsAnswer {
     pub(super) code: ResponseCode,
     /// There is more than fits.
     pub(super) truncated: bool,
@@ -55,26 +55,26 @@ pub(super) struct Answer {
     pub(super) referral: bool,
 }
 
-impl Query {
+impl SentQuery {
     /// Whether DNS has a way to write the name.
     pub(super) fn can_carry(question: &Question) -> bool {
-        Query::new(question, Dialect::Plain).is_ok()
+        SentQuery::new(question, EdnsUse::Plain).is_ok()
     }
 
     /// # Errors
     /// The name cannot be asked for.
-    pub(super) fn new(question: &Question, dialect: Dialect) -> Result<Query, ProtoError> {
+    pub(super) fn new(question: &Question, dialect: EdnsUse) -> Result<SentQuery, ProtoError> {
         let name = Name::from_ascii(format!("{}.", question.name))?;
         let asked = Asked::query(name, record_type(question.kind));
         let mut message = Message::query(); // with an id that nobody can guess
         message.metadata.recursion_desired = true;
         message.add_query(asked.clone());
-        if dialect == Dialect::Edns {
+        if dialect == EdnsUse::Edns {
             let mut edns = Edns::new();
             edns.set_max_payload(PAYLOAD_BYTES).set_version(0);
             message.set_edns(edns);
         }
-        Ok(Query { bytes: message.to_vec()?, dialect, id: message.metadata.id, asked })
+        Ok(SentQuery { bytes: message.to_vec()?, dialect, id: message.metadata.id, asked })
     }
 
     /// Reads a packet of the server that was asked.
@@ -85,7 +85,7 @@ impl Query {
         if !answers_us || !self.is_answered_by(counts.queries, metadata.response_code, &mut decoder) {
             return Packet::Stranger;
         }
-        let mut answer = Answer {
+        let mut answer = DnsAnswer {
             code: metadata.response_code,
             truncated: metadata.truncation,
             answers: Vec::new(),
@@ -93,7 +93,7 @@ impl Query {
             denial: None,
             referral: false,
         };
-        let mut sections = Sections { decoder, broken: false };
+        let mut sections = PacketReader { decoder, broken: false };
         let answers = sections.records(counts.answers);
         if sections.broken && !metadata.truncation {
             return Packet::Garbled;
@@ -123,12 +123,12 @@ impl Query {
 }
 
 /// The rest of a packet. What cannot be read ends it.
-struct Sections<'a> {
+struct PacketReader<'a> {
     decoder: BinDecoder<'a>,
     broken: bool,
 }
 
-impl Sections<'_> {
+impl PacketReader<'_> {
     fn records(&mut self, count: u16) -> Vec<Record> {
         let mut records = Vec::new();
         for _ in 0..count {
@@ -215,7 +215,11 @@ mod tests {
         for (name, is_one) in
             [("x.example.com", true), ("_http._tcp.x", true), ("a..b", false), (&long, false)]
         {
-            assert_eq!(Query::can_carry(&Question { name: name.into(), kind: Kind::A }), is_one, "{name}");
+            assert_eq!(
+                SentQuery::can_carry(&Question { name: name.into(), kind: Kind::A }),
+                is_one,
+                "{name}"
+            );
         }
     }
 
@@ -227,7 +231,7 @@ mod tests {
             with_question in any::<bool>(),
             rest in prop::collection::vec(any::<u8>(), 0..300),
         ) {
-            let query = Query::new(&question(), Dialect::Edns).unwrap();
+            let query = SentQuery::new(&question(), EdnsUse::Edns).unwrap();
             let mut packet = query.bytes[..2].to_vec();
             packet.extend(flags.to_be_bytes());
             packet.extend(u16::from(with_question).to_be_bytes());

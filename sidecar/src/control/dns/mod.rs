@@ -1,9 +1,9 @@
 //! The source `dns`: asks for the names that somebody wants, and keeps what it learned for as long as somebody uses it.
 
-mod asks;
-mod book;
+mod cache;
+mod cache_entry;
 mod flights;
-mod known;
+mod interests;
 mod message;
 mod names;
 mod question;
@@ -27,10 +27,10 @@ use svc_core::time::Now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{LookedUp, Metrics};
-use crate::shared::dns_interest::{Settled, Want, Wanted};
-pub(crate) use book::Book;
+use crate::shared::dns_interest::{DnsInterest, LookupOutcome, OnDemandLookup};
+pub(crate) use cache::DnsCache;
 use flights::Flights;
-use question::Heard;
+use question::ReplyMeaning;
 pub(crate) use question::{Question, Reply};
 pub(crate) use served::Cluster;
 pub(crate) use stub::Stub;
@@ -42,23 +42,28 @@ pub(crate) trait Resolver {
 }
 
 /// The source.
-pub(crate) struct Dns<R> {
+pub(crate) struct DnsSource<R> {
     resolver: R,
-    book: Book,
+    book: DnsCache,
     flights: Flights,
-    wanted: Arc<Wanted>,
+    wanted: Arc<DnsInterest>,
     metrics: Arc<Metrics>,
     /// The origin of this source's time: tokio's clock, which tests can move.
     origin: Instant,
     /// What is to be told once the table is out.
-    untold: Vec<(Want, Settled)>,
+    untold: Vec<(OnDemandLookup, LookupOutcome)>,
 }
 
-impl<R: Resolver> Dns<R> {
-    pub(crate) fn new(resolver: R, book: Book, wanted: Arc<Wanted>, metrics: Arc<Metrics>) -> Dns<R> {
+impl<R: Resolver> DnsSource<R> {
+    pub(crate) fn new(
+        resolver: R,
+        book: DnsCache,
+        wanted: Arc<DnsInterest>,
+        metrics: Arc<Metrics>,
+    ) -> DnsSource<R> {
         wanted.attend();
         let (flights, origin) = (Flights::new(), Instant::now());
-        Dns { resolver, book, flights, wanted, metrics, origin, untold: Vec::new() }
+        DnsSource { resolver, book, flights, wanted, metrics, origin, untold: Vec::new() }
     }
 
     /// The next news. They must be in force when this is called again, for then those who wait for them are told. May be dropped
@@ -141,7 +146,7 @@ impl<R: Resolver> Dns<R> {
 
     fn hear(&mut self, question: &Question, reply: Reply) {
         tracing::debug!(name = %question.name, kind = ?question.kind, ?reply, "DNS answered");
-        if self.book.hear(question, reply, self.now()) == Heard::ServesOn {
+        if self.book.hear(question, reply, self.now()) == ReplyMeaning::ServesOn {
             self.metrics.dns_stale_answers.fetch_add(1, Relaxed);
         }
     }

@@ -9,14 +9,14 @@ use svc_core::discovery::answer::Kind;
 use svc_core::discovery::lease::Bounds;
 use svc_core::time::Now;
 
-use super::known::Known;
-use super::question::{Heard, Question, Reply, after};
+use super::cache_entry::CacheEntry;
+use super::question::{Question, Reply, ReplyMeaning, after};
 use crate::shares::Shares;
 
 /// All of them.
 #[derive(Debug)]
-pub(super) struct Names {
-    known: BTreeMap<Arc<str>, Entry>,
+pub(super) struct NameTable {
+    known: BTreeMap<Arc<str>, NameEntry>,
     shares: Shares<Arc<str>>,
     /// When to look at each again: once in it, but for those that have never been asked.
     schedule: BTreeSet<(Now, Arc<str>)>,
@@ -28,14 +28,14 @@ pub(super) struct Names {
 }
 
 #[derive(Debug)]
-struct Entry {
-    known: Known,
-    place: Place,
+struct NameEntry {
+    known: CacheEntry,
+    place: QueuePlace,
 }
 
 /// Where a name waits for its turn.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum QueuePlace {
     /// With those that have never been asked.
     Fresh(IpAddr, u64),
     /// In the schedule.
@@ -44,9 +44,9 @@ enum Place {
     Nowhere,
 }
 
-impl Names {
-    pub(super) fn new() -> Names {
-        Names {
+impl NameTable {
+    pub(super) fn new() -> NameTable {
+        NameTable {
             known: BTreeMap::new(),
             shares: Shares::new(NAMES_MAX),
             schedule: BTreeSet::new(),
@@ -56,7 +56,7 @@ impl Names {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Known> {
+    pub(super) fn get(&self, name: &str) -> Option<&CacheEntry> {
         self.known.get(name).map(|entry| &entry.known)
     }
 
@@ -68,8 +68,8 @@ impl Names {
         if !self.known.contains_key(name) {
             self.count += 1;
             self.fresh.entry(client).or_default().insert(self.count, name.clone());
-            let place = Place::Fresh(client, self.count);
-            self.known.insert(name.clone(), Entry { known: Known::new(name, now), place });
+            let place = QueuePlace::Fresh(client, self.count);
+            self.known.insert(name.clone(), NameEntry { known: CacheEntry::new(name, now), place });
         }
     }
 
@@ -82,8 +82,14 @@ impl Names {
     }
 
     /// Takes note of a reply.
-    pub(super) fn hear(&mut self, question: &Question, reply: Reply, bounds: Bounds, now: Now) -> Heard {
-        let Some(entry) = self.known.get_mut(&question.name) else { return Heard::Nothing };
+    pub(super) fn hear(
+        &mut self,
+        question: &Question,
+        reply: Reply,
+        bounds: Bounds,
+        now: Now,
+    ) -> ReplyMeaning {
+        let Some(entry) = self.known.get_mut(&question.name) else { return ReplyMeaning::Nothing };
         self.changed.insert(question.name.clone());
         let heard = entry.known.hear(question.kind, reply, bounds, now);
         self.reschedule(&question.name);
@@ -155,21 +161,21 @@ impl Names {
     /// Puts it where it waits for its next turn: until it is due, or nobody has had use for it for long.
     fn reschedule(&mut self, name: &Arc<str>) {
         self.leave_place(name);
-        let Some(Entry { known, place }) = self.known.get_mut(name) else { return };
+        let Some(NameEntry { known, place }) = self.known.get_mut(name) else { return };
         let Some(due) = known.wake() else { return };
         let at = if known.is_flying() { due } else { due.min(after(known.used(), IDLE)) };
-        *place = Place::At(at);
+        *place = QueuePlace::At(at);
         self.schedule.insert((at, name.clone()));
     }
 
     fn leave_place(&mut self, name: &Arc<str>) {
         let Some(entry) = self.known.get_mut(name) else { return };
-        match std::mem::replace(&mut entry.place, Place::Nowhere) {
-            Place::Nowhere => {}
-            Place::At(at) => {
+        match std::mem::replace(&mut entry.place, QueuePlace::Nowhere) {
+            QueuePlace::Nowhere => {}
+            QueuePlace::At(at) => {
                 self.schedule.remove(&(at, name.clone()));
             }
-            Place::Fresh(client, number) => {
+            QueuePlace::Fresh(client, number) => {
                 if let Some(names) = self.fresh.get_mut(&client) {
                     names.remove(&number);
                     if names.is_empty() {

@@ -31,7 +31,7 @@ pub(crate) enum Reply {
 
 /// What a reply means for those who use the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum ReplyMeaning {
     /// It counts.
     Answer,
     /// It is none, and there is one from before.

@@ -11,7 +11,7 @@ use svc_core::discovery::names::{service_of, split_service};
 use svc_core::inventory::Change;
 use svc_core::service::{Kind, Port, Service};
 
-use super::known::Known;
+use super::cache_entry::CacheEntry;
 use crate::config::Config;
 use crate::shares::Shares;
 
@@ -35,7 +35,7 @@ impl Cluster {
 
     /// The Service that `host` is, given that DNS knows it as `name`: one of the cluster where the host is a form of its name and the
     /// records are its own, else one of no namespace that goes by the host.
-    pub(super) fn identify(&self, host: &str, name: &str, known: &Known) -> ServiceName {
+    pub(super) fn identify(&self, host: &str, name: &str, known: &CacheEntry) -> ServiceName {
         let host = host.strip_suffix('.').unwrap_or(host);
         let called = split_service(host, &self.namespace, &self.domain);
         let service = service_of(name, &self.domain)

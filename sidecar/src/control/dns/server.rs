@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep_until};
 
-use super::message::{Answer, Dialect, Packet, Query};
+use super::message::{DnsAnswer, EdnsUse, Packet, SentQuery};
 use super::question::Question;
 
 /// Why there is no answer.
@@ -30,11 +30,11 @@ pub(super) enum Unanswered {
 pub(super) struct Server {
     addr: SocketAddr,
     tcp_only: bool,
-    known: Mutex<Known>,
+    known: Mutex<ServerEdns>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct ServerEdns {
     /// It does not understand EDNS; until then it is not tried again.
     plain_until: Option<Instant>,
     /// Questions in a row that it has not answered at all.
@@ -52,7 +52,7 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be reached, or cannot say.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
+    pub(super) async fn ask(&self, question: &Question) -> Result<DnsAnswer, Unanswered> {
         let answered = self.exchange(question).await;
         if let Ok(answer) = &answered {
             self.has_answered();
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// In its dialect, over TCP where a datagram does not hold the answer.
-    async fn exchange(&self, question: &Question) -> io::Result<Answer> {
+    async fn exchange(&self, question: &Question) -> io::Result<DnsAnswer> {
         let dialect = self.dialect();
         let (answer, dialect) = match self.tcp_only {
             true => (self.by_tcp(question, dialect).await?, dialect),
@@ -94,22 +94,30 @@ impl Server {
     }
 
     /// `None`: what can be read of the answer in a datagram is not enough.
-    async fn by_udp(&self, question: &Question, dialect: Dialect) -> io::Result<(Option<Answer>, Dialect)> {
+    async fn by_udp(
+        &self,
+        question: &Question,
+        dialect: EdnsUse,
+    ) -> io::Result<(Option<DnsAnswer>, EdnsUse)> {
         let (answer, spoken) = self.converse(question, dialect).await?;
-        if spoken == Dialect::Plain || !answer.as_ref().is_some_and(minds_edns) {
+        if spoken == EdnsUse::Plain || !answer.as_ref().is_some_and(minds_edns) {
             return Ok((answer, spoken));
         }
-        let (answer, _) = self.converse(question, Dialect::Plain).await?;
+        let (answer, _) = self.converse(question, EdnsUse::Plain).await?;
         if !answer.as_ref().is_some_and(minds_edns) {
             self.speaks_plainly();
         }
-        Ok((answer, Dialect::Plain))
+        Ok((answer, EdnsUse::Plain))
     }
 
     /// Sends the question until one of its packets is answered, and says in which dialect that one was. A server that drops EDNS answers
     /// only what is sent without, while a slow one answers the first packet first.
-    async fn converse(&self, question: &Question, dialect: Dialect) -> io::Result<(Option<Answer>, Dialect)> {
-        let queries = [Query::new(question, dialect), Query::new(question, Dialect::Plain)];
+    async fn converse(
+        &self,
+        question: &Question,
+        dialect: EdnsUse,
+    ) -> io::Result<(Option<DnsAnswer>, EdnsUse)> {
+        let queries = [SentQuery::new(question, dialect), SentQuery::new(question, EdnsUse::Plain)];
         let [first, plain] = queries.map(|query| query.map_err(io::Error::other));
         let (first, plain) = (first?, plain?);
         let socket = connect(self.addr).await?;
@@ -127,7 +135,7 @@ impl Server {
                             Packet::Stranger => {}
                             Packet::Garbled => return Ok((None, query.dialect)),
                             Packet::Answer(answer) => {
-                                if dialect == Dialect::Edns && query.dialect == Dialect::Plain && !minds_edns(&answer) {
+                                if dialect == EdnsUse::Edns && query.dialect == EdnsUse::Plain && !minds_edns(&answer) {
                                     self.speaks_plainly();
                                 }
                                 return Ok((Some(answer), query.dialect));
@@ -144,12 +152,13 @@ impl Server {
     }
 
     /// `None`: it cannot be read.
-    async fn by_tcp(&self, question: &Question, dialect: Dialect) -> io::Result<Option<Answer>> {
-        let answer = over_tcp(self.addr, &Query::new(question, dialect).map_err(io::Error::other)?).await?;
-        if dialect == Dialect::Plain || !answer.as_ref().is_some_and(minds_edns) {
+    async fn by_tcp(&self, question: &Question, dialect: EdnsUse) -> io::Result<Option<DnsAnswer>> {
+        let answer =
+            over_tcp(self.addr, &SentQuery::new(question, dialect).map_err(io::Error::other)?).await?;
+        if dialect == EdnsUse::Plain || !answer.as_ref().is_some_and(minds_edns) {
             return Ok(answer);
         }
-        let plain = Query::new(question, Dialect::Plain).map_err(io::Error::other)?;
+        let plain = SentQuery::new(question, EdnsUse::Plain).map_err(io::Error::other)?;
         let answer = over_tcp(self.addr, &plain).await?;
         if !answer.as_ref().is_some_and(minds_edns) {
             self.speaks_plainly();
@@ -157,10 +166,10 @@ impl Server {
         Ok(answer)
     }
 
-    fn dialect(&self) -> Dialect {
+    fn dialect(&self) -> EdnsUse {
         match self.known().plain_until {
-            Some(until) if Instant::now() < until => Dialect::Plain,
-            Some(_) | None => Dialect::Edns,
+            Some(until) if Instant::now() < until => EdnsUse::Plain,
+            Some(_) | None => EdnsUse::Edns,
         }
     }
 
@@ -175,7 +184,7 @@ impl Server {
         (known.silences, known.last_until) = (0, None);
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, ServerEdns> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
     }
 }
@@ -192,7 +201,7 @@ async fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// RFC 1035 §4.2.2: the length goes before. One question for each connection: what does not fit in a datagram is rare.
-async fn over_tcp(server: SocketAddr, query: &Query) -> io::Result<Option<Answer>> {
+async fn over_tcp(server: SocketAddr, query: &SentQuery) -> io::Result<Option<DnsAnswer>> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(query.bytes.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes(), &query.bytes[..]].concat()).await?;
@@ -208,14 +217,14 @@ async fn over_tcp(server: SocketAddr, query: &Query) -> io::Result<Option<Answer
 }
 
 /// RFC 6891 §7: a server that does not know the OPT record says that it cannot read the question, or not do that.
-fn minds_edns(answer: &Answer) -> bool {
+fn minds_edns(answer: &DnsAnswer) -> bool {
     use ResponseCode::{BADSIG, BADVERS, FormErr, NotImp};
     matches!(answer.code, FormErr | NotImp | BADVERS | BADSIG) // 16 is both of the latter, and nobody signs here
 }
 
 /// Whether an answer counts, or another server may know more.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other codes say that it cannot say")]
-fn judge(answered: io::Result<Answer>) -> Result<Answer, Unanswered> {
+fn judge(answered: io::Result<DnsAnswer>) -> Result<DnsAnswer, Unanswered> {
     let Ok(answer) = answered else { return Err(Unanswered::Unreachable) };
     match answer.code {
         ResponseCode::NoError if answer.referral => Err(Unanswered::Refused), // it does not recurse

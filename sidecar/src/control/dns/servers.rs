@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::message::Answer;
+use super::message::DnsAnswer;
 use super::question::Question;
 use super::server::{Server, Unanswered};
 
@@ -29,10 +29,10 @@ impl Servers {
     ///
     /// # Errors
     /// None could say.
-    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Unanswered> {
+    pub(super) async fn ask(&self, question: &Question) -> Result<DnsAnswer, Unanswered> {
         let begun = Instant::now();
         let mut waiting = self.order().into_iter();
-        let mut asking = Asking { question, tasks: JoinSet::new(), silent: Vec::new() };
+        let mut asking = ServerQueries { question, tasks: JoinSet::new(), silent: Vec::new() };
         let mut why = Unanswered::Refused; // only where all refuse, there is nobody to say anything
         let mut patience = begun;
         loop {
@@ -72,14 +72,14 @@ impl Servers {
 }
 
 /// Servers that are being asked. Dropping it ends that.
-struct Asking<'a> {
+struct ServerQueries<'a> {
     question: &'a Question,
-    tasks: JoinSet<(usize, Result<Answer, Unanswered>)>,
+    tasks: JoinSet<(usize, Result<DnsAnswer, Unanswered>)>,
     /// Each that has been asked, until it lands.
     silent: Vec<Option<Arc<Server>>>,
 }
 
-impl Asking<'_> {
+impl ServerQueries<'_> {
     fn begin(&mut self, server: Option<Arc<Server>>) {
         let Some(server) = server else { return };
         let (index, question) = (self.silent.len(), self.question.clone());
@@ -89,8 +89,8 @@ impl Asking<'_> {
 
     fn land(
         &mut self,
-        landed: Result<(usize, Result<Answer, Unanswered>), tokio::task::JoinError>,
-    ) -> Result<Answer, Unanswered> {
+        landed: Result<(usize, Result<DnsAnswer, Unanswered>), tokio::task::JoinError>,
+    ) -> Result<DnsAnswer, Unanswered> {
         let (index, answered) = landed.map_err(|_| Unanswered::Unreachable)?;
         if let Some(place) = self.silent.get_mut(index) {
             *place = None;

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Resolver;
-use super::message::{Answer, Query};
+use super::message::{DnsAnswer, SentQuery};
 use super::question::{Question, Reply};
 use super::resolv_conf::ResolvConf;
 use super::server::Unanswered;
@@ -45,7 +45,7 @@ impl Stub {
     async fn answer(self, question: Question) -> Reply {
         let answering = async {
             match self.follow(question).await {
-                Ok(Followed { found: Found::Services(services), lifetime, answer, .. }) => {
+                Ok(Followed { found: StubAnswer::Services(services), lifetime, answer, .. }) => {
                     self.targets(services, lifetime, &answer).await
                 }
                 followed => addresses(followed),
@@ -63,8 +63,8 @@ impl Stub {
             let answer = self.question(chain.end(), kind).await?;
             let (found, lifetime) = match read(&mut chain, kind, &answer.answers) {
                 _ if answer.code == ResponseCode::NXDomain => return Err(denial(&answer)),
-                Reading::Addresses { addresses, lifetime } => (Found::Addresses(addresses), lifetime),
-                Reading::Services { services, lifetime } => (Found::Services(services), lifetime),
+                Reading::Addresses { addresses, lifetime } => (StubAnswer::Addresses(addresses), lifetime),
+                Reading::Services { services, lifetime } => (StubAnswer::Services(services), lifetime),
                 Reading::Nothing => return Err(denial(&answer)),
                 Reading::Alias { .. } if answer.denial.is_some() => return Err(denial(&answer)), // RFC 2308 §2.2
                 Reading::Alias { lifetime } => {
@@ -84,9 +84,9 @@ impl Stub {
     }
 
     /// One question to the servers, counted by what came of it.
-    async fn question(&self, name: &Arc<str>, kind: Kind) -> Result<Answer, Reply> {
+    async fn question(&self, name: &Arc<str>, kind: Kind) -> Result<DnsAnswer, Reply> {
         let question = Question { name: name.clone(), kind };
-        if !Query::can_carry(&question) {
+        if !SentQuery::can_carry(&question) {
             return Err(Reply::Denied { lifetime: None, exists: false }); // nobody has such a name
         }
         let answered = self.servers.ask(&question).await;
@@ -107,7 +107,7 @@ impl Stub {
     }
 
     /// The addresses of SRV targets: of the lowest priority, and of those after it until there is one that may be used (RFC 2782).
-    async fn targets(&self, services: Vec<Srv>, lifetime: Duration, answer: &Answer) -> Reply {
+    async fn targets(&self, services: Vec<Srv>, lifetime: Duration, answer: &DnsAnswer) -> Reply {
         if services.is_empty() {
             return Reply::Denied { lifetime: Some(lifetime), exists: true };
         }
@@ -151,14 +151,14 @@ impl Resolver for Stub {
 
 /// Where the aliases of a name end.
 struct Followed {
-    found: Found,
+    found: StubAnswer,
     /// The least of all lifetimes on the way.
     lifetime: Duration,
     aliased: bool,
-    answer: Answer,
+    answer: DnsAnswer,
 }
 
-enum Found {
+enum StubAnswer {
     Addresses(Vec<IpAddr>),
     Services(Vec<Srv>),
 }
@@ -173,7 +173,7 @@ struct Targets {
 
 impl Targets {
     /// Takes the addresses that the server has sent along; whether there are any.
-    fn take_along(&mut self, service: &Srv, answer: &Answer) -> bool {
+    fn take_along(&mut self, service: &Srv, answer: &DnsAnswer) -> bool {
         let before = self.records.len();
         for kind in [Kind::A, Kind::Aaaa] {
             let mut chain = Chain::new(service.target.clone());
@@ -212,16 +212,16 @@ impl Targets {
 
 fn addresses(followed: Result<Followed, Reply>) -> Reply {
     match followed {
-        Ok(Followed { found: Found::Addresses(addresses), lifetime, aliased, .. }) => {
+        Ok(Followed { found: StubAnswer::Addresses(addresses), lifetime, aliased, .. }) => {
             let records = addresses.into_iter().map(Record::of).collect();
             Reply::Found { records, lifetime, aliased }
         }
-        Ok(Followed { found: Found::Services(_), .. }) => Reply::Denied { lifetime: None, exists: true },
+        Ok(Followed { found: StubAnswer::Services(_), .. }) => Reply::Denied { lifetime: None, exists: true },
         Err(reply) => reply,
     }
 }
 
-fn denial(answer: &Answer) -> Reply {
+fn denial(answer: &DnsAnswer) -> Reply {
     Reply::Denied { lifetime: answer.denial, exists: answer.code != ResponseCode::NXDomain }
 }
 

@@ -10,7 +10,7 @@ use svc_core::table::{Source, Table};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::shared::dns_interest::Answer;
+use crate::shared::dns_interest::PendingLookup;
 use std::time::Duration;
 use svc_core::discovery::answer::Kind;
 use svc_core::discovery::answer::Record;
@@ -77,20 +77,25 @@ impl Resolver for Script {
 /// The source, the inventory that believes it, and the register.
 struct World {
     script: Script,
-    dns: Dns<Script>,
+    dns: DnsSource<Script>,
     inventory: Inventory,
-    wanted: Arc<Wanted>,
+    wanted: Arc<DnsInterest>,
     metrics: Arc<Metrics>,
 }
 
 fn world() -> World {
-    let (script, wanted, metrics) = (Script::default(), Arc::<Wanted>::default(), Metrics::new());
+    let (script, wanted, metrics) = (Script::default(), Arc::<DnsInterest>::default(), Metrics::new());
     let domains = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
     let search = SearchPath { domains: domains.map(Arc::from).into(), ndots: 5 };
     let cluster =
         Cluster { namespace: "default".into(), domain: "cluster.local".into(), service_cidrs: Vec::new() };
     let bounds = Bounds { min: Duration::from_secs(5), max: Duration::from_secs(300) };
-    let dns = Dns::new(script.clone(), Book::new(search, cluster, bounds), wanted.clone(), metrics.clone());
+    let dns = DnsSource::new(
+        script.clone(),
+        DnsCache::new(search, cluster, bounds),
+        wanted.clone(),
+        metrics.clone(),
+    );
     let inventory = Inventory::new(Settings { sources: [Source::Dns].into(), ..Settings::default() });
     World { script, dns, inventory, wanted, metrics }
 }
@@ -136,16 +141,16 @@ impl World {
     }
 
     /// What a request is told at once.
-    fn ask(&self, want: &Want) -> Result<(), Failure> {
+    fn ask(&self, want: &OnDemandLookup) -> Result<(), Failure> {
         self.ask_by(1, want)
     }
 
     /// The same for another client.
-    fn ask_by(&self, client: u8, want: &Want) -> Result<(), Failure> {
+    fn ask_by(&self, client: u8, want: &OnDemandLookup) -> Result<(), Failure> {
         self.wanted.ask(want.clone(), [127, 0, 0, client].into()).map(|_waiting| ())
     }
 
-    fn waits(&self, want: &Want) -> Answer {
+    fn waits(&self, want: &OnDemandLookup) -> PendingLookup {
         self.wanted.ask(want.clone(), [127, 0, 0, 1].into()).unwrap()
     }
 
@@ -188,12 +193,12 @@ fn ports_told(change: &Change) -> usize {
     }
 }
 
-fn host(name: &str, port: u16) -> Want {
-    Want::Host(name.into(), port)
+fn host(name: &str, port: u16) -> OnDemandLookup {
+    OnDemandLookup::Host(name.into(), port)
 }
 
-fn name(name: &str) -> Want {
-    Want::Name(name.into())
+fn name(name: &str) -> OnDemandLookup {
+    OnDemandLookup::Name(name.into())
 }
 
 const DENIED: Reply = Reply::Denied { lifetime: Some(Duration::from_secs(20)), exists: false };

@@ -3,17 +3,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::objects::Key;
+use super::objects::ObjectKey;
 
 #[derive(Debug, Default)]
-pub(super) struct Claims {
+pub(super) struct ObjectClaims {
     /// The files that have an object, in the order of their names.
-    files: HashMap<Key, Vec<Arc<str>>>,
-    contested: BTreeSet<Key>,
+    files: HashMap<ObjectKey, Vec<Arc<str>>>,
+    contested: BTreeSet<ObjectKey>,
 }
 
-impl Claims {
-    pub(super) fn add(&mut self, key: &Key, file: &Arc<str>) {
+impl ObjectClaims {
+    pub(super) fn add(&mut self, key: &ObjectKey, file: &Arc<str>) {
         let files = self.files.entry(key.clone()).or_default();
         if let Err(position) = files.binary_search(file) {
             files.insert(position, file.clone());
@@ -23,7 +23,7 @@ impl Claims {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &Key, file: &str) {
+    pub(super) fn remove(&mut self, key: &ObjectKey, file: &str) {
         let Some(files) = self.files.get_mut(key) else { return };
         files.retain(|other| &**other != file);
         if files.len() <= 1 {
@@ -35,12 +35,12 @@ impl Claims {
     }
 
     /// The first file by name that has the object.
-    pub(super) fn owner(&self, key: &Key) -> Option<&Arc<str>> {
+    pub(super) fn owner(&self, key: &ObjectKey) -> Option<&Arc<str>> {
         self.files.get(key)?.first()
     }
 
     /// Objects that more than one file has, with the owner and each of the others.
-    pub(super) fn contested(&self) -> impl Iterator<Item = (&Key, &Arc<str>, &Arc<str>)> {
+    pub(super) fn contested(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<str>, &Arc<str>)> {
         self.contested.iter().flat_map(|key| {
             let (owner, others) = self.files[key].split_first().expect("a contested object is in two files");
             others.iter().map(move |other| (key, owner, other))

@@ -4,7 +4,7 @@ use super::encoding::{MARK, line_at, offset, without_mark};
 
 /// One document of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Document<'a> {
+pub(super) struct FileDocument<'a> {
     /// The line of the file, counted from 1, on which `text` starts.
     pub(super) line: usize,
     /// What stands between two markers.
@@ -14,23 +14,23 @@ pub(super) struct Document<'a> {
 /// Cuts `text` at its lines of `---` and `...`. YAML lets nothing else, not even a block scalar, have these at the start of a line (YAML
 /// 1.2.2 §9.1.2, `c-forbidden`), and JSON has no lines inside of texts, so no parser is needed to find them. What is wrong in one document
 /// is so in that one only. Documents of blanks, comments and directives are left out.
-pub(super) fn split(text: &str) -> impl Iterator<Item = Document<'_>> {
-    let mut rest = Some(Document { line: 1, text: without_mark(text) });
+pub(super) fn split(text: &str) -> impl Iterator<Item = FileDocument<'_>> {
+    let mut rest = Some(FileDocument { line: 1, text: without_mark(text) });
     core::iter::from_fn(move || {
         let current = rest.take()?;
         let Some(marker) = marker(current.text) else { return Some(current) };
         let (text, after) = current.text.split_at(marker);
         let line = current.line + text.bytes().filter(|byte| *byte == b'\n').count();
-        rest = Some(Document { line, text: &after[MARKER_BYTES..] }); // what follows on that line belongs to the document
-        Some(Document { line: current.line, text: text.strip_suffix(MARK).unwrap_or(text) })
+        rest = Some(FileDocument { line, text: &after[MARKER_BYTES..] }); // what follows on that line belongs to the document
+        Some(FileDocument { line: current.line, text: text.strip_suffix(MARK).unwrap_or(text) })
     })
-    .map(Document::without_mark)
+    .map(FileDocument::without_mark)
     .filter(|document| !document.is_void())
 }
 
-impl<'a> Document<'a> {
+impl<'a> FileDocument<'a> {
     /// Files that were put one behind the other have a byte order mark each.
-    fn without_mark(self) -> Document<'a> {
+    fn without_mark(self) -> FileDocument<'a> {
         let start = self.text.trim_start();
         let unmarked = without_mark(start);
         match unmarked.len() == start.len() {
@@ -40,13 +40,13 @@ impl<'a> Document<'a> {
     }
 
     /// What follows its first bytes.
-    pub(super) fn from(self, start: usize) -> Document<'a> {
-        Document { line: self.line + line_at(self.text, start) - 1, text: &self.text[start..] }
+    pub(super) fn from(self, start: usize) -> FileDocument<'a> {
+        FileDocument { line: self.line + line_at(self.text, start) - 1, text: &self.text[start..] }
     }
 
     /// Its first bytes.
-    pub(super) fn to(self, end: usize) -> Document<'a> {
-        Document { text: &self.text[..end], ..self }
+    pub(super) fn to(self, end: usize) -> FileDocument<'a> {
+        FileDocument { text: &self.text[..end], ..self }
     }
 
     fn is_void(&self) -> bool {

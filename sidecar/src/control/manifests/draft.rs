@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use super::documents::Document;
+use super::documents::FileDocument;
 use super::finding::{Finding, Severity};
-use super::head::Kind;
+use super::head::ObjectKind;
 use super::locate::lines_of;
-use super::objects::{Contents, Facts, Key, Object, Unreadable};
+use super::objects::{Contents, Object, ObjectFacts, ObjectKey, UnreadableObject};
 
 /// One object of a document.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct ObjectDraft {
     /// Its index in `items` of the list that is the document.
     pub(super) item: Option<usize>,
-    pub(super) what: What,
+    pub(super) what: DraftKind,
     /// Without their lines.
     pub(super) mistakes: Vec<Finding>,
     /// Without their lines, but for those that have one.
@@ -22,16 +22,16 @@ pub(super) struct Draft {
 }
 
 #[derive(Debug)]
-pub(super) enum What {
-    Object(Key, Result<Facts, String>, Vec<(String, Arc<str>)>),
+pub(super) enum DraftKind {
+    Object(ObjectKey, Result<ObjectFacts, String>, Vec<(String, Arc<str>)>),
     /// What cannot be an object, or one without a name, of which the kind is known: why, and its text.
-    Unreadable(Option<Kind>, String, String),
+    Unreadable(Option<ObjectKind>, String, String),
     Skipped,
 }
 
 /// Where an object was read, to find its fields again.
 #[derive(Clone, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct ReadFrom {
     /// The line of the file on which the document starts.
     line: usize,
     /// Where its text is in that of the file.
@@ -39,7 +39,7 @@ pub(crate) struct Origin {
     item: Option<usize>,
 }
 
-impl Origin {
+impl ReadFrom {
     /// The lines of `fields`, counted from 1 in the file, whose text is `file`.
     pub(crate) fn lines_of(&self, file: &str, fields: &[&str]) -> Vec<usize> {
         let fields: Vec<String> = fields.iter().map(|field| path(self.item, field)).collect();
@@ -49,16 +49,20 @@ impl Origin {
 }
 
 /// One whose lines are known.
-pub(super) struct Settled {
-    draft: Draft,
+pub(super) struct LocatedDraft {
+    draft: ObjectDraft,
     line: usize,
-    origin: Origin,
+    origin: ReadFrom,
 }
 
-impl Draft {
+impl ObjectDraft {
     /// Finds the lines of `drafts`, which are all of `document`, whose text starts at `start` in that of the file.
-    pub(super) fn settle(drafts: Vec<Draft>, document: Document<'_>, start: usize) -> Vec<Settled> {
-        let fields: Vec<String> = drafts.iter().flat_map(Draft::fields).collect();
+    pub(super) fn settle(
+        drafts: Vec<ObjectDraft>,
+        document: FileDocument<'_>,
+        start: usize,
+    ) -> Vec<LocatedDraft> {
+        let fields: Vec<String> = drafts.iter().flat_map(ObjectDraft::fields).collect();
         let lines = if fields.is_empty() { Vec::new() } else { lines_of(document.text, &fields) };
         let mut lines = lines.into_iter().map(|line| document.line + line - 1);
         let blank =
@@ -78,42 +82,42 @@ impl Draft {
 
     /// Of an object there is nothing to say that is wrong with all of it.
     fn needs_line(&self) -> bool {
-        matches!(self.what, What::Unreadable(None, ..))
+        matches!(self.what, DraftKind::Unreadable(None, ..))
     }
 
     fn with_lines(
         mut self,
         lines: &mut impl Iterator<Item = usize>,
-        document: Document<'_>,
+        document: FileDocument<'_>,
         first: usize,
         start: usize,
-    ) -> Settled {
+    ) -> LocatedDraft {
         let own = self.needs_line().then(|| lines.next()).flatten().unwrap_or(first);
         for finding in self.mistakes.iter_mut().chain(&mut self.notes).filter(|finding| finding.line == 0) {
             finding.line = lines.next().unwrap_or(first);
         }
         let line = self.mistakes.first().map_or(own, |mistake| mistake.line);
         let origin =
-            Origin { line: document.line, text: start..start + document.text.len(), item: self.item };
-        Settled { draft: self, line, origin }
+            ReadFrom { line: document.line, text: start..start + document.text.len(), item: self.item };
+        LocatedDraft { draft: self, line, origin }
     }
 }
 
-impl Settled {
+impl LocatedDraft {
     /// Adds it to what `file` says.
     pub(super) fn into_contents(self, file: &str, contents: &mut Contents) {
-        let Settled { draft: Draft { what, mut mistakes, mut notes, .. }, line, origin } = self;
+        let LocatedDraft { draft: ObjectDraft { what, mut mistakes, mut notes, .. }, line, origin } = self;
         let place = format!("{file}:{line}");
         let object = match &what {
-            What::Object(key, ..) => key.to_string(),
-            What::Unreadable(Some(kind), ..) => kind.as_str().to_owned(),
-            What::Unreadable(None, ..) | What::Skipped => String::new(),
+            DraftKind::Object(key, ..) => key.to_string(),
+            DraftKind::Unreadable(Some(kind), ..) => kind.as_str().to_owned(),
+            DraftKind::Unreadable(None, ..) | DraftKind::Skipped => String::new(),
         };
         for finding in mistakes.iter_mut().chain(&mut notes) {
             finding.object.clone_from(&object);
         }
         match what {
-            What::Object(key, facts, port_names) => {
+            DraftKind::Object(key, facts, port_names) => {
                 contents.objects.push(Object {
                     key,
                     place,
@@ -124,12 +128,12 @@ impl Settled {
                     origin,
                 });
             }
-            What::Unreadable(_, reason, text) => {
+            DraftKind::Unreadable(_, reason, text) => {
                 if mistakes.is_empty() {
                     let whole = Finding::whole(Severity::Error, reason.clone());
                     mistakes.push(Finding { line, object: object.clone(), ..whole });
                 }
-                contents.unreadable.push(Unreadable {
+                contents.unreadable.push(UnreadableObject {
                     object,
                     place,
                     reason,
@@ -138,7 +142,7 @@ impl Settled {
                 });
                 contents.notes.extend(notes);
             }
-            What::Skipped => contents.notes.extend(notes),
+            DraftKind::Skipped => contents.notes.extend(notes),
         }
     }
 }

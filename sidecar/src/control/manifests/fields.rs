@@ -29,11 +29,11 @@ pub(super) fn oddities(json: &str, schema: Schema) -> Vec<Oddity> {
 
 struct Walk<'j> {
     root: Schema,
-    path: Vec<Step<'j>>,
+    path: Vec<FieldStep<'j>>,
     found: Vec<Oddity>,
 }
 
-enum Step<'j> {
+enum FieldStep<'j> {
     Field(Cow<'j, str>),
     Index(usize),
 }
@@ -44,8 +44,8 @@ impl Walk<'_> {
         let mut place = String::new();
         for step in &self.path {
             match step {
-                Step::Field(name) => push(&mut place, name),
-                Step::Index(index) => place += &format!("[{index}]"),
+                FieldStep::Field(name) => push(&mut place, name),
+                FieldStep::Index(index) => place += &format!("[{index}]"),
             }
         }
         push(&mut place, field);
@@ -106,7 +106,7 @@ impl<'j> Visitor<'j> for Node<'_, 'j> {
     fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
         let Node { schema, walk } = self;
         let (mut seen, mut keys) = (0_u32, HashSet::new());
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(FieldKey(key)) = map.next_key()? {
             let known = match schema {
                 Schema::Object(fields) => fields.iter().position(|(name, _)| *name == key),
                 Schema::Leaf | Schema::Map | Schema::List(_) => None,
@@ -132,7 +132,7 @@ impl<'j> Visitor<'j> for Node<'_, 'j> {
                 }
                 (Schema::Leaf | Schema::Map | Schema::List(_), _) => Schema::Leaf,
             };
-            walk.path.push(Step::Field(key));
+            walk.path.push(FieldStep::Field(key));
             map.next_value_seed(Node { schema: inner, walk: &mut *walk })?;
             walk.path.pop();
         }
@@ -143,7 +143,7 @@ impl<'j> Visitor<'j> for Node<'_, 'j> {
         let Node { schema, walk } = self;
         let inner = if let Schema::List(inner) = schema { *inner } else { Schema::Leaf };
         for index in 0.. {
-            walk.path.push(Step::Index(index));
+            walk.path.push(FieldStep::Index(index));
             let item = items.next_element_seed(Node { schema: inner, walk: &mut *walk })?;
             walk.path.pop();
             if item.is_none() {
@@ -180,7 +180,7 @@ impl<'j> Visitor<'j> for Node<'_, 'j> {
 
 /// Borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
-struct Key<'j>(#[serde(borrow)] Cow<'j, str>);
+struct FieldKey<'j>(#[serde(borrow)] Cow<'j, str>);
 
 /// More than anybody mends before trying again.
 const ODDITIES_MAX: usize = 64;
@@ -188,9 +188,9 @@ const ODDITIES_MAX: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::manifests::head::Kind;
+    use crate::control::manifests::head::ObjectKind;
 
-    fn check(kind: Kind, json: &str, expected: &[(&str, Option<&str>)]) {
+    fn check(kind: ObjectKind, json: &str, expected: &[(&str, Option<&str>)]) {
         let found = oddities(json, Schema::of(kind)).into_iter().map(|oddity| match oddity {
             Oddity::Unknown { field, meant } => (field, meant),
             Oddity::Repeated { field } => (field, Some("again".to_owned())),
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_told_with_the_one_that_was_meant() {
         check(
-            Kind::Service,
+            ObjectKind::Service,
             r#"{"apiVersion": "v1", "metadata": {"anotations": {"a": "b"}, "x": 1}, "Spec": {}, "spec": {"prots": [],
                 "targetPort": 1, "ports": [{"Port": 1, "targetport": 2, "selector": {}}], "clusterIPS": [], "selectors": {}}}"#,
             &[
@@ -219,7 +219,7 @@ mod tests {
             ],
         );
         check(
-            Kind::EndpointSlice,
+            ObjectKind::EndpointSlice,
             r#"{"endpoints": [{"address": ["10.0.0.1"], "ready": true}], "spec": {"ports": []}}"#,
             &[
                 ("endpoints[0].address", Some("endpoints[0].addresses")),
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_given_twice_is_told_wherever_it_is() {
         check(
-            Kind::Service,
+            ObjectKind::Service,
             r#"{"metadata": {"labels": {"a.b/c": "1", "a.b/c": "2"}}, "spec": {"type": "x", "type": "y"}, "kind": 1, "kind": 2}"#,
             &[
                 ("metadata.labels[a.b/c]", Some("again")),
@@ -253,7 +253,9 @@ mod tests {
                 }
             }
         }
-        for kind in [Kind::Service, Kind::Endpoints, Kind::EndpointSlice, Kind::Secret] {
+        for kind in
+            [ObjectKind::Service, ObjectKind::Endpoints, ObjectKind::EndpointSlice, ObjectKind::Secret]
+        {
             assert!(widest(Schema::of(kind)) <= 32);
         }
     }
@@ -262,20 +264,20 @@ mod tests {
     fn an_object_as_the_api_has_it_is_not_odd() {
         for (kind, json) in [
             (
-                Kind::Service,
+                ObjectKind::Service,
                 r#"{"metadata": {"managedFields": [{"a": {"a": 1}}]}, "spec": null, "status": {"loadBalancer": {}}}"#,
             ),
             (
-                Kind::EndpointSlice,
+                ObjectKind::EndpointSlice,
                 r#"{"endpoints": [null, {"conditions": {"ready": true}, "targetRef": {"kind": "Pod"}}]}"#,
             ),
             (
-                Kind::Endpoints,
+                ObjectKind::Endpoints,
                 r#"{"subsets": [{"addresses": [{"ip": "10.0.0.1", "nodeName": "a"}], "ports": [{"port": 1}]}]}"#,
             ),
-            (Kind::Secret, r#"{"data": {"any": "x"}, "immutable": true, "type": "Opaque"}"#),
-            (Kind::Service, r#"{"spec": [1, {"x": 2}], "metadata": "none"}"#),
-            (Kind::Service, "not JSON"),
+            (ObjectKind::Secret, r#"{"data": {"any": "x"}, "immutable": true, "type": "Opaque"}"#),
+            (ObjectKind::Service, r#"{"spec": [1, {"x": 2}], "metadata": "none"}"#),
+            (ObjectKind::Service, "not JSON"),
         ] {
             check(kind, json, &[]);
         }

@@ -8,35 +8,37 @@ use std::path::{Path, PathBuf};
 
 /// A folder, or some files in it.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(super) struct ManifestFolder {
     pub(super) path: PathBuf,
     only: Option<BTreeSet<String>>,
 }
 
 /// What changes when a file is written, even if a link leads elsewhere now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     modified: (i64, i64),
     bytes: u64,
     inode: (u64, u64),
 }
 
-impl Folder {
-    pub(super) fn open(path: &Path) -> io::Result<Folder> {
+impl ManifestFolder {
+    pub(super) fn open(path: &Path) -> io::Result<ManifestFolder> {
         if fs::metadata(path)?.is_dir() {
-            return Ok(Folder { path: path.into(), only: None });
+            return Ok(ManifestFolder { path: path.into(), only: None });
         }
         let (folder, name) = place(path).ok_or(io::ErrorKind::InvalidFilename)?;
-        Ok(Folder { path: folder.into(), only: Some([name].into()) })
+        Ok(ManifestFolder { path: folder.into(), only: Some([name].into()) })
     }
 
     /// The folders of `files`, of each only those.
-    pub(super) fn of_files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> impl Iterator<Item = Folder> {
+    pub(super) fn of_files<'a>(
+        files: impl Iterator<Item = &'a PathBuf>,
+    ) -> impl Iterator<Item = ManifestFolder> {
         let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
         for (folder, name) in files.filter_map(|file| place(file)) {
             folders.entry(folder.into()).or_default().insert(name);
         }
-        folders.into_iter().map(|(path, names)| Folder { path, only: Some(names) })
+        folders.into_iter().map(|(path, names)| ManifestFolder { path, only: Some(names) })
     }
 
     /// Whether `name` is a manifest. What starts with a dot is not: editors and the kubelet (`..data`) keep their own there.
@@ -48,7 +50,7 @@ impl Folder {
     }
 
     /// Every manifest there is. Folders in the folder are not looked into.
-    pub(super) fn list(&self) -> io::Result<BTreeMap<String, Stamp>> {
+    pub(super) fn list(&self) -> io::Result<BTreeMap<String, FileStamp>> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
@@ -56,14 +58,14 @@ impl Folder {
                 && let Ok(metadata) = fs::metadata(self.path.join(&name)) // follows links; one that leads nowhere is none
                 && metadata.is_file()
             {
-                found.insert(name, Stamp::of(&metadata));
+                found.insert(name, FileStamp::of(&metadata));
             }
         }
         Ok(found)
     }
 
     /// The bytes of a manifest; `None` when it is gone.
-    pub(super) fn read(&self, name: &str) -> io::Result<Option<(Stamp, Vec<u8>)>> {
+    pub(super) fn read(&self, name: &str) -> io::Result<Option<(FileStamp, Vec<u8>)>> {
         let path = self.path.join(name);
         let metadata = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => metadata, // a pipe would keep us waiting
@@ -71,7 +73,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some((Stamp::of(&metadata), read_file(&path, metadata.len())?)))
+        Ok(Some((FileStamp::of(&metadata), read_file(&path, metadata.len())?)))
     }
 }
 
@@ -99,9 +101,9 @@ fn place(file: &Path) -> Option<(&Path, String)> {
     Some((folder, file.file_name()?.to_string_lossy().into_owned()))
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
+impl FileStamp {
+    fn of(metadata: &Metadata) -> FileStamp {
+        FileStamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             bytes: metadata.len(),
             inode: (metadata.dev(), metadata.ino()),

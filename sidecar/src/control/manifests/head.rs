@@ -10,7 +10,7 @@ use svc_proto::json::nearest;
 /// `apiVersion`, `kind` and `metadata`, the latter unread: it may be at fault, and the kind is needed to say so.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Head<'a> {
+pub(super) struct ObjectHead<'a> {
     #[serde(borrow, default)]
     api_version: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -20,30 +20,30 @@ pub(super) struct Head<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum ObjectKind {
     Service,
     Endpoints,
     EndpointSlice,
     Secret,
 }
 
-impl Kind {
+impl ObjectKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Kind::Service => "Service",
-            Kind::Endpoints => "Endpoints",
-            Kind::EndpointSlice => "EndpointSlice",
-            Kind::Secret => "Secret",
+            ObjectKind::Service => "Service",
+            ObjectKind::Endpoints => "Endpoints",
+            ObjectKind::EndpointSlice => "EndpointSlice",
+            ObjectKind::Secret => "Secret",
         }
     }
 }
 
 /// What to do with an object.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Sort {
-    One(Kind),
+pub(super) enum ObjectSort {
+    One(ObjectKind),
     /// Items follow: of the kind, if the list has one, that the items need not repeat.
-    List(Option<Kind>),
+    List(Option<ObjectKind>),
     /// A kind that means nothing here.
     Other,
     /// A kind that the API does not have: probably this one was meant.
@@ -51,25 +51,25 @@ pub(super) enum Sort {
 }
 
 /// The version and the kind of all that means something here.
-const KINDS: [(&str, &str, Sort); 12] = [
-    ("v1", "Service", Sort::One(Kind::Service)),
-    ("v1", "Endpoints", Sort::One(Kind::Endpoints)),
-    ("v1", "Secret", Sort::One(Kind::Secret)),
-    ("v1", "List", Sort::List(None)),
-    ("v1", "ServiceList", Sort::List(Some(Kind::Service))),
-    ("v1", "EndpointsList", Sort::List(Some(Kind::Endpoints))),
-    ("v1", "SecretList", Sort::List(Some(Kind::Secret))),
-    ("discovery.k8s.io/v1", "EndpointSlice", Sort::One(Kind::EndpointSlice)),
-    ("discovery.k8s.io/v1", "EndpointSliceList", Sort::List(Some(Kind::EndpointSlice))),
-    ("discovery.k8s.io/v1beta1", "EndpointSlice", Sort::One(Kind::EndpointSlice)),
-    ("discovery.k8s.io/v1beta1", "EndpointSliceList", Sort::List(Some(Kind::EndpointSlice))),
+const KINDS: [(&str, &str, ObjectSort); 12] = [
+    ("v1", "Service", ObjectSort::One(ObjectKind::Service)),
+    ("v1", "Endpoints", ObjectSort::One(ObjectKind::Endpoints)),
+    ("v1", "Secret", ObjectSort::One(ObjectKind::Secret)),
+    ("v1", "List", ObjectSort::List(None)),
+    ("v1", "ServiceList", ObjectSort::List(Some(ObjectKind::Service))),
+    ("v1", "EndpointsList", ObjectSort::List(Some(ObjectKind::Endpoints))),
+    ("v1", "SecretList", ObjectSort::List(Some(ObjectKind::Secret))),
+    ("discovery.k8s.io/v1", "EndpointSlice", ObjectSort::One(ObjectKind::EndpointSlice)),
+    ("discovery.k8s.io/v1", "EndpointSliceList", ObjectSort::List(Some(ObjectKind::EndpointSlice))),
+    ("discovery.k8s.io/v1beta1", "EndpointSlice", ObjectSort::One(ObjectKind::EndpointSlice)),
+    ("discovery.k8s.io/v1beta1", "EndpointSliceList", ObjectSort::List(Some(ObjectKind::EndpointSlice))),
     // Beside `Service`, and one letter from `Endpoints`, is nothing else of the API's.
-    ("v1", "ServiceAccount", Sort::Other),
+    ("v1", "ServiceAccount", ObjectSort::Other),
 ];
 
-impl Head<'_> {
+impl ObjectHead<'_> {
     /// `Err` says what is missing, in `kubectl`'s words.
-    pub(super) fn sort(&self) -> Result<Sort, &'static str> {
+    pub(super) fn sort(&self) -> Result<ObjectSort, &'static str> {
         let (version, kind) = (&*self.api_version, &*self.kind);
         if kind.is_empty() {
             return Err("Object 'Kind' is missing");
@@ -82,7 +82,7 @@ impl Head<'_> {
     }
 
     /// A group without a dot is Kubernetes' own, which has no kinds but those in its documentation; any other may have a `Service`.
-    fn misspelt(&self) -> Sort {
+    fn misspelt(&self) -> ObjectSort {
         let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
         let is_kubernetes = !group.contains('.') || group == DISCOVERY;
         let names = KINDS.map(|(_, name, _)| name);
@@ -90,8 +90,8 @@ impl Head<'_> {
         let of_group = |name: &str| (group == DISCOVERY) == name.starts_with("EndpointSlice");
         let near = || nearest(&self.kind, &names).filter(|name| of_group(name));
         match same.or_else(|| near().filter(|_| matches!(group, "" | DISCOVERY))) {
-            Some(meant) if is_kubernetes => Sort::Misspelt(meant),
-            Some(_) | None => Sort::Other,
+            Some(meant) if is_kubernetes => ObjectSort::Misspelt(meant),
+            Some(_) | None => ObjectSort::Other,
         }
     }
 
@@ -114,7 +114,7 @@ impl Head<'_> {
         &self,
         default_namespace: &Arc<str>,
         suffix: impl FnOnce() -> String,
-    ) -> Option<Names> {
+    ) -> Option<ObjectNames> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Written {
@@ -130,13 +130,13 @@ impl Head<'_> {
             Some(name) => (name, false),
             None => (generated()?, true),
         };
-        Some(Names { namespace, name: name.into(), is_generated })
+        Some(ObjectNames { namespace, name: name.into(), is_generated })
     }
 }
 
 /// Of an object.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct ObjectNames {
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,
     /// The name was not given, but what it begins with.
@@ -157,9 +157,9 @@ const DISCOVERY: &str = "discovery.k8s.io";
 mod tests {
     use super::*;
 
-    fn sort(version: &str, kind: &str) -> Sort {
+    fn sort(version: &str, kind: &str) -> ObjectSort {
         let json = format!(r#"{{"apiVersion": "{version}", "kind": "{kind}"}}"#);
-        serde_json::from_str::<Head<'_>>(&json).unwrap().sort().unwrap()
+        serde_json::from_str::<ObjectHead<'_>>(&json).unwrap().sort().unwrap()
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             ("discovery.k8s.io/v1", "EndpointSlices", "EndpointSlice"),
             ("discovery.k8s.io/v1alpha1", "EndpointSlice", "EndpointSlice"),
         ] {
-            assert_eq!(sort(version, kind), Sort::Misspelt(meant), "{version} {kind}");
+            assert_eq!(sort(version, kind), ObjectSort::Misspelt(meant), "{version} {kind}");
         }
         for (version, kind) in [
             ("v1", "ConfigMap"),
@@ -190,7 +190,7 @@ mod tests {
             ("v1", "Node"),
             ("v1", "Secrets.bak"),
         ] {
-            assert_eq!(sort(version, kind), Sort::Other, "{version} {kind}");
+            assert_eq!(sort(version, kind), ObjectSort::Other, "{version} {kind}");
         }
     }
 

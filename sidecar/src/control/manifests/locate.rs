@@ -22,7 +22,7 @@ pub(super) fn lines_of(document: &str, fields: &[String]) -> Vec<usize> {
 }
 
 /// The index of a field, and what is left of the way to it.
-type Wanted<'s, 'f> = (usize, &'s [Cow<'f, str>]);
+type FieldIndex<'s, 'f> = (usize, &'s [Cow<'f, str>]);
 
 struct Search<E> {
     events: E,
@@ -31,7 +31,7 @@ struct Search<E> {
 
 impl<'a, E: Iterator<Item = (Event<'a>, Span)>> Search<E> {
     /// Goes through the node that `event` starts, in which `wanted` are.
-    fn descend(&mut self, event: &Event<'a>, wanted: &[Wanted<'_, '_>]) {
+    fn descend(&mut self, event: &Event<'a>, wanted: &[FieldIndex<'_, '_>]) {
         if wanted.iter().all(|(_, steps)| steps.is_empty()) {
             return self.skip(event);
         }
@@ -58,7 +58,12 @@ impl<'a, E: Iterator<Item = (Event<'a>, Span)>> Search<E> {
     }
 
     /// Those that lead through the child `name`, which stands at `span`.
-    fn follow<'s, 'f>(&mut self, name: &str, span: Span, wanted: &[Wanted<'s, 'f>]) -> Vec<Wanted<'s, 'f>> {
+    fn follow<'s, 'f>(
+        &mut self,
+        name: &str,
+        span: Span,
+        wanted: &[FieldIndex<'s, 'f>],
+    ) -> Vec<FieldIndex<'s, 'f>> {
         let mut further = Vec::new();
         for (index, steps) in wanted {
             // The API server tells of the list even where only its first was written.

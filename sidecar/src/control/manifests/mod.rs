@@ -38,31 +38,31 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use watch::{Touched, Watch};
+pub use watch::{FolderWatch, Touched};
 
 pub(crate) use encoding::Text;
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use folder::{is_manifest, read_file};
-pub(crate) use head::Kind;
-pub(crate) use objects::{Contents, Facts, Key, Object, read};
+pub(crate) use head::ObjectKind;
+pub(crate) use objects::{Contents, Object, ObjectFacts, ObjectKey, read};
 pub(crate) use port_names::unknown_to;
 use port_names::{Slices, service_of};
 
 use crate::certificates::Secrets;
-use claims::Claims;
-use folder::{Folder, Stamp};
-use objects::Unreadable;
+use claims::ObjectClaims;
+use folder::{FileStamp, ManifestFolder};
+use objects::UnreadableObject;
 
 /// The objects of a folder, or of one file.
 #[derive(Debug)]
 pub struct Manifests {
-    folder: Folder,
+    folder: ManifestFolder,
     rules: Rules,
     interner: Interner,
     /// The size beyond which the interner is swept.
     interner_full: usize,
-    files: BTreeMap<Arc<str>, File>,
-    claims: Claims,
+    files: BTreeMap<Arc<str>, ManifestFile>,
+    claims: ObjectClaims,
     slices: Slices,
     secrets: Secrets,
     secrets_changed: bool,
@@ -71,16 +71,16 @@ pub struct Manifests {
 }
 
 #[derive(Debug, Default)]
-struct File {
+struct ManifestFile {
     /// `None` when it could not be read.
-    stamp: Option<Stamp>,
-    held: BTreeMap<Key, Held>,
+    stamp: Option<FileStamp>,
+    held: BTreeMap<ObjectKey, LastValid>,
 }
 
 /// An object as it was when it was last valid.
 #[derive(Debug)]
-struct Held {
-    facts: Facts,
+struct LastValid {
+    facts: ObjectFacts,
     place: String,
 }
 
@@ -91,14 +91,14 @@ impl Manifests {
     ///
     /// There is no such file or folder, or it cannot be reached.
     pub fn open(path: &Path, rules: Rules) -> Result<Manifests, OpenError> {
-        let folder = Folder::open(path).map_err(|source| OpenError { path: path.into(), source })?;
+        let folder = ManifestFolder::open(path).map_err(|source| OpenError { path: path.into(), source })?;
         Ok(Manifests {
             folder,
             rules,
             interner: Interner::default(),
             interner_full: MIN_INTERNED,
             files: BTreeMap::new(),
-            claims: Claims::default(),
+            claims: ObjectClaims::default(),
             slices: Slices::default(),
             secrets: Secrets::default(),
             secrets_changed: false,
@@ -107,8 +107,8 @@ impl Manifests {
     }
 
     /// Tells which files change from now on. To be asked for before the files are first read, so that nothing falls between.
-    pub fn watch(&self) -> Watch {
-        Watch::start(self.folder.clone())
+    pub fn watch(&self) -> FolderWatch {
+        FolderWatch::start(self.folder.clone())
     }
 
     /// Reads what changed: the files that were touched, or all whose stamp is another.
@@ -139,7 +139,7 @@ impl Manifests {
         std::mem::take(&mut self.secrets_changed).then(|| self.secrets.clone())
     }
 
-    fn rescan(&mut self, is_known: impl Fn(Stamp, Option<Stamp>) -> bool) -> Vec<Change> {
+    fn rescan(&mut self, is_known: impl Fn(FileStamp, Option<FileStamp>) -> bool) -> Vec<Change> {
         let listed = match self.folder.list() {
             Ok(listed) => listed,
             Err(error) => {
@@ -191,13 +191,13 @@ impl Manifests {
     }
 
     /// Follows what `key` says, if it is a Secret's. One that says the same stays the same `Arc`: see [`crate::certificates`].
-    fn note_secret(&mut self, key: &Key) {
-        if key.kind != Kind::Secret {
+    fn note_secret(&mut self, key: &ObjectKey) {
+        if key.kind != ObjectKind::Secret {
             return;
         }
         let material = match self.facts(key) {
-            Some(Facts::Secret(material)) => Some(material.clone()),
-            Some(Facts::Service(_) | Facts::Slices(_)) | None => None,
+            Some(ObjectFacts::Secret(material)) => Some(material.clone()),
+            Some(ObjectFacts::Service(_) | ObjectFacts::Slices(_)) | None => None,
         };
         let name = SecretName::new(key.namespace.clone(), key.name.clone());
         if self.secrets.get(&name) == material.as_ref() {
@@ -214,9 +214,9 @@ impl Manifests {
     fn take(
         &mut self,
         name: &Arc<str>,
-        stamp: Option<Stamp>,
+        stamp: Option<FileStamp>,
         contents: Contents,
-        before: &mut BTreeMap<Key, Option<Facts>>,
+        before: &mut BTreeMap<ObjectKey, Option<ObjectFacts>>,
     ) {
         let old = self.files.get(name).into_iter().flat_map(|file| file.held.keys());
         for key in contents.objects.iter().map(|object| &object.key).chain(old) {
@@ -226,18 +226,18 @@ impl Manifests {
         let (held, troubles) = sift(name, contents, &mut old);
         old.keys().filter(|key| !held.contains_key(key)).for_each(|key| self.claims.remove(key, name));
         held.keys().for_each(|key| self.claims.add(key, name));
-        self.files.insert(name.clone(), File { stamp, held });
+        self.files.insert(name.clone(), ManifestFile { stamp, held });
         self.report(name, troubles);
     }
 
     /// What serves under `key`.
-    fn facts(&self, key: &Key) -> Option<&Facts> {
+    fn facts(&self, key: &ObjectKey) -> Option<&ObjectFacts> {
         let owner = self.claims.owner(key)?;
         Some(&self.files[owner].held[key].facts)
     }
 
     /// Follows which slices are whose.
-    fn follow_slices(&mut self, changed: &BTreeMap<Key, Option<Facts>>) {
+    fn follow_slices(&mut self, changed: &BTreeMap<ObjectKey, Option<ObjectFacts>>) {
         for (key, before) in changed {
             let before = before.as_ref().and_then(service_of);
             let now = self.facts(key).and_then(service_of);
@@ -249,16 +249,22 @@ impl Manifests {
     }
 
     /// What is to be said of slices that name ports which their Services do not have, where one of the two has changed: of which, and what.
-    fn unknown_port_names<'a>(&'a self, changed: impl Iterator<Item = &'a Key>) -> Vec<(&'a Key, String)> {
-        let with_slices = |key: &'a Key| [key].into_iter().chain(self.slices.of(key));
-        let keys: BTreeSet<&Key> = changed.flat_map(with_slices).collect();
+    fn unknown_port_names<'a>(
+        &'a self,
+        changed: impl Iterator<Item = &'a ObjectKey>,
+    ) -> Vec<(&'a ObjectKey, String)> {
+        let with_slices = |key: &'a ObjectKey| [key].into_iter().chain(self.slices.of(key));
+        let keys: BTreeSet<&ObjectKey> = changed.flat_map(with_slices).collect();
         let mut found = Vec::new();
         for key in keys {
-            let Some(Facts::Slices(slices)) = self.facts(key) else { continue };
+            let Some(ObjectFacts::Slices(slices)) = self.facts(key) else { continue };
             let Some(service) = slices.first().map(|slice| &slice.service) else { continue };
-            let service =
-                Key { kind: Kind::Service, namespace: service.namespace.clone(), name: service.name.clone() };
-            let Some(Facts::Service(service)) = self.facts(&service) else { continue };
+            let service = ObjectKey {
+                kind: ObjectKind::Service,
+                namespace: service.namespace.clone(),
+                name: service.name.clone(),
+            };
+            let Some(ObjectFacts::Service(service)) = self.facts(&service) else { continue };
             let names: BTreeSet<_> =
                 slices.iter().flat_map(|slice| &slice.ports).map(|port| &port.name).collect();
             found.extend(names.into_iter().filter_map(|name| Some((key, unknown_to(service, name)?))));
@@ -287,10 +293,10 @@ pub fn read_text(file: &str, text: &str, rules: &Rules) -> (Vec<Change>, Vec<Rej
 fn sift(
     name: &str,
     contents: Contents,
-    old: &mut BTreeMap<Key, Held>,
-) -> (BTreeMap<Key, Held>, Vec<Rejection>) {
+    old: &mut BTreeMap<ObjectKey, LastValid>,
+) -> (BTreeMap<ObjectKey, LastValid>, Vec<Rejection>) {
     let Contents { objects, unreadable, notes, skipped } = contents;
-    let (mut held, mut troubles) = (BTreeMap::<Key, Held>::new(), Vec::new());
+    let (mut held, mut troubles) = (BTreeMap::<ObjectKey, LastValid>::new(), Vec::new());
     for Finding { line, object, message, .. } in notes {
         tracing::warn!(file = format!("{name}:{line}"), object, "{message}");
     }
@@ -308,7 +314,7 @@ fn sift(
             old.remove(&key)
         });
         match facts {
-            Ok(facts) => held.insert(key, Held { facts, place }),
+            Ok(facts) => held.insert(key, LastValid { facts, place }),
             Err(Some(last_good)) => held.insert(key, last_good),
             Err(None) => None,
         };
@@ -318,7 +324,7 @@ fn sift(
     {
         held.entry(key).or_insert(last_good);
     }
-    for Unreadable { object, place, reason, .. } in unreadable {
+    for UnreadableObject { object, place, reason, .. } in unreadable {
         troubles.push(Rejection { object, file: place, reason });
     }
     tracing::debug!(file = name, objects = held.len(), of_other_kinds = skipped, "read");

@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashMap};
 use svc_core::address::ServiceName;
 use svc_core::service::{Kind, Service};
 
-use super::objects::{Facts, Key};
+use super::objects::{ObjectFacts, ObjectKey};
 
 /// Which slices each Service has.
 #[derive(Debug, Default)]
-pub(super) struct Slices(HashMap<ServiceName, BTreeSet<Key>>);
+pub(super) struct Slices(HashMap<ServiceName, BTreeSet<ObjectKey>>);
 
 impl Slices {
-    pub(super) fn add(&mut self, service: ServiceName, slices: &Key) {
+    pub(super) fn add(&mut self, service: ServiceName, slices: &ObjectKey) {
         self.0.entry(service).or_default().insert(slices.clone());
     }
 
-    pub(super) fn remove(&mut self, service: &ServiceName, slices: &Key) {
+    pub(super) fn remove(&mut self, service: &ServiceName, slices: &ObjectKey) {
         let Some(known) = self.0.get_mut(service) else { return };
         known.remove(slices);
         if known.is_empty() {
@@ -25,18 +25,18 @@ impl Slices {
     }
 
     /// Those of the Service with this key; none where it is another object's.
-    pub(super) fn of(&self, key: &Key) -> impl Iterator<Item = &Key> {
-        let service = (key.kind == super::Kind::Service)
+    pub(super) fn of(&self, key: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
+        let service = (key.kind == super::ObjectKind::Service)
             .then(|| ServiceName::new(key.namespace.clone(), key.name.clone()));
         service.and_then(|service| self.0.get(&service)).into_iter().flatten()
     }
 }
 
 /// Whose slices these are.
-pub(super) fn service_of(facts: &Facts) -> Option<ServiceName> {
+pub(super) fn service_of(facts: &ObjectFacts) -> Option<ServiceName> {
     match facts {
-        Facts::Slices(slices) => Some(slices.first()?.service.clone()),
-        Facts::Service(_) | Facts::Secret(_) => None,
+        ObjectFacts::Slices(slices) => Some(slices.first()?.service.clone()),
+        ObjectFacts::Service(_) | ObjectFacts::Secret(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every field that the API has in the kinds that are read here (Kubernetes 1.33), whether anything is made of it or not: what is none of
 //! these is misspelt, or stands in the wrong place.
 
-use super::head::Kind;
+use super::head::ObjectKind;
 
 /// What may stand in a place.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +17,12 @@ pub(super) enum Schema {
 use Schema::{Leaf, List, Map, Object};
 
 impl Schema {
-    pub(super) fn of(kind: Kind) -> Schema {
+    pub(super) fn of(kind: ObjectKind) -> Schema {
         match kind {
-            Kind::Service => Object(SERVICE),
-            Kind::Endpoints => Object(ENDPOINTS),
-            Kind::EndpointSlice => Object(SLICE),
-            Kind::Secret => Object(SECRET),
+            ObjectKind::Service => Object(SERVICE),
+            ObjectKind::Endpoints => Object(ENDPOINTS),
+            ObjectKind::EndpointSlice => Object(SLICE),
+            ObjectKind::Secret => Object(SECRET),
         }
     }
 

@@ -7,7 +7,7 @@ use svc_core::service::object::Metadata;
 use svc_core::service::{Invalid, Mistake, Rules, Valid, check_metadata};
 
 use super::finding::{Finding, Severity};
-use crate::certificates::{Material, Part, Source, Unusable, Validity, seconds_since_1970};
+use crate::certificates::{Material, Part, PemSource, Unusable, Validity, seconds_since_1970};
 use crate::clock;
 
 /// The parts of a `v1` Secret that matter. Values of any type are taken, for the message about a wrong one would quote it.
@@ -108,7 +108,7 @@ impl Entries<'_> {
         if !self.mistakes.is_empty() {
             return Material::default();
         }
-        Material::read(Source { pair: certificate.zip(key), authorities }).unwrap_or_else(|unusable| {
+        Material::read(PemSource { pair: certificate.zip(key), authorities }).unwrap_or_else(|unusable| {
             unusable.iter().for_each(|unusable| self.blame_part(unusable));
             Material::default()
         })

@@ -9,14 +9,14 @@ use svc_core::service::{Interner, Invalid, Rules, Slice, Valid};
 use svc_core::service::{read_endpoint_slice, read_endpoints, read_service};
 
 use super::finding::{Finding, Severity};
-use super::head::{Kind, Names};
-use super::objects::Facts;
+use super::head::{ObjectKind, ObjectNames};
+use super::objects::ObjectFacts;
 use super::secret::{self, Secret};
 
 /// What came of an object.
-pub(super) struct Read {
+pub(super) struct ReadObject {
     /// The facts, or why it is refused.
-    pub(super) facts: Result<Facts, String>,
+    pub(super) facts: Result<ObjectFacts, String>,
     /// One at least where it is refused.
     pub(super) mistakes: Vec<Finding>,
     pub(super) warnings: Vec<Finding>,
@@ -27,32 +27,32 @@ pub(super) struct Read {
 /// Reads an object of `kind`, whose names are known already, for one may have been made.
 pub(super) fn read(
     json: &str,
-    kind: Kind,
+    kind: ObjectKind,
     version: &str,
-    names: Option<&Names>,
+    names: Option<&ObjectNames>,
     rules: &Rules,
     interner: &mut Interner,
-) -> Read {
+) -> ReadObject {
     let typed = Typed { json, kind, version, names };
     match kind {
-        Kind::Service => typed.read(
+        ObjectKind::Service => typed.read(
             |object: &object::Service| read_service(object, rules),
-            |service| Facts::Service(Arc::new(service)),
+            |service| ObjectFacts::Service(Arc::new(service)),
         ),
-        Kind::Endpoints => {
+        ObjectKind::Endpoints => {
             typed.read(|object: &object::Endpoints| read_endpoints(object, rules, interner), slices)
         }
-        Kind::EndpointSlice => {
+        ObjectKind::EndpointSlice => {
             typed.read(|object: &object::EndpointSlice| read_endpoint_slice(object, rules, interner), slices)
         }
-        Kind::Secret => {
+        ObjectKind::Secret => {
             let mut outdated = Vec::new();
             let mut read = typed.read(
                 |object: &Secret| {
                     secret::read(object, rules)
                         .inspect(|valid| outdated = secret::outdated(object, &valid.fact))
                 },
-                |material| Facts::Secret(Arc::new(material)),
+                |material| ObjectFacts::Secret(Arc::new(material)),
             );
             read.warnings.append(&mut outdated);
             read
@@ -60,39 +60,39 @@ pub(super) fn read(
     }
 }
 
-fn slices(slices: Vec<Slice>) -> Facts {
-    Facts::Slices(slices.into_iter().map(Arc::new).collect())
+fn slices(slices: Vec<Slice>) -> ObjectFacts {
+    ObjectFacts::Slices(slices.into_iter().map(Arc::new).collect())
 }
 
 struct Typed<'a> {
     json: &'a str,
-    kind: Kind,
+    kind: ObjectKind,
     version: &'a str,
-    names: Option<&'a Names>,
+    names: Option<&'a ObjectNames>,
 }
 
 impl Typed<'_> {
     fn read<T: Shape, F>(
         &self,
         read: impl FnOnce(&T) -> Result<Valid<F>, Invalid>,
-        into_facts: impl FnOnce(F) -> Facts,
-    ) -> Read {
+        into_facts: impl FnOnce(F) -> ObjectFacts,
+    ) -> ReadObject {
         let mut object: T = match serde_json::from_str(self.json) {
             Ok(object) => object,
             Err(_) => return self.mistyped::<T>(),
         };
-        if let Some(Names { name, is_generated: true, .. }) = self.names {
+        if let Some(ObjectNames { name, is_generated: true, .. }) = self.names {
             object.set_name(name);
         }
         let port_names = object.port_names();
         match read(&object) {
-            Ok(Valid { fact, warnings }) => Read {
+            Ok(Valid { fact, warnings }) => ReadObject {
                 facts: Ok(into_facts(fact)),
                 mistakes: Vec::new(),
                 warnings: warnings.into_iter().map(Finding::from).collect(),
                 port_names,
             },
-            Err(invalid) => Read {
+            Err(invalid) => ReadObject {
                 facts: Err(invalid.to_string()),
                 mistakes: invalid.mistakes.into_iter().map(Finding::from).collect(),
                 warnings: Vec::new(),
@@ -102,7 +102,7 @@ impl Typed<'_> {
     }
 
     /// As the API server answers what its decoder cannot take. Reads once more, with an eye on the path.
-    fn mistyped<T: DeserializeOwned>(&self) -> Read {
+    fn mistyped<T: DeserializeOwned>(&self) -> ReadObject {
         let again =
             serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(self.json));
         let error = again.err().expect("it could not be read a moment ago");
@@ -114,7 +114,12 @@ impl Typed<'_> {
             format!("{kind} in version {version:?} cannot be handled as a {kind}: {field}: {message}");
         let mistake =
             Finding::field(Severity::Error, &field, message.to_owned(), format!("{field}: {message}"));
-        Read { facts: Err(reason), mistakes: vec![mistake], warnings: Vec::new(), port_names: Vec::new() }
+        ReadObject {
+            facts: Err(reason),
+            mistakes: vec![mistake],
+            warnings: Vec::new(),
+            port_names: Vec::new(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 
-use super::folder::Folder;
+use super::folder::ManifestFolder;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,20 +29,20 @@ pub enum Touched {
 /// Where the kernel gives no watch (their number is limited, and some file systems have none), or the folder itself went away,
 /// everything is [`Touched::All`] every two seconds, until there is a watch again.
 #[derive(Debug)]
-pub struct Watch {
-    folder: Folder,
+pub struct FolderWatch {
+    folder: ManifestFolder,
     events: Option<AsyncFd<OwnedFd>>,
 }
 
-impl Watch {
-    pub(super) fn start(folder: Folder) -> Watch {
+impl FolderWatch {
+    pub(super) fn start(folder: ManifestFolder) -> FolderWatch {
         let events = subscribe(&folder);
-        Watch { folder, events }
+        FolderWatch { folder, events }
     }
 
     /// Of single files: one for each folder.
-    pub(crate) fn files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> impl Iterator<Item = Watch> {
-        Folder::of_files(files).map(Watch::start)
+    pub(crate) fn files<'a>(files: impl Iterator<Item = &'a PathBuf>) -> impl Iterator<Item = FolderWatch> {
+        ManifestFolder::of_files(files).map(FolderWatch::start)
     }
 
     /// Waits until something happened and 50 ms more, so that what is done in one go is told in one. May be dropped at any time:
@@ -78,7 +78,7 @@ impl Watch {
     deprecated,
     reason = "an OwnedFd keeps what the successor of `AsyncFd::new` asks of unsafe code: one open file"
 )]
-fn subscribe(folder: &Folder) -> Option<AsyncFd<OwnedFd>> {
+fn subscribe(folder: &ManifestFolder) -> Option<AsyncFd<OwnedFd>> {
     let finished =
         WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM | WatchFlags::DELETE;
     let folder_itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
@@ -101,7 +101,7 @@ enum Happened {
     FolderGone,
 }
 
-fn drain(events: &OwnedFd, folder: &Folder) -> Happened {
+fn drain(events: &OwnedFd, folder: &ManifestFolder) -> Happened {
     let mut buffer = [const { MaybeUninit::uninit() }; EVENT_BYTES];
     let mut reader = inotify::Reader::new(events, &mut buffer);
     let mut happened = Happened::Files(BTreeSet::new());
@@ -131,7 +131,7 @@ fn drain(events: &OwnedFd, folder: &Folder) -> Happened {
 }
 
 /// Whether the new `name` has a content already.
-fn is_link(folder: &Folder, name: &str) -> bool {
+fn is_link(folder: &ManifestFolder, name: &str) -> bool {
     let metadata = fs::symlink_metadata(folder.path.join(name));
     metadata.is_ok_and(|metadata| metadata.is_symlink() || metadata.nlink() > 1)
 }

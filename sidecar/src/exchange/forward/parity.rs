@@ -23,10 +23,10 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::client::facts::Arrival;
-use crate::client::facts::Guest;
+use crate::client::facts::ClientInfo;
 use crate::clock;
 use crate::config::{Config, Surroundings, command};
-use crate::http::h2::backlog::Piece;
+use crate::http::h2::backlog::QueuedPiece;
 use crate::http::h2::recv::RecvBody;
 use crate::http::interim::Respond;
 use crate::memory::Holder;
@@ -45,7 +45,7 @@ struct Worker {
     inventory: Inventory,
     context: Rc<WorkerContext>,
     /// Each client has one connection.
-    origins: HashMap<IpAddr, Rc<Origin>>,
+    origins: HashMap<IpAddr, Rc<ClientOrigin>>,
     accounts: Vec<Option<Account>>,
 }
 
@@ -69,12 +69,12 @@ impl Worker {
         }
     }
 
-    fn origin(&mut self, client: IpAddr) -> Rc<Origin> {
+    fn origin(&mut self, client: IpAddr) -> Rc<ClientOrigin> {
         let Worker { context, origins, .. } = self;
         let new = || {
             let arrival = Arrival::of(SocketAddr::new(client, 4711), Direction::Outbound);
-            Rc::new(Origin::new(
-                Guest { arrival, aim: Aim::Request, told: None },
+            Rc::new(ClientOrigin::new(
+                ClientInfo { arrival, destination: Destination::Request, proxy_header: None },
                 Holder::default(),
                 None,
                 &context.router,
@@ -154,7 +154,7 @@ type Found = Rc<RefCell<Option<Result<Sent, Failure>>>>;
 /// Puts a request before a server, and sees what becomes of it.
 async fn ask(
     request: &parity::Request,
-    origin: Rc<Origin>,
+    origin: Rc<ClientOrigin>,
     context: Rc<WorkerContext>,
 ) -> Result<Sent, Failure> {
     let found = Found::default();
@@ -180,9 +180,14 @@ async fn ask(
     found.take().expect("a server has read it")
 }
 
-async fn serve_http2(server: DuplexStream, found: Found, origin: Rc<Origin>, context: Rc<WorkerContext>) {
+async fn serve_http2(
+    server: DuplexStream,
+    found: Found,
+    origin: Rc<ClientOrigin>,
+    context: Rc<WorkerContext>,
+) {
     let mut connection =
-        h2::server::Builder::new().handshake::<_, Piece>(server).await.expect("both speak HTTP/2");
+        h2::server::Builder::new().handshake::<_, QueuedPiece>(server).await.expect("both speak HTTP/2");
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (head, stream) = request.into_parts();
         let respond = Respond::new(respond);
@@ -218,7 +223,7 @@ async fn ask_by_http2(request: &parity::Request, client: DuplexStream) {
 /// The way of [`exchange`] and [`carry`], up to where an endpoint would be sent the request.
 async fn prepare(
     request: Request<ClientBody>,
-    origin: &Origin,
+    origin: &ClientOrigin,
     context: &Rc<WorkerContext>,
 ) -> Result<Sent, Failure> {
     let dialect = Dialect::of(request.version(), request.headers());

@@ -19,8 +19,8 @@ use crate::context::WorkerContext;
 use crate::exchange::account::Account;
 use crate::exchange::tunnel::keep;
 use crate::http::client_body::ClientBody;
-use crate::http::h2::backlog::{Backlog, Piece};
-use crate::http::h2::send::{ResetReason, Sending, Unsent};
+use crate::http::h2::backlog::{Backlog, QueuedPiece};
+use crate::http::h2::send::{BodySendError, BodySender, ResetReason};
 use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
 use crate::upstream::UpstreamIo;
@@ -40,7 +40,7 @@ impl Tunnel {
     /// Only where both have ended do both hear of an end: all else is a reset of the endpoint's connection, and of the stream (RFC 8441 §5).
     pub(crate) async fn carry(
         self,
-        stream: SendStream<Piece>,
+        stream: SendStream<QueuedPiece>,
         backlog: &Rc<Backlog>,
         context: &WorkerContext,
     ) {
@@ -48,14 +48,16 @@ impl Tunnel {
         upstream.break_when_dropped();
         let (pulse, line) = (Pulse::new(), upstream.line().clone());
         let upstream = RefCell::new(upstream);
-        let moved = Moved { account: RefCell::new(account), pulse: pulse.clone() };
+        let moved = MovedNotice { account: RefCell::new(account), pulse: pulse.clone() };
         let ended = {
-            let said = Said { upstream: &upstream, read, moved: &moved };
-            let mut down = Some(Sending::new(said, stream, backlog, Duration::ZERO));
-            let mut up = Some(Heard { client, rest: Bytes::new(), ended: false });
+            let said = EndpointBody { upstream: &upstream, read, moved: &moved };
+            let mut down = Some(BodySender::new(said, stream, backlog, Duration::ZERO));
+            let mut up = Some(ClientData { client, rest: Bytes::new(), ended: false });
             let relaying = pin!(poll_fn(|cx| {
                 poll_once(&mut up, |up| up.poll(&upstream, &moved, cx))?;
-                poll_once(&mut down, |down| Pin::new(down).poll(cx).map_err(|unsent| Broken::of(&unsent)))?;
+                poll_once(&mut down, |down| {
+                    Pin::new(down).poll(cx).map_err(|unsent| TunnelSide::of(&unsent))
+                })?;
                 if up.is_none() && down.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending }
             }));
             keep(relaying, &pulse, context.config.deadlines.idle_tcp, &line, context).await
@@ -66,8 +68,8 @@ impl Tunnel {
                 upstream.borrow().end_when_dropped();
                 account.done();
             }
-            Ok(Err(Broken::Client)) => account.failed(Failure::ClientGone),
-            Ok(Err(Broken::Upstream)) => {
+            Ok(Err(TunnelSide::Client)) => account.failed(Failure::ClientGone),
+            Ok(Err(TunnelSide::Upstream)) => {
                 upstream.borrow_mut().closed = Closed::Failed;
                 account.failed(Failure::Truncated);
             }
@@ -79,8 +81,8 @@ impl Tunnel {
 /// Polls a direction that has not ended, and lets go of it when it has.
 fn poll_once<T>(
     direction: &mut Option<T>,
-    poll: impl FnOnce(&mut T) -> Poll<Result<(), Broken>>,
-) -> Result<(), Broken> {
+    poll: impl FnOnce(&mut T) -> Poll<Result<(), TunnelSide>>,
+) -> Result<(), TunnelSide> {
     if let Some(open) = direction
         && let Poll::Ready(ended) = poll(open)
     {
@@ -92,28 +94,28 @@ fn poll_once<T>(
 
 /// Which side failed.
 #[derive(Debug)]
-enum Broken {
+enum TunnelSide {
     Client,
     Upstream,
 }
 
-impl Broken {
-    fn of(unsent: &Unsent<Gone>) -> Broken {
+impl TunnelSide {
+    fn of(unsent: &BodySendError<Gone>) -> TunnelSide {
         match unsent {
-            Unsent::Body(Gone) => Broken::Upstream,
-            Unsent::Reset(_) | Unsent::Lost(_) | Unsent::Stalled => Broken::Client,
+            BodySendError::Body(Gone) => TunnelSide::Upstream,
+            BodySendError::Reset(_) | BodySendError::Lost(_) | BodySendError::Stalled => TunnelSide::Client,
         }
     }
 }
 
 /// Who is told what has moved: they know it however the tunnel ends.
-struct Moved {
+struct MovedNotice {
     account: RefCell<Account>,
     /// The tunnel's own: the connection's beats for every stream.
     pulse: Arc<Pulse>,
 }
 
-impl Moved {
+impl MovedNotice {
     fn up(&self, bytes: usize) {
         let mut account = self.account.borrow_mut();
         account.to_upstream_bytes += bytes as u64;
@@ -130,7 +132,7 @@ impl Moved {
 }
 
 /// What a client says, on its way to the endpoint.
-struct Heard {
+struct ClientData {
     client: ClientBody,
     /// Not yet taken by the endpoint. The client may send as much again when it is.
     rest: Bytes,
@@ -138,18 +140,18 @@ struct Heard {
     ended: bool,
 }
 
-impl Heard {
+impl ClientData {
     fn poll(
         &mut self,
         upstream: &RefCell<UpstreamIo>,
-        moved: &Moved,
+        moved: &MovedNotice,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Broken>> {
+    ) -> Poll<Result<(), TunnelSide>> {
         let mut upstream = upstream.borrow_mut();
         loop {
             while !self.rest.is_empty() {
                 match ready!(Pin::new(&mut *upstream).poll_write(cx, &self.rest)) {
-                    Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Upstream)),
+                    Ok(0) | Err(_) => return Poll::Ready(Err(TunnelSide::Upstream)),
                     Ok(count) => {
                         self.rest.advance(count);
                         moved.up(count);
@@ -157,7 +159,7 @@ impl Heard {
                 }
             }
             self.rest = Bytes::new(); // an idle tunnel holds no buffer
-            ready!(Pin::new(&mut *upstream).poll_flush(cx)).map_err(|_| Broken::Upstream)?;
+            ready!(Pin::new(&mut *upstream).poll_flush(cx)).map_err(|_| TunnelSide::Upstream)?;
             if self.ended {
                 // The endpoint may be gone already, which ends this direction just as well.
                 let _ = ready!(Pin::new(&mut *upstream).poll_shutdown(cx));
@@ -165,7 +167,7 @@ impl Heard {
             }
             match ready!(Pin::new(&mut self.client).poll_frame(cx)) {
                 Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
-                Some(Err(_cut)) => return Poll::Ready(Err(Broken::Client)),
+                Some(Err(_cut)) => return Poll::Ready(Err(TunnelSide::Client)),
                 None => self.ended = true,
             }
         }
@@ -173,11 +175,11 @@ impl Heard {
 }
 
 /// What an endpoint says, as the body of the stream.
-struct Said<'a> {
+struct EndpointBody<'a> {
     upstream: &'a RefCell<UpstreamIo>,
     /// Goes first.
     read: Bytes,
-    moved: &'a Moved,
+    moved: &'a MovedNotice,
 }
 
 /// An endpoint's connection has failed.
@@ -190,7 +192,7 @@ impl ResetReason for Gone {
     }
 }
 
-impl Body for Said<'_> {
+impl Body for EndpointBody<'_> {
     type Data = Bytes;
     type Error = Gone;
 

@@ -4,7 +4,7 @@ use super::rule::Rule;
 
 /// What comes next of such a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(super) enum ChunkGuard {
     /// The first digit of a size.
     Start,
     /// Another one, or what follows it.
@@ -25,8 +25,8 @@ pub(super) enum Chunks {
     End,
 }
 
-impl Chunks {
-    pub(super) const START: Chunks = Chunks::Start;
+impl ChunkGuard {
+    pub(super) const START: ChunkGuard = ChunkGuard::Start;
 
     /// Goes through `bytes`, to the end of the body at most: how many of them that were.
     ///
@@ -34,13 +34,13 @@ impl Chunks {
     /// The rule that they break.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<usize, Rule> {
         let mut at = 0;
-        while at < bytes.len() && *self != Chunks::End {
-            if let Chunks::Data(left) = self {
+        while at < bytes.len() && *self != ChunkGuard::End {
+            if let ChunkGuard::Data(left) = self {
                 let there = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
                 at += there;
                 *left -= there as u64;
                 if *left == 0 {
-                    *self = Chunks::DataCr;
+                    *self = ChunkGuard::DataCr;
                 }
             } else {
                 *self = self.behind(bytes[at])?;
@@ -50,8 +50,8 @@ impl Chunks {
         Ok(at)
     }
 
-    fn behind(self, byte: u8) -> Result<Chunks, Rule> {
-        use Chunks::{
+    fn behind(self, byte: u8) -> Result<ChunkGuard, Rule> {
+        use ChunkGuard::{
             Data, DataCr, DataLf, End, Extension, LastEnd, Line, Size, SizeEnd, Space, Start, Trailer,
             TrailerEnd,
         };

@@ -11,10 +11,10 @@ use crate::http::limits::HEADER_BYTES_MAX;
 use crate::http::limits::HEADERS_MAX;
 
 /// A head in order.
-pub(super) struct Head {
+pub(super) struct GuardedHead {
     /// How long it is.
     pub(super) bytes: usize,
-    pub(super) framing: Framing,
+    pub(super) framing: RequestFraming,
     /// It asks for a tunnel.
     pub(super) upgrades: bool,
     /// What goes on instead of it, where that must be in other words.
@@ -23,7 +23,7 @@ pub(super) struct Head {
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum RequestFraming {
     Length(u64),
     Chunked,
 }
@@ -35,7 +35,7 @@ const HEADERS_USUAL: usize = 64;
 ///
 /// # Errors
 /// The rule that it breaks.
-pub(super) fn read(bytes: &[u8], seen: usize) -> Result<Option<Head>, Rule> {
+pub(super) fn read(bytes: &[u8], seen: usize) -> Result<Option<GuardedHead>, Rule> {
     if seen > 0 && bytes.len() < 2 * seen && !may_end_after(bytes, seen) {
         return is_partial(bytes, seen);
     }
@@ -58,13 +58,13 @@ fn conclude(
     request: &Request<'_, '_>,
     bytes: &[u8],
     seen: usize,
-) -> Result<Option<Head>, Rule> {
+) -> Result<Option<GuardedHead>, Rule> {
     match parsed {
         Ok(Status::Complete(end)) if end > HEADER_BYTES_MAX as usize => Err(too_large(&bytes[..end])),
         Ok(Status::Complete(end)) if bytes[0] == b'\n' || has_bare_line_feed(&bytes[..end]) => {
             Err(Rule::LineEnd)
         }
-        Ok(Status::Complete(end)) => Head::of(request, &bytes[..end]).map(Some),
+        Ok(Status::Complete(end)) => GuardedHead::of(request, &bytes[..end]).map(Some),
         Ok(Status::Partial) => is_partial(bytes, seen),
         Err(error) => Err(broken(error, request)),
     }
@@ -78,7 +78,7 @@ fn may_end_after(bytes: &[u8], seen: usize) -> bool {
 }
 
 /// Part of a head, all of which `bytes` are, that is in order so far.
-fn is_partial(bytes: &[u8], seen: usize) -> Result<Option<Head>, Rule> {
+fn is_partial(bytes: &[u8], seen: usize) -> Result<Option<GuardedHead>, Rule> {
     let unchecked = &bytes[seen.saturating_sub(1)..];
     if (unchecked.contains(&b'\n') && has_bare_line_feed(unchecked))
         || (seen == 0 && bytes.first() == Some(&b'\n'))
@@ -113,38 +113,43 @@ fn broken(error: httparse::Error, request: &Request<'_, '_>) -> Rule {
     }
 }
 
-impl Head {
-    fn of(request: &Request<'_, '_>, bytes: &[u8]) -> Result<Head, Rule> {
+impl GuardedHead {
+    fn of(request: &Request<'_, '_>, bytes: &[u8]) -> Result<GuardedHead, Rule> {
         let (is_connect, is_http11) = (request.method == Some("CONNECT"), request.version == Some(1));
-        let said = Said::of(request)?;
+        let said = FramingFields::of(request)?;
         let framing = match (said.chunked, said.length) {
             (true, _) if !is_http11 => return Err(Rule::CodingOfHttp10),
-            (true, _) => Framing::Chunked,
-            (false, length) => Framing::Length(length.unwrap_or(0)),
+            (true, _) => RequestFraming::Chunked,
+            (false, length) => RequestFraming::Length(length.unwrap_or(0)),
         };
-        if is_connect && framing != Framing::Length(0) {
+        if is_connect && framing != RequestFraming::Length(0) {
             return Err(Rule::ContentOfConnect);
         }
         let mended = match whole_server(request, said.hosts) {
             Some(head) => Some(head),
             None => mended(request.path.unwrap_or_default(), bytes)?,
         };
-        Ok(Head { bytes: bytes.len(), framing, upgrades: is_connect || (is_http11 && said.upgrade), mended })
+        Ok(GuardedHead {
+            bytes: bytes.len(),
+            framing,
+            upgrades: is_connect || (is_http11 && said.upgrade),
+            mended,
+        })
     }
 }
 
 /// What fields say of what follows the head.
 #[derive(Default)]
-struct Said {
+struct FramingFields {
     chunked: bool,
     length: Option<u64>,
     upgrade: bool,
     hosts: u32,
 }
 
-impl Said {
-    fn of(request: &Request<'_, '_>) -> Result<Said, Rule> {
-        let mut said = Said::default();
+impl FramingFields {
+    fn of(request: &Request<'_, '_>) -> Result<FramingFields, Rule> {
+        let mut said = FramingFields::default();
         for field in &*request.headers {
             match field.name.len() {
                 4 if field.name.eq_ignore_ascii_case("host") => said.hosts += 1,

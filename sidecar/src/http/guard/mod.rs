@@ -22,13 +22,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
 use crate::memory::Held;
-use chunks::Chunks;
-use head::Framing;
+use chunks::ChunkGuard;
+use head::RequestFraming;
 use rule::Rule;
 
 pub(crate) use head::has_bare_line_feed;
 pub(crate) use rule::refused;
-pub(crate) use turns::{Refused, Turns};
+pub(crate) use turns::{RefusedHead, RequestTurns};
 
 /// A connection whose requests are in order.
 pub(crate) struct Guarded<I> {
@@ -56,7 +56,7 @@ enum Phase {
     Head,
     /// So many bytes of a body.
     Body(u64),
-    Chunks(Chunks),
+    Chunks(ChunkGuard),
     /// A tunnel or a head: the answer decides.
     Undecided,
     /// Nothing: a head was refused.
@@ -124,7 +124,7 @@ impl<I> Guarded<I> {
                 Phase::Chunks(chunks) => match chunks.pass(rest) {
                     Ok(there) => {
                         at += there;
-                        if *chunks == Chunks::End {
+                        if *chunks == ChunkGuard::End {
                             self.end_message();
                         }
                     }
@@ -158,14 +158,14 @@ impl<I> Guarded<I> {
         }
     }
 
-    fn begin_message(&mut self, head: &head::Head) {
+    fn begin_message(&mut self, head: &head::GuardedHead) {
         self.seen = 0;
         self.heads = self.heads.wrapping_add(1);
         self.upgrades = head.upgrades;
         match head.framing {
-            Framing::Length(0) => self.end_message(),
-            Framing::Length(bytes) => self.phase = Phase::Body(bytes),
-            Framing::Chunked => self.phase = Phase::Chunks(Chunks::START),
+            RequestFraming::Length(0) => self.end_message(),
+            RequestFraming::Length(bytes) => self.phase = Phase::Body(bytes),
+            RequestFraming::Chunked => self.phase = Phase::Chunks(ChunkGuard::START),
         }
     }
 
@@ -181,7 +181,7 @@ impl<I> Guarded<I> {
         rule.tell("a request head");
         self.phase = Phase::Refused;
         self.heads = self.heads.wrapping_add(1);
-        let refused = Refused::new(self.heads, rule, bytes);
+        let refused = RefusedHead::new(self.heads, rule, bytes);
         let instead = if refused.asks_for_head() { HEAD_INSTEAD } else { GET_INSTEAD };
         self.pulse.turns.refuse(refused);
         Bytes::from_static(instead)

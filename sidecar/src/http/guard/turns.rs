@@ -8,13 +8,13 @@ use hyper::{Method, Version};
 use svc_core::sniff::may_become_request;
 
 use super::rule::Rule;
-use crate::access_log::Details;
+use crate::access_log::RequestDetails;
 use crate::http::authority::without_userinfo;
 
 /// The turns of a connection's requests, counted from 1. Atomic only because hyper wants the I/O that it may hand out to be `Send`; one
 /// thread uses it.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct RequestTurns {
     /// The request that is answered, or was last.
     now: AtomicU32,
     /// The last one whose answer has ended, and is no tunnel.
@@ -23,19 +23,19 @@ pub(crate) struct Turns {
     waits: AtomicBool,
     /// Who. Locked only where a tunnel is asked for.
     waker: Mutex<Option<Waker>>,
-    refused: OnceLock<Box<Refused>>,
+    refused: OnceLock<Box<RefusedHead>>,
     /// The beginning of a head that has no end.
-    begun: OnceLock<Box<Refused>>,
+    begun: OnceLock<Box<RefusedHead>>,
 }
 
-impl Turns {
+impl RequestTurns {
     /// It is the next request's turn.
     pub(crate) fn next(&self) {
         self.now.store(self.now.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// Why the request whose turn it is never was one.
-    pub(crate) fn refused(&self) -> Option<&Refused> {
+    pub(crate) fn refused(&self) -> Option<&RefusedHead> {
         let refused = self.refused.get().filter(|refused| refused.turn == self.now.load(Relaxed));
         refused.map(|refused| &**refused)
     }
@@ -62,23 +62,23 @@ impl Turns {
     /// Notes what can be read of a head that came no further than this.
     pub(crate) fn break_off(&self, bytes: &[u8]) {
         if may_become_request(bytes) {
-            self.begun.get_or_init(|| Box::new(Refused::new(0, Rule::CutShort, bytes)));
+            self.begun.get_or_init(|| Box::new(RefusedHead::new(0, Rule::CutShort, bytes)));
         }
     }
 
     /// What there is to be told of a head that did not come to its end.
-    pub(crate) fn begun(&self) -> Option<Details> {
+    pub(crate) fn begun(&self) -> Option<RequestDetails> {
         self.begun.get().map(|begun| begun.details())
     }
 
-    pub(super) fn refuse(&self, refused: Refused) {
+    pub(super) fn refuse(&self, refused: RefusedHead) {
         self.refused.get_or_init(|| Box::new(refused));
     }
 }
 
 /// A head that was refused: the last of its connection.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct RefusedHead {
     turn: u32,
     pub(crate) rule: Rule,
     method: Option<Method>,
@@ -89,9 +89,9 @@ pub(crate) struct Refused {
     version: Version,
 }
 
-impl Refused {
+impl RefusedHead {
     /// With what can be read of the head that `bytes` begin with.
-    pub(super) fn new(turn: u32, rule: Rule, bytes: &[u8]) -> Refused {
+    pub(super) fn new(turn: u32, rule: Rule, bytes: &[u8]) -> RefusedHead {
         let mut lines = bytes.trim_ascii_start().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let mut words = lines.next().unwrap_or_default().splitn(2, |byte| byte.is_ascii_whitespace());
         let method = words.next().and_then(|word| Method::from_bytes(word).ok());
@@ -102,10 +102,10 @@ impl Refused {
             let (name, value) = line.split_at_checked("host:".len())?;
             name.eq_ignore_ascii_case(b"host:").then_some(value.trim_ascii())
         });
-        let (scheme, authority, path) = apart(target);
+        let (scheme, authority, path) = per_client(target);
         let host = authority.map_or_else(|| shown(host.unwrap_or_default()), str::to_owned);
         let host = String::from_utf8_lossy(without_userinfo(host.as_bytes())).into_owned();
-        Refused {
+        RefusedHead {
             turn,
             rule,
             method,
@@ -121,8 +121,8 @@ impl Refused {
     }
 
     /// What the access log says of it.
-    pub(crate) fn details(&self) -> Details {
-        Details {
+    pub(crate) fn details(&self) -> RequestDetails {
+        RequestDetails {
             method: self.method.clone(),
             path: self.path.clone(),
             host: self.host.clone(),
@@ -133,7 +133,7 @@ impl Refused {
 }
 
 /// A target's scheme and authority, if it has any, and the rest.
-fn apart(target: &str) -> (Option<&str>, Option<&str>, &str) {
+fn per_client(target: &str) -> (Option<&str>, Option<&str>, &str) {
     let Some((scheme, rest)) = target.split_once("://").filter(|(scheme, _)| !scheme.contains('/')) else {
         return (
             None,

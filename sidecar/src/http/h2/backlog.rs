@@ -27,7 +27,7 @@ pub(crate) struct Backlog {
 
 /// What one stream has in it.
 #[derive(Debug, Default)]
-pub(crate) struct Share {
+pub(crate) struct StreamShare {
     held_bytes: Cell<usize>,
     /// The same in the process's ledger, where the connection's queue is not: it is a client's who shares the connection with others.
     ledger: Option<RefCell<Ledger>>,
@@ -97,10 +97,10 @@ impl Backlog {
     }
 }
 
-impl Share {
+impl StreamShare {
     /// That of a stream which carries what `holder` sends.
-    pub(super) fn of(holder: Option<&Holder>) -> Share {
-        Share { ledger: holder.map(|holder| RefCell::new(holder.hold(0))), ..Share::default() }
+    pub(super) fn of(holder: Option<&Holder>) -> StreamShare {
+        StreamShare { ledger: holder.map(|holder| RefCell::new(holder.hold(0))), ..StreamShare::default() }
     }
 
     fn set(&self, held_bytes: usize) {
@@ -134,41 +134,41 @@ impl Share {
 
 /// A part of a body in a connection's queue. It counts as held from when it is made until h2 lets go of it.
 #[derive(Debug)]
-pub(crate) struct Piece {
+pub(crate) struct QueuedPiece {
     bytes: Bytes,
-    _held: Option<Held>,
+    _held: Option<HeldInBacklog>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldInBacklog {
     bytes: usize,
     backlog: Rc<Backlog>,
     /// Absent of a stream's last piece, whose going nobody waits for.
-    share: Option<Rc<Share>>,
+    share: Option<Rc<StreamShare>>,
 }
 
-impl Piece {
+impl QueuedPiece {
     /// Nothing, for a frame that only says that a body has ended.
-    pub(super) const EMPTY: Piece = Piece { bytes: Bytes::new(), _held: None };
+    pub(super) const EMPTY: QueuedPiece = QueuedPiece { bytes: Bytes::new(), _held: None };
 
     /// `bytes`, in a buffer of `buffer_bytes`.
     pub(super) fn new(
         bytes: Bytes,
         buffer_bytes: usize,
         backlog: &Rc<Backlog>,
-        share: Option<&Rc<Share>>,
-    ) -> Piece {
+        share: Option<&Rc<StreamShare>>,
+    ) -> QueuedPiece {
         let held_bytes = buffer_bytes.max(bytes.len()) + FRAME_BYTES;
         backlog.hold(held_bytes);
         if let Some(share) = share {
             share.set(share.held_bytes.get() + held_bytes);
         }
-        let held = Held { bytes: held_bytes, backlog: backlog.clone(), share: share.cloned() };
-        Piece { bytes, _held: Some(held) }
+        let held = HeldInBacklog { bytes: held_bytes, backlog: backlog.clone(), share: share.cloned() };
+        QueuedPiece { bytes, _held: Some(held) }
     }
 }
 
-impl Buf for Piece {
+impl Buf for QueuedPiece {
     fn remaining(&self) -> usize {
         self.bytes.len()
     }
@@ -182,7 +182,7 @@ impl Buf for Piece {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldInBacklog {
     fn drop(&mut self) {
         self.backlog.give_back(self.bytes);
         if let Some(share) = &self.share {

@@ -24,7 +24,7 @@ pub(crate) struct RecvBody {
     /// Nothing but trailers can follow.
     is_past_data: bool,
     /// What was gathered while the reader took nothing.
-    gathered: Gathered,
+    gathered: GatheredParts,
     /// The reader, while it waits for more.
     reader: Option<Waker>,
     /// What waits for the reader, on the ledger.
@@ -39,7 +39,7 @@ impl RecvBody {
             left: content_length(headers),
             taken: 0,
             is_past_data: false,
-            gathered: Gathered::default(),
+            gathered: GatheredParts::default(),
             reader: None,
             held: None,
         }
@@ -157,7 +157,7 @@ impl Body for RecvBody {
 
 /// Parts of a body that wait for a reader: small ones are copied together.
 #[derive(Default)]
-struct Gathered {
+struct GatheredParts {
     parts: VecDeque<Bytes>,
     /// Behind them.
     small: BytesMut,
@@ -169,7 +169,7 @@ const WHOLE_BYTES_MIN: usize = 4 * 1024;
 /// What h2 reads into at most.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-impl Gathered {
+impl GatheredParts {
     fn push(&mut self, data: Bytes) {
         if data.len() < WHOLE_BYTES_MIN {
             self.small.extend_from_slice(&data);
@@ -191,7 +191,7 @@ impl Gathered {
         }
         let part = self.parts.pop_front();
         if self.is_empty() {
-            *self = Gathered::default(); // and its buffers
+            *self = GatheredParts::default(); // and its buffers
         }
         part
     }

@@ -12,7 +12,7 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Frame};
 use tokio::time::Sleep;
 
-use super::backlog::{Backlog, Piece, STREAM_HELD_BYTES_MAX, Share};
+use super::backlog::{Backlog, QueuedPiece, STREAM_HELD_BYTES_MAX, StreamShare};
 use crate::clock;
 use crate::memory::Holder;
 
@@ -24,7 +24,7 @@ pub(crate) trait ResetReason: Unpin {
 /// Why a body was not sent to its end.
 #[derive(Debug)]
 #[allow(dead_code, reason = "who sends requests wants to know")]
-pub(crate) enum Unsent<E> {
+pub(crate) enum BodySendError<E> {
     /// It broke off. The peer has been told so.
     Body(E),
     /// The peer does not want it, and said why.
@@ -36,12 +36,12 @@ pub(crate) enum Unsent<E> {
 }
 
 /// A body on its way into a stream. It ends the stream: with END_STREAM, trailers or RST_STREAM. Dropped sooner, it leaves CANCEL.
-pub(crate) struct Sending<B: Body> {
+pub(crate) struct BodySender<B: Body> {
     body: B,
-    stream: SendStream<Piece>,
+    stream: SendStream<QueuedPiece>,
     backlog: Rc<Backlog>,
     /// What of this stream is queued; absent as long as nothing but a last piece was.
-    share: Option<Rc<Share>>,
+    share: Option<Rc<StreamShare>>,
     /// Who sends it, where the connection's queue is not that client's own.
     holder: Option<Holder>,
     /// Small pieces, copied together: they go first.
@@ -70,7 +70,7 @@ const GATHERED_BYTES_MIN: usize = 4 * 1024;
 /// No more is taken from the body than this and one piece, as long as nothing can be sent.
 const GATHERED_BYTES_MAX: usize = 8 * 1024;
 
-impl<B> Sending<B>
+impl<B> BodySender<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: ResetReason,
@@ -79,11 +79,11 @@ where
     /// for ever.
     pub(crate) fn new(
         body: B,
-        stream: SendStream<Piece>,
+        stream: SendStream<QueuedPiece>,
         backlog: &Rc<Backlog>,
         patience: Duration,
-    ) -> Sending<B> {
-        Sending {
+    ) -> BodySender<B> {
+        BodySender {
             body,
             stream,
             backlog: backlog.clone(),
@@ -99,7 +99,7 @@ where
     }
 
     /// What is queued of it is held for `holder`.
-    pub(crate) fn held_for(mut self, holder: Option<&Holder>) -> Sending<B> {
+    pub(crate) fn held_for(mut self, holder: Option<&Holder>) -> BodySender<B> {
         self.holder = holder.cloned();
         self
     }
@@ -154,7 +154,7 @@ where
     }
 
     /// Queues what waits here. Ready when nothing does.
-    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodySendError<B::Error>>> {
         loop {
             let waits = if self.gathered.is_empty() { self.whole.len() } else { self.gathered.len() };
             if waits == 0 {
@@ -186,12 +186,12 @@ where
     }
 
     /// How much the peer's windows allow.
-    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Result<Poll<usize>, Unsent<B::Error>> {
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Result<Poll<usize>, BodySendError<B::Error>> {
         loop {
             match self.stream.capacity() {
                 0 => match self.stream.poll_capacity(cx) {
                     Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => return Err(Unsent::Lost(error)),
+                    Poll::Ready(Some(Err(error))) => return Err(BodySendError::Lost(error)),
                     Poll::Ready(None) => return Err(self.why_closed(cx)),
                     Poll::Pending => return Ok(Poll::Pending),
                 },
@@ -201,7 +201,7 @@ where
     }
 
     /// Takes up to `capacity` bytes of what waits, and tells whether they end the stream.
-    fn next_piece(&mut self, capacity: usize) -> (Piece, bool) {
+    fn next_piece(&mut self, capacity: usize) -> (QueuedPiece, bool) {
         let (bytes, buffer_bytes) = match self.gathered.is_empty() {
             false if self.gathered.len() <= capacity => {
                 let buffer_bytes = self.gathered.capacity();
@@ -219,29 +219,29 @@ where
         let is_last = is_all && self.ended && self.broken.is_none();
         let share = match is_last {
             true => self.share.as_ref(),
-            false => Some(&*self.share.get_or_insert_with(|| Rc::new(Share::of(self.holder.as_ref())))),
+            false => Some(&*self.share.get_or_insert_with(|| Rc::new(StreamShare::of(self.holder.as_ref())))),
         };
-        (Piece::new(bytes, buffer_bytes, &self.backlog, share), is_last)
+        (QueuedPiece::new(bytes, buffer_bytes, &self.backlog, share), is_last)
     }
 
-    fn queue(&mut self, piece: Piece, is_last: bool) -> Result<(), Unsent<B::Error>> {
+    fn queue(&mut self, piece: QueuedPiece, is_last: bool) -> Result<(), BodySendError<B::Error>> {
         let queued = self.stream.send_data(piece, is_last);
         queued.map_err(|_| self.why_closed(&mut Context::from_waker(std::task::Waker::noop())))
     }
 
     /// Why the stream takes nothing any more.
-    fn why_closed(&mut self, cx: &mut Context<'_>) -> Unsent<B::Error> {
+    fn why_closed(&mut self, cx: &mut Context<'_>) -> BodySendError<B::Error> {
         match self.stream.poll_reset(cx) {
-            Poll::Ready(Ok(reason)) => Unsent::Reset(reason),
-            Poll::Ready(Err(error)) => Unsent::Lost(error),
-            Poll::Pending => Unsent::Reset(Reason::STREAM_CLOSED),
+            Poll::Ready(Ok(reason)) => BodySendError::Reset(reason),
+            Poll::Ready(Err(error)) => BodySendError::Lost(error),
+            Poll::Pending => BodySendError::Reset(Reason::STREAM_CLOSED),
         }
     }
 
     /// Ends the stream, when all of the body is queued.
-    fn end(&mut self, cx: &mut Context<'_>) -> Result<(), Unsent<B::Error>> {
+    fn end(&mut self, cx: &mut Context<'_>) -> Result<(), BodySendError<B::Error>> {
         match self.trailers.take() {
-            None => self.queue(Piece::EMPTY, true),
+            None => self.queue(QueuedPiece::EMPTY, true),
             Some(trailers) => {
                 self.stream.reserve_capacity(0);
                 self.stream.send_trailers(trailers).map_err(|_| self.why_closed(cx))
@@ -250,18 +250,18 @@ where
     }
 
     /// Resets the stream, which takes back what is queued of it.
-    fn break_off(&mut self, error: B::Error) -> Unsent<B::Error> {
+    fn break_off(&mut self, error: B::Error) -> BodySendError<B::Error> {
         self.stream.send_reset(error.reset_reason());
-        Unsent::Body(error)
+        BodySendError::Body(error)
     }
 }
 
-impl<B> Future for Sending<B>
+impl<B> Future for BodySender<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: ResetReason,
 {
-    type Output = Result<(), Unsent<B::Error>>;
+    type Output = Result<(), BodySendError<B::Error>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let sending = self.get_mut();
@@ -292,16 +292,16 @@ where
     }
 }
 
-impl<B> Sending<B>
+impl<B> BodySender<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: ResetReason,
 {
     /// Waits: for the peer, where it has to take something first, else for the body. Both ways the peer may lose interest.
-    fn wait(&mut self, for_peer: bool, cx: &mut Context<'_>) -> Poll<Result<(), Unsent<B::Error>>> {
+    fn wait(&mut self, for_peer: bool, cx: &mut Context<'_>) -> Poll<Result<(), BodySendError<B::Error>>> {
         match self.stream.poll_reset(cx) {
-            Poll::Ready(Ok(reason)) => return Poll::Ready(Err(Unsent::Reset(reason))),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(Unsent::Lost(error))),
+            Poll::Ready(Ok(reason)) => return Poll::Ready(Err(BodySendError::Reset(reason))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(BodySendError::Lost(error))),
             Poll::Pending => {}
         }
         if for_peer && self.stall.poll_over(cx).is_ready() {
@@ -309,7 +309,7 @@ where
                 Some(error) => self.break_off(error),
                 None => {
                     self.stream.send_reset(Reason::CANCEL);
-                    Unsent::Stalled
+                    BodySendError::Stalled
                 }
             }));
         }

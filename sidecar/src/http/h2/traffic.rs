@@ -29,7 +29,7 @@ pub(crate) struct Traffic {
 
 /// A head that h2 has refused, so that no request came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum RefusedByH2 {
     /// It is malformed (RFC 9113 §8.1.1).
     Malformed,
     /// It is longer than any may be: answered with 431.
@@ -65,7 +65,7 @@ impl Traffic {
     }
 
     /// What h2 has refused since this was asked last.
-    pub(crate) fn refused(&self) -> Vec<Refused> {
+    pub(crate) fn refused(&self) -> Vec<RefusedByH2> {
         std::mem::take(&mut self.heads.borrow_mut().refused)
     }
 
@@ -170,7 +170,7 @@ impl Credit {
 struct Heads {
     last: u32,
     unseen: VecDeque<u32>,
-    refused: Vec<Refused>,
+    refused: Vec<RefusedByH2>,
 }
 
 /// More than a client may have open; beyond that, what a client sends after it was told to go (GOAWAY) is forgotten.
@@ -190,8 +190,8 @@ impl Heads {
 
     fn answers(&mut self, frame: &Frame) {
         let refused = match frame.kind {
-            HEADERS => Some(Refused::TooLarge),
-            RST_STREAM if frame.code == Reason::PROTOCOL_ERROR => Some(Refused::Malformed),
+            HEADERS => Some(RefusedByH2::TooLarge),
+            RST_STREAM if frame.code == Reason::PROTOCOL_ERROR => Some(RefusedByH2::Malformed),
             RST_STREAM => None, // more streams than it may have
             _ => return,
         };

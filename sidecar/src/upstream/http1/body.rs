@@ -6,22 +6,22 @@ use hyper::HeaderMap;
 use hyper::body::Frame;
 
 use super::field::header;
-use super::unheard::Unheard::{self, Malformed};
+use super::read_error::ReadError::{self, Malformed};
 use crate::http::guard::has_bare_line_feed;
 
 /// What is still to come of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum ResponseFraming {
     /// So many bytes.
     Length(u64),
-    Chunks(Chunks),
+    Chunks(ChunkReader),
     /// Whatever comes until the connection ends.
     Rest,
 }
 
 /// What comes next of a body in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunks {
+pub(super) enum ChunkReader {
     Size,
     /// So many bytes of one.
     Data(u64),
@@ -32,33 +32,33 @@ pub(super) enum Chunks {
 
 /// What a step found.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum BodyStep {
     Frame(Frame<Bytes>),
     /// Nothing whole: more has to be read.
     More,
     End,
 }
 
-impl Default for Framing {
-    fn default() -> Framing {
-        Framing::NOTHING
+impl Default for ResponseFraming {
+    fn default() -> ResponseFraming {
+        ResponseFraming::NOTHING
     }
 }
 
-impl Framing {
+impl ResponseFraming {
     /// No body, or nothing more of it.
-    pub(super) const NOTHING: Framing = Framing::Length(0);
+    pub(super) const NOTHING: ResponseFraming = ResponseFraming::Length(0);
 
     pub(super) fn is_end(self) -> bool {
-        matches!(self, Framing::NOTHING | Framing::Chunks(Chunks::Nothing))
+        matches!(self, ResponseFraming::NOTHING | ResponseFraming::Chunks(ChunkReader::Nothing))
     }
 
     /// How many bytes of it are to come, where that is known.
     pub(super) fn left(self) -> Option<u64> {
         match self {
-            Framing::Length(bytes) => Some(bytes),
-            Framing::Chunks(Chunks::Nothing) => Some(0),
-            Framing::Chunks(_) | Framing::Rest => None,
+            ResponseFraming::Length(bytes) => Some(bytes),
+            ResponseFraming::Chunks(ChunkReader::Nothing) => Some(0),
+            ResponseFraming::Chunks(_) | ResponseFraming::Rest => None,
         }
     }
 
@@ -66,66 +66,66 @@ impl Framing {
     ///
     /// # Errors
     /// [`Malformed`] where it is not in the form of chunks, or what is between them is too long.
-    pub(super) fn step(&mut self, bytes: &mut Bytes) -> Result<Step, Unheard> {
+    pub(super) fn step(&mut self, bytes: &mut Bytes) -> Result<BodyStep, ReadError> {
         match self {
-            Framing::Length(0) => Ok(Step::End),
-            Framing::Length(left) => Ok(data(bytes, left)),
-            Framing::Rest if bytes.is_empty() => Ok(Step::More),
-            Framing::Rest => Ok(Step::Frame(Frame::data(std::mem::take(bytes)))),
-            Framing::Chunks(chunks) => chunks.step(bytes),
+            ResponseFraming::Length(0) => Ok(BodyStep::End),
+            ResponseFraming::Length(left) => Ok(data(bytes, left)),
+            ResponseFraming::Rest if bytes.is_empty() => Ok(BodyStep::More),
+            ResponseFraming::Rest => Ok(BodyStep::Frame(Frame::data(std::mem::take(bytes)))),
+            ResponseFraming::Chunks(chunks) => chunks.step(bytes),
         }
     }
 }
 
 /// Takes of `left` bytes those that are there.
-fn data(bytes: &mut Bytes, left: &mut u64) -> Step {
+fn data(bytes: &mut Bytes, left: &mut u64) -> BodyStep {
     let there = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
     if there == 0 {
-        return Step::More;
+        return BodyStep::More;
     }
     *left -= there as u64;
-    Step::Frame(Frame::data(bytes.split_to(there)))
+    BodyStep::Frame(Frame::data(bytes.split_to(there)))
 }
 
-impl Chunks {
-    fn step(&mut self, bytes: &mut Bytes) -> Result<Step, Unheard> {
+impl ChunkReader {
+    fn step(&mut self, bytes: &mut Bytes) -> Result<BodyStep, ReadError> {
         loop {
             match self {
-                Chunks::Size => match size(bytes)? {
-                    None => return Ok(Step::More),
-                    Some(0) => *self = Chunks::Trailers,
-                    Some(size) => *self = Chunks::Data(size),
+                ChunkReader::Size => match size(bytes)? {
+                    None => return Ok(BodyStep::More),
+                    Some(0) => *self = ChunkReader::Trailers,
+                    Some(size) => *self = ChunkReader::Data(size),
                 },
-                Chunks::Data(left) => {
+                ChunkReader::Data(left) => {
                     let step = data(bytes, left);
                     if *left == 0 {
-                        *self = Chunks::DataEnd;
+                        *self = ChunkReader::DataEnd;
                     }
                     return Ok(step);
                 }
-                Chunks::DataEnd => match bytes.get(..2) {
-                    None => return Ok(Step::More),
+                ChunkReader::DataEnd => match bytes.get(..2) {
+                    None => return Ok(BodyStep::More),
                     Some(b"\r\n") => {
                         bytes.advance(2);
-                        *self = Chunks::Size;
+                        *self = ChunkReader::Size;
                     }
                     Some(_) => return Err(Malformed),
                 },
-                Chunks::Trailers => {
-                    let Some(trailers) = trailers(bytes)? else { return Ok(Step::More) };
-                    *self = Chunks::Nothing;
+                ChunkReader::Trailers => {
+                    let Some(trailers) = trailers(bytes)? else { return Ok(BodyStep::More) };
+                    *self = ChunkReader::Nothing;
                     if !trailers.is_empty() {
-                        return Ok(Step::Frame(Frame::trailers(trailers)));
+                        return Ok(BodyStep::Frame(Frame::trailers(trailers)));
                     }
                 }
-                Chunks::Nothing => return Ok(Step::End),
+                ChunkReader::Nothing => return Ok(BodyStep::End),
             }
         }
     }
 }
 
 /// Takes the line before a chunk. An extension means nothing to us, but may not hide a line.
-fn size(bytes: &mut Bytes) -> Result<Option<u64>, Unheard> {
+fn size(bytes: &mut Bytes) -> Result<Option<u64>, ReadError> {
     match httparse::parse_chunk_size(bytes).map_err(|_| Malformed)? {
         Status::Partial if bytes.len() < SIZE_BYTES_MAX => Ok(None),
         Status::Partial => Err(Malformed),
@@ -140,7 +140,7 @@ fn size(bytes: &mut Bytes) -> Result<Option<u64>, Unheard> {
 }
 
 /// Takes the trailers, with the empty line behind them.
-fn trailers(bytes: &mut Bytes) -> Result<Option<HeaderMap>, Unheard> {
+fn trailers(bytes: &mut Bytes) -> Result<Option<HeaderMap>, ReadError> {
     let mut fields = [httparse::EMPTY_HEADER; TRAILERS_MAX];
     match httparse::parse_headers(bytes, &mut fields).map_err(|_| Malformed)? {
         Status::Partial if bytes.len() < TRAILER_BYTES_MAX => Ok(None),

@@ -1,6 +1,6 @@
 //! Header fields as httparse has them, as hyper has them.
 
-use super::unheard::Unheard::{self, Malformed};
+use super::read_error::ReadError::{self, Malformed};
 use bytes::Bytes;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
@@ -9,7 +9,7 @@ use hyper::header::HeaderValue;
 pub(super) fn header(
     bytes: &Bytes,
     field: &httparse::Header<'_>,
-) -> Result<(HeaderName, HeaderValue), Unheard> {
+) -> Result<(HeaderName, HeaderValue), ReadError> {
     let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed)?;
     let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).map_err(|_| Malformed)?;
     Ok((name, value))

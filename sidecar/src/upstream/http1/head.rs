@@ -10,19 +10,19 @@ use hyper::http::response::Parts;
 use hyper::{Response, StatusCode, Version};
 use svc_core::forwarding::{is_hop_by_hop, nominated};
 
-use super::asks::Asks;
-use super::body::{Chunks, Framing};
+use super::body::{ChunkReader, ResponseFraming};
 use super::field::header;
-use super::unheard::Unheard::{self, Malformed};
+use super::read_error::ReadError::{self, Malformed};
+use super::request_kind::RequestKind;
 use crate::http::guard::has_bare_line_feed;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::http::limits::HEADERS_MAX;
 use crate::upstream::keep_alive;
 
 /// The head of an answer, without what belonged to the endpoint's hop.
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) parts: Parts,
-    pub(super) framing: Framing,
+    pub(super) framing: ResponseFraming,
     /// Whether the connection may serve another request, and for how long it is kept if the endpoint says so.
     pub(super) persists: bool,
     pub(super) keeps: Option<Duration>,
@@ -36,7 +36,11 @@ pub(super) struct Head {
 ///
 /// # Errors
 /// [`Malformed`] when it is no head, or too large, or tells the end of its body in two ways.
-pub(super) fn take(bytes: &mut Bytes, seen: usize, asks: Asks) -> Result<Option<Head>, Unheard> {
+pub(super) fn take(
+    bytes: &mut Bytes,
+    seen: usize,
+    asks: RequestKind,
+) -> Result<Option<ResponseHead>, ReadError> {
     if seen > 0 && !may_end_after(bytes, seen) {
         return too_large(bytes);
     }
@@ -45,7 +49,7 @@ pub(super) fn take(bytes: &mut Bytes, seen: usize, asks: Asks) -> Result<Option<
     Ok(Some(head))
 }
 
-fn read(bytes: &Bytes, asks: Asks) -> Result<Option<(Head, usize)>, Unheard> {
+fn read(bytes: &Bytes, asks: RequestKind) -> Result<Option<(ResponseHead, usize)>, ReadError> {
     let mut usual = [MaybeUninit::uninit(); HEADERS_USUAL];
     let mut response = httparse::Response::new(&mut []);
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut usual);
@@ -66,10 +70,10 @@ fn conclude(
     parsed: httparse::Result<usize>,
     response: &httparse::Response<'_, '_>,
     bytes: &Bytes,
-    asks: Asks,
-) -> Result<Option<(Head, usize)>, Unheard> {
+    asks: RequestKind,
+) -> Result<Option<(ResponseHead, usize)>, ReadError> {
     let Status::Complete(end) = parsed.map_err(|_| Malformed)? else { return too_large(bytes) };
-    let mut head = Head::of(response, bytes, asks)?;
+    let mut head = ResponseHead::of(response, bytes, asks)?;
     head.has_bare_line_feed = has_bare_line_feed(&bytes[..end]);
     Ok(Some((head, end)))
 }
@@ -80,33 +84,33 @@ fn may_end_after(bytes: &[u8], seen: usize) -> bool {
     unseen.windows(2).any(|pair| pair == b"\n\n") || unseen.windows(3).any(|end| end == b"\n\r\n")
 }
 
-fn too_large<T>(bytes: &[u8]) -> Result<Option<T>, Unheard> {
+fn too_large<T>(bytes: &[u8]) -> Result<Option<T>, ReadError> {
     if bytes.len() < HEADER_BYTES_MAX as usize { Ok(None) } else { Err(Malformed) }
 }
 
 /// What the headers of an answer say to us: these end here.
 #[derive(Default)]
-struct Said {
+struct ResponseFields {
     closes: bool,
     keeps_alive: bool,
     keeps: Option<Duration>,
     upgrade: Option<HeaderValue>,
     /// Other headers that end here.
     nominated: Vec<String>,
-    coding: Option<Coding>,
-    length: Option<Result<u64, Unheard>>,
+    coding: Option<ResponseCoding>,
+    length: Option<Result<u64, ReadError>>,
     /// It was said more than once.
     repeats_length: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Coding {
+enum ResponseCoding {
     Chunked,
     /// One that belongs to the hop, and that nobody asked for.
     Other,
 }
 
-impl Said {
+impl ResponseFields {
     /// Listens to a header; whether it ends here.
     fn hears(&mut self, name: &HeaderName, value: &HeaderValue) -> bool {
         match name.as_str() {
@@ -120,7 +124,7 @@ impl Said {
             "transfer-encoding" => {
                 let alone =
                     self.coding.is_none() && value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-                self.coding = Some(if alone { Coding::Chunked } else { Coding::Other });
+                self.coding = Some(if alone { ResponseCoding::Chunked } else { ResponseCoding::Other });
             }
             _ => {}
         }
@@ -136,7 +140,7 @@ impl Said {
     }
 
     /// A length that agrees with those before: a list of equal ones is one (RFC 9110 §8.6).
-    fn agreed(&self, value: &HeaderValue) -> Result<u64, Unheard> {
+    fn agreed(&self, value: &HeaderValue) -> Result<u64, ReadError> {
         let mut lengths =
             value.as_bytes().split(|&byte| byte == b',').map(|digits| length(digits.trim_ascii()));
         let first = self.length.unwrap_or_else(|| lengths.next().unwrap_or(Err(Malformed)));
@@ -148,29 +152,35 @@ impl Said {
         self.coding.is_none() && self.length.is_none()
     }
 
-    fn framing(&self, version: Version) -> Result<Framing, Unheard> {
+    fn framing(&self, version: Version) -> Result<ResponseFraming, ReadError> {
         match (self.coding, self.length) {
-            (Some(Coding::Chunked), _) if version == Version::HTTP_11 => Ok(Framing::Chunks(Chunks::Size)),
-            (Some(Coding::Chunked | Coding::Other), _) => Err(Malformed),
-            (None, Some(length)) => length.map(Framing::Length),
-            (None, None) => Ok(Framing::Rest),
+            (Some(ResponseCoding::Chunked), _) if version == Version::HTTP_11 => {
+                Ok(ResponseFraming::Chunks(ChunkReader::Size))
+            }
+            (Some(ResponseCoding::Chunked | ResponseCoding::Other), _) => Err(Malformed),
+            (None, Some(length)) => length.map(ResponseFraming::Length),
+            (None, None) => Ok(ResponseFraming::Rest),
         }
     }
 }
 
-fn length(digits: &[u8]) -> Result<u64, Unheard> {
+fn length(digits: &[u8]) -> Result<u64, ReadError> {
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(Malformed); // `+1` would be a number, too
     }
     str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(Malformed)
 }
 
-impl Head {
-    fn of(response: &httparse::Response<'_, '_>, bytes: &Bytes, asks: Asks) -> Result<Head, Unheard> {
+impl ResponseHead {
+    fn of(
+        response: &httparse::Response<'_, '_>,
+        bytes: &Bytes,
+        asks: RequestKind,
+    ) -> Result<ResponseHead, ReadError> {
         let (mut parts, ()) = Response::new(()).into_parts();
         parts.status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed)?;
         parts.version = if response.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
-        let mut said = Said::default();
+        let mut said = ResponseFields::default();
         parts.headers.reserve(response.headers.len());
         for field in &*response.headers {
             let (name, value) = header(bytes, field)?;
@@ -182,16 +192,18 @@ impl Head {
         }
         said.nominated.iter().for_each(|name| drop(parts.headers.remove(name)));
         let framing = match parts.status {
-            _ if asks == Asks::Head => Framing::NOTHING,
-            StatusCode::OK if asks == Asks::Tunnel && said.frames_nothing() => Framing::NOTHING,
+            _ if asks == RequestKind::Head => ResponseFraming::NOTHING,
+            StatusCode::OK if asks == RequestKind::Tunnel && said.frames_nothing() => {
+                ResponseFraming::NOTHING
+            }
             // Who takes CONNECT for any other method would take the tunnel for requests.
-            status if asks == Asks::Tunnel && status.is_success() => return Err(Malformed),
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::NOTHING,
-            status if status.is_informational() => Framing::NOTHING,
+            status if asks == RequestKind::Tunnel && status.is_success() => return Err(Malformed),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => ResponseFraming::NOTHING,
+            status if status.is_informational() => ResponseFraming::NOTHING,
             _ => said.framing(parts.version)?,
         };
         match (said.length, framing) {
-            (_, Framing::Chunks(_)) => drop(parts.headers.remove(CONTENT_LENGTH)), // overridden by the chunks
+            (_, ResponseFraming::Chunks(_)) => drop(parts.headers.remove(CONTENT_LENGTH)), // overridden by the chunks
             (Some(Err(malformed)), _) => return Err(malformed), // where there is no body, too
             (Some(Ok(bytes)), _) if said.repeats_length => {
                 parts.headers.insert(CONTENT_LENGTH, bytes.into()); // said once (RFC 9110 §8.6)
@@ -200,8 +212,8 @@ impl Head {
         }
         let persists = !said.closes
             && (parts.version == Version::HTTP_11 || said.keeps_alive)
-            && framing != Framing::Rest;
+            && framing != ResponseFraming::Rest;
         let upgrade = said.upgrade;
-        Ok(Head { parts, framing, persists, keeps: said.keeps, upgrade, has_bare_line_feed: false })
+        Ok(ResponseHead { parts, framing, persists, keeps: said.keeps, upgrade, has_bare_line_feed: false })
     }
 }

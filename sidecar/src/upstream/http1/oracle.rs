@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-use super::asks::Asks;
-use super::inbox::Inbox;
-use super::unheard::Unheard;
+use super::read_error::ReadError;
+use super::request_kind::RequestKind;
+use super::response_reader::ResponseReader;
 
 /// A whole answer: what is left of its head, and its body.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub(super) struct Whole {
 }
 
 /// What an endpoint's `bytes` say that come in pieces of such sizes, the last again and again, to one that asked with `method`.
-pub(super) fn heard(method: &str, bytes: &[u8], sizes: &[usize]) -> Result<Whole, Unheard> {
+pub(super) fn heard(method: &str, bytes: &[u8], sizes: &[usize]) -> Result<Whole, ReadError> {
     block_on(async {
-        let mut inbox = Inbox::default();
+        let mut inbox = ResponseReader::default();
         let mut io = said(bytes, sizes, false);
         let head = loop {
             let head = poll_fn(|cx| inbox.poll_head(&mut io, asks(method), cx)).await?;
@@ -47,11 +47,11 @@ pub(super) fn heard(method: &str, bytes: &[u8], sizes: &[usize]) -> Result<Whole
     })
 }
 
-fn asks(method: &str) -> Asks {
+fn asks(method: &str) -> RequestKind {
     match method {
-        "HEAD" => Asks::Head,
-        "CONNECT" => Asks::Tunnel,
-        _ => Asks::Content,
+        "HEAD" => RequestKind::Head,
+        "CONNECT" => RequestKind::Tunnel,
+        _ => RequestKind::Content,
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::oracle::{heard, heard_by_hyper};
-use super::unheard::Unheard;
+use super::read_error::ReadError;
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -20,7 +20,7 @@ fn is(method: &str, text: &str, status: u16, body: &str) {
 }
 
 #[track_caller]
-fn is_not(text: &str, because: Unheard) {
+fn is_not(text: &str, because: ReadError) {
     for size in [8192, 1, 2, 3, 7] {
         assert_eq!(heard("GET", text.as_bytes(), &[size]).err(), Some(because), "{text:?} by {size}");
     }
@@ -47,19 +47,19 @@ fn a_body_ends_where_rfc_9112_says() {
 #[test]
 fn what_could_be_read_in_two_ways_is_not_read() {
     let head = |lines: &str| format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nhello");
-    is_not(&head("Content-Length: 5\r\nContent-Length: 4"), Unheard::Malformed);
-    is_not(&head("Content-Length: +5"), Unheard::Malformed);
-    is_not(&head("Content-Length: 5, 4"), Unheard::Malformed);
-    is_not(&head("Content-Length: 18446744073709551616"), Unheard::Malformed);
-    is_not(&head("Content-Length:"), Unheard::Malformed);
-    is_not(&head("Transfer-Encoding: gzip, chunked"), Unheard::Malformed);
-    is_not(&head("Transfer-Encoding: gzip"), Unheard::Malformed);
-    is_not(&head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), Unheard::Malformed);
-    is_not("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Unheard::Malformed);
-    is_not(&head("A: b\r\n c: d"), Unheard::Malformed);
-    is_not(&head("A : b"), Unheard::Malformed);
-    is_not("HTTP/2 200 OK\r\n\r\n", Unheard::Malformed);
-    is_not("hello\r\n", Unheard::Malformed);
+    is_not(&head("Content-Length: 5\r\nContent-Length: 4"), ReadError::Malformed);
+    is_not(&head("Content-Length: +5"), ReadError::Malformed);
+    is_not(&head("Content-Length: 5, 4"), ReadError::Malformed);
+    is_not(&head("Content-Length: 18446744073709551616"), ReadError::Malformed);
+    is_not(&head("Content-Length:"), ReadError::Malformed);
+    is_not(&head("Transfer-Encoding: gzip, chunked"), ReadError::Malformed);
+    is_not(&head("Transfer-Encoding: gzip"), ReadError::Malformed);
+    is_not(&head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), ReadError::Malformed);
+    is_not("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ReadError::Malformed);
+    is_not(&head("A: b\r\n c: d"), ReadError::Malformed);
+    is_not(&head("A : b"), ReadError::Malformed);
+    is_not("HTTP/2 200 OK\r\n\r\n", ReadError::Malformed);
+    is_not("hello\r\n", ReadError::Malformed);
     for chunks in [
         "\r\nx",
         "0x5\r\nhello",
@@ -74,7 +74,7 @@ fn what_could_be_read_in_two_ways_is_not_read() {
         "5\r\nhello!\n",
         "10000000000000000\r\n",
     ] {
-        is_not(&format!("{CHUNKED}{chunks}\r\n0\r\n\r\n"), Unheard::Malformed);
+        is_not(&format!("{CHUNKED}{chunks}\r\n0\r\n\r\n"), ReadError::Malformed);
     }
 }
 
@@ -95,27 +95,27 @@ fn a_tunnel_follows_a_200_that_frames_nothing() {
     is("CONNECT", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no");
     for said in ["200 OK\r\nContent-Length: 0", "200 OK\r\nTransfer-Encoding: chunked", "204 No Content"] {
         let heard = heard("CONNECT", format!("HTTP/1.1 {said}\r\n\r\n").as_bytes(), &[8192]);
-        assert_eq!(heard.err(), Some(Unheard::Malformed), "{said}");
+        assert_eq!(heard.err(), Some(ReadError::Malformed), "{said}");
     }
 }
 
 #[test]
 fn what_breaks_off_is_not_whole() {
-    is_not("", Unheard::CutShort);
-    is_not("HTTP/1.1 200 OK\r\nContent-Le", Unheard::CutShort);
-    is_not("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", Unheard::CutShort);
+    is_not("", ReadError::CutShort);
+    is_not("HTTP/1.1 200 OK\r\nContent-Le", ReadError::CutShort);
+    is_not("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", ReadError::CutShort);
     for chunks in ["", "5\r\nhel", "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n", "0\r\nA: b\r\n"] {
-        is_not(&format!("{CHUNKED}{chunks}"), Unheard::CutShort);
+        is_not(&format!("{CHUNKED}{chunks}"), ReadError::CutShort);
     }
 }
 
 #[test]
 fn a_head_a_line_and_trailers_have_limits() {
     let long = "a".repeat(64 * 1024);
-    is_not(&format!("HTTP/1.1 200 OK\r\nA: {long}"), Unheard::Malformed);
-    is_not(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(257)), Unheard::Malformed);
-    is_not(&format!("{CHUNKED}5;{long}"), Unheard::Malformed);
-    is_not(&format!("{CHUNKED}0\r\nA: {long}"), Unheard::Malformed);
+    is_not(&format!("HTTP/1.1 200 OK\r\nA: {long}"), ReadError::Malformed);
+    is_not(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(257)), ReadError::Malformed);
+    is_not(&format!("{CHUNKED}5;{long}"), ReadError::Malformed);
+    is_not(&format!("{CHUNKED}0\r\nA: {long}"), ReadError::Malformed);
 }
 
 #[test]

@@ -12,28 +12,33 @@ use hyper::http::response::Parts;
 use svc_core::outcome::Failure;
 use tokio::task::JoinHandle;
 
-use super::Stream;
+use super::StreamSlot;
 use crate::http::h2::recv::RecvBody;
-use crate::http::h2::send::Sending;
+use crate::http::h2::send::BodySender;
 use crate::http::request_body::UpstreamBody;
 use crate::memory::Holder;
 
 /// What follows the head of an answer. Dropped before its end, it resets the stream (CANCEL).
-pub(crate) struct Answer {
+pub(crate) struct StreamAnswer {
     /// Absent where nothing follows. Shared with who gathers and counts it.
     body: Option<Rc<RefCell<RecvBody>>>,
     upload: Option<Upload>,
-    stream: Rc<Stream>,
+    stream: Rc<StreamSlot>,
 }
 
-impl Answer {
-    pub(super) fn new(stream: RecvStream, head: &Parts, of: Rc<Stream>, upload: Option<Upload>) -> Answer {
+impl StreamAnswer {
+    pub(super) fn new(
+        stream: RecvStream,
+        head: &Parts,
+        of: Rc<StreamSlot>,
+        upload: Option<Upload>,
+    ) -> StreamAnswer {
         let body = (!stream.is_end_stream()).then(|| {
             let body = Rc::new(RefCell::new(RecvBody::new(stream, &head.headers)));
             of.shared.answers.borrow_mut().enter(&body);
             body
         });
-        Answer { body, upload, stream: of }
+        StreamAnswer { body, upload, stream: of }
     }
 
     /// The next part; nothing when it has ended.
@@ -66,7 +71,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for StreamAnswer {
     fn drop(&mut self) {
         if !self.is_end_stream() {
             self.upload.iter().for_each(|Upload(sending)| sending.abort());
@@ -79,7 +84,7 @@ impl Drop for Answer {
 pub(super) struct Upload(JoinHandle<()>);
 
 impl Upload {
-    pub(super) fn go_on(sending: Box<Sending<UpstreamBody>>, stream: Rc<Stream>) -> Upload {
+    pub(super) fn go_on(sending: Box<BodySender<UpstreamBody>>, stream: Rc<StreamSlot>) -> Upload {
         Upload(tokio::task::spawn_local(async move {
             // Whoever reads the answer finds out what there is to be known of it.
             let _ = sending.await;

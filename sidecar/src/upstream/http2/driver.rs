@@ -12,16 +12,16 @@ use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::{PING_AFTER, Shared};
-use crate::http::h2::backlog::Piece;
+use super::{Http2State, PING_AFTER};
+use crate::http::h2::backlog::QueuedPiece;
 use crate::net::coalesce::{Coalesced, Flusher};
 use crate::upstream::io::UpstreamIo;
 
 /// Drives a connection to its end: until the endpoint ends it, or nobody has a part of it any more.
 pub(super) async fn drive(
-    mut connection: Connection<Wire, Piece>,
+    mut connection: Connection<Wire, QueuedPiece>,
     flusher: Flusher<UpstreamIo>,
-    shared: Rc<Shared>,
+    shared: Rc<Http2State>,
 ) {
     let mut pings = connection.ping_pong().map(Pings::new);
     let ended = poll_fn(|cx| {
@@ -48,7 +48,7 @@ pub(super) async fn drive(
 
 /// How much was read since the connection was polled last, and since answers were gathered.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct ReadTurn {
     read_bytes: Cell<usize>,
     ungathered_bytes: Cell<usize>,
 }
@@ -57,7 +57,7 @@ pub(super) struct Turn {
 /// 2 MiB in h2.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
-impl Turn {
+impl ReadTurn {
     fn begin(&self) {
         self.read_bytes.set(0);
     }
@@ -80,13 +80,13 @@ impl Turn {
 /// The connection's end of a socket, read in turns.
 pub(super) struct Wire {
     io: Coalesced<UpstreamIo>,
-    turn: Rc<Turn>,
+    turn: Rc<ReadTurn>,
     /// Its end was read, and is told next time.
     ended: bool,
 }
 
 impl Wire {
-    pub(super) fn new(io: Coalesced<UpstreamIo>, turn: Rc<Turn>) -> Wire {
+    pub(super) fn new(io: Coalesced<UpstreamIo>, turn: Rc<ReadTurn>) -> Wire {
         Wire { io, turn, ended: false }
     }
 }
@@ -162,7 +162,7 @@ impl Pings {
     }
 
     /// Ready when the endpoint did not answer. Costs a look at a timer that is set at most once in [`PING_AFTER`].
-    fn poll_silent(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_silent(&mut self, shared: &Http2State, cx: &mut Context<'_>) -> Poll<()> {
         if self.asked && self.pings.poll_pong(cx).is_ready() {
             (self.asked, self.silences) = (false, 0);
         }
@@ -190,7 +190,7 @@ impl Pings {
         }
     }
 
-    fn set(&mut self, shared: &Shared) {
+    fn set(&mut self, shared: &Http2State) {
         self.heard_bytes = shared.line.heard_bytes();
         self.timer = Some(Box::pin(tokio::time::sleep(PING_AFTER)));
     }

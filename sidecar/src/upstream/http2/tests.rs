@@ -6,7 +6,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::metrics::Closed;
 use crate::net::stream::Stream as Socket;
-use crate::upstream::Register;
+use crate::upstream::ConnTable;
 use crate::upstream::pool::Pool;
 
 /// A connection to an endpoint, and the endpoint's end of it.
@@ -15,7 +15,7 @@ async fn connected() -> (Http2, h2::server::Connection<TcpStream, bytes::Bytes>)
     let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (far, _) = listener.accept().await.unwrap();
     let stream = Rc::new(RefCell::new(Socket::from(near)));
-    let entry = Rc::<Register>::default().enter(&stream);
+    let entry = Rc::<ConnTable>::default().enter(&stream);
     let io = UpstreamIo {
         stream,
         entry,

@@ -188,9 +188,9 @@ fn a_port_name_that_the_service_does_not_have_is_told_when_either_changes() {
     let folder = folder(&[("slice.yaml", slice), ("web.yaml", &named("http"))]);
     let mut manifests = open(folder.path());
     manifests.refresh(&Touched::All);
-    let key = |kind, name: &str| Key { kind, namespace: "default".into(), name: name.into() };
-    let keys = [key(Kind::Service, "web"), key(Kind::EndpointSlice, "web-1")];
-    let told = |manifests: &Manifests, key: &Key| -> Vec<String> {
+    let key = |kind, name: &str| ObjectKey { kind, namespace: "default".into(), name: name.into() };
+    let keys = [key(ObjectKind::Service, "web"), key(ObjectKind::EndpointSlice, "web-1")];
+    let told = |manifests: &Manifests, key: &ObjectKey| -> Vec<String> {
         manifests
             .unknown_port_names([key].into_iter())
             .into_iter()

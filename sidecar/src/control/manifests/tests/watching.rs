@@ -7,7 +7,7 @@ use super::*;
 /// Long beside the debounce, short beside a test.
 const SOON: Duration = Duration::from_secs(1);
 
-async fn next(watch: &mut Watch) -> Touched {
+async fn next(watch: &mut FolderWatch) -> Touched {
     timeout(SOON, watch.touched()).await.expect("something happened")
 }
 

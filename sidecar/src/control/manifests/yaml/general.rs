@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MessageFormatter, Options, UserMessageFormatter};
 
-use super::Malformed;
+use super::NotYaml;
 
 /// Reads one document of any style into JSON. Of a key that a mapping has more than once the last value counts, as it does to `kubectl` and
 /// Helm.
@@ -11,16 +11,16 @@ use super::Malformed;
 /// # Errors
 ///
 /// What keeps it from being YAML, or from being read within bounds.
-pub fn to_json(document: &str) -> Result<String, Malformed> {
+pub fn to_json(document: &str) -> Result<String, NotYaml> {
     read(document, DuplicateKeyPolicy::LastWins)
 }
 
 /// The same of a document in which no key is repeated, which costs less than to look for one.
-pub(super) fn without_repeated(document: &str) -> Result<String, Malformed> {
+pub(super) fn without_repeated(document: &str) -> Result<String, NotYaml> {
     read(document, DuplicateKeyPolicy::Error)
 }
 
-fn read(document: &str, repeated: DuplicateKeyPolicy) -> Result<String, Malformed> {
+fn read(document: &str, repeated: DuplicateKeyPolicy) -> Result<String, NotYaml> {
     let value: Option<Value> = serde_saphyr::from_str_with_options(document, options(repeated))
         .map_err(|error| malformed(&error))?;
     Ok(value.unwrap_or(Value::Null).to_string())
@@ -42,10 +42,10 @@ fn options(repeated: DuplicateKeyPolicy) -> Options {
     }
 }
 
-fn malformed(error: &Error) -> Malformed {
+fn malformed(error: &Error) -> NotYaml {
     let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
     let message = UserMessageFormatter.format_message(error).into_owned();
-    Malformed { line: line.unwrap_or(1).max(1), message }
+    NotYaml { line: line.unwrap_or(1).max(1), message }
 }
 
 /// A Service is 6 levels deep, a pod template in a Deployment 12.

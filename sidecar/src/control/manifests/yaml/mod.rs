@@ -20,7 +20,7 @@ pub(super) use repeated::{Repeated, repeated};
 /// # Errors
 ///
 /// What keeps it from being YAML, or from being read within bounds.
-pub(super) fn to_json(document: &str) -> Result<(String, Vec<Repeated>), Malformed> {
+pub(super) fn to_json(document: &str) -> Result<(String, Vec<Repeated>), NotYaml> {
     let whole = plain(document).or_else(|| general::without_repeated(document).ok());
     match whole {
         Some(json) => Ok((json, Vec::new())),
@@ -30,20 +30,20 @@ pub(super) fn to_json(document: &str) -> Result<(String, Vec<Repeated>), Malform
 
 /// A text that is not YAML.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed {
+pub struct NotYaml {
     /// Where, counted from 1 at the start of the document; 1 when that is not known.
     pub line: usize,
     /// What the parser says.
     pub message: String,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for NotYaml {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.message)
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for NotYaml {}
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::scalar;
 /// that takes thought is left to [`super::general`]. Never wrong about what it does not decline.
 pub fn to_json(document: &str) -> Option<String> {
     let mut reader =
-        Reader { lines: lines(document)?, next: 0, keys: Vec::new(), depth: 0, json: String::new() };
+        PlainReader { lines: lines(document)?, next: 0, keys: Vec::new(), depth: 0, json: String::new() };
     reader.json.reserve(document.len());
     let first = reader.peek()?;
     reader.node(first.indent)?;
@@ -15,12 +15,12 @@ pub fn to_json(document: &str) -> Option<String> {
 
 /// A line that says something.
 #[derive(Clone, Copy)]
-struct Line<'a> {
+struct PlainLine<'a> {
     indent: usize,
     text: &'a str,
 }
 
-fn lines(document: &str) -> Option<Vec<Line<'_>>> {
+fn lines(document: &str) -> Option<Vec<PlainLine<'_>>> {
     let mut lines = Vec::with_capacity(document.len() / 24); // typical of manifests
     for line in document.lines() {
         let text = line.trim_start_matches(' ');
@@ -34,13 +34,13 @@ fn lines(document: &str) -> Option<Vec<Line<'_>>> {
         if indent == 0 && (text.starts_with("---") || text.starts_with("...") || text.starts_with('%')) {
             return None;
         }
-        lines.push(Line { indent, text: text.trim_end_matches(' ') });
+        lines.push(PlainLine { indent, text: text.trim_end_matches(' ') });
     }
     Some(lines)
 }
 
-struct Reader<'a> {
-    lines: Vec<Line<'a>>,
+struct PlainReader<'a> {
+    lines: Vec<PlainLine<'a>>,
     next: usize,
     /// The keys of all mappings that are open, the innermost last.
     keys: Vec<&'a str>,
@@ -48,8 +48,8 @@ struct Reader<'a> {
     json: String,
 }
 
-impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<Line<'a>> {
+impl<'a> PlainReader<'a> {
+    fn peek(&self) -> Option<PlainLine<'a>> {
         self.lines.get(self.next).copied()
     }
 
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
             } else {
                 // What follows the dash is a line of its own, further in.
                 let indent = indent + (line.text.len() - rest.len());
-                self.lines[self.next] = Line { indent, text: rest };
+                self.lines[self.next] = PlainLine { indent, text: rest };
                 self.node(indent)?;
             }
         }

@@ -25,10 +25,10 @@ pub(in crate::control::manifests) fn repeated(document: &str) -> Vec<Repeated> {
             place(open.last_mut(), None);
         } else if matches!(event, Event::MappingStart(..)) {
             let path = place(open.last_mut(), None).path;
-            open.push(Open { path, of: Of::Mapping { keys: HashSet::new(), key: None } });
+            open.push(OpenCollection { path, of: Of::Mapping { keys: HashSet::new(), key: None } });
         } else if matches!(event, Event::SequenceStart(..)) {
             let path = place(open.last_mut(), None).path;
-            open.push(Open { path, of: Of::Sequence { next: 0 } });
+            open.push(OpenCollection { path, of: Of::Sequence { next: 0 } });
         } else if matches!(event, Event::MappingEnd | Event::SequenceEnd) {
             open.pop();
         }
@@ -37,7 +37,7 @@ pub(in crate::control::manifests) fn repeated(document: &str) -> Vec<Repeated> {
 }
 
 /// A collection that has begun.
-struct Open {
+struct OpenCollection {
     path: String,
     of: Of,
 }
@@ -54,27 +54,27 @@ enum Of {
 }
 
 #[derive(Default)]
-struct Place {
+struct KeyPlace {
     path: String,
     repeated: Option<String>,
 }
 
 /// Where the next node of `parent` stands; `scalar` is what it says, if it is one.
-fn place(parent: Option<&mut Open>, scalar: Option<&str>) -> Place {
-    let Some(Open { path, of }) = parent else { return Place::default() };
+fn place(parent: Option<&mut OpenCollection>, scalar: Option<&str>) -> KeyPlace {
+    let Some(OpenCollection { path, of }) = parent else { return KeyPlace::default() };
     match of {
         Of::Sequence { next } => {
             let path = format!("{path}[{next}]");
             *next += 1;
-            Place { path, repeated: None }
+            KeyPlace { path, repeated: None }
         }
         Of::Mapping { keys, key } => match key.take() {
-            Some(key) => Place { path: field(path, &key), repeated: None },
+            Some(key) => KeyPlace { path: field(path, &key), repeated: None },
             None => {
                 let name = scalar.unwrap_or("?"); // a key that is a collection
                 let is_known = scalar.is_some() && name != MERGE && !keys.insert(name.to_owned());
                 *key = Some(name.to_owned());
-                Place { path: field(path, name), repeated: is_known.then(|| field(path, name)) }
+                KeyPlace { path: field(path, name), repeated: is_known.then(|| field(path, name)) }
             }
         },
     }

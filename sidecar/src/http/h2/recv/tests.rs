@@ -5,8 +5,8 @@ use h2::{Reason, SendStream, client};
 use hyper::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::super::intake::Intake;
 use super::*;
+use crate::http::h2::intake::Intake;
 
 /// What was read of a body: its bytes, its trailers, and how it ended.
 type Read = (&'static str, usize, Result<(), Option<Reason>>);

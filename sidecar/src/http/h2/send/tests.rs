@@ -61,10 +61,10 @@ fn pieces<const N: usize>(pieces: [&'static str; N]) -> Pieces {
 async fn hear(body: Pieces) -> (Vec<usize>, String, Result<Option<HeaderMap>, Option<Reason>>) {
     let (near, far) = duplex(64 * 1024);
     let serving = async {
-        let mut connection = server::Builder::new().handshake::<_, Piece>(near).await.unwrap();
+        let mut connection = server::Builder::new().handshake::<_, QueuedPiece>(near).await.unwrap();
         let (_, mut respond) = connection.accept().await.unwrap().unwrap();
         let stream = respond.send_response(Response::new(()), false).unwrap();
-        spawn_local(Sending::new(body, stream, &Rc::default(), Duration::ZERO));
+        spawn_local(BodySender::new(body, stream, &Rc::default(), Duration::ZERO));
         while connection.accept().await.is_some() {}
     };
     let asking = async {
@@ -167,11 +167,11 @@ async fn held_by_a_stalled_client(piece_bytes: usize) -> (usize, usize) {
     let (backlog, taken_bytes) = (Rc::<Backlog>::default(), Rc::<Cell<usize>>::default());
     let (accepted, sent) = (Cell::new(0), Rc::<Cell<usize>>::default());
     let holder = Holder::default();
-    let answer = |mut respond: SendResponse<Piece>| {
+    let answer = |mut respond: SendResponse<QueuedPiece>| {
         let stream = respond.send_response(Response::new(()), false).unwrap();
         let endless = Some(Bytes::from(vec![b'a'; piece_bytes]));
         let body = Pieces { endless, taken_bytes: taken_bytes.clone(), ..Pieces::default() };
-        let sending = Sending::new(body, stream, &backlog, Duration::ZERO).held_for(Some(&holder));
+        let sending = BodySender::new(body, stream, &backlog, Duration::ZERO).held_for(Some(&holder));
         let sent = sent.clone();
         spawn_local(async move {
             let _ = sending.await;
@@ -180,7 +180,7 @@ async fn held_by_a_stalled_client(piece_bytes: usize) -> (usize, usize) {
         accepted.set(accepted.get() + 1);
     };
     let serving = async {
-        let mut connection = server::Builder::new().handshake::<_, Piece>(near).await.unwrap();
+        let mut connection = server::Builder::new().handshake::<_, QueuedPiece>(near).await.unwrap();
         while let Some(Ok((_, respond))) = connection.accept().await {
             answer(respond);
         }
@@ -219,7 +219,7 @@ async fn a_peer_that_opens_no_window_is_given_up_in_the_end() {
     let (near, far) = duplex(64 * 1024);
     let heard = tokio::sync::Notify::new();
     let serving = async {
-        let mut connection = server::Builder::new().handshake::<_, Piece>(near).await.unwrap();
+        let mut connection = server::Builder::new().handshake::<_, QueuedPiece>(near).await.unwrap();
         let (_, mut respond) = connection.accept().await.unwrap().unwrap();
         let stream = respond.send_response(Response::new(()), false).unwrap();
         tokio::select! {
@@ -227,9 +227,9 @@ async fn a_peer_that_opens_no_window_is_given_up_in_the_end() {
             _ = connection.accept() => panic!("the client is there"),
         }
         let body = Pieces { endless: Some(Bytes::from_static(b"a")), ..Pieces::default() };
-        let mut sending = Sending::new(body, stream, &Rc::default(), PATIENCE);
+        let mut sending = BodySender::new(body, stream, &Rc::default(), PATIENCE);
         tokio::select! {
-            sent = &mut sending => assert!(matches!(sent, Err(Unsent::Stalled)), "{sent:?}"),
+            sent = &mut sending => assert!(matches!(sent, Err(BodySendError::Stalled)), "{sent:?}"),
             _ = async { while connection.accept().await.is_some() {} } => panic!("the client is there"),
         }
         while connection.accept().await.is_some() {}

@@ -64,7 +64,7 @@ fn a_head_that_is_reset_or_answered_before_a_request_came_of_it_was_refused() {
     say(&traffic, &frame(HEADERS, 5, b""));
     say(&traffic, &reset(5, Reason::PROTOCOL_ERROR));
     say(&traffic, &reset(7, Reason::REFUSED_STREAM));
-    assert_eq!(traffic.refused(), [Refused::Malformed, Refused::TooLarge]);
+    assert_eq!(traffic.refused(), [RefusedByH2::Malformed, RefusedByH2::TooLarge]);
     assert_eq!(traffic.refused(), []);
 }
 

@@ -2,7 +2,7 @@
 
 /// Why an answer does not come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unheard {
+pub(super) enum ReadError {
     /// It is not HTTP/1, or could be read in two ways.
     Malformed,
     /// Its connection ended first.

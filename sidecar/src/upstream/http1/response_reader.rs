@@ -6,20 +6,20 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::io::AsyncRead;
 
-use super::asks::Asks;
-use super::body::{Framing, Step};
-use super::head::{self, Head};
-use super::unheard::Unheard;
+use super::body::{BodyStep, ResponseFraming};
+use super::head::{self, ResponseHead};
+use super::read_error::ReadError;
+use super::request_kind::RequestKind;
 use super::unread::Unread;
 
 /// What an endpoint says.
 #[derive(Default)]
-pub(super) struct Inbox {
+pub(super) struct ResponseReader {
     unread: Unread,
-    framing: Framing,
+    framing: ResponseFraming,
 }
 
-impl Inbox {
+impl ResponseReader {
     /// Whether all of an answer was heard, and nothing behind it.
     pub(super) fn is_empty(&self) -> bool {
         self.is_end() && self.unread.len() == 0
@@ -40,13 +40,13 @@ impl Inbox {
         self.unread.bytes
     }
 
-    /// The next head: a 1xx, or that of an answer, whose body [`Inbox::poll_frame`] has then.
+    /// The next head: a 1xx, or that of an answer, whose body [`ResponseReader::poll_frame`] has then.
     pub(super) fn poll_head(
         &mut self,
         io: &mut (impl AsyncRead + Unpin),
-        asks: Asks,
+        asks: RequestKind,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Head, Unheard>> {
+    ) -> Poll<Result<ResponseHead, ReadError>> {
         let mut seen = 0;
         loop {
             if let Some(head) = head::take(&mut self.unread.bytes, seen, asks)? {
@@ -56,7 +56,7 @@ impl Inbox {
             seen = self.unread.len();
             match ready!(self.unread.poll_more(io, None, cx)) {
                 Ok(true) => {}
-                Ok(false) | Err(_) => return Poll::Ready(Err(Unheard::CutShort)),
+                Ok(false) | Err(_) => return Poll::Ready(Err(ReadError::CutShort)),
             }
         }
     }
@@ -66,17 +66,17 @@ impl Inbox {
         &mut self,
         io: &mut (impl AsyncRead + Unpin),
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Unheard>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ReadError>>> {
         loop {
             match self.framing.step(&mut self.unread.bytes)? {
-                Step::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
-                Step::End => return Poll::Ready(None),
-                Step::More => {}
+                BodyStep::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                BodyStep::End => return Poll::Ready(None),
+                BodyStep::More => {}
             }
             match ready!(self.unread.poll_more(io, self.framing.left(), cx)) {
                 Ok(true) => {}
-                Ok(false) if self.framing == Framing::Rest => self.framing = Framing::NOTHING,
-                Ok(false) | Err(_) => return Poll::Ready(Some(Err(Unheard::CutShort))),
+                Ok(false) if self.framing == ResponseFraming::Rest => self.framing = ResponseFraming::NOTHING,
+                Ok(false) | Err(_) => return Poll::Ready(Some(Err(ReadError::CutShort))),
             }
         }
     }

@@ -12,22 +12,22 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 use tokio::io::AsyncWrite;
 
-use super::asks::Asks;
+use super::request_kind::RequestKind;
 use crate::http::request_body::UpstreamBody;
 use crate::http::target::Form;
 
 /// The head of a request, as far as it says nothing of its body.
-pub(crate) struct Head {
+pub(crate) struct RequestHead {
     bytes: BytesMut,
-    pub(super) asks: Asks,
+    pub(super) asks: RequestKind,
     says_length: bool,
     /// Trailers that may follow (RFC 9110 §6.6.2).
     announced: Vec<HeaderName>,
 }
 
-impl Head {
+impl RequestHead {
     /// Begins one for `target`, of which the endpoint is told what belongs to its `form`.
-    pub(crate) fn begin(method: &Method, target: &Uri, form: Form) -> Head {
+    pub(crate) fn begin(method: &Method, target: &Uri, form: Form) -> RequestHead {
         let mut bytes = BytesMut::with_capacity(USUAL_BYTES);
         bytes.extend_from_slice(method.as_str().as_bytes());
         bytes.extend_from_slice(b" ");
@@ -48,11 +48,11 @@ impl Head {
         bytes.extend_from_slice(path.as_bytes());
         bytes.extend_from_slice(b" HTTP/1.1\r\n");
         let asks = match *method {
-            Method::HEAD => Asks::Head,
-            Method::CONNECT => Asks::Tunnel,
-            _ => Asks::Content,
+            Method::HEAD => RequestKind::Head,
+            Method::CONNECT => RequestKind::Tunnel,
+            _ => RequestKind::Content,
         };
-        Head { bytes, asks, says_length: false, announced: Vec::new() }
+        RequestHead { bytes, asks, says_length: false, announced: Vec::new() }
     }
 
     #[cfg(test)]
@@ -85,7 +85,7 @@ fn put_field(bytes: &mut BytesMut, name: &str, value: &[u8]) {
 
 /// What is still to be written of a request. Small parts are gathered, large ones are written from where they are.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(super) struct RequestWriter {
     /// Goes first.
     small: BytesMut,
     /// Goes next, before anything is gathered again.
@@ -98,12 +98,12 @@ pub(super) struct Outbox {
 /// A body that has not ended.
 struct Content {
     body: UpstreamBody,
-    coding: Coding,
+    coding: BodyCoding,
     announced: Vec<HeaderName>,
 }
 
 /// How the endpoint learns where the body ends.
-enum Coding {
+enum BodyCoding {
     /// After so many bytes more.
     Length(u64),
     /// At the last chunk. The line after the data of the one before may be still to come.
@@ -112,33 +112,33 @@ enum Coding {
 
 /// Why a request cannot be sent to its end.
 #[derive(Debug)]
-pub(super) enum Unsent {
+pub(super) enum SendError {
     /// Its body has no end, or not where it said.
     Body,
     /// The endpoint takes no more. It may have answered all the same.
     Refused,
 }
 
-impl Outbox {
+impl RequestWriter {
     /// Begins a request.
-    pub(super) fn begin(head: Head, body: UpstreamBody) -> Outbox {
+    pub(super) fn begin(head: RequestHead, body: UpstreamBody) -> RequestWriter {
         let mut small = head.bytes;
         let coding = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) => None,
-            (false, Some(bytes)) => Some(Coding::Length(bytes)),
-            (false, None) => Some(Coding::Chunked { owes_line_end: false }),
+            (false, Some(bytes)) => Some(BodyCoding::Length(bytes)),
+            (false, None) => Some(BodyCoding::Chunked { owes_line_end: false }),
         };
         match &coding {
             None if head.says_length => put_field(&mut small, "content-length", b"0"),
             None => {}
-            Some(Coding::Length(bytes)) => {
+            Some(BodyCoding::Length(bytes)) => {
                 put_field(&mut small, "content-length", bytes.to_string().as_bytes());
             }
-            Some(Coding::Chunked { .. }) => put_field(&mut small, "transfer-encoding", b"chunked"),
+            Some(BodyCoding::Chunked { .. }) => put_field(&mut small, "transfer-encoding", b"chunked"),
         }
         small.extend_from_slice(b"\r\n");
         let body = coding.map(|coding| Content { body, coding, announced: head.announced });
-        Outbox { small, large: Bytes::new(), unflushed: true, body }
+        RequestWriter { small, large: Bytes::new(), unflushed: true, body }
     }
 
     /// Whether all of it was written.
@@ -162,7 +162,7 @@ impl Outbox {
         &mut self,
         io: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Unsent>> {
+    ) -> Poll<Result<(), SendError>> {
         loop {
             self.gather(cx)?;
             if self.has_room() {
@@ -171,12 +171,12 @@ impl Outbox {
             let parts = [IoSlice::new(&self.small), IoSlice::new(&self.large)];
             let parts = if self.large.is_empty() { &parts[..1] } else { &parts[..] };
             match ready!(Pin::new(&mut *io).poll_write_vectored(cx, parts)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Unsent::Refused)),
+                Ok(0) | Err(_) => return Poll::Ready(Err(SendError::Refused)),
                 Ok(written) => self.advance(written),
             }
         }
         if self.unflushed {
-            ready!(Pin::new(io).poll_flush(cx)).map_err(|_| Unsent::Refused)?;
+            ready!(Pin::new(io).poll_flush(cx)).map_err(|_| SendError::Refused)?;
             self.unflushed = false;
         }
         if self.body.is_none() { Poll::Ready(Ok(())) } else { Poll::Pending }
@@ -193,7 +193,7 @@ impl Outbox {
     }
 
     /// Takes what is there of the body, as long as it is not worth a write.
-    fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), Unsent> {
+    fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
         while let Some(content) = &mut self.body {
             if !self.large.is_empty() || self.small.len() >= GATHERED_BYTES_MAX {
                 break;
@@ -201,7 +201,7 @@ impl Outbox {
             match Pin::new(&mut content.body).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(None) => self.end(None)?,
-                Poll::Ready(Some(Err(_))) => return Err(Unsent::Body),
+                Poll::Ready(Some(Err(_))) => return Err(SendError::Body),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.put(data)?,
                     Err(frame) => self.end(frame.into_trailers().ok())?,
@@ -211,17 +211,17 @@ impl Outbox {
         Ok(())
     }
 
-    fn put(&mut self, data: Bytes) -> Result<(), Unsent> {
+    fn put(&mut self, data: Bytes) -> Result<(), SendError> {
         let Some(content) = self.body.as_mut().filter(|_| !data.is_empty()) else { return Ok(()) };
         let is_large = data.len() > COPIED_BYTES_MAX;
         match &mut content.coding {
-            Coding::Length(left) => *left = left.checked_sub(data.len() as u64).ok_or(Unsent::Body)?,
-            Coding::Chunked { owes_line_end } => {
+            BodyCoding::Length(left) => *left = left.checked_sub(data.len() as u64).ok_or(SendError::Body)?,
+            BodyCoding::Chunked { owes_line_end } => {
                 let line_end = if mem::replace(owes_line_end, true) { "\r\n" } else { "" };
                 self.small.extend_from_slice(format!("{line_end}{:x}\r\n", data.len()).as_bytes());
             }
         }
-        if matches!(content.coding, Coding::Length(0)) {
+        if matches!(content.coding, BodyCoding::Length(0)) {
             self.body = None;
         }
         match is_large {
@@ -231,12 +231,12 @@ impl Outbox {
         Ok(())
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Unsent> {
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), SendError> {
         let Some(Content { coding, announced, .. }) = self.body.take() else { return Ok(()) };
         match coding {
-            Coding::Length(0) => {}
-            Coding::Length(1..) => return Err(Unsent::Body),
-            Coding::Chunked { owes_line_end } => {
+            BodyCoding::Length(0) => {}
+            BodyCoding::Length(1..) => return Err(SendError::Body),
+            BodyCoding::Chunked { owes_line_end } => {
                 self.small.extend_from_slice(if owes_line_end { b"\r\n0\r\n" } else { b"0\r\n" });
                 for (name, value) in trailers.iter().flatten().filter(|(name, _)| announced.contains(name)) {
                     put_field(&mut self.small, name.as_str(), value.as_bytes());

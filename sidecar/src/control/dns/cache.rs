@@ -12,41 +12,41 @@ use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
-use super::asks::{Ask, Asks};
+use super::cache_entry::{CacheEntry, NameState};
 use super::flights::PATIENCE_MIN;
-use super::known::{Known, Standing};
-use super::names::Names;
-use super::question::{Heard, Question, Reply, after};
+use super::interests::{NameInterest, NameInterests};
+use super::names::NameTable;
+use super::question::{Question, Reply, ReplyMeaning, after};
 use super::served::{Catalog, Cluster};
-use crate::shared::dns_interest::{InUse, Settled, Want};
+use crate::shared::dns_interest::{InUse, LookupOutcome, OnDemandLookup};
 
 /// The state of the source.
 #[derive(Debug)]
-pub(crate) struct Book {
+pub(crate) struct DnsCache {
     search: SearchPath,
     cluster: Cluster,
     bounds: Bounds,
-    names: Names,
+    names: NameTable,
     served: Catalog,
     /// What is not answered, or answered by a reason.
-    asks: Asks,
+    asks: NameInterests,
     /// What the inventory has been told of each name.
     told: BTreeMap<Arc<str>, Arc<[Record]>>,
 }
 
 /// What follows from what happened.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct CacheNews {
     /// For the inventory.
     pub(super) changes: Vec<Change>,
     /// For those who wait, once the changes are in force.
-    pub(super) settled: Vec<(Want, Settled)>,
+    pub(super) settled: Vec<(OnDemandLookup, LookupOutcome)>,
 }
 
-impl Book {
-    pub(crate) fn new(search: SearchPath, cluster: Cluster, bounds: Bounds) -> Book {
-        let (names, served, asks) = (Names::new(), Catalog::new(), Asks::default());
-        Book { search, cluster, bounds, names, served, asks, told: BTreeMap::new() }
+impl DnsCache {
+    pub(crate) fn new(search: SearchPath, cluster: Cluster, bounds: Bounds) -> DnsCache {
+        let (names, served, asks) = (NameTable::new(), Catalog::new(), NameInterests::default());
+        DnsCache { search, cluster, bounds, names, served, asks, told: BTreeMap::new() }
     }
 
     /// From here on names are completed so.
@@ -56,7 +56,7 @@ impl Book {
     }
 
     /// This client wants this.
-    pub(super) fn want(&mut self, want: Want, client: IpAddr, now: Now) {
+    pub(super) fn want(&mut self, want: OnDemandLookup, client: IpAddr, now: Now) {
         let names = names_of(&want, &self.search);
         for name in &names {
             self.names.touch(name, now);
@@ -65,7 +65,7 @@ impl Book {
     }
 
     /// Nobody is to be told of this any more.
-    pub(super) fn drop_want(&mut self, want: &Want) {
+    pub(super) fn drop_want(&mut self, want: &OnDemandLookup) {
         self.asks.remove(want);
     }
 
@@ -78,12 +78,12 @@ impl Book {
     }
 
     /// Whom to ask DNS for.
-    pub(super) fn names(&mut self) -> &mut Names {
+    pub(super) fn names(&mut self) -> &mut NameTable {
         &mut self.names
     }
 
     /// Takes note of a reply.
-    pub(super) fn hear(&mut self, question: &Question, reply: Reply, now: Now) -> Heard {
+    pub(super) fn hear(&mut self, question: &Question, reply: Reply, now: Now) -> ReplyMeaning {
         self.names.hear(question, reply, self.bounds, now)
     }
 
@@ -98,7 +98,7 @@ impl Book {
     }
 
     /// What has become of all this since it was asked last.
-    pub(super) fn news(&mut self, now: Now) -> News {
+    pub(super) fn news(&mut self, now: Now) -> CacheNews {
         let (mut changed, mut settled) = (BTreeSet::new(), Vec::new());
         loop {
             let latest = self.names.take_changed();
@@ -113,57 +113,57 @@ impl Book {
                 Some((want, settled))
             }));
         }
-        News { changes: self.changes(&changed), settled }
+        CacheNews { changes: self.changes(&changed), settled }
     }
 
     /// What somebody who wants this is to be told now, if that is news.
-    fn judge(&mut self, want: &Want, now: Now) -> Option<Settled> {
+    fn judge(&mut self, want: &OnDemandLookup, now: Now) -> Option<LookupOutcome> {
         let ask = self.asks.get(want)?.clone();
         let waits_in_vain = ask.waits_for.is_some_and(|index| self.names.get(&ask.names[index]).is_none());
         if ask.told.is_none() && waits_in_vain {
             self.asks.remove(want);
-            return Some(Settled::Dropped);
+            return Some(LookupOutcome::Dropped);
         }
         if ask.told.is_some() && (ask.is_forgotten(now) || self.has_forgotten(&ask.names)) {
             self.asks.remove(want);
-            return Some(Settled::Known); // whoever asks again is answered anew
+            return Some(LookupOutcome::Known); // whoever asks again is answered anew
         }
         let failure = match self.standing_of(want, &ask, now) {
-            Standing::Found => {
+            NameState::Found => {
                 self.asks.remove(want);
-                return Some(Settled::Known);
+                return Some(LookupOutcome::Known);
             }
-            Standing::Denied(failure) | Standing::Failed(failure) => failure,
-            Standing::Unknown(_) if ask.told.is_none() && !ask.is_overdue(now) => return None,
-            Standing::Unknown(last) => last.unwrap_or(Failure::NameTimeout),
+            NameState::Denied(failure) | NameState::Failed(failure) => failure,
+            NameState::Unknown(_) if ask.told.is_none() && !ask.is_overdue(now) => return None,
+            NameState::Unknown(last) => last.unwrap_or(Failure::NameTimeout),
         };
         self.asks.tell(want, failure);
-        (ask.told != Some(failure)).then_some(Settled::Failed(failure))
+        (ask.told != Some(failure)).then_some(LookupOutcome::Failed(failure))
     }
 
     /// How what is wanted stands. One candidate after the other, until there is one of which nobody says that it is not there, or not for it to
     /// say: a server that cannot say whether the name is in one domain does not keep it from being found in another.
-    fn standing_of(&mut self, want: &Want, ask: &Ask, now: Now) -> Standing {
+    fn standing_of(&mut self, want: &OnDemandLookup, ask: &NameInterest, now: Now) -> NameState {
         let begin = if ask.told.is_some() { 0 } else { ask.waits_for.unwrap_or(0) };
         if let Some(name) = ask.names.iter().find(|name| self.serves(want, name)) {
             return self.serve(want, name, ask.client);
         }
-        let mut verdict = Standing::Denied(Failure::NameDenied);
+        let mut verdict = NameState::Denied(Failure::NameDenied);
         for (index, name) in ask.names.iter().enumerate() {
             let standing = match self.names.get(name) {
                 Some(known) => known.standing(),
                 None if index < begin => continue, // it was passed over before
                 None => {
                     self.names.ask_for(name, ask.client, now);
-                    Standing::Unknown(None)
+                    NameState::Unknown(None)
                 }
             };
             match standing {
-                Standing::Found => return self.serve(want, name, ask.client),
-                Standing::Denied(Failure::NameDenied) => {}
-                Standing::Failed(failure) => verdict = Standing::Failed(failure),
-                Standing::Denied(_) => return standing,
-                Standing::Unknown(_) => {
+                NameState::Found => return self.serve(want, name, ask.client),
+                NameState::Denied(Failure::NameDenied) => {}
+                NameState::Failed(failure) => verdict = NameState::Failed(failure),
+                NameState::Denied(_) => return standing,
+                NameState::Unknown(_) => {
                     self.asks.wait_for(want, index);
                     return standing;
                 }
@@ -173,26 +173,26 @@ impl Book {
     }
 
     /// Whether the host that is wanted is served by that name already.
-    fn serves(&self, want: &Want, name: &Arc<str>) -> bool {
-        let Want::Host(host, _) = want else { return false };
-        let known = self.names.get(name).filter(|known| known.standing() == Standing::Found);
+    fn serves(&self, want: &OnDemandLookup, name: &Arc<str>) -> bool {
+        let OnDemandLookup::Host(host, _) = want else { return false };
+        let known = self.names.get(name).filter(|known| known.standing() == NameState::Found);
         known.is_some_and(|known| self.served.serves(&self.cluster.identify(host, name, known), name))
     }
 
     /// It is found under that name: a host is served from now on, at the port that is wanted.
-    fn serve(&mut self, want: &Want, name: &Arc<str>, client: IpAddr) -> Standing {
-        if let (Want::Host(host, port), Some(known)) = (want, self.names.get(name)) {
+    fn serve(&mut self, want: &OnDemandLookup, name: &Arc<str>, client: IpAddr) -> NameState {
+        if let (OnDemandLookup::Host(host, port), Some(known)) = (want, self.names.get(name)) {
             let service = self.cluster.identify(host, name, known);
             self.served.open(&service, name, *port, client);
         }
-        Standing::Found
+        NameState::Found
     }
 
     /// Whether a name that a verdict stands on is not known any more.
     fn has_forgotten(&self, names: &[Arc<str>]) -> bool {
-        let standings = names.iter().map(|name| self.names.get(name).map(Known::standing));
-        let passed = |standing: &Option<Standing>| {
-            matches!(standing, Some(Standing::Denied(Failure::NameDenied) | Standing::Failed(_)))
+        let standings = names.iter().map(|name| self.names.get(name).map(CacheEntry::standing));
+        let passed = |standing: &Option<NameState>| {
+            matches!(standing, Some(NameState::Denied(Failure::NameDenied) | NameState::Failed(_)))
         };
         standings.into_iter().find(|standing| !passed(standing)) == Some(None)
     }
@@ -217,14 +217,14 @@ impl Book {
 }
 
 /// The records of a name that leads somewhere.
-fn found(names: &Names, name: &str) -> Option<Vec<Record>> {
-    names.get(name).filter(|known| known.standing() == Standing::Found).map(Known::records)
+fn found(names: &NameTable, name: &str) -> Option<Vec<Record>> {
+    names.get(name).filter(|known| known.standing() == NameState::Found).map(CacheEntry::records)
 }
 
 /// The names that something wanted depends on.
-fn names_of(want: &Want, search: &SearchPath) -> Vec<Arc<str>> {
+fn names_of(want: &OnDemandLookup, search: &SearchPath) -> Vec<Arc<str>> {
     match want {
-        Want::Name(name) => [name.clone()].into(),
-        Want::Host(host, _) => candidates(host, search),
+        OnDemandLookup::Name(name) => [name.clone()].into(),
+        OnDemandLookup::Host(host, _) => candidates(host, search),
     }
 }

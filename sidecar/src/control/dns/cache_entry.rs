@@ -6,12 +6,12 @@ use svc_core::discovery::names::split_srv;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
-use super::question::{Heard, Reply};
+use super::question::{Reply, ReplyMeaning};
 use crate::metrics::LookedUp;
 
 /// What is known of one absolute name.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct CacheEntry {
     answers: Vec<Answers>,
     /// When somebody had use for it last.
     used: Now,
@@ -26,7 +26,7 @@ struct Answers {
     lease: Lease,
     /// A question is under way.
     flying: bool,
-    said: Said,
+    said: LastAnswer,
     /// SERVFAIL in a row; the most of that where there is nobody to say anything.
     refusals: u32,
     /// What became of the last question, where that was no answer.
@@ -35,7 +35,7 @@ struct Answers {
 
 /// The last answer.
 #[derive(Debug, Default)]
-struct Said {
+struct LastAnswer {
     records: Vec<Record>,
     aliased: bool,
     /// Its aliases lead nowhere.
@@ -46,7 +46,7 @@ struct Said {
 
 /// How a name stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum NameState {
     /// It leads somewhere.
     Found,
     /// It does not, says DNS.
@@ -57,30 +57,30 @@ pub(super) enum Standing {
     Unknown(Option<Failure>),
 }
 
-impl Known {
-    pub(super) fn new(name: &str, now: Now) -> Known {
+impl CacheEntry {
+    pub(super) fn new(name: &str, now: Now) -> CacheEntry {
         let kinds: &[Kind] = if split_srv(name).is_some() { &[Kind::Srv] } else { &[Kind::A, Kind::Aaaa] };
-        Known {
+        CacheEntry {
             answers: kinds.iter().map(|&kind| Answers::new(kind, now)).collect(),
             used: now,
             answered: now,
         }
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> NameState {
         let holds = |held| move |answers: &&Answers| answers.lease.held() == held;
         if self.answers.iter().any(|answers| holds(Held::Records)(&answers)) {
-            return Standing::Found;
+            return NameState::Found;
         }
         let mut open = self.answers.iter().filter(|answers| !holds(Held::Denial)(answers)).peekable();
         if open.peek().is_none() || self.is_absent() {
             let nowhere = self.answers.iter().find_map(|answers| answers.said.nowhere);
-            return Standing::Denied(nowhere.unwrap_or(Failure::NameDenied));
+            return NameState::Denied(nowhere.unwrap_or(Failure::NameDenied));
         }
         let failure = open.clone().find_map(|answers| answers.failure);
         match open.all(Answers::has_given_up) {
-            true => Standing::Failed(failure.unwrap_or(Failure::NameFailed)),
-            false => Standing::Unknown(failure),
+            true => NameState::Failed(failure.unwrap_or(Failure::NameFailed)),
+            false => NameState::Unknown(failure),
         }
     }
 
@@ -108,16 +108,16 @@ impl Known {
     }
 
     /// Takes note of a reply. Where the name does not exist, what is known of its other types is out of date.
-    pub(super) fn hear(&mut self, kind: Kind, reply: Reply, bounds: Bounds, now: Now) -> Heard {
+    pub(super) fn hear(&mut self, kind: Kind, reply: Reply, bounds: Bounds, now: Now) -> ReplyMeaning {
         let gone = matches!(reply, Reply::Denied { exists: false, .. });
         if gone {
             self.answers.iter_mut().for_each(|answers| answers.doubt(now));
         }
         let Some(answers) = self.answers.iter_mut().find(|answers| answers.kind == kind) else {
-            return Heard::Nothing;
+            return ReplyMeaning::Nothing;
         };
         let heard = answers.hear(reply, bounds, now);
-        if heard == Heard::Answer {
+        if heard == ReplyMeaning::Answer {
             self.answered = now;
         }
         heard
@@ -135,7 +135,7 @@ impl Known {
     /// Whether nobody would miss it: a denial that nobody has met again, or anything that nobody has used for long.
     pub(super) fn is_idle(&self, idle: std::time::Duration, now: Now) -> bool {
         let met_again = self.used > self.answered;
-        let denied = matches!(self.standing(), Standing::Denied(_));
+        let denied = matches!(self.standing(), NameState::Denied(_));
         let over = self.answers.iter().any(|answers| answers.lease.due() <= now);
         !self.is_flying() && (now.since(self.used) >= idle || denied && over && !met_again)
     }
@@ -163,23 +163,23 @@ impl Answers {
             kind,
             lease: Lease::new(now),
             flying: false,
-            said: Said::default(),
+            said: LastAnswer::default(),
             refusals: 0,
             failure: None,
         }
     }
 
-    fn hear(&mut self, reply: Reply, bounds: Bounds, now: Now) -> Heard {
+    fn hear(&mut self, reply: Reply, bounds: Bounds, now: Now) -> ReplyMeaning {
         self.flying = false;
         let (outcome, said) = match reply {
             Reply::Found { records, lifetime, aliased } => {
-                (Outcome::Found(lifetime), Said { records, aliased, ..Said::default() })
+                (Outcome::Found(lifetime), LastAnswer { records, aliased, ..LastAnswer::default() })
             }
             Reply::Denied { lifetime, exists } => {
-                (Outcome::Denied(lifetime), Said { absent: !exists, ..Said::default() })
+                (Outcome::Denied(lifetime), LastAnswer { absent: !exists, ..LastAnswer::default() })
             }
             Reply::Nowhere(failure) => {
-                (Outcome::Denied(None), Said { nowhere: Some(failure), ..Said::default() })
+                (Outcome::Denied(None), LastAnswer { nowhere: Some(failure), ..LastAnswer::default() })
             }
             Reply::Refused => return self.fail(LookedUp::Error, REFUSALS_MAX, bounds, now),
             Reply::Failed(LookedUp::ServFail) => {
@@ -189,13 +189,13 @@ impl Answers {
         };
         self.lease.learn(outcome, bounds, now);
         (self.said, self.failure, self.refusals) = (said, None, 0);
-        Heard::Answer
+        ReplyMeaning::Answer
     }
 
-    fn fail(&mut self, how: LookedUp, refusals: u32, bounds: Bounds, now: Now) -> Heard {
+    fn fail(&mut self, how: LookedUp, refusals: u32, bounds: Bounds, now: Now) -> ReplyMeaning {
         self.lease.learn(Outcome::Failed, bounds, now);
         (self.failure, self.refusals) = (Some(failure_of(how)), refusals);
-        if self.lease.held() == Held::Records { Heard::ServesOn } else { Heard::Nothing }
+        if self.lease.held() == Held::Records { ReplyMeaning::ServesOn } else { ReplyMeaning::Nothing }
     }
 
     /// Whether there is no point in waiting for an answer: it is asked for all the same.

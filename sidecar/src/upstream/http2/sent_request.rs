@@ -15,19 +15,19 @@ use hyper::{Request, StatusCode};
 use svc_core::outcome::Failure;
 
 use super::answer::Upload;
-use super::{Answer, Slot, Stream};
-use crate::http::h2::send::{Sending, Unsent};
+use super::{Slot, StreamAnswer, StreamSlot};
+use crate::http::h2::send::{BodySendError, BodySender};
 use crate::http::interim::Interim;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::http::limits::HEADERS_MAX;
 use crate::http::request_body::UpstreamBody;
 
 /// A request that has begun to go.
-pub(crate) struct Asked {
+pub(crate) struct SentRequest {
     response: ResponseFuture,
     /// What is not sent of its body.
-    upload: Option<Box<Sending<UpstreamBody>>>,
-    stream: Rc<Stream>,
+    upload: Option<Box<BodySender<UpstreamBody>>>,
+    stream: Rc<StreamSlot>,
 }
 
 /// How long an endpoint may take nothing of a body: for ever. What bounds it is the time that it has to answer, and the client's patience.
@@ -38,16 +38,16 @@ impl Slot {
     ///
     /// # Errors
     /// The request cannot be sent over HTTP/2.
-    pub(crate) fn ask(mut self, request: Request<UpstreamBody>) -> Result<Option<Asked>, Failure> {
+    pub(crate) fn ask(mut self, request: Request<UpstreamBody>) -> Result<Option<SentRequest>, Failure> {
         let (head, body) = request.into_parts();
         let is_whole = body.is_end_stream();
         match self.sender.send_request(Request::from_parts(head, ()), is_whole) {
             Ok((response, sending)) => {
                 let backlog = &self.stream.shared.backlog;
                 let holder = body.holder().cloned();
-                let sending = || Sending::new(body, sending, backlog, PATIENCE).held_for(holder.as_ref());
+                let sending = || BodySender::new(body, sending, backlog, PATIENCE).held_for(holder.as_ref());
                 let upload = (!is_whole).then(|| Box::new(sending()));
-                Ok(Some(Asked { response, upload, stream: self.stream }))
+                Ok(Some(SentRequest { response, upload, stream: self.stream }))
             }
             // A mistake in the head, as h2 sees it: the connection took streams a moment ago.
             Err(error) if error.reason().is_none() && !error.is_io() => Err(Failure::BadRequest),
@@ -56,7 +56,7 @@ impl Slot {
     }
 }
 
-impl Asked {
+impl SentRequest {
     /// Ready with the head of the answer.
     pub(crate) fn poll_head(
         &mut self,
@@ -64,8 +64,8 @@ impl Asked {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Parts, RecvStream), Failure>> {
         self.send_more(cx)?;
-        while let Some(told) = ready!(self.response.poll_informational(cx)) {
-            let head = told.map_err(|error| self.stream.explain_unanswered(&error))?;
+        while let Some(proxy_header) = ready!(self.response.poll_informational(cx)) {
+            let head = proxy_header.map_err(|error| self.stream.explain_unanswered(&error))?;
             self.hears(&head.into_parts().0, interim);
         }
         let response = ready!(Pin::new(&mut self.response).poll(cx));
@@ -83,8 +83,10 @@ impl Asked {
         let Some(upload) = &mut self.upload else { return Ok(()) };
         match Pin::new(&mut **upload).poll(cx) {
             Poll::Pending => Ok(()),
-            Poll::Ready(Err(Unsent::Body(_))) => Err(Failure::ClientGone),
-            Poll::Ready(Ok(()) | Err(Unsent::Reset(_) | Unsent::Lost(_) | Unsent::Stalled)) => {
+            Poll::Ready(Err(BodySendError::Body(_))) => Err(Failure::ClientGone),
+            Poll::Ready(
+                Ok(()) | Err(BodySendError::Reset(_) | BodySendError::Lost(_) | BodySendError::Stalled),
+            ) => {
                 self.upload = None;
                 Ok(())
             }
@@ -100,9 +102,9 @@ impl Asked {
     }
 
     /// The answer whose head has come. What is not sent of the request goes while it comes, and after it.
-    pub(crate) fn answer(self, head: &Parts, stream: RecvStream) -> Answer {
+    pub(crate) fn answer(self, head: &Parts, stream: RecvStream) -> StreamAnswer {
         let upload = self.upload.map(|upload| Upload::go_on(upload, self.stream.clone()));
-        Answer::new(stream, head, self.stream, upload)
+        StreamAnswer::new(stream, head, self.stream, upload)
     }
 }
 

@@ -9,22 +9,22 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::question::after;
-use crate::shared::dns_interest::{PATIENCE, Want};
+use crate::shared::dns_interest::{OnDemandLookup, PATIENCE};
 
 /// All of them. Each change costs what it concerns.
 #[derive(Debug, Default)]
-pub(super) struct Asks {
-    known: BTreeMap<Want, Ask>,
-    of_name: BTreeMap<Arc<str>, BTreeSet<Want>>,
+pub(super) struct NameInterests {
+    known: BTreeMap<OnDemandLookup, NameInterest>,
+    of_name: BTreeMap<Arc<str>, BTreeSet<OnDemandLookup>>,
     /// When to look at each again: once in it.
-    timers: BTreeSet<(Now, Want)>,
+    timers: BTreeSet<(Now, OnDemandLookup)>,
     /// Those that have not been looked at yet.
-    fresh: BTreeSet<Want>,
+    fresh: BTreeSet<OnDemandLookup>,
 }
 
 /// Somebody wants something.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct NameInterest {
     /// The names that it depends on, in the order in which they are tried.
     pub(super) names: Vec<Arc<str>>,
     /// Who has asked first.
@@ -38,7 +38,7 @@ pub(super) struct Ask {
     timer: Now,
 }
 
-impl Ask {
+impl NameInterest {
     /// Whether a first answer has been waited for long enough.
     pub(super) fn is_overdue(&self, now: Now) -> bool {
         now.since(self.since) >= PATIENCE
@@ -57,9 +57,9 @@ impl Ask {
     }
 }
 
-impl Asks {
+impl NameInterests {
     /// Somebody wants this, which depends on these names.
-    pub(super) fn want(&mut self, want: Want, client: IpAddr, names: Vec<Arc<str>>, now: Now) {
+    pub(super) fn want(&mut self, want: OnDemandLookup, client: IpAddr, names: Vec<Arc<str>>, now: Now) {
         if let Some(ask) = self.known.get_mut(&want) {
             ask.used = now;
             return;
@@ -67,19 +67,20 @@ impl Asks {
         for name in &names {
             self.of_name.entry(name.clone()).or_default().insert(want.clone());
         }
-        let mut ask = Ask { names, client, told: None, waits_for: None, since: now, used: now, timer: now };
+        let mut ask =
+            NameInterest { names, client, told: None, waits_for: None, since: now, used: now, timer: now };
         ask.timer = ask.next_look();
         self.timers.insert((ask.timer, want.clone()));
         self.fresh.insert(want.clone());
         self.known.insert(want, ask);
     }
 
-    pub(super) fn get(&self, want: &Want) -> Option<&Ask> {
+    pub(super) fn get(&self, want: &OnDemandLookup) -> Option<&NameInterest> {
         self.known.get(want)
     }
 
     /// It has been told this.
-    pub(super) fn tell(&mut self, want: &Want, failure: Failure) {
+    pub(super) fn tell(&mut self, want: &OnDemandLookup, failure: Failure) {
         if let Some(ask) = self.known.get_mut(want) {
             ask.told = Some(failure);
             self.rearm(want);
@@ -87,13 +88,13 @@ impl Asks {
     }
 
     /// It waits for this one of its names.
-    pub(super) fn wait_for(&mut self, want: &Want, index: usize) {
+    pub(super) fn wait_for(&mut self, want: &OnDemandLookup, index: usize) {
         if let Some(ask) = self.known.get_mut(want) {
             ask.waits_for = Some(index);
         }
     }
 
-    pub(super) fn remove(&mut self, want: &Want) {
+    pub(super) fn remove(&mut self, want: &OnDemandLookup) {
         let Some(ask) = self.known.remove(want) else { return };
         self.timers.remove(&(ask.timer, want.clone()));
         self.fresh.remove(want);
@@ -108,7 +109,7 @@ impl Asks {
     }
 
     /// Names are completed otherwise from now on.
-    pub(super) fn rename(&mut self, names_of: impl Fn(&Want) -> Vec<Arc<str>>, now: Now) {
+    pub(super) fn rename(&mut self, names_of: impl Fn(&OnDemandLookup) -> Vec<Arc<str>>, now: Now) {
         for (want, ask) in std::mem::take(self).known {
             let names = names_of(&want);
             self.want(want.clone(), ask.client, names, now);
@@ -119,7 +120,7 @@ impl Asks {
     }
 
     /// Those of which there may be something to tell: what is new, what depends on these names, and what is due.
-    pub(super) fn concerned(&mut self, changed: &BTreeSet<Arc<str>>, now: Now) -> BTreeSet<Want> {
+    pub(super) fn concerned(&mut self, changed: &BTreeSet<Arc<str>>, now: Now) -> BTreeSet<OnDemandLookup> {
         let mut concerned = std::mem::take(&mut self.fresh);
         let of_names = changed.iter().filter_map(|name| self.of_name.get(name)).flatten();
         concerned.extend(of_names.cloned());
@@ -142,7 +143,7 @@ impl Asks {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    fn rearm(&mut self, want: &Want) {
+    fn rearm(&mut self, want: &OnDemandLookup) {
         let Some(ask) = self.known.get_mut(want) else { return };
         self.timers.remove(&(ask.timer, want.clone()));
         ask.timer = ask.next_look();
