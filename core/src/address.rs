@@ -5,6 +5,11 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddr;
 
+/// Unmaps an IPv4-mapped address, as a dual-stack socket reports it.
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
 /// Who opened a connection: the peer of an accepted socket, or what a trusted PROXY header says instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddr(pub SocketAddr);

@@ -8,6 +8,7 @@ use svc_proto::proxy_header::{
     Addresses, Header, Malformed, Origin, Step, Tlvs, Transport, Version, decode, encode_v1, encode_v2, kind,
 };
 
+use crate::address::canonical;
 use crate::outcome::Failure;
 
 mod greeting;
@@ -109,11 +110,6 @@ pub fn of_datagrams(client: SocketAddr, destination: SocketAddr, near: SocketAdd
         origin @ (Origin::Local | Origin::Unknown) => origin,
     };
     header(Version::V2, origin, Tlvs::NONE)
-}
-
-/// An IPv4 address that a socket of both families shows as IPv6 is an IPv4 address.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //! end is near.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use svc_core::table::Source;
+
+use crate::sync::lock;
 
 /// What `/readyz` waits for.
 #[derive(Debug)]
@@ -70,6 +72,6 @@ impl Ready {
     }
 
     fn state(&self) -> MutexGuard<'_, Readiness> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+        lock(&self.0)
     }
 }

@@ -2,13 +2,14 @@
 //! over a million endpoints each time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 
 use super::document::{ServicesQuery, ServicesView, Tag};
+use crate::sync::lock;
 
 /// What was measured of the present world.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl Tags {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<KnownTag>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+        lock(&self.0)
     }
 }
 

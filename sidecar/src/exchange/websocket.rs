@@ -4,6 +4,7 @@ mod tunnel;
 
 use std::rc::Rc;
 
+use data_encoding::BASE64;
 use h2::ext::Protocol;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -67,18 +68,14 @@ fn into_upgrade(request: Request<ClientBody>, context: &WorkerContext) -> (Reque
     let mut request = Request::from_parts(head, ClientBody::Empty);
     *request.method_mut() = Method::GET;
     let nonce = u128::from(context.draw()) << 64 | u128::from(context.draw());
-    let key = HeaderValue::from_str(&base64(nonce)).expect("the alphabet is plain text");
+    let key = HeaderValue::from_str(&key(nonce)).expect("the alphabet is plain text");
     request.headers_mut().insert(header::SEC_WEBSOCKET_KEY, key);
     (request, client)
 }
 
-/// 128 bits are 21 letters of six, one of the last two, and padding (RFC 4648 §4).
-fn base64(nonce: u128) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letter = |bits: u128| char::from(ALPHABET[(bits & 0x3f) as usize]);
-    let mut text: String = (0..21).map(|index| letter(nonce >> (122 - 6 * index))).collect();
-    text.push(letter(nonce << 4));
-    text + "=="
+/// 16 bytes in base64 (RFC 6455 §4.1).
+fn key(nonce: u128) -> String {
+    BASE64.encode(&nonce.to_be_bytes())
 }
 
 /// To the client any 2xx would say that there is a WebSocket: from an endpoint only a `101` to that protocol may.
@@ -101,7 +98,7 @@ mod tests {
     #[test]
     fn a_key_is_its_nonce_in_base64() {
         let sample = u128::from_be_bytes(*b"the sample nonce"); // RFC 6455 §1.3
-        assert_eq!(base64(sample), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(base64(u128::MAX), "/////////////////////w==");
+        assert_eq!(key(sample), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(key(u128::MAX), "/////////////////////w==");
     }
 }

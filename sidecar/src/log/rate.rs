@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use svc_core::time::Now;
 use tracing::callsite::Identifier;
@@ -12,6 +12,7 @@ use tracing_subscriber::layer::Context;
 
 use super::queue;
 use crate::clock;
+use crate::sync::lock;
 
 /// Lines that were too many of their kind.
 pub(crate) static LINES_SUPPRESSED: AtomicU64 = AtomicU64::new(0);
@@ -88,7 +89,7 @@ pub(super) fn tell() {
 }
 
 fn kinds() -> MutexGuard<'static, Option<HashMap<Identifier, LineKind>>> {
-    KINDS.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+    lock(&KINDS)
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ use std::mem;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
 use crate::clock;
+use crate::sync::lock;
 
 /// What all workers hold together.
 #[derive(Debug)]
@@ -239,7 +240,7 @@ impl Holder {
 
     #[cold]
     fn wait(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0.waiting);
         if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             waiting.push(cx.waker().clone());
         }
@@ -292,7 +293,7 @@ impl Holder {
     }
 
     fn wake(&self) {
-        let waiting = mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = mem::take(&mut *lock(&self.0.waiting));
         waiting.into_iter().for_each(Waker::wake);
     }
 }

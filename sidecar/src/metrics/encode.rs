@@ -1,8 +1,8 @@
 //! The counts as OpenMetrics, under the names of the contract.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -17,6 +17,7 @@ use super::series::{Closed, Direction, Learned, LookedUp, Protocol, SeriesKey, n
 use super::{Metrics, requests};
 use crate::config::DiscoverySettings;
 use crate::log;
+use crate::sync::lock;
 
 /// The registry wants to own its collectors; the data path owns these counts.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Collector for SharedMetrics {
 impl Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let series: Vec<_> = {
-            let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+            let series = lock(&self.series);
             series.iter().map(|(key, series)| (key.clone(), series.clone())).collect()
         };
         requests::encode(&mut encoder, &series)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -12,6 +12,7 @@ use svc_core::table::Table;
 use svc_proto::names::metric;
 
 use super::series::{is_known, now_ms};
+use crate::sync::lock;
 
 type FailureCounts = [u64; Failure::ALL.len()];
 
@@ -77,7 +78,7 @@ impl Failures {
     }
 
     fn by_service(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, OfService>> {
-        self.by_service.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+        lock(&self.by_service)
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -38,6 +38,7 @@ pub(crate) use series::{Closed, Direction, Learned, LookedUp, Protocol, Series, 
 pub(crate) use tls::HandshakeResult;
 
 use crate::config::DiscoverySettings;
+use crate::sync::lock;
 use arc_swap::ArcSwap;
 use floods::Flood;
 use format::Format;
@@ -122,8 +123,7 @@ impl Metrics {
 
     /// The series of `key`. Takes a lock: the data path asks once per endpoint, not per request.
     pub(crate) fn series(&self, key: SeriesKey) -> Arc<Series> {
-        let series =
-            self.series.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        let series = lock(&self.series).entry(key).or_default().clone();
         series.used(); // nobody may hold it when it is shown
         series
     }
@@ -180,7 +180,7 @@ impl Metrics {
     /// asked for stays as long as its Service.
     fn forget_gone(&self, table: &Table) {
         let before_ms = now_ms().saturating_sub(FORGET_AFTER.as_millis() as u64);
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut series = lock(&self.series);
         series.retain(|key, series| {
             let is_used = Arc::strong_count(series) > 1 || series.used_ms.load(Relaxed) >= before_ms;
             is_used || (key.endpoint.is_empty() && is_known(&key.service, table))

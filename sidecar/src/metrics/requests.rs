@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -13,6 +13,7 @@ use svc_proto::names::metric;
 
 use super::series::Snapshot;
 use super::series::{Protocol, SeriesKey};
+use crate::sync::lock;
 
 /// Requests of one protocol. 500 × 4 bytes for the statuses: 2 KiB per endpoint that has answered at all.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Requests {
             Some(call) if status == CALL_ANSWERED => drop(self.calls[call as usize].fetch_add(1, Relaxed)),
             Some(call) => {
                 let code = (STATUS_BEGIN + index) as u16;
-                let mut odd_calls = self.odd_calls.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut odd_calls = lock(&self.odd_calls);
                 *odd_calls.entry((code, call)).or_default() += 1;
             }
         }
@@ -74,7 +75,7 @@ impl Requests {
             .map(|(index, count)| ((STATUS_BEGIN + index) as u16, None, u64::from(count.load(Relaxed))));
         let calls = Status::ALL.into_iter().zip(&self.calls);
         let calls = calls.map(|(call, count)| (CALL_ANSWERED, Some(call), u64::from(count.load(Relaxed))));
-        let odd_calls = self.odd_calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let odd_calls = lock(&self.odd_calls);
         let odd_calls = odd_calls.iter().map(|(&(code, call), &count)| (code, Some(call), count));
         plain.chain(calls).chain(odd_calls).filter(|(_, _, count)| *count > 0).collect()
     }

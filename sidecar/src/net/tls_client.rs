@@ -1,7 +1,7 @@
 //! TLS that begins here: handshakes with endpoints, and what is kept of them for the next ones.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::certificates::Certificates;
+use crate::sync::lock;
 
 /// What a connection to an endpoint is to carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl Sessions {
         authorities: Arc<RootCertStore>,
         payload: Payload,
     ) -> Result<Arc<ClientConfig>, HandshakeError> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = lock(&self.latest);
         let settings = match latest.take_if(|settings| Arc::ptr_eq(&settings.authorities, &authorities)) {
             Some(settings) => settings,
             None => ClientSettings { config: Arc::new(config(&authorities)?), authorities },

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use svc_core::address::Transport;
+use svc_core::address::{Transport, canonical};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
@@ -15,7 +15,7 @@ use svc_core::sniff::Sniffed;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
-use super::plan::{ConnectionPlan, ListenerKind, canonical, plan, plan_inbound};
+use super::plan::{ConnectionPlan, ListenerKind, plan, plan_inbound};
 use crate::client::alpn;
 use crate::client::clients::Admission;
 use crate::client::detect::{Detected, detect};

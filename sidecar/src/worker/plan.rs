@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use svc_core::address::{OriginalDst, Transport};
+use svc_core::address::{OriginalDst, Transport, canonical};
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use tokio::net::TcpStream;
@@ -189,9 +189,4 @@ pub(crate) fn plan_inbound(local_target: LocalTarget, context: &WorkerContext) -
         true => ConnectionPlan::Bytes(route, destination),
         false => ConnectionPlan::Speak(destination, route.hint, Some(route)),
     }
-}
-
-/// An IPv4 address in IPv6 clothes, which a listener of both families sees, is that IPv4 address.
-pub(crate) fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }

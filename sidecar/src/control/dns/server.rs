@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::message::{DnsAnswer, EdnsUse, Packet, SentQuery};
 use super::question::Question;
+use crate::sync::lock;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -185,7 +186,7 @@ impl Server {
     }
 
     fn known(&self) -> MutexGuard<'_, ServerEdns> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner) // no change to it can stop half-way
+        lock(&self.known)
     }
 }
 

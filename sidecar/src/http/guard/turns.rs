@@ -1,7 +1,7 @@
 //! What the reading side of an HTTP/1 connection and the side that answers tell each other: whose turn it is.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use hyper::{Method, Version};
@@ -10,6 +10,7 @@ use svc_core::sniff::may_become_request;
 use super::rule::Rule;
 use crate::access_log::RequestDetails;
 use crate::http::authority::without_userinfo;
+use crate::sync::lock;
 
 /// The turns of a connection's requests, counted from 1. Atomic only because hyper wants the I/O that it may hand out to be `Send`; one
 /// thread uses it.
@@ -44,7 +45,7 @@ impl RequestTurns {
     pub(crate) fn end(&self) {
         self.ended.store(self.now.load(Relaxed), Relaxed);
         if self.waits.swap(false, Relaxed) {
-            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waker = lock(&self.waker).take();
             waker.into_iter().for_each(Waker::wake);
         }
     }
@@ -54,7 +55,7 @@ impl RequestTurns {
         if self.ended.load(Relaxed) == turn {
             return Poll::Ready(());
         }
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        *lock(&self.waker) = Some(cx.waker().clone());
         self.waits.store(true, Relaxed);
         Poll::Pending
     }
