@@ -115,7 +115,7 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
-/// 640 KiB: V8 compiles all of it, for each worker, while Envoy starts; filters in Rust have 0.5 to 2 MB, and what a request costs is the calls of
+/// 640 KiB: V8 compiles all of it while Envoy starts; filters in Rust have 0.5 to 2 MB, and what a request costs is the calls of
 /// the host.
 const SIZE_MAX: u64 = 640 * 1024;
 
