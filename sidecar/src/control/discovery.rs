@@ -1,38 +1,33 @@
 //! Follows the sources, and hands what they say to the publisher.
 
 use std::collections::BTreeSet;
-use std::future::pending;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use svc_core::address::ServiceName;
-use svc_core::discovery::env;
-use svc_core::discovery::names::SearchPath;
 use svc_core::inventory::{Change, Rejection};
 use svc_core::service::Rules;
-use svc_core::table::Source;
+use svc_core::table;
 
 use super::certificates::{CertificateWatcher, Reloaded};
-use super::dns::{Cluster, DnsCache, DnsSource, Stub};
-use super::manifests::{FolderWatch, Manifests, Touched};
+use super::dns::NameServers;
+use super::environment::Environment;
+use super::manifests::{ManifestSource, Manifests};
 use super::publish::Publisher;
+use super::source::{Source, next_of};
 use crate::admin::Ready;
 use crate::certificates::Certificates;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::RunError;
 use crate::metrics::{Learned, Metrics};
 use crate::shared::Shared;
-use crate::shared::dns_interest::DnsInterest;
 
 /// The sources of this process.
 pub(crate) struct Discovery {
     publisher: Publisher,
     ready: Arc<Ready>,
-    manifests: Option<(Manifests, FolderWatch)>,
-    keeper: CertificateWatcher,
-    dns: Option<DnsSource<Stub>>,
-    resolv_conf: PathBuf,
+    sources: Vec<Box<dyn Source>>,
+    watcher: CertificateWatcher,
     /// Services with ports that are served at others, of which a warning has told.
     moved: BTreeSet<ServiceName>,
     rejections: Arc<ArcSwap<Vec<Rejection>>>,
@@ -54,33 +49,31 @@ impl Discovery {
     ) -> Result<Discovery, RunError> {
         let path = config.discovery.manifests.as_ref();
         let manifests = path.map(|path| Manifests::open(path, rules(config))).transpose();
-        let manifests = manifests.map_err(RunError::because("cannot read the manifests"))?;
-        let keeper = CertificateWatcher::start(config).map_err(RunError::because("cannot end TLS"))?;
-        let manifests = manifests.map(|manifests| {
-            let watch = manifests.watch();
-            (manifests, watch)
-        });
+        let mut manifests = manifests.map_err(RunError::because("cannot read the manifests"))?;
+        let watcher = CertificateWatcher::start(config).map_err(RunError::because("cannot end TLS"))?;
         let mut discovery = Discovery {
             publisher,
             ready,
-            manifests,
-            keeper,
-            dns: None,
-            resolv_conf: config.dns.resolv_conf.clone(),
+            sources: Vec::new(),
+            watcher,
             moved: BTreeSet::new(),
             rejections: Arc::default(),
             certificates: shared.certificates.clone(),
-            metrics,
+            metrics: metrics.clone(),
         };
-        for source in &config.discovery.sources {
-            match source {
-                Source::Environment => discovery.read_environment(config),
-                Source::Manifests => discovery.read_manifests(&Touched::All),
-                Source::Dns => discovery.begin_dns(config, &shared.wanted),
-                Source::Services => {} // no flag names it
-            }
+        for kind in &config.discovery.sources {
+            let source: Box<dyn Source> = match kind {
+                table::Source::Environment => Box::new(Environment::new(&config.discovery.namespace)),
+                table::Source::Manifests => match manifests.take() {
+                    Some(manifests) => Box::new(ManifestSource::new(manifests)),
+                    None => continue,
+                },
+                table::Source::Dns => Box::new(NameServers::new(config, &shared.wanted, &metrics)),
+                table::Source::Services => continue, // no flag names it
+            };
+            discovery.begin(source);
         }
-        discovery.keeper.publish(&discovery.certificates); // Secrets are there now, or may come
+        discovery.watcher.publish(&discovery.certificates); // Secrets are there now, or may come
         Ok(discovery)
     }
 
@@ -92,54 +85,35 @@ impl Discovery {
     /// Takes in changes as they come, for ever. May be dropped at any time: what happened meanwhile is taken in the next time.
     pub(crate) async fn follow(&mut self) {
         loop {
-            match news(&mut self.manifests, &self.keeper, &mut self.dns).await {
-                SourceNews::Manifests(touched) => self.read_manifests(&touched),
-                SourceNews::Certificates => self.reload_certificates(),
-                SourceNews::Dns(changes) => self.learn(Source::Dns, changes),
+            tokio::select! {
+                (index, changes) = next_of(&mut self.sources) => self.learn(index, changes),
+                () = self.watcher.touched() => self.reload_certificates(),
             }
         }
     }
 
-    /// Reads everything again (SIGHUP). The environment cannot have changed.
+    /// Reads everything again (SIGHUP).
     pub(crate) fn reload(&mut self) {
         self.reload_certificates();
-        if let Some((manifests, _)) = &mut self.manifests {
-            let changes = manifests.reload();
-            self.learn(Source::Manifests, changes);
-        }
-        if let Some(dns) = &mut self.dns
-            && let Some((resolver, search)) = open(&self.resolv_conf, &self.metrics)
-        {
-            dns.replace(resolver, search);
+        for index in 0..self.sources.len() {
+            if let Some(changes) = self.sources[index].reload() {
+                self.learn(index, changes);
+            }
         }
     }
 
-    /// There is nothing to list, so this source has answered as soon as it can be asked, or cannot.
-    fn begin_dns(&mut self, config: &Config, wanted: &Arc<DnsInterest>) {
-        self.dns = open(&self.resolv_conf, &self.metrics).map(|(resolver, search)| {
-            let book = DnsCache::new(search, Cluster::of(config), config.dns.bounds);
-            DnsSource::new(resolver, book, wanted.clone(), self.metrics.clone())
-        });
-        self.ready.source_answered(Source::Dns);
-    }
-
-    fn read_environment(&mut self, config: &Config) {
-        let variables: Vec<_> = config::environment().collect();
-        let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let discovered = env::parse(variables, &config.discovery.namespace);
-        for warning in &discovered.warnings {
-            tracing::warn!(%warning, "environment variable ignored");
+    /// Takes a source in, with what it can list.
+    fn begin(&mut self, source: Box<dyn Source>) {
+        let (index, kind) = (self.sources.len(), source.kind());
+        self.sources.push(source);
+        match self.sources[index].list() {
+            Some(changes) => self.learn(index, changes),
+            None => self.ready.source_answered(kind), // as soon as it can be asked
         }
-        self.learn(Source::Environment, discovered.into_changes());
     }
 
-    fn read_manifests(&mut self, touched: &Touched) {
-        let changes =
-            self.manifests.as_mut().map(|(manifests, _)| manifests.refresh(touched)).unwrap_or_default();
-        self.learn(Source::Manifests, changes);
-    }
-
-    fn learn(&mut self, source: Source, changes: Vec<Change>) {
+    fn learn(&mut self, index: usize, changes: Vec<Change>) {
+        let source = self.sources[index].kind();
         let secrets = self.publish_secrets(); // first: what else changed may name them
         let published = self.publisher.apply(source, changes);
         if published {
@@ -166,17 +140,17 @@ impl Discovery {
     }
 
     fn publish_secrets(&mut self) -> bool {
-        let changed = self.manifests.as_mut().and_then(|(manifests, _)| manifests.changed_secrets());
+        let changed = self.sources.iter_mut().find_map(|source| source.changed_secrets());
         let Some(secrets) = changed else { return false };
         self.certificates.publish(secrets);
-        self.keeper.publish(&self.certificates);
+        self.watcher.publish(&self.certificates);
         true
     }
 
     fn reload_certificates(&mut self) {
-        let Reloaded { changed, refused } = self.keeper.reload();
+        let Reloaded { changed, refused } = self.watcher.reload();
         if changed {
-            self.keeper.publish(&self.certificates);
+            self.watcher.publish(&self.certificates);
         }
         self.metrics.certificates_reloaded(changed, refused);
         self.note_rejections();
@@ -184,9 +158,8 @@ impl Discovery {
 
     /// Shows what does not serve, and warns of what did not do so before: tells how many objects these are.
     fn note_rejections(&mut self) -> usize {
-        let mut now: Vec<Rejection> =
-            self.manifests.as_ref().map(|(manifests, _)| manifests.rejections()).unwrap_or_default();
-        now.extend(self.keeper.rejections().cloned());
+        let mut now: Vec<Rejection> = self.sources.iter().flat_map(|source| source.rejections()).collect();
+        now.extend(self.watcher.rejections().cloned());
         now.extend(self.publisher.inventory().rejections().cloned());
         let before = self.rejections.load();
         if **before == now {
@@ -205,47 +178,6 @@ impl Discovery {
         self.rejections.store(Arc::new(now));
         new
     }
-}
-
-enum SourceNews {
-    Manifests(Touched),
-    Certificates,
-    Dns(Vec<Change>),
-}
-
-/// What the first source to say something says. Sources that are not there say nothing.
-async fn news(
-    manifests: &mut Option<(Manifests, FolderWatch)>,
-    keeper: &CertificateWatcher,
-    dns: &mut Option<DnsSource<Stub>>,
-) -> SourceNews {
-    let files = async {
-        match manifests {
-            Some((_, watch)) => watch.touched().await,
-            None => pending().await,
-        }
-    };
-    let names = async {
-        match dns {
-            Some(dns) => dns.next().await,
-            None => pending().await,
-        }
-    };
-    tokio::select! {
-        touched = files => SourceNews::Manifests(touched),
-        () = keeper.touched() => SourceNews::Certificates,
-        changes = names => SourceNews::Dns(changes),
-    }
-}
-
-/// DNS as resolv.conf says, or a warning.
-fn open(resolv_conf: &Path, metrics: &Arc<Metrics>) -> Option<(Stub, SearchPath)> {
-    let opened = Stub::open(resolv_conf, metrics.clone());
-    opened
-        .inspect_err(|error| {
-            tracing::warn!(path = %resolv_conf.display(), %error, "cannot read whom to ask for names");
-        })
-        .ok()
 }
 
 fn rules(config: &Config) -> Rules {

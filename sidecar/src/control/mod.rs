@@ -7,7 +7,9 @@ pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod discovery;
 pub(crate) mod dns;
+mod environment;
 pub(crate) mod publish;
+pub(crate) mod source;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ mod resolv_conf;
 mod served;
 mod server;
 mod servers;
+mod source;
 mod stub;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ use flights::Flights;
 use question::ReplyMeaning;
 pub(crate) use question::{Question, Reply};
 pub(crate) use served::Cluster;
+pub(crate) use source::NameServers;
 pub(crate) use stub::Stub;
 
 /// Asks DNS.

@@ -32,6 +32,7 @@ mod objects;
 mod port_names;
 mod schema;
 mod secret;
+mod source;
 mod typed;
 mod watch;
 
@@ -47,6 +48,7 @@ pub(crate) use head::ObjectKind;
 pub(crate) use objects::{Contents, Object, ObjectFacts, ObjectKey, read};
 pub(crate) use port_names::unknown_to;
 use port_names::{Slices, service_of};
+pub(crate) use source::ManifestSource;
 
 use crate::certificates::Secrets;
 use claims::ObjectClaims;
