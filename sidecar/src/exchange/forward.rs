@@ -18,6 +18,7 @@ use svc_core::protocol::Hint;
 use svc_core::vitals::GRPC_STATUS;
 
 use super::account::Account;
+use super::attempts::Attempting;
 use super::attempts::Attempts;
 use super::body::{BodySource, ResponseBody};
 use super::deadlines::{Deadline, RequestDeadlines, within};
@@ -161,37 +162,39 @@ async fn carry(
 ) -> Result<ForwardedAnswer, Failure> {
     let Prepared { origin, waited: _, route, caller, wanted, limits, outgoing } = prepared;
     let mut attempts = Attempts::new(route, *caller, origin, account.begun, context);
-    let mut upstream = attempts.begin(outgoing, account)?;
-    loop {
-        let answered = {
-            let forwarding = pin!(forward(outgoing, *wanted, &upstream, context));
-            within(limits.per_try, Failure::ResponseTimeout, forwarding)
-                .await
-                .map_err(|failure| outgoing.blame(failure))
-        };
-        let failure = match &answered {
-            Ok(answer) if answer.is_minded(&attempts) => {
-                account.hears(&answer.head); // it may be the last that is heard of it
-                Failure::GatewayError
-            }
-            Ok(_) => break answered,
-            Err(failure) => *failure,
-        };
-        let Ok(next) = attempts.next(failure, outgoing, &upstream, account) else { break answered };
-        if let Ok(answer) = answered {
-            answer.discard();
-        }
-        upstream = next;
+    let forwarding = Forwarding { outgoing, wanted: *wanted, context };
+    let (mut answer, upstream) = attempts.answer(&forwarding, outgoing, limits.per_try, account).await?;
+    outgoing.settle();
+    route.heard_http(&answer.head);
+    if let Some(speech) = &upstream.speech {
+        let asked = ClientAuthority { scheme: origin.arrival.scheme, authority: outgoing.authority() };
+        speech.turn_back(&mut answer.head.headers, asked);
     }
-    .map(|mut answer| {
-        outgoing.settle();
-        route.heard_http(&answer.head);
-        if let Some(speech) = &upstream.speech {
-            let asked = ClientAuthority { scheme: origin.arrival.scheme, authority: outgoing.authority() };
-            speech.turn_back(&mut answer.head.headers, asked);
-        }
-        answer
-    })
+    Ok(answer)
+}
+
+/// A request, as each endpoint is asked.
+struct Forwarding<'a> {
+    outgoing: &'a Outgoing<'a>,
+    wanted: WantedVersion,
+    context: &'a WorkerContext,
+}
+
+impl Attempting for Forwarding<'_> {
+    type Answer = ForwardedAnswer;
+
+    fn ask(&self, upstream: &Rc<Upstream>) -> impl Future<Output = Result<ForwardedAnswer, Failure>> {
+        forward(self.outgoing, self.wanted, upstream, self.context)
+    }
+
+    fn head<'h>(&self, answer: &'h ForwardedAnswer) -> (&'h Parts, Option<&'h [u8]>) {
+        let status = answer.head.headers.get(GRPC_STATUS).filter(|_| answer.source.is_end_stream());
+        (&answer.head, status.map(HeaderValue::as_bytes))
+    }
+
+    fn discard(&self, mut answer: ForwardedAnswer) {
+        answer.source.drain();
+    }
 }
 
 /// An endpoint's answer, so far its head.
@@ -201,19 +204,6 @@ struct ForwardedAnswer {
 }
 
 impl ForwardedAnswer {
-    fn is_minded(&self, attempts: &Attempts<'_>) -> bool {
-        // Few Services ask for it: the others need no look at the headers.
-        attempts.minds(self.head.status.as_u16(), || {
-            let alone = self.source.is_end_stream();
-            self.head.headers.get(GRPC_STATUS).filter(|_| alone).map(HeaderValue::as_bytes)
-        })
-    }
-
-    /// Lets go of an answer that another attempt replaces.
-    fn discard(mut self) {
-        self.source.drain();
-    }
-
     fn into_response(
         mut self,
         origin: &ClientOrigin,

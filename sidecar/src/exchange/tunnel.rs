@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use svc_core::balance::{Ask, Caller, Tried};
+use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 
 use super::account::Account;
+use super::attempts::Candidates;
 use super::relay::{FailedSide, Prebuffered, RelayedBytes, relay};
 use crate::client::facts::ClientInfo;
 use crate::client::io::ClientIo;
@@ -23,10 +24,9 @@ use crate::http::pulse::Pulse;
 use crate::metrics::Closed;
 use crate::net::tls_client::Payload;
 use crate::routing::resolve::settled;
-use crate::routing::route::{Picked, Route};
+use crate::routing::route::Route;
 use crate::upstream::UpstreamIo;
 use crate::upstream::conn_table::ConnHandle;
-use crate::upstream::outbound_proxy_header::OutboundProxyHeader;
 
 /// Opens a connection to an endpoint of `route`: one that refuses, or does not answer in time, is passed over at once (S-07). It is told of the client where its Service asks.
 pub(crate) async fn dial(
@@ -38,30 +38,17 @@ pub(crate) async fn dial(
     account: &mut Account,
 ) -> Result<UpstreamIo, Failure> {
     account.serves(&route.port.label);
-    let mut tried = Tried::default();
-    let (mut route, _waited) = settled(route.clone(), client_info.arrival.client, &context.router).await?;
-    let mut last = None;
+    let (route, _waited) = settled(route.clone(), client_info.arrival.client, &context.router).await?;
+    let mut candidates = Candidates::new(&route, caller, clock::now(), context);
     loop {
-        let ask = Ask { caller, tried: &tried, replayable: true };
-        let now = clock::now();
-        let Picked { id, upstream, probe, .. } =
-            route.pick(&ask, None, last, &context.router.endpoints, now, context.draw())?;
-        if let Some(because) = last {
-            account.retried(because);
-        }
-        account.tries(upstream, probe, now);
-        let outbound_header =
-            OutboundProxyHeader::of(&route.target, route.inbound.is_some(), || client_info.clone());
+        let upstream = candidates.next(true, None, account)?;
+        let outbound_header = candidates.outbound_header(|| client_info.clone());
         match upstream.open_for(payload, outbound_header.as_ref(), &context.dialer).await {
             Ok(io) => {
                 account.connected();
                 return Ok(io);
             }
-            Err(failure) => {
-                tried.insert(id);
-                last = Some(failure);
-                route = context.router.renewed(&route).ok_or(failure)?;
-            }
+            Err(failure) => candidates.failed(failure, false)?,
         }
     }
 }

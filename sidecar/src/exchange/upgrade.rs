@@ -14,6 +14,7 @@ use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 
 use super::account::Account;
+use super::attempts::Attempting;
 use super::attempts::Attempts;
 use super::body::{BodySource, ResponseBody};
 use super::deadlines::{Deadline, RequestDeadlines, within};
@@ -192,27 +193,30 @@ async fn carry(
 ) -> Result<Carried, Failure> {
     let UpgradeRequest { outgoing, protocol, route, caller, origin, limits } = handshake;
     let mut attempts = Attempts::new(&route, caller, origin, account.begun, context);
-    let mut upstream = attempts.begin(&outgoing, account)?;
-    loop {
-        let answered = {
-            let attempt = pin!(attempt(&outgoing, protocol, &upstream, context));
-            let answered = within(limits.per_try, Failure::ResponseTimeout, attempt).await;
-            answered.map_err(|failure| outgoing.blame(failure))
-        };
-        let failure = match &answered {
-            Ok((_, answered)) if attempts.minds(answered.head.status.as_u16(), || None) => {
-                Failure::GatewayError
-            }
-            Ok(_) => break answered,
-            Err(failure) => *failure,
-        };
-        let Ok(next) = attempts.next(failure, &outgoing, &upstream, account) else { break answered };
-        upstream = next;
+    let upgrading = Upgrading { outgoing: &outgoing, protocol, context };
+    let ((connection, answered), upstream) =
+        attempts.answer(&upgrading, &outgoing, limits.per_try, account).await?;
+    outgoing.settle();
+    Ok((connection, upstream, answered))
+}
+
+/// A request for an upgrade, as each endpoint is asked.
+struct Upgrading<'a> {
+    outgoing: &'a Outgoing<'a>,
+    protocol: Option<&'a HeaderValue>,
+    context: &'a WorkerContext,
+}
+
+impl Attempting for Upgrading<'_> {
+    type Answer = (Box<Http1>, Answered);
+
+    fn ask(&self, upstream: &Rc<Upstream>) -> impl Future<Output = Result<Self::Answer, Failure>> {
+        attempt(self.outgoing, self.protocol, upstream, self.context)
     }
-    .map(|(connection, answered)| {
-        outgoing.settle();
-        (connection, upstream, answered)
-    })
+
+    fn head<'h>(&self, (_, answered): &'h Self::Answer) -> (&'h Parts, Option<&'h [u8]>) {
+        (&answered.head, None)
+    }
 }
 
 async fn attempt(
