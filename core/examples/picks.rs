@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::address::EndpointAddr;
-use svc_core::balance::{Ask, Balancer, Caller, Member, Policy, Tried};
+use svc_core::balance::{Ask, Balancer, Caller, Member, Tried};
 use svc_core::endpoints::EndpointId;
+use svc_core::service::Policy;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
 

@@ -23,6 +23,19 @@ impl Draws {
     }
 }
 
+/// An index below `below`, and what of the draw the choice did not use up: again evenly drawn, for one more choice.
+/// Off an even spread by at most `below` in 2^64.
+pub(crate) fn split_draw(draw: u64, below: usize) -> (usize, u64) {
+    let (index, rest) = split_weights(draw, below as u64);
+    (index as usize, rest)
+}
+
+/// The same below a sum of weights, which need not fit into a `usize` of 32 bits: an answer is the same on every machine.
+pub(crate) fn split_weights(draw: u64, below: u64) -> (u64, u64) {
+    let wide = u128::from(draw) * u128::from(below);
+    ((wide >> 64) as u64, wide as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

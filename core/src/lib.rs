@@ -14,6 +14,7 @@ pub mod hash;
 pub mod time;
 
 pub mod discovery;
+pub mod dns;
 pub mod protocol;
 pub mod service;
 pub mod sniff;
@@ -24,7 +25,6 @@ pub mod describe;
 pub mod endpoints;
 pub mod inventory;
 pub mod table;
-pub mod topology;
 
 pub mod capture;
 

@@ -12,3 +12,8 @@ impl Now {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Whole milliseconds; those of half a billion years where there are more.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

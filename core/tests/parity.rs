@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use svc_core::discovery::document::Documents;
 use svc_core::dispatch::{Aim, Request as Head, Settings, dispatch, resolve};
 use svc_core::draws::Draws;
+use svc_core::endpoints::Here;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Inventory};
 use svc_core::outcome::Failure;
@@ -15,7 +16,6 @@ use svc_core::port::{Pinning, Ports, Visit};
 use svc_core::service::{Rules, Scope};
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
-use svc_core::topology::Here;
 use svc_core::vitals;
 use testing::parity::{Answer, Case, Program, Request, Step, corpus, tell};
 

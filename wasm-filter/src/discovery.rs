@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use svc_core::discovery::document::Documents;
 use svc_core::discovery::env;
+use svc_core::endpoints::Here;
 use svc_core::inventory::{Inventory, Rejection, Settings};
 use svc_core::service::{Rules, Scope};
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
-use svc_core::topology::Here;
 use svc_proto::plugin::Plugin as Configuration;
 
 use crate::host::{CallId, Level, Plugin};

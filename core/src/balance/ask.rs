@@ -35,15 +35,6 @@ pub fn members(endpoints: &[Endpoint], mut vitals: impl FnMut(EndpointId) -> Arc
     endpoints.iter().map(member).collect()
 }
 
-/// What is picked for: policies that spread by connection do not spread by request as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// A connection whose bytes are not ours to read.
-    Connection,
-    /// An HTTP request.
-    Request,
-}
-
 /// Who wants to go where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {

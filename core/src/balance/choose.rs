@@ -126,11 +126,11 @@ mod tests {
     use alloc::vec::Vec;
     use core::time::Duration;
 
-    use super::super::tests::{CALLER, even_draws, group};
-    use super::super::{Policy, Tried};
     use super::*;
+    use crate::balance::Tried;
+    use crate::balance::tests::{CALLER, even_draws, group};
     use crate::endpoints::EndpointId;
-    use crate::service::Handling;
+    use crate::service::{Handling, Policy};
 
     /// Four members, two of which have failed at the very beginning.
     fn half_out() -> (PortVitals, Vec<Member>) {

@@ -8,8 +8,9 @@ use alloc::vec;
 use core::cmp::{Ordering, Reverse};
 use core::net::IpAddr;
 
-use super::{Ask, Member, split_draw};
+use super::{Ask, Member};
 use crate::address::EndpointAddr;
+use crate::draws::split_draw;
 
 /// Which member has which slot.
 #[derive(Clone, Debug, Default)]

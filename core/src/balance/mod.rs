@@ -7,12 +7,11 @@ use alloc::vec::Vec;
 
 use crate::endpoints::EndpointId;
 use crate::protocol;
-use crate::service::Service;
+use crate::service::{Policy, Service, Unit};
 use crate::time::Now;
 
 mod ask;
 mod choose;
-mod policy;
 mod tried;
 
 mod buckets;
@@ -27,9 +26,8 @@ mod source_hash;
 mod two_choices;
 mod weighted_round_robin;
 
-pub use ask::{Ask, Caller, Member, Unit, members};
+pub use ask::{Ask, Caller, Member, members};
 pub use choose::Choice;
-pub use policy::Policy;
 pub use tried::Tried;
 
 use buckets::Buckets;
@@ -163,19 +161,6 @@ impl Policy {
         let may_carry_requests = service.ports.iter().any(protocol::may_be_http);
         Policy::of(service, if may_carry_requests { Unit::Request } else { Unit::Connection })
     }
-}
-
-/// An index below `below`, and what of the draw the choice did not use up: again evenly drawn, for one more choice.
-/// Off an even spread by at most `below` in 2^64.
-fn split_draw(draw: u64, below: usize) -> (usize, u64) {
-    let (index, rest) = split_weights(draw, below as u64);
-    (index as usize, rest)
-}
-
-/// The same below a sum of weights, which need not fit into a `usize` of 32 bits: an answer is the same on every machine.
-fn split_weights(draw: u64, below: u64) -> (u64, u64) {
-    let wide = u128::from(draw) * u128::from(below);
-    ((wide >> 64) as u64, wide as u64)
 }
 
 #[cfg(test)]

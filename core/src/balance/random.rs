@@ -1,6 +1,7 @@
 //! `random`: each time any of them, as kube-proxy's iptables mode does (S-08).
 
-use super::{Member, split_draw};
+use super::Member;
+use crate::draws::split_draw;
 
 pub(super) fn pick(members: &[Member], eligible: &impl Fn(&Member) -> bool, draw: u64) -> Option<usize> {
     let (index, rest) = split_draw(draw, members.len());

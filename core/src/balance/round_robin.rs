@@ -1,7 +1,8 @@
 //! `rr`: one after the other, in the order of their addresses.
 
-use super::{Member, split_draw};
+use super::Member;
 use crate::address::EndpointAddr;
+use crate::draws::split_draw;
 
 /// Remembers the address that was last in turn, not its index: an endpoint that comes or goes before it would shift the
 /// index, and somebody's turn would be lost.

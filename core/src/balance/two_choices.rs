@@ -5,7 +5,8 @@
 
 use alloc::boxed::Box;
 
-use super::{Member, split_draw, split_weights};
+use super::Member;
+use crate::draws::{split_draw, split_weights};
 
 /// How to draw.
 ///

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Facts, Privileges};
+use super::facts::{Facts, Privileges};
 
 /// Why there can be no rules for a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

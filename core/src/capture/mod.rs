@@ -3,6 +3,7 @@
 //! Everything stands in one table of ours, so that nothing of anybody else's is touched, and is written in one transaction, so that
 //! the rules of before hold until all of the new ones do.
 
+mod facts;
 mod mistake;
 mod redirect;
 mod routes;
@@ -10,41 +11,13 @@ mod sparing;
 mod text;
 mod transparent;
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use facts::{Facts, Privileges};
 pub use mistake::Mistake;
 pub use routes::{Call, Family, unrouting};
-
-/// What is known about a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The port of `--outbound`, which takes what the application opens; `None` leaves that alone.
-    pub outbound: Option<u16>,
-    /// The port of `--inbound`, which takes what others open to the pod; `None` leaves that alone.
-    pub inbound: Option<u16>,
-    /// What else the sidecar listens on. Nothing of that is captured.
-    pub sidecar_ports: BTreeSet<u16>,
-    /// Ports elsewhere whose connections leave as the application opened them.
-    pub skip_outbound: BTreeSet<u16>,
-    /// Ports of the pod whose connections go to the application untouched.
-    pub skip_inbound: BTreeSet<u16>,
-    /// The user that the sidecar, and nobody else, runs as. Where its packets have no mark, they are known by that.
-    pub user: Option<u32>,
-    /// What the sidecar may do.
-    pub privileges: Privileges,
-}
-
-/// What a sidecar may do beyond what any process may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Privileges {
-    /// Nothing.
-    #[default]
-    None,
-    /// Mark its packets, and use the addresses of its clients towards the application (NET_ADMIN).
-    Transparent,
-}
+pub use text::REMOVAL;
 
 /// Facts that go together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +66,6 @@ impl Capture {
         self.0.inbound.filter(|_| self.0.privileges == Privileges::Transparent)
     }
 }
-
-/// What `nft -f -` is to read for the table to be gone, whether it was there or not.
-pub const REMOVAL: &str = "\
-add table inet svcmesh
-delete table inet svcmesh
-";
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::Facts;
+use super::facts::Facts;
 use super::sparing::{self, elsewhere, no_beginning, own, within_the_pod};
 use super::text::Chain;
 use crate::address::Transport;

@@ -7,10 +7,10 @@ use core::net::IpAddr;
 
 use svc_proto::names::mark::{APPLICATION, OWN};
 
-use super::Facts;
+use super::facts::Facts;
 use super::text::{mark, set, spare, spare_ports, word};
 use crate::address::Transport;
-use crate::discovery::local::METADATA;
+use crate::dns::local::METADATA;
 
 /// What begins no TCP connection. A connection that is older than the rules is new to conntrack with any of its packets.
 pub(super) fn no_beginning() -> [String; 2] {

@@ -6,7 +6,6 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use super::REMOVAL;
 use crate::address::Transport;
 
 /// A chain: where it stands, why, and its rules in their order.
@@ -60,3 +59,9 @@ pub(super) fn set<T: Display>(items: impl IntoIterator<Item = T>) -> String {
 pub(super) fn mark(mark: u32) -> String {
     format!("{mark:#010x}")
 }
+
+/// What `nft -f -` is to read for the table to be gone, whether it was there or not.
+pub const REMOVAL: &str = "\
+add table inet svcmesh
+delete table inet svcmesh
+";

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use svc_proto::names::mark::{APPLICATION, CLIENT, HOMEWARD};
 
-use super::Facts;
+use super::facts::Facts;
 use super::sparing::{self, elsewhere, own, within_the_pod};
 use super::text::{Chain, mark, spare};
 use crate::address::Transport;

@@ -9,10 +9,9 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use svc_proto::services as document;
 
 use crate::address::ServiceName;
-use crate::balance::Policy;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::inventory::Rejection;
-use crate::service::{Hints, Ingress, Service};
+use crate::service::{Hints, Ingress, Policy, Service};
 use crate::table::{Entry, Table, Target};
 
 /// The document about the Services that `filter` lets through, and all rejections. `ejected` are out because they fail, by their

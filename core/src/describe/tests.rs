@@ -1,11 +1,11 @@
 use core::time::Duration;
 
 use super::*;
+use crate::endpoints::Here;
 use crate::inventory::{Change, Inventory, LoopbackVips, Settings, SliceKey};
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Kind, Place, Slice};
 use crate::table::Source;
-use crate::topology::Here;
 
 /// Frozen: `kubectl svc` and the Wasm filter of every release read it. A change here is a new version.
 const GOLDEN: &str = include_str!("services.v1.json");

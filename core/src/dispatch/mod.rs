@@ -9,11 +9,12 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use svc_proto::names::header;
 
-use crate::balance::{Ask, Caller, Tried, Unit};
+use crate::balance::{Ask, Caller, Tried};
 use crate::forwarding::{Fields, HttpVersion, Provenance, Telling, Told, client_behind, is_trusted, tell};
 use crate::outcome::Failure;
 use crate::port::{Ports, Visit};
 use crate::retry::is_idempotent;
+use crate::service::Unit;
 use crate::table::Target;
 use crate::time::Now;
 

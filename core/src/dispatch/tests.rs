@@ -4,12 +4,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::*;
-use crate::balance::Policy;
-use crate::discovery::answer::Record;
+use crate::dns::answer::Record;
 use crate::inventory::{Change, Inventory, SliceKey};
 use crate::port::Pinning;
 use crate::samples::{ip, port, service, slice, text};
-use crate::service::{Kind, Service};
+use crate::service::{Kind, Policy, Service};
 use crate::table::Source;
 
 /// What one worker knows.

@@ -6,11 +6,10 @@ use core::net::{IpAddr, SocketAddr};
 
 use svc_proto::names::annotation;
 
-use super::{Endpoint, EndpointIds, EndpointSet, Weights};
+use super::{Endpoint, EndpointIds, EndpointSet, Here, Topology};
 use crate::address::EndpointAddr;
 use crate::hash::HashSet;
-use crate::service::{Port, Service, Slice, SliceEndpoint};
-use crate::topology::{Here, Topology};
+use crate::service::{Port, Service, Slice, SliceEndpoint, Weights};
 
 /// The slices of a Service that count.
 pub(crate) struct Merge<'a> {

@@ -1,44 +1,17 @@
 //! The endpoints of one Service port: which there are, and which may be used.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use crate::address::EndpointAddr;
-use crate::service::Place;
-use crate::topology::Topology;
 
+mod endpoint;
 mod merge;
-mod weights;
+mod topology;
 
+pub use endpoint::{Endpoint, EndpointId};
 pub(crate) use merge::Merge;
-pub use weights::{BadWeight, Weights};
-
-/// Names an endpoint of one Service port for as long as it stays there. Never used again for another, so that counts, pools
-/// and metrics keyed by it cannot be inherited by a stranger with the same address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointId(pub u64);
-
-/// One endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Its identity across updates.
-    pub id: EndpointId,
-    /// Where it listens.
-    pub addr: EndpointAddr,
-    /// `conditions.ready`.
-    pub ready: bool,
-    /// `conditions.serving`.
-    pub serving: bool,
-    /// `conditions.terminating`.
-    pub terminating: bool,
-    /// Its share beside the others; 1 when nothing says otherwise, 0 gets nothing new.
-    pub weight: u16,
-    /// Where it runs, as far as that is known.
-    pub place: Option<Arc<Place>>,
-    /// Its host name in DNS.
-    pub hostname: Option<Arc<str>>,
-}
+pub use topology::{Here, Topology};
 
 /// The endpoints of one Service port, each address once, in a stable order: those that may be used first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 use alloc::vec::Vec;
 
+use super::Here;
 use super::*;
 use crate::address::Transport;
 use crate::hash::HashSet;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
 use crate::service::{Hints, Place, Port, Service, Slice};
-use crate::topology::Here;
+use alloc::sync::Arc;
 
 /// Merges, afresh, for the first port.
 fn merge(service: &Service, slices: &[Slice]) -> EndpointSet {

@@ -183,8 +183,8 @@ const SET_MAX: usize = 6;
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::PASSES_MAX;
     use super::*;
+    use crate::forwarding::PASSES_MAX;
     use crate::samples::ip;
 
     const STRANGER: Provenance<'static> = Provenance {

@@ -8,7 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{LoopbackVips, Rejections, Settings};
+use super::rejections::Rejections;
+use super::{LoopbackVips, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
 use crate::hash::HashMap;

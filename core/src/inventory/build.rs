@@ -8,12 +8,14 @@ use core::net::{IpAddr, SocketAddr};
 use svc_proto::values::Quoted;
 
 use super::addresses::Addresses;
+use super::decision::{Decision, decide};
 use super::names::{Names, Way};
-use super::{Decision, Facts, Rejections, Settings, decide};
+use super::rejections::Rejections;
+use super::{Facts, Settings};
 use crate::address::{EndpointAddr, ServiceName};
-use crate::discovery::answer::Record;
-use crate::discovery::local::{Permit, prohibition};
-use crate::discovery::names::{full_name, service_of};
+use crate::dns::answer::Record;
+use crate::dns::local::{Permit, prohibition};
+use crate::dns::names::{full_name, service_of};
 use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::hash::HashSet;
 use crate::outcome::Failure;

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::SliceKey;
+use super::change::SliceKey;
 use crate::address::ServiceName;
 use crate::hash::HashMap;
 use crate::service::{Service, Slice};

@@ -1,34 +1,35 @@
 //! What all sources say, best first, and the [`Table`] that follows from it.
 
 use alloc::collections::BTreeSet;
-use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use svc_proto::values::Quoted;
-
 use crate::address::ServiceName;
-use crate::discovery::answer::Record;
 use crate::endpoints::EndpointIds;
-use crate::service::{Service, Slice};
 use crate::table::{Entry, Source, Table};
 
 mod addresses;
 mod build;
+mod change;
+mod decision;
 mod facts;
 mod names;
 mod publish;
+mod rejections;
 mod settings;
 
+pub use change::{Change, SliceKey};
+pub use rejections::Rejection;
 pub use settings::{LoopbackVips, Settings};
 
 use addresses::Addresses;
 use build::{Builder, Endings};
+use decision::decide;
 use facts::Facts;
-use names::{Names, Way, name_of, way};
+use names::{Names, Way, name_of};
 use publish::{Update, publish};
+use rejections::Rejections;
 
 /// Knows what every source says, and keeps the table that follows from it.
 ///
@@ -194,98 +195,6 @@ impl Inventory {
         }
     }
 }
-
-/// Who decides about a Service, and what it says.
-struct Decision<'a> {
-    source: Source,
-    service: &'a Arc<Service>,
-    facts: &'a Facts,
-}
-
-impl Decision<'_> {
-    fn way(&self, sources: &[(Source, Facts)], settings: &Settings) -> Way {
-        way(sources, self.source, self.service, &settings.cluster_domain)
-    }
-}
-
-fn decide<'a>(sources: &'a [(Source, Facts)], name: &ServiceName) -> Option<Decision<'a>> {
-    let known = |(source, facts): &'a (Source, Facts)| {
-        facts.service(name).map(|service| Decision { source: *source, service, facts })
-    };
-    sources.iter().find_map(known)
-}
-
-/// One thing a source has learned. `None`: the object is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A Service.
-    Service(ServiceName, Option<Arc<Service>>),
-    /// A part of its endpoints.
-    Slice(SliceKey, Option<Arc<Slice>>),
-    /// What DNS says of a name (lower case, without a dot at the end), for every Service that is reached by it. `None`: nothing, or
-    /// that there is none.
-    Name(Arc<str>, Option<Arc<[Record]>>),
-}
-
-/// Names a [`Slice`] within its source.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SliceKey {
-    /// The namespace of the object.
-    pub namespace: Arc<str>,
-    /// The name of the object.
-    pub name: Arc<str>,
-    /// Tells the slices of one object apart: an Endpoints object yields one for each subset and address family, an
-    /// EndpointSlice only part 0.
-    pub part: u32,
-    /// Whether the object is an Endpoints, whose names live beside those of EndpointSlices.
-    pub from_endpoints: bool,
-}
-
-/// An object, or a part of one, that does not serve, and why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rejection {
-    /// The object as messages of the API name it: `Service "shop/web"`.
-    pub object: String,
-    /// Where it was read; empty when that is not known.
-    pub file: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// Why Services, or parts of them, do not serve; each is looked at anew with every update.
-#[derive(Debug, Default)]
-struct Rejections {
-    /// In the order of the Services, once settled.
-    found: Vec<(ServiceName, Rejection)>,
-    /// How many hosts do not serve.
-    hosts: usize,
-}
-
-impl Rejections {
-    fn add_service(&mut self, name: &ServiceName, reason: String) {
-        if !name.namespace.is_empty() {
-            return self.add(name, format!("Service \"{name}\""), reason);
-        }
-        // No object's: somebody asked for it, and DNS knows it.
-        self.hosts += 1;
-        if self.hosts <= HOSTS_TOLD_MAX {
-            self.add(name, format!("host {}", Quoted(&name.name)), reason);
-        }
-    }
-
-    fn add(&mut self, service: &ServiceName, object: String, reason: String) {
-        let rejection = Rejection { object, file: String::new(), reason };
-        self.found.push((service.clone(), rejection));
-    }
-
-    fn settle(&mut self) {
-        self.found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    }
-}
-
-/// Hosts of which it is told that they do not serve: clients choose them, and each is looked at anew with every update. Requests for the
-/// others fail for the same reason, which their record tells.
-const HOSTS_TOLD_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,12 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Facts, decide};
+use super::Facts;
+use super::decision::{Decision, decide};
+use super::settings::Settings;
 use crate::address::ServiceName;
-use crate::discovery::answer::{ALIAS_HOPS_MAX, Record};
-use crate::discovery::names::{full_name, is_address, service_of};
+use crate::dns::answer::{ALIAS_HOPS_MAX, Record};
+use crate::dns::names::{full_name, is_address, service_of};
 use crate::hash::HashMap;
 use crate::outcome::Failure;
 use crate::service::{Kind, Service};
@@ -126,12 +128,7 @@ pub(super) fn name_of(source: Source, service: &Service, cluster_domain: &str) -
 }
 
 /// Follows the external names of Services to where their endpoints are.
-pub(super) fn way(
-    sources: &[(Source, Facts)],
-    source: Source,
-    service: &Service,
-    cluster_domain: &str,
-) -> Way {
+fn way(sources: &[(Source, Facts)], source: Source, service: &Service, cluster_domain: &str) -> Way {
     let Some(mut name) = name_of(source, service, cluster_domain) else { return Way::Own };
     if source == Source::Dns {
         return Way::Name(name); // DNS has followed it
@@ -156,4 +153,10 @@ pub(super) fn way(
         }
     }
     Way::Nowhere(Failure::NameFailed) // too long for anybody, though no circle
+}
+
+impl Decision<'_> {
+    pub(super) fn way(&self, sources: &[(Source, Facts)], settings: &Settings) -> Way {
+        way(sources, self.source, self.service, &settings.cluster_domain)
+    }
 }

@@ -7,7 +7,8 @@ use core::net::IpAddr;
 
 use hashbrown::hash_map::Entry as Slot;
 
-use super::{Rejections, Settings};
+use super::Settings;
+use super::rejections::Rejections;
 use crate::address::ServiceName;
 use crate::hash::HashSet;
 use crate::service::Service;

@@ -7,9 +7,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use crate::address::ServiceName;
+use crate::endpoints::Here;
 use crate::hash::HashMap;
 use crate::table::Source;
-use crate::topology::Here;
 
 /// Decided once, when the process starts.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 use super::*;
 use crate::authority::Authority;
+use crate::endpoints::Here;
 use crate::samples::{ip, port, service, slice, text};
-use crate::service::Place;
+use crate::service::{Place, Service, Slice};
 use crate::table::{NotFound, Target};
-use crate::topology::Here;
 
 use core::net::SocketAddr;
 

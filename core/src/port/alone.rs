@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 
 use super::{Affinity, PortKey, Roll, Turns, Visit, gone, lack, port_key};
 use crate::affinity::Pins;
-use crate::balance::{Ask, Choice, Member, Policy, Unit};
+use crate::balance::{Ask, Choice, Member};
 use crate::outcome::Failure;
-use crate::service::Service;
+use crate::service::{Policy, Service, Unit};
 use crate::table::Target;
 use crate::time::Now;
 use crate::vitals::PortVitals;

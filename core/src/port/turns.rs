@@ -1,6 +1,7 @@
 //! Whose turn it is.
 
-use crate::balance::{Ask, Balancer, Choice, Member, Policy};
+use crate::balance::{Ask, Balancer, Choice, Member};
+use crate::service::Policy;
 use crate::time::Now;
 use crate::vitals::PortVitals;
 

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 
 use crate::address::{SecretName, Transport};
-use crate::discovery::names::split_srv;
+use crate::dns::names::split_srv;
 use crate::protocol::{self, Hint};
 use crate::service::{Kind, Port, Service, Tls};
 

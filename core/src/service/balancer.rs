@@ -2,9 +2,8 @@
 //! the wrong place.
 
 use super::invalid::{Mistakes, Path};
-use super::metadata::ANNOTATIONS;
 use super::object::{Metadata, ServiceSpec};
-use super::validate::SPEC;
+use super::paths::{ANNOTATIONS, SPEC};
 use super::{Kind, addresses, grammar};
 
 /// In the order of the API server's `ValidateService`.

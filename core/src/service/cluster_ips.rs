@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::invalid::{Mistakes, Value};
 use super::object::{self, ServiceSpec};
-use super::validate::SPEC;
+use super::paths::SPEC;
 use super::{Kind, Rules, addresses};
 
 #[derive(Default)]

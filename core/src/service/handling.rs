@@ -6,19 +6,19 @@ use core::time::Duration;
 use svc_proto::names::annotation;
 use svc_proto::proxy_header::Version;
 
-use super::health_check::{self, HealthCheck};
-use crate::balance::Policy;
+use super::health_check::HealthCheck;
+use super::{EjectPolicy, Policy};
 use crate::retry::RetryPolicy;
-use crate::vitals::EjectPolicy;
 
 mod annotations;
 mod aws;
 mod encryption;
+mod health;
 mod policies;
 mod values;
 
-pub(super) use annotations::{Annotations, Problem, Problems};
-pub(super) use values::{number, path, port, seconds, settings};
+pub(super) use annotations::Annotations;
+pub(super) use health::is_encrypted;
 
 /// How the traffic of one Service is to be handled. Where it says nothing, the flags of the sidecar decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,16 +108,14 @@ impl Handling {
     /// What the annotations ask for: what ours say counts before what AWS's say.
     pub(super) fn read(annotations: &mut Annotations<'_>) -> Handling {
         let aws_idle_timeout = aws::idle_timeout(annotations);
-        let aws_health_check = health_check::of_aws(annotations);
+        let aws_health_check = health::of_aws(annotations);
         let aws_proxy_protocol = aws::proxy_protocol(annotations);
         Handling {
             timeout: annotations.read(annotation::TIMEOUT, values::duration),
             try_timeout: annotations.read(annotation::TRY_TIMEOUT, values::duration),
             retry: annotations.read(annotation::RETRY, policies::retry).unwrap_or_default(),
             idle_timeout: annotations.read(annotation::IDLE_TIMEOUT, values::duration).or(aws_idle_timeout),
-            health_check: annotations
-                .read(annotation::HEALTH_CHECK, health_check::parse)
-                .or(aws_health_check),
+            health_check: annotations.read(annotation::HEALTH_CHECK, health::parse).or(aws_health_check),
             drain: aws::drain(annotations),
             proxy_protocol: annotations
                 .read(annotation::PROXY_PROTOCOL, policies::proxy_protocol)

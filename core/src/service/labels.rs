@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::grammar;
 use super::invalid::{Mistakes, Path};
-use super::metadata::ANNOTATIONS;
+use super::paths::ANNOTATIONS;
 
 type Texts = BTreeMap<String, String>;
 

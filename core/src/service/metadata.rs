@@ -10,12 +10,10 @@ use svc_proto::names::annotation;
 
 use super::invalid::{Mistake, Mistakes, Path, Value};
 use super::object::Metadata;
+use super::paths::{ANNOTATIONS, METADATA};
+use super::weights::Weights;
 use super::{Rules, grammar, labels};
 use crate::address::{ServiceName, Transport};
-use crate::endpoints::Weights;
-
-pub(super) const METADATA: Path<'_> = Path::root("metadata");
-pub(super) const ANNOTATIONS: Path<'_> = METADATA.field("annotations");
 
 /// The names of an object, and what is wrong with the rest of its metadata; `name_grammar` is what its kind demands.
 pub(super) fn read(

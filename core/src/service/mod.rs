@@ -20,12 +20,16 @@ mod subsets;
 mod validate;
 
 mod balancer;
+mod balancing;
 mod cluster_ips;
+mod ejection;
 mod handling;
 mod health_check;
 mod metadata;
+mod paths;
 mod ports;
 mod status;
+mod weights;
 
 mod addresses;
 mod decode;
@@ -41,6 +45,8 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use balancing::{Policy, Unit};
+pub use ejection::EjectPolicy;
 pub(crate) use grammar::special_ip;
 pub use handling::{Handling, Scope, Tls};
 pub use health_check::{HealthCheck, Probe};
@@ -51,6 +57,7 @@ pub use slice::read_endpoint_slice;
 pub use subsets::read_endpoints;
 pub use validate::read_service;
 pub(crate) use validate::read_service_in;
+pub(crate) use weights::Weights;
 
 /// What an operator decides about objects.
 #[derive(Clone, Debug)]

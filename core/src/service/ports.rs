@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::invalid::{Mistakes, Path, Value};
 use super::object::{IntOrString, ServicePort, ServiceSpec};
-use super::validate::SPEC;
+use super::paths::SPEC;
 use super::{Kind, Port, TargetPort, grammar, metadata};
 use crate::address::Transport;
 use crate::hash::HashSet;

@@ -10,10 +10,12 @@ use core::net::IpAddr;
 use svc_proto::names::label;
 
 use super::invalid::{Invalid, Mistakes, Path};
-use super::metadata::{self, METADATA};
 use super::object::{self, Endpoint, EndpointPort};
-use super::{Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid};
-use super::{addresses, grammar, labels};
+use super::paths::METADATA;
+use super::{
+    Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, addresses, grammar, labels,
+    metadata,
+};
 use crate::address::{ServiceName, Transport};
 
 /// Reads an EndpointSlice of `discovery.k8s.io/v1` or `v1beta1` as the API server would admit it (S-05). One slice; none, with a

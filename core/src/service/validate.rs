@@ -10,14 +10,16 @@ use core::time::Duration;
 use svc_proto::json::nearest;
 use svc_proto::names::annotation;
 
-use super::handling::Annotations;
-use super::invalid::{Invalid, Mistakes, Path};
-use super::metadata::{self, ANNOTATIONS, METADATA};
+use super::handling::{Annotations, is_encrypted};
+use super::invalid::{Invalid, Mistakes};
 use super::object::{self, ServiceSpec};
-use super::{Kind, Rules, Scope, Service, Valid};
-use super::{addresses, balancer, cluster_ips, grammar, health_check, labels, ports, status};
+use super::paths::{ANNOTATIONS, METADATA, SPEC};
+use super::{
+    Kind, Rules, Scope, Service, Valid, addresses, balancer, cluster_ips, grammar, labels, metadata, ports,
+    status,
+};
 use crate::address::ServiceName;
-use crate::discovery::names::is_address;
+use crate::dns::names::is_address;
 
 /// Reads a Service as the API server would admit it, defaults filled in (S-01 to S-03, S-10, S-11, S-15, S-26, S-27).
 ///
@@ -188,11 +190,9 @@ fn warn(
         return;
     }
     let protocol = annotations.get(annotation::aws::CHECK_PROTOCOL);
-    if let Some(protocol) = protocol.filter(|protocol| health_check::is_encrypted(protocol)) {
+    if let Some(protocol) = protocol.filter(|protocol| is_encrypted(protocol)) {
         let at = ANNOTATIONS.key(annotation::aws::CHECK_PROTOCOL);
         let text = "names TLS, but endpoints are asked by a connection only, without TLS";
         found.warn(at, Some((&**protocol).into()), text.into());
     }
 }
-
-pub(super) const SPEC: Path<'_> = Path::root("spec");

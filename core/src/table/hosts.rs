@@ -8,8 +8,8 @@ use core::net::SocketAddr;
 use super::{Entry, Source, Table, Target};
 use crate::address::Transport;
 use crate::authority::{Authority, Host};
-use crate::discovery::answer::ALIAS_HOPS_MAX;
-use crate::discovery::names::{is_address, service_of, split_service, split_srv};
+use crate::dns::answer::ALIAS_HOPS_MAX;
+use crate::dns::names::{is_address, service_of, split_service, split_srv};
 use crate::outcome::Failure;
 use crate::service::Kind;
 

@@ -3,32 +3,15 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::millis;
 use super::port::PortVitals;
+use super::reason::Reason;
 use super::recent::Recent;
-use crate::time::Now;
+use crate::service::EjectPolicy;
+use crate::time::{Now, millis};
 
 mod standing;
 
 use standing::{Stage, Standing};
-
-/// What a Service asks for (`svcmesh.dev/eject`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EjectPolicy {
-    /// How many failures in a row are enough; at least 1.
-    pub consecutive: u32,
-    /// How long the first ejection lasts; above zero. Each further one is twice as long.
-    pub base: Duration,
-    /// How long any ejection lasts at most; not below `base`. An endpoint that was well for as long begins afresh.
-    pub max: Duration,
-}
-
-impl Default for EjectPolicy {
-    /// 5 failures in a row, for 1 s up to 60 s.
-    fn default() -> EjectPolicy {
-        EjectPolicy { consecutive: 5, base: Duration::from_secs(1), max: Duration::from_secs(60) }
-    }
-}
 
 /// Judges one endpoint by what comes of the attempts at it.
 ///
@@ -67,31 +50,6 @@ pub enum Change {
     },
     /// It is used again.
     Returned,
-}
-
-/// Why an endpoint is out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// It failed so many times in a row.
-    Consecutive,
-    /// Too many of its recent requests failed.
-    SuccessRate,
-    /// Its Service's health check failed so many times in a row.
-    HealthCheck,
-}
-
-impl Reason {
-    /// All there are.
-    pub const ALL: [Reason; 3] = [Reason::Consecutive, Reason::SuccessRate, Reason::HealthCheck];
-
-    /// The name that metrics and logs use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Consecutive => "consecutive",
-            Reason::SuccessRate => "success-rate",
-            Reason::HealthCheck => "health-check",
-        }
-    }
 }
 
 impl Ejector {

@@ -1,100 +1,30 @@
-//! What all workers know of one endpoint.
+//! What all workers know of one endpoint, and of those of one Service port together.
 //!
 //! Plain atomics, each right by itself: two that are read together may be a moment apart, which a choice among endpoints
 //! survives and a lock on every request would not be worth.
 
 mod check;
 mod eject;
+mod endpoint;
 mod judge;
 mod latency;
 mod load;
+mod members;
 mod port;
+mod reason;
 mod recent;
 mod share;
 mod sparing;
 mod trial;
 
 pub use check::Checkup;
-pub use eject::{Change, EjectPolicy, Ejector, Probe, Reason};
+pub use eject::{Change, Ejector, Probe};
+pub use endpoint::Vitals;
 pub use judge::{Health, is_held_against, is_its_own};
 pub use latency::{Latency, Reading};
 pub use load::Load;
 pub use port::PortVitals;
+pub use reason::Reason;
 pub use share::{FULL_SHARE, Share};
 pub use sparing::{asked_by_grpc_status, asked_by_status};
 pub use trial::{GRPC_STATUS, Head, Heard, Subject, Trial};
-
-use core::sync::atomic::{AtomicBool, Ordering};
-use core::time::Duration;
-
-use crate::time::Now;
-
-/// What is known of one endpoint of one Service port, for as long as it has its [`EndpointId`](crate::endpoints::EndpointId).
-#[derive(Debug, Default)]
-pub struct Vitals {
-    /// How much it has to do.
-    pub load: Load,
-    /// How long it takes to answer.
-    pub latency: Latency,
-    /// Whether it is left out because it fails.
-    pub ejector: Ejector,
-    /// How much of its part it gets.
-    pub share: Share,
-    fails_check: AtomicBool,
-}
-
-impl Vitals {
-    /// Whether new connections and requests go elsewhere, as long as there is an elsewhere.
-    pub fn is_out(&self) -> bool {
-        self.ejector.is_ejected() || self.is_failing_check()
-    }
-
-    /// Whether its Service's health check says so. What its requests tell does not end that, and neither counts among the half of the
-    /// endpoints that may be ejected.
-    pub fn is_failing_check(&self) -> bool {
-        self.fails_check.load(Ordering::Relaxed)
-    }
-
-    /// Its Service's health check says that it is ill. Who says so takes it back, by [`Vitals::passes_check`].
-    pub fn fails_check(&self, port: &PortVitals) {
-        if !self.fails_check.swap(true, Ordering::AcqRel) {
-            port.goes_out();
-            port.count(Reason::HealthCheck);
-        }
-    }
-
-    /// It passes again, or is not checked any more.
-    pub fn passes_check(&self, port: &PortVitals) {
-        if self.fails_check.swap(false, Ordering::AcqRel) {
-            port.comes_in();
-        }
-    }
-
-    /// As [`Ejector::probe_succeeded`]; an endpoint that comes back gets its share little by little.
-    pub fn probe_succeeded(&self, probe: Probe, port: &PortVitals, now: Now) -> Option<Change> {
-        let change = self.ejector.probe_succeeded(probe, port, now);
-        if change == Some(Change::Returned) {
-            self.share.start_slowly(port.slow_start().max(START_AFTER_EJECTION), port, now);
-        }
-        change
-    }
-
-    /// The endpoint is among those that get new traffic; true when it was not before.
-    pub fn arrive(&self) -> bool {
-        self.ejector.arrive()
-    }
-
-    /// The endpoint gets nothing new any more. What is known of its health is forgotten.
-    pub fn leave(&self, port: &PortVitals) {
-        self.ejector.leave(port);
-        self.share.forget();
-    }
-}
-
-/// One success may have been luck.
-const START_AFTER_EJECTION: Duration = Duration::from_secs(5);
-
-/// Whole milliseconds.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

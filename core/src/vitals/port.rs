@@ -3,10 +3,9 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::eject::{EjectPolicy, Reason};
-use super::{Vitals, millis};
-use crate::service::Handling;
-use crate::time::Now;
+use super::reason::Reason;
+use crate::service::{EjectPolicy, Handling};
+use crate::time::{Now, millis};
 
 /// How many are ejected and how many may be, and what the Service asks for: for as long as the port is there.
 #[derive(Debug, Default)]
@@ -29,26 +28,23 @@ pub struct PortVitals {
 }
 
 impl PortVitals {
-    /// Takes note of what the Service asks for and of how many members there are to choose from, by `members`: those that get new
-    /// traffic. At most half of them stay ejected, and none where nobody is to be ejected.
-    pub fn follow<'a, M>(&self, handling: &Handling, members: M, now: Now)
-    where
-        M: Iterator<Item = &'a Vitals> + Clone,
-    {
+    /// Takes note of what the Service asks for; of `members`, half may be ejected at a time.
+    pub(super) fn ask_for(&self, handling: &Handling, members: usize) {
         let policy = handling.eject;
         self.slow_start_ms.store(millis_u32(handling.slow_start), Ordering::Relaxed);
         self.base_ms.store(policy.map_or(0, |policy| millis_u32(policy.base)), Ordering::Relaxed);
         self.max_ms.store(policy.map_or(0, |policy| millis_u32(policy.max)), Ordering::Relaxed);
         self.consecutive.store(policy.map_or(0, |policy| policy.consecutive.max(1)), Ordering::Relaxed);
         self.limit_active(handling.max_connections.unwrap_or(0));
-        let limit = policy.map_or(0, |_| members.clone().count() as u64 / 2);
+        let limit = policy.map_or(0, |_| members as u64 / 2);
         let limited = |room| Some(limit << ROOM_SHIFT | room & EJECTED);
         let _ = self.room.fetch_update(Ordering::AcqRel, Ordering::Acquire, limited);
-        while self.has_surplus() {
-            let ejected = members.clone().filter(|vitals| vitals.ejector.is_ejected());
-            let Some(soonest) = ejected.min_by_key(|vitals| vitals.ejector.due_ms()) else { break };
-            soonest.ejector.pardon(self, now);
-        }
+    }
+
+    /// Whether more are ejected than may be.
+    pub(super) fn has_surplus(&self) -> bool {
+        let room = self.room.load(Ordering::Acquire);
+        room & EJECTED > room >> ROOM_SHIFT
     }
 
     fn limit_active(&self, active_max: u32) {
@@ -65,11 +61,6 @@ impl PortVitals {
             0 => u32::MAX,
             active_max => active_max,
         }
-    }
-
-    /// Whether an endpoint has as much to do as it may have.
-    pub fn is_full(&self, endpoint: &Vitals) -> bool {
-        endpoint.load.active() >= self.active_max()
     }
 
     /// What the Service asks for; `None` ejects nobody.
@@ -152,11 +143,6 @@ impl PortVitals {
 
     pub(super) fn comes_in(&self) {
         self.care.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    fn has_surplus(&self) -> bool {
-        let room = self.room.load(Ordering::Acquire);
-        room & EJECTED > room >> ROOM_SHIFT
     }
 
     /// Whether somebody may be due for a probe.

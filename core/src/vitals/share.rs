@@ -3,10 +3,9 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-use super::millis;
 use super::port::PortVitals;
 use crate::endpoints::EndpointId;
-use crate::time::Now;
+use crate::time::{Now, millis};
 
 /// The share of one endpoint: how many of [`FULL_SHARE`] picks that would be its own it gets. Applied by chance, where there is somebody
 /// else to pick.

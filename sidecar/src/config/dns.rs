@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Arg;
-use svc_core::discovery::lease::Bounds;
+use svc_core::dns::lease::Bounds;
 
 use super::flag::Flag;
 use super::settings::SettingsReader;

@@ -121,7 +121,7 @@ impl Config {
             loopback_vips: self.listeners.loopback_vips.clone(),
             app_ports: self.listeners.app_ports.clone(),
             ports_from: 0, // the system says, not the operator
-            here: svc_core::topology::Here {
+            here: svc_core::endpoints::Here {
                 node: self.discovery.node_name.clone(),
                 zone: self.discovery.zone.clone(),
             },

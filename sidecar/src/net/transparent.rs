@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::SockRef;
 use svc_core::capture::Privileges;
-use svc_core::discovery::local::{Permit, prohibition};
+use svc_core::dns::local::{Permit, prohibition};
 use svc_proto::names::mark;
 use tokio::net::{TcpSocket, TcpStream};
 

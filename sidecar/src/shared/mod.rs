@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
-use svc_core::discovery::local::leads_to;
+use svc_core::dns::local::leads_to;
 use svc_core::endpoints::EndpointId;
 use svc_core::port::{self, PortKey};
 use svc_core::table::Table;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use svc_core::balance::{Policy, Unit};
+use svc_core::service::{Policy, Unit};
 use svc_core::table::Target;
 
 use crate::host::Http;

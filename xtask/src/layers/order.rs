@@ -28,7 +28,7 @@ const CORE: &[&[&str]] = &[
     &["allocate", "dns", "forwarding", "grpc", "introduction", "retry"],
     &["service"],
     &["drain", "endpoints", "protocol"],
-    &["rewrite", "topology", "vitals"],
+    &["rewrite", "vitals"],
     &["balance"],
     &["affinity", "flows", "table"],
     &["inbound", "inventory", "port"],

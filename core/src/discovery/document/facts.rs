@@ -10,8 +10,8 @@ use svc_proto::values::Quoted;
 
 use super::{News, service, slices};
 use crate::address::ServiceName;
-use crate::discovery::answer::Record;
-use crate::discovery::names::full_name;
+use crate::dns::answer::Record;
+use crate::dns::names::full_name;
 use crate::hash::HashSet;
 use crate::inventory::{Change, Rejection, SliceKey};
 use crate::service::{Interner, Rules, Scope, Service, Slice};

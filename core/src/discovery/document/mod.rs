@@ -17,8 +17,8 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use svc_proto::services::VERSION;
 
-use super::answer::Record;
 use crate::address::ServiceName;
+use crate::dns::answer::Record;
 use crate::hash::HashMap;
 use crate::inventory::{Change, Inventory, Rejection};
 use crate::service::{Interner, Rules, Scope};

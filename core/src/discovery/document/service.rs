@@ -10,9 +10,7 @@ use svc_proto::services as document;
 use svc_proto::values;
 
 use crate::address::{ServiceName, Transport};
-use crate::balance::Policy;
-use crate::service::object;
-use crate::service::{Kind, Port, Rules, Scope, Service, TargetPort, read_service_in};
+use crate::service::{Kind, Policy, Port, Rules, Scope, Service, TargetPort, object, read_service_in};
 
 /// What the Service says, or why it is refused.
 pub(super) fn read(written: &document::Service<'_>, rules: &Rules, scope: Scope) -> Result<Service, String> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hash::HashMap;
-use crate::service::{Ingress, Kind};
+use crate::service::{Ingress, Kind, Service};
 
 #[test]
 fn a_service_is_found_by_every_name_and_address_it_has() {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::samples::{slice_endpoint, slice_port};
-use crate::service::SliceEndpoint;
+use crate::service::{Service, Slice, SliceEndpoint};
 
 /// Who is an endpoint of what: Service, port, address.
 type Place = (ServiceName, u16, SocketAddr);

@@ -5,9 +5,9 @@ use alloc::string::ToString;
 use proptest::prelude::*;
 
 use super::*;
-use crate::discovery::answer::Record;
+use crate::dns::answer::Record;
 use crate::outcome::Failure;
-use crate::service::Kind;
+use crate::service::{Kind, Service};
 use crate::table::Unasked;
 
 impl World {

@@ -7,12 +7,12 @@ use core::time::Duration;
 
 use super::*;
 use crate::address::ServiceName;
-use crate::balance::{Ask, Caller, Policy, Tried, Unit};
+use crate::balance::{Ask, Caller, Tried};
 use crate::inventory::{Change, Inventory, Settings, SliceKey};
 use crate::outcome::Failure;
 use crate::port::Visit;
 use crate::samples::{ip, service, slice};
-use crate::service::Service;
+use crate::service::{Policy, Service, Unit};
 use crate::table::Source;
 use crate::vitals::{Head, Reason};
 

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::service::invalid::Mistakes;
-use crate::service::metadata::ANNOTATIONS;
+use crate::service::paths::ANNOTATIONS;
 
 /// Reads annotations, and notes at its key whatever is wrong with one.
 pub(in crate::service) struct Annotations<'a> {

@@ -8,9 +8,8 @@ use svc_proto::proxy_header::Version;
 
 use super::annotations::{Problem, Problems};
 use super::values::{Setting, number, settings};
-use crate::balance::Policy;
 use crate::retry::RetryPolicy;
-use crate::vitals::EjectPolicy;
+use crate::service::{EjectPolicy, Policy};
 
 /// `load-balancer`.
 pub(super) fn balancing(text: &str) -> Result<Policy, Problems<'_>> {

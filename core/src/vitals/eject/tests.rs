@@ -1,8 +1,8 @@
 use std::vec::Vec;
 
-use super::super::Vitals;
 use super::*;
 use crate::service::Handling;
+use crate::vitals::Vitals;
 
 mod history;
 

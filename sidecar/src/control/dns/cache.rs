@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use svc_core::discovery::answer::Record;
-use svc_core::discovery::lease::Bounds;
-use svc_core::discovery::names::{SearchPath, candidates};
+use svc_core::dns::answer::Record;
+use svc_core::dns::lease::Bounds;
+use svc_core::dns::names::{SearchPath, candidates};
 use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;

@@ -1,8 +1,8 @@
 //! What is known of one name.
 
-use svc_core::discovery::answer::{Kind, Record};
-use svc_core::discovery::lease::{Bounds, Held, Lease, Outcome};
-use svc_core::discovery::names::split_srv;
+use svc_core::dns::answer::{Kind, Record};
+use svc_core::dns::lease::{Bounds, Held, Lease, Outcome};
+use svc_core::dns::names::split_srv;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 

@@ -7,7 +7,7 @@ use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Header, Message, MessageType, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
-use svc_core::discovery::answer::{Data, Kind, Resource, Srv};
+use svc_core::dns::answer::{Data, Kind, Resource, Srv};
 
 use super::question::Question;
 

@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use svc_core::discovery::names::SearchPath;
+use svc_core::dns::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::time::Now;
 use tokio::time::{Instant, sleep_until};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use svc_core::discovery::answer::Kind;
-use svc_core::discovery::lease::Bounds;
+use svc_core::dns::answer::Kind;
+use svc_core::dns::lease::Bounds;
 use svc_core::time::Now;
 
 use super::cache_entry::CacheEntry;

@@ -3,7 +3,7 @@
 use crate::metrics::LookedUp;
 use std::sync::Arc;
 use std::time::Duration;
-use svc_core::discovery::answer::{Kind, Record};
+use svc_core::dns::answer::{Kind, Record};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 

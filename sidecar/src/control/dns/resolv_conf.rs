@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use nix::net::if_::if_nametoindex;
 use resolv_conf::{Config, ScopedIp};
-use svc_core::discovery::names::SearchPath;
+use svc_core::dns::names::SearchPath;
 
 /// What a resolver needs to know.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use svc_core::address::ServiceName;
-use svc_core::discovery::answer::Record;
-use svc_core::discovery::names::{service_of, split_service};
+use svc_core::dns::answer::Record;
+use svc_core::dns::names::{service_of, split_service};
 use svc_core::inventory::Change;
 use svc_core::service::{Kind, Port, Service};
 

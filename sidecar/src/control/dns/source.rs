@@ -4,7 +4,7 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use svc_core::discovery::names::SearchPath;
+use svc_core::dns::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::table;
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
-use svc_core::discovery::answer::{Broken, Chain, Kind, Reading, Record, Srv, read};
-use svc_core::discovery::local::{Permit, prohibition};
-use svc_core::discovery::names::SearchPath;
+use svc_core::dns::answer::{Broken, Chain, Kind, Reading, Record, Srv, read};
+use svc_core::dns::local::{Permit, prohibition};
+use svc_core::dns::names::SearchPath;
 use svc_core::outcome::Failure;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use svc_core::authority::Authority;
-use svc_core::discovery::lease::Bounds;
+use svc_core::dns::lease::Bounds;
 use svc_core::inventory::{Inventory, Settings};
 use svc_core::table::{Source, Table};
 use tokio::time::{sleep, timeout};
@@ -12,8 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::shared::dns_interest::PendingLookup;
 use std::time::Duration;
-use svc_core::discovery::answer::Kind;
-use svc_core::discovery::answer::Record;
+use svc_core::dns::answer::{Kind, Record};
 use svc_core::outcome::Failure;
 
 /// Answers as the test says, and keeps what it was asked.

@@ -7,13 +7,11 @@ use svc_proto::services as document;
 
 use super::*;
 use crate::address::Transport;
-use crate::balance::{Policy, Unit};
 use crate::describe::{Filter, describe};
-use crate::endpoints::Endpoint;
+use crate::endpoints::{Endpoint, Here};
 use crate::samples::{ip, text};
-use crate::service::{read_endpoint_slice, read_service};
+use crate::service::{Policy, Unit, read_endpoint_slice, read_service};
 use crate::table::Target;
-use crate::topology::Here;
 
 /// Everything that a sidecar may know, from all its sources.
 fn told(settings: Settings, changes: [Vec<Change>; 3]) -> Inventory {

@@ -4,8 +4,8 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::super::recent::{OUTCOMES_MIN, SECONDS, SUCCESS_PERCENT_MIN};
 use super::*;
+use crate::vitals::recent::{OUTCOMES_MIN, SECONDS, SUCCESS_PERCENT_MIN};
 
 /// What happens, to one of [`MEMBERS`].
 #[derive(Clone, Copy, Debug)]

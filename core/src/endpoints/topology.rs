@@ -11,7 +11,7 @@
 
 use alloc::sync::Arc;
 
-use crate::endpoints::Endpoint;
+use super::Endpoint;
 use crate::service::{Hints, Place, Service};
 
 /// Where this pod runs, as far as that is known.

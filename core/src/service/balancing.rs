@@ -1,6 +1,4 @@
-//! The names of the policies.
-
-use super::Unit;
+//! The policies by which endpoints are chosen, by their names.
 
 /// How a Service's endpoints take turns, as `svcmesh.dev/load-balancer` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +23,15 @@ pub enum Policy {
     TwoChoices,
     /// `wrr`: one after the other, the heavier ones more often.
     WeightedRoundRobin,
+}
+
+/// What is picked for: policies that spread by connection do not spread by request as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// A connection whose bytes are not ours to read.
+    Connection,
+    /// An HTTP request.
+    Request,
 }
 
 impl Policy {

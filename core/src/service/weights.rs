@@ -8,7 +8,7 @@ use crate::hash::HashMap;
 
 /// Shares that an annotation gives to endpoints, by address or by the pod's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Weights<'a> {
+pub(crate) struct Weights<'a> {
     by_address: HashMap<IpAddr, u16>,
     by_pod: HashMap<&'a str, u16>,
 }
@@ -18,7 +18,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Errors
     /// The first entry that is not `ADDRESS=N` or `POD=N`, or that names an endpoint again.
-    pub fn parse(text: &'a str) -> Result<Weights<'a>, BadWeight> {
+    pub(crate) fn parse(text: &'a str) -> Result<Weights<'a>, BadWeight> {
         let mut weights = Weights::default();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             weights.add(entry).ok_or_else(|| BadWeight { entry: entry.into() })?;
@@ -27,7 +27,7 @@ impl<'a> Weights<'a> {
     }
 
     /// The share of an endpoint, if one is given: by its address before its pod's name.
-    pub fn of(&self, address: IpAddr, pod: Option<&str>) -> Option<u16> {
+    pub(crate) fn of(&self, address: IpAddr, pod: Option<&str>) -> Option<u16> {
         let by_pod = || pod.and_then(|pod| self.by_pod.get(pod));
         self.by_address.get(&address).or_else(by_pod).copied()
     }
@@ -46,7 +46,7 @@ impl<'a> Weights<'a> {
 
 /// An entry that gives no endpoint a weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadWeight {
+pub(crate) struct BadWeight {
     /// The entry as written.
     pub entry: String,
 }
