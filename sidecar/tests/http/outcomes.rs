@@ -7,16 +7,21 @@ use super::backend::Backend;
 use super::http2::{Does, answer_of, connect, speaks_http2};
 use super::support::until;
 use super::world::World;
+use socket2::{Domain, Socket, Type};
 
 /// The records, once there are `count`.
 fn records(world: &World, count: usize) -> Vec<Value> {
     until(&format!("{count} records"), || Some(world.log()).filter(|log| log.len() >= count))
 }
 
-/// Nobody listens there.
+/// Nobody listens there, nor can: the port stays taken until this process ends.
 fn refusing() -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound")
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("some port is free");
+    let addr = socket.local_addr().expect("it is bound").as_socket().expect("it has an IP address");
+    std::mem::forget(socket);
+    addr
 }
 
 fn call() -> Request<()> {
