@@ -3,12 +3,15 @@
 
 use std::cell::Cell;
 use std::sync::LazyLock;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use svc_core::time::Now;
 
+/// Timers, which a simulation can drive.
+pub(crate) use tokio::time::{Instant, MissedTickBehavior, Sleep, interval, sleep, sleep_until, timeout};
+
 /// The origin of every [`Now`] of this process.
-static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
 /// The time.
 pub(crate) fn now() -> Now {

@@ -50,7 +50,7 @@ fn no_predicate_acts() {
     assert!(acting.is_empty(), "a predicate acts in {acting:?}: use a loop");
 }
 
-fn sources() -> Vec<std::path::PathBuf> {
+pub(crate) fn sources() -> Vec<std::path::PathBuf> {
     let mut folders: Vec<_> =
         ["core", "proto", "sidecar", "testing", "wasm-filter", "xtask"].map(|name| root().join(name)).into();
     let mut files = Vec::new();

@@ -18,6 +18,8 @@ mod place;
 mod progress;
 mod report;
 mod shell;
+#[cfg(test)]
+mod sockets;
 mod spent;
 mod tools;
 mod wasm;

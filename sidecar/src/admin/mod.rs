@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{sleep, timeout};
+use crate::net::{TcpListener, TcpStream};
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,9 +31,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::config::Effective;
 use crate::metrics::format::Format;

@@ -42,7 +42,7 @@ pub(crate) async fn detect(
     if let Some(limit) = limit {
         let detecting = pin!(read_until_known(stream, pulse, &mut read));
         let supervised = attend(detecting, pulse, connection_guard, || Sniffed::Opaque);
-        in_time = tokio::time::timeout(limit, supervised).await.ok();
+        in_time = crate::clock::timeout(limit, supervised).await.ok();
     }
     let protocol = match in_time {
         Some(protocol) => protocol,

@@ -10,13 +10,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use rustix::net::{RecvFlags, recv};
 use svc_core::forwarding::is_trusted;
 use svc_core::introduction::{Greeting, Refusal, greeting};
 use svc_core::outcome::Failure;
 use svc_proto::proxy_header::Step;
 use tokio::io::{AsyncReadExt as _, Interest};
-use tokio::net::TcpStream;
 
 use super::clients::Clients;
 use super::detect::attend;
@@ -97,7 +97,7 @@ async fn look(stream: &TcpStream, limit: Duration, clients: &Clients) -> Result<
     let connection_guard = clients.tracker.enter(pulse.clone(), none);
     let watching = pin!(watch(stream, &pulse));
     let attending = attend(watching, &pulse, &connection_guard, || FirstBytes::Gone);
-    match tokio::time::timeout(limit, attending).await {
+    match crate::clock::timeout(limit, attending).await {
         Err(_elapsed) => Ok(FirstBytes::Nothing(Refusal::Late)),
         Ok(Ok(Ok(sight))) => Ok(sight),
         Ok(Ok(Err(_broken))) if pulse.is_idle() => Ok(FirstBytes::Gone),

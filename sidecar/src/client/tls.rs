@@ -7,12 +7,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConnection};
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::clients::Clients;

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep_until, timeout};
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
@@ -25,7 +26,6 @@ use svc_core::vitals::{Checkup, Vitals};
 use svc_proto::proxy_header::Version;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock;
 use crate::net::tls_client::TlsHandshake;

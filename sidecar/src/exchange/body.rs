@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use crate::clock::Sleep;
 use bytes::Bytes;
 use h2::Reason;
 use hyper::HeaderMap;
@@ -14,7 +15,6 @@ use hyper::body::{Body, Frame, SizeHint};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
 use tokio::task::coop;
-use tokio::time::Sleep;
 
 use super::account::Account;
 use super::deadlines::Deadline;
@@ -76,7 +76,7 @@ impl ResponseBody {
         }
         let late = deadline.map_or(Failure::Overdue, |deadline| deadline.late);
         let left = deadline.filter(|_| !ended).map(|deadline| deadline.at.since(clock::now()));
-        let deadline = left.map(|left| Box::pin(tokio::time::sleep(left)));
+        let deadline = left.map(|left| Box::pin(crate::clock::sleep(left)));
         ResponseBody {
             source,
             account: Some(account),

@@ -83,6 +83,6 @@ pub(crate) async fn within<T>(
 ) -> Result<T, Failure> {
     match limit {
         None => future.await,
-        Some(limit) => Box::pin(tokio::time::timeout(limit, future)).await.unwrap_or(Err(late)),
+        Some(limit) => Box::pin(crate::clock::timeout(limit, future)).await.unwrap_or(Err(late)),
     }
 }

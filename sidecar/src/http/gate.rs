@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::Sleep;
+use crate::clock::Sleep;
 
 /// Closed until the endpoint says `100 Continue`, or did not for too long.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Gate {
         }
         let mut waiting = self.waiting.borrow_mut();
         let new =
-            || GateWaiter { waker: cx.waker().clone(), patience: Box::pin(tokio::time::sleep(PATIENCE)) };
+            || GateWaiter { waker: cx.waker().clone(), patience: Box::pin(crate::clock::sleep(PATIENCE)) };
         let waits = waiting.get_or_insert_with(new);
         waits.waker.clone_from(cx.waker());
         if waits.patience.as_mut().poll(cx).is_pending() {

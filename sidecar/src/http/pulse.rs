@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use svc_core::outcome::Failure;
-use tokio::net::TcpStream;
 
 use super::guard::RequestTurns;
 use super::pace::ClientPace;

@@ -11,3 +11,5 @@ pub(crate) mod stream;
 pub(crate) mod tcp_info;
 pub(crate) mod tls_client;
 pub(crate) mod transparent;
+
+pub(crate) use tokio::net::{TcpListener, TcpStream, UdpSocket};

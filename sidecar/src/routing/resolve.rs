@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::timeout;
 use hyper::Request;
 use hyper::header::{HeaderMap, HeaderValue};
 use svc_core::address::{ClientAddr, Transport};
@@ -14,7 +15,6 @@ use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
 use svc_core::table::{Table, Target, Unasked};
 use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
-use tokio::time::timeout;
 
 use super::affinity::PinMemory;
 use super::route::Route;

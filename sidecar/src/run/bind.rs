@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::net::TcpListener;
 use svc_core::capture::Privileges;
-use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::config::Config;

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::clock::{sleep, timeout};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::config::Drain;

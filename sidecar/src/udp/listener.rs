@@ -15,7 +15,7 @@ use crate::routing::route::Route;
 
 /// One socket that clients send to.
 pub(super) struct Listener {
-    pub(super) socket: tokio::net::UdpSocket,
+    pub(super) socket: crate::net::UdpSocket,
     door: DatagramSource,
     /// Whose port a datagram was last for, as it was then.
     known: RefCell<Option<Rc<Route>>>,
@@ -40,7 +40,7 @@ impl Listener {
     }
 
     fn new(socket: UdpSocket, door: DatagramSource) -> io::Result<Rc<Listener>> {
-        let socket = tokio::net::UdpSocket::from_std(socket)?;
+        let socket = crate::net::UdpSocket::from_std(socket)?;
         Ok(Rc::new(Listener { socket, door, known: RefCell::default() }))
     }
 

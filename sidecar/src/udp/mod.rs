@@ -112,7 +112,7 @@ impl Relay {
             let receive = || relay.receive(listener);
             if let Err(error) = listener.socket.async_io(Interest::READABLE, receive).await {
                 tracing::warn!(%error, "cannot receive datagrams");
-                tokio::time::sleep(RECEIVE_PAUSE).await;
+                crate::clock::sleep(RECEIVE_PAUSE).await;
             }
             yield_now().await; // there may be more, but others wait as well
         }
@@ -214,7 +214,7 @@ impl Relay {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot wait for answers");
-                    tokio::time::sleep(RECEIVE_PAUSE).await;
+                    crate::clock::sleep(RECEIVE_PAUSE).await;
                 }
             }
             drop(ready);

@@ -182,8 +182,8 @@ impl Drop for ConnGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{TcpListener, TcpStream};
     use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
 
     type Shared = Rc<RefCell<Stream>>;
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::net::TcpStream;
 use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use super::dialer::Dialer;
 use super::outbound_proxy_header::OutboundProxyHeader;
@@ -30,7 +30,7 @@ async fn within_deadline(
     if dialer.is_own(Transport::Tcp, addr) {
         return Err(Failure::Loop);
     }
-    match tokio::time::timeout(dialer.config.deadlines.connect, connecting).await {
+    match crate::clock::timeout(dialer.config.deadlines.connect, connecting).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(Err(error)) => Err(failure(&error)),
         Ok(Ok(stream)) if is_home(&stream, addr, dialer) => Err(Failure::Loop),
@@ -53,7 +53,7 @@ pub(crate) async fn send_header(
     let near = stream.local_addr().map_err(|error| failure(&error))?;
     let header = outbound_header.header(near, addr);
     let saying = stream.write_all(&header);
-    match tokio::time::timeout(dialer.config.deadlines.connect, saying).await {
+    match crate::clock::timeout(dialer.config.deadlines.connect, saying).await {
         Err(_elapsed) => Err(Failure::ConnectTimeout),
         Ok(said) => said.map_err(|error| failure(&error)),
     }

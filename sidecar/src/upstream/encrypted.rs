@@ -1,9 +1,9 @@
 //! An endpoint that wants TLS: how a connection to it is opened, and what it agrees to speak there.
 
+use crate::clock::timeout;
 use hyper::Version;
 use svc_core::outcome::Failure;
 use svc_core::rewrite::Origination;
-use tokio::time::timeout;
 
 use super::dialer::Dialer;
 use super::outbound_proxy_header::OutboundProxyHeader;

@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Context;
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use hyper::Request;
 use hyper::header::HeaderValue;
 use svc_core::drain::Departure;
@@ -31,7 +32,6 @@ use svc_core::rewrite::Manner;
 use svc_core::service::Service;
 use svc_core::time::Now;
 use svc_core::vitals::Vitals;
-use tokio::net::TcpStream;
 
 use crate::client::facts::LocalTarget;
 use crate::metrics::{Closed, Series};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crate::net::TcpListener;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::table::Table;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -46,7 +46,7 @@ pub(crate) async fn accept(
             Err(error) => {
                 context.recorder.metrics.accept_failures.fetch_add(1, Relaxed);
                 tracing::warn!(%error, "cannot accept connections");
-                tokio::time::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
+                crate::clock::sleep(ACCEPT_PAUSE).await; // out of descriptors: they come back as connections close
             }
         }
     }

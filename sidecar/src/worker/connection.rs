@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use bytes::Bytes;
 use svc_core::address::{Transport, canonical};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
 use svc_core::sniff::Sniffed;
-use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::plan::{ConnectionPlan, ListenerKind, plan, plan_inbound};

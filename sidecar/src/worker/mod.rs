@@ -79,8 +79,8 @@ async fn live(index: usize, mut job: Job, listening: &std::sync::mpsc::Sender<io
     let mut vips = VipListeners::default();
     vips.follow(&context.router.table.load(), &context, &relay);
     let _ = listening.send(Ok(()));
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = crate::clock::interval(TICK);
+    ticks.set_missed_tick_behavior(crate::clock::MissedTickBehavior::Delay);
     let mut rounds = 0_u64;
     loop {
         // Each arm only looks at what is there now: nothing is lost when another one wins.
@@ -142,7 +142,7 @@ fn open_doors(
 }
 
 /// Listens where a door is.
-fn listen_at(addr: SocketAddr, listener_kind: ListenerKind) -> io::Result<tokio::net::TcpListener> {
+fn listen_at(addr: SocketAddr, listener_kind: ListenerKind) -> io::Result<crate::net::TcpListener> {
     match listener_kind {
         ListenerKind::TakenOver => listen_transparently(addr),
         ListenerKind::Captured

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::net::TcpStream;
 use svc_core::address::{OriginalDst, Transport, canonical};
 use svc_core::outcome::Failure;
 use svc_core::protocol::Hint;
-use tokio::net::TcpStream;
 
 use crate::client::facts::Destination;
 use crate::client::facts::LocalTarget;

@@ -2,7 +2,7 @@
 
 use crate::report::Report;
 use crate::wasm::{self, Toolchain};
-use crate::{shell, tools};
+use crate::{layers, shell, tools};
 
 pub(crate) fn run(report: &mut Report) {
     form(report);
@@ -16,6 +16,7 @@ pub(crate) fn run(report: &mut Report) {
 /// Format, and the lints of all that is built for this machine.
 pub(super) fn form(report: &mut Report) {
     report.check("lint: rustfmt", shell::cargo(["fmt", "--all", "--check"]));
+    report.attempt("lint: layers", layers::check);
     let mut clippy = shell::cargo(["clippy", "--workspace", "--all-targets"]);
     // `test = false` keeps the heavy tests out of `cargo test`, and out of `--all-targets` too.
     clippy.args(["net", "differential", "envoy", "vm"].iter().flat_map(|heavy| ["--test", heavy]));

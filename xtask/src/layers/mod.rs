@@ -37,6 +37,18 @@ pub(crate) fn run(words: &[&str]) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// Whether the layers of all crates that have them are in order; else what is not.
+pub(crate) fn check() -> Result<()> {
+    let mut told = String::new();
+    for order in &ORDERS {
+        let findings = Findings::of(&Tree::read(&place::root().join(order.package).join("src"))?, order.rows);
+        if !findings.is_empty() {
+            told += &findings.told(order.package);
+        }
+    }
+    if told.is_empty() { Ok(()) } else { Err(told.into()) }
+}
+
 /// A line for each module.
 fn uses_told(tree: &Tree) -> String {
     let mut uses: BTreeMap<&str, BTreeSet<String>> = tree.tops().map(|top| (top, BTreeSet::new())).collect();

@@ -22,10 +22,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::clock::{Instant, sleep_until};
 use svc_core::dns::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::time::Now;
-use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{LookedUp, Metrics};
 use crate::shared::dns_interest::{DnsInterest, LookupOutcome, OnDemandLookup};

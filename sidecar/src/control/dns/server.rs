@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep_until};
+use crate::net::{TcpStream, UdpSocket};
 use hickory_proto::op::ResponseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::{Instant, sleep_until};
 
 use super::message::{DnsAnswer, EdnsUse, Packet, SentQuery};
 use super::question::Question;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Instant, sleep_until};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
 use super::message::DnsAnswer;
 use super::question::Question;

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::timeout;
 use hickory_proto::op::ResponseCode;
 use svc_core::dns::answer::{Broken, Chain, Kind, Reading, Record, Srv, read};
 use svc_core::dns::local::{Permit, prohibition};
 use svc_core::dns::names::SearchPath;
 use svc_core::outcome::Failure;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::Resolver;
 use super::message::{DnsAnswer, SentQuery};

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::clock::{Sleep, sleep};
 use h2::{Ping, PingPong};
-use tokio::time::{Sleep, sleep};
 
 use super::traffic::Traffic;
 

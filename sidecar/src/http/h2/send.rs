@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::clock::Sleep;
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame};
-use tokio::time::Sleep;
 
 use super::backlog::{Backlog, QueuedPiece, STREAM_HELD_BYTES_MAX, StreamShare};
 use crate::clock;
@@ -340,11 +340,11 @@ impl Stall {
             let Some(left) = self.patience.checked_sub(waited).filter(|left| !left.is_zero()) else {
                 return Poll::Ready(());
             };
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            let timer = self.timer.get_or_insert_with(|| Box::pin(crate::clock::sleep(left)));
             match timer.as_mut().poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 // The clock is coarse, and the timer may be from an earlier wait.
-                Poll::Ready(()) => self.timer = Some(Box::pin(tokio::time::sleep(left + CLOCK_STEP))),
+                Poll::Ready(()) => self.timer = Some(Box::pin(crate::clock::sleep(left + CLOCK_STEP))),
             }
         }
     }

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use crate::clock::Sleep;
 use h2::client::Connection;
 use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use super::{Http2State, PING_AFTER};
 use crate::http::h2::backlog::QueuedPiece;
@@ -192,6 +192,6 @@ impl Pings {
 
     fn set(&mut self, shared: &Http2State) {
         self.heard_bytes = shared.line.heard_bytes();
-        self.timer = Some(Box::pin(tokio::time::sleep(PING_AFTER)));
+        self.timer = Some(Box::pin(crate::clock::sleep(PING_AFTER)));
     }
 }
