@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::address::{ServiceName, Transport};
-use svc_core::dispatch::{Aim, Memo, Request, Settings, dispatch};
+use svc_core::dispatch::{Memo, Request, ServiceRef, Settings, dispatch};
 use svc_core::draws::Draws;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Change, Inventory, SliceKey};
@@ -36,10 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = Settings { trusted_proxies: &[], telling };
     for _ in 0..requests {
         let request = black_box(Request { fields: FIELDS, ..GET });
-        let target = memo.resolve(Aim::Authority(request.authority), &table)?;
+        let target = memo.resolve(ServiceRef::Authority(request.authority), &table)?;
         let dispatched = dispatch(target, &mut ports, &request, settings, now, || draws.draw())?;
         black_box(&dispatched);
-        dispatched.visit.end(now, || draws.draw());
+        dispatched.attempt.end(now, || draws.draw());
     }
     Ok(())
 }

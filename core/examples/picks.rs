@@ -13,8 +13,8 @@ use svc_core::address::EndpointAddr;
 use svc_core::balance::{Ask, Balancer, Caller, Member, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::service::Policy;
+use svc_core::stats::EndpointStats;
 use svc_core::time::Now;
-use svc_core::vitals::Vitals;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -51,19 +51,19 @@ fn count(picks: u32, mut pick: impl FnMut(&Ask<'_>, u64) -> Option<usize>) -> u3
 
 fn observe(member: &Member, ms: u32) {
     let took = black_box(Duration::from_micros(u64::from(500 + ms % 64)));
-    member.vitals.latency.observe(took, Now(black_box(Duration::from_millis(u64::from(ms)))));
+    member.stats.latency.observe(took, Now(black_box(Duration::from_millis(u64::from(ms)))));
 }
 
 /// All are busy, and each has answered in its own time.
 fn member(number: u8) -> Member {
-    let vitals = Vitals::default();
-    vitals.load.begin();
+    let stats = EndpointStats::default();
+    stats.load.begin();
     let took = Duration::from_micros(500 + 10 * u64::from(number));
-    vitals.latency.observe(took, Now(Duration::from_millis(100 * u64::from(number))));
+    stats.latency.observe(took, Now(Duration::from_millis(100 * u64::from(number))));
     Member {
         id: EndpointId(u64::from(number)),
         addr: EndpointAddr(SocketAddr::from((Ipv4Addr::new(10, 0, 0, number), 80))),
         weight: 1,
-        vitals: Arc::new(vitals),
+        stats: Arc::new(stats),
     }
 }

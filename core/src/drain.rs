@@ -1,4 +1,4 @@
-//! How long connections to an endpoint are kept once it has left (S-22).
+//! Draining: how long connections to an endpoint are kept once it has left (S-22).
 
 use core::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::time::Now;
 ///
 /// An endpoint that comes back has not left: its connections have no deadline any more, and a new one when it leaves again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Departure {
+pub struct Draining {
     since: Option<Now>,
     keep: Option<Duration>,
 }
 
-impl Departure {
+impl Draining {
     /// Takes note of what a snapshot says: whether the endpoint is usable, and the Service that it belongs, or belonged, to. While there
     /// is no such Service, what it said last holds.
     pub fn observe(&mut self, usable: bool, service: Option<&Service>, now: Now) {
@@ -63,9 +63,9 @@ mod tests {
         service
     }
 
-    fn observe(departure: &mut Departure, said: &Said) {
+    fn observe(draining: &mut Draining, said: &Said) {
         let service = said.keep.map(service);
-        departure.observe(said.usable, service.as_ref(), ms(said.at_ms));
+        draining.observe(said.usable, service.as_ref(), ms(said.at_ms));
     }
 
     /// The slow way: looks at all that was ever said.
@@ -77,43 +77,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_departure_remembers_what_matters_of_its_history(
+        fn a_drain_remembers_what_matters_of_its_history(
             steps in prop::collection::vec(
                 (0_u64..2000, any::<bool>(), prop::option::of(prop::option::of(0_u64..3000))),
                 0..12,
             ),
             later_ms in 0_u64..4000,
         ) {
-            let mut departure = Departure::default();
+            let mut draining = Draining::default();
             let mut history: Vec<Said> = Vec::new();
             let mut at_ms = 0;
             for (after_ms, usable, keep_ms) in steps {
                 at_ms += after_ms;
-                prop_assert_eq!(departure.is_over(ms(at_ms)), model(&history, at_ms));
+                prop_assert_eq!(draining.is_over(ms(at_ms)), model(&history, at_ms));
                 let keep = keep_ms.map(|keep| keep.map(Duration::from_millis));
                 history.push(Said { at_ms, usable, keep });
-                observe(&mut departure, history.last().expect("it was pushed"));
+                observe(&mut draining, history.last().expect("it was pushed"));
             }
             at_ms += later_ms;
-            prop_assert_eq!(departure.is_over(ms(at_ms)), model(&history, at_ms));
+            prop_assert_eq!(draining.is_over(ms(at_ms)), model(&history, at_ms));
         }
     }
 
     #[test]
     fn the_time_runs_from_the_moment_it_left() {
-        let mut departure = Departure::default();
+        let mut draining = Draining::default();
         for (at_ms, usable) in [(0, true), (500, false), (900, false)] {
-            observe(&mut departure, &Said { at_ms, usable, keep: Some(Some(Duration::from_secs(1))) });
+            observe(&mut draining, &Said { at_ms, usable, keep: Some(Some(Duration::from_secs(1))) });
         }
-        assert!(!departure.is_over(ms(1499)));
-        assert!(departure.is_over(ms(1500)));
+        assert!(!draining.is_over(ms(1499)));
+        assert!(draining.is_over(ms(1500)));
     }
 
     #[test]
     fn a_service_that_disappears_is_remembered() {
-        let mut departure = Departure::default();
-        observe(&mut departure, &Said { at_ms: 0, usable: true, keep: Some(Some(Duration::from_secs(1))) });
-        observe(&mut departure, &Said { at_ms: 10, usable: false, keep: None });
-        assert!(departure.is_over(ms(1010)));
+        let mut draining = Draining::default();
+        observe(&mut draining, &Said { at_ms: 0, usable: true, keep: Some(Some(Duration::from_secs(1))) });
+        observe(&mut draining, &Said { at_ms: 10, usable: false, keep: None });
+        assert!(draining.is_over(ms(1010)));
     }
 }

@@ -50,7 +50,7 @@ pub fn application(addr: EndpointAddr, serving: Option<&Target>) -> Target {
         endpoints: EndpointSet::new([endpoint(addr)]),
         name: None,
         failure: None,
-        manner: None, // whatever sidecars elsewhere do on the way here
+        rewrite: None, // whatever sidecars elsewhere do on the way here
     }
 }
 

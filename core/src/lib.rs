@@ -28,6 +28,7 @@ pub mod table;
 
 pub mod capture;
 
+pub mod ack_timeout;
 pub mod affinity;
 pub mod balance;
 pub mod dispatch;
@@ -38,14 +39,13 @@ pub mod grpc;
 pub mod grpc_timeout;
 pub mod http_date;
 pub mod inbound;
-pub mod introduction;
 pub mod max_forwards;
 pub mod outcome;
 pub mod port;
+pub mod proxy_protocol;
 pub mod retry;
 pub mod rewrite;
-pub mod silence;
-pub mod vitals;
+pub mod stats;
 
 #[cfg(test)]
 mod samples;

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use svc_core::discovery::document::Documents;
-use svc_core::dispatch::{Aim, Request as Head, Settings, dispatch, resolve};
+use svc_core::dispatch::{Request as Head, ServiceRef, Settings, dispatch, resolve};
 use svc_core::draws::Draws;
 use svc_core::endpoints::Here;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Inventory};
 use svc_core::outcome::Failure;
-use svc_core::port::{Pinning, Ports, Visit};
+use svc_core::port::{AttemptHandle, Pinning, Ports};
 use svc_core::service::{Rules, Scope};
+use svc_core::stats;
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
-use svc_core::vitals;
 use testing::parity::{Answer, Case, Program, Request, Step, corpus, tell};
 
 #[test]
@@ -55,7 +55,7 @@ struct Core {
     inventory: Inventory,
     table: Arc<Table>,
     ports: Ports,
-    visits: Vec<Option<Visit>>,
+    attempts: Vec<Option<AttemptHandle>>,
 }
 
 impl Core {
@@ -80,7 +80,7 @@ impl Core {
             inventory: Inventory::new(settings),
             table: Arc::default(),
             ports: Ports::new(Pinning { entries_max: 1000, seed: 0 }),
-            visits: Vec::new(),
+            attempts: Vec::new(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Core {
             fields.push((name.to_lowercase(), value.as_bytes().to_vec()));
         }
         let table = self.table.clone();
-        let target = resolve(Aim::Authority(&request.authority), &table)?;
+        let target = resolve(ServiceRef::Authority(&request.authority), &table)?;
         let head = Head {
             method: &request.method,
             authority: &request.authority,
@@ -108,8 +108,8 @@ impl Core {
         let stays = stays.map(|(name, value)| (name.clone(), text(value)));
         let set = sent.told.set.iter().map(|(name, value)| ((*name).to_owned(), text(value)));
         let told = stays.chain(set).chain([("host".to_owned(), host)]).collect();
-        let address = sent.visit.addr().0;
-        self.visits.push(Some(sent.visit));
+        let address = sent.attempt.addr().0;
+        self.attempts.push(Some(sent.attempt));
         Ok(Answer::Goes(address, told))
     }
 }
@@ -131,18 +131,18 @@ impl Program for Core {
 
     fn is_asked(&mut self, _number: usize, request: &Request) -> Answer {
         self.dispatch(request).unwrap_or_else(|failure| {
-            self.visits.push(None);
+            self.attempts.push(None);
             Answer::Fails(failure.verdict().code.to_owned())
         })
     }
 
     fn is_answered(&mut self, number: usize, status: u16) {
-        let Some(mut visit) = self.visits[number].take() else { return };
+        let Some(mut attempt) = self.attempts[number].take() else { return };
         let (now, draws) = (self.now, &self.draws);
-        let head = vitals::Head { status, is_grpc: false, field: |_: &str| None };
-        let _ = visit.hears(head, || 0, now, || draws.draw());
-        let _ = visit.succeeded(now);
-        visit.end(now, || draws.draw());
+        let head = stats::Head { status, is_grpc: false, field: |_: &str| None };
+        let _ = attempt.hears(head, || 0, now, || draws.draw());
+        let _ = attempt.succeeded(now);
+        attempt.end(now, || draws.draw());
     }
 }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use svc_core::http_date;
-use svc_core::vitals::asked_by_status;
+use svc_core::stats::pushback_of_status;
 
 pub(crate) fn check(bytes: &[u8]) {
-    let asked = asked_by_status(429, Some(bytes), 0).expect("a 429 always asks for something");
-    assert_eq!(asked_by_status(503, Some(bytes), 0).unwrap_or(UNSAID), asked);
+    let asked = pushback_of_status(429, Some(bytes), 0).expect("a 429 always asks for something");
+    assert_eq!(pushback_of_status(503, Some(bytes), 0).unwrap_or(UNSAID), asked);
     if let Some(date) = http_date::parse(bytes) {
         assert_eq!(asked, Duration::from_secs(date));
-        assert_eq!(asked_by_status(429, Some(bytes), date), Some(Duration::ZERO));
+        assert_eq!(pushback_of_status(429, Some(bytes), date), Some(Duration::ZERO));
         assert!(date < END_OF_9999, "years have four digits");
     }
 }

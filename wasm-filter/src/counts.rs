@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use svc_core::address::ServiceName;
 use svc_core::discovery::poll::Outcome;
 use svc_core::hash::HashMap;
-use svc_core::introduction::Greeting;
-use svc_core::vitals::Reason;
+use svc_core::proxy_protocol::ProxyHeaderResult;
+use svc_core::stats::Reason;
 use svc_proto::names::metric;
 
 use crate::host::{Host, Meter, MeterId};
@@ -41,7 +41,7 @@ pub(crate) enum Series {
         flow: &'static str,
     },
     /// What connections began with.
-    ProxyHeaders(Greeting),
+    ProxyHeaders(ProxyHeaderResult),
     /// Endpoints that were ejected.
     Ejections {
         /// Whose.
@@ -116,8 +116,8 @@ impl Series {
             Series::Bytes { service, flow } => {
                 format!("{prefix}_{}_total;service={};flow={flow}", metric::BYTES, label(service))
             }
-            Series::ProxyHeaders(greeting) => {
-                format!("{prefix}_{}_total;result={}", metric::PROXY_HEADERS, greeting.as_str())
+            Series::ProxyHeaders(result) => {
+                format!("{prefix}_{}_total;result={}", metric::PROXY_HEADERS, result.as_str())
             }
             Series::Ejections { service, reason } => {
                 let (service, reason) = (label(service), reason.as_str());

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use svc_core::address::ServiceName;
-use svc_core::dispatch::{Aim, Dispatched, Edited, Request, dispatch, edit};
+use svc_core::dispatch::{Dispatched, Edited, Request, ServiceRef, dispatch, edit};
 use svc_core::forwarding::HttpVersion;
 use svc_core::outcome::Failure;
-use svc_core::port::Visit;
+use svc_core::port::AttemptHandle;
+use svc_core::stats::{Change, Head as AnswerHead, Heard};
 use svc_core::table::Target;
 use svc_core::time::Now;
-use svc_core::vitals::{Change, Head as AnswerHead, Heard};
 use svc_proto::duration::Shown;
 use svc_proto::names::{PROXY_NAME, header};
 use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
@@ -33,7 +33,7 @@ pub struct HttpStream<H: Http> {
     /// None while that is not known, and for a host of no namespace, of which clients may name any number.
     service: Option<ServiceName>,
     protocol: &'static str,
-    visit: Option<Visit>,
+    attempt: Option<AttemptHandle>,
     /// By the endpoint, the proxy or us.
     is_answered: bool,
 }
@@ -41,7 +41,7 @@ pub struct HttpStream<H: Http> {
 impl<H: Http> HttpStream<H> {
     /// A request that nothing is known of yet.
     pub fn new(host: H, mesh: Rc<Mesh>) -> HttpStream<H> {
-        HttpStream { host, mesh, service: None, protocol: HTTP1, visit: None, is_answered: false }
+        HttpStream { host, mesh, service: None, protocol: HTTP1, attempt: None, is_answered: false }
     }
 
     /// The head of the request is there.
@@ -77,7 +77,7 @@ impl<H: Http> HttpStream<H> {
         if self.mesh.plugin.debug_header
             && let Some(service) = &self.service
         {
-            let endpoint = self.visit.as_ref().map(|visit| format!("; endpoint={}", visit.addr().0));
+            let endpoint = self.attempt.as_ref().map(|attempt| format!("; endpoint={}", attempt.addr().0));
             let route = format!("{service}{}", endpoint.unwrap_or_default());
             self.host.set_response_header(header::ROUTE, route.as_bytes());
         }
@@ -88,30 +88,30 @@ impl<H: Http> HttpStream<H> {
 
     /// The trailers of the answer are there: how a call of gRPC went.
     pub fn answered_in_full(&mut self) {
-        let Some(visit) = self.visit.as_mut().filter(|_| self.protocol == GRPC && self.mesh.plugin.learn)
+        let Some(attempt) = self.attempt.as_mut().filter(|_| self.protocol == GRPC && self.mesh.plugin.learn)
         else {
             return;
         };
         let status = self.host.response_trailer(GRPC_STATUS);
         let field = |name: &str| if name == GRPC_STATUS { status.as_deref() } else { None };
-        let heard = visit.hears_grpc(field, self.host.now(), || self.mesh.draws.draw());
+        let heard = attempt.hears_grpc(field, self.host.now(), || self.mesh.draws.draw());
         self.note(heard);
     }
 
     fn target(&self, head: &Head<'_>) -> Result<Arc<Target>, Failure> {
         let metadata;
-        let aim = match &self.mesh.plugin.service {
-            ServiceFrom::Authority => Aim::Authority(head.authority),
-            ServiceFrom::Fixed { namespace, name, port } => Aim::Port { namespace, name, port: *port },
+        let service_ref = match &self.mesh.plugin.service {
+            ServiceFrom::Authority => ServiceRef::Authority(head.authority),
+            ServiceFrom::Fixed { namespace, name, port } => ServiceRef::Port { namespace, name, port: *port },
             ServiceFrom::Metadata(key) => {
                 metadata = self.host.property(&route_metadata(key)).and_then(text).unwrap_or_default();
                 match metadata.as_str() {
-                    "" => Aim::Authority(head.authority), // a route that says nothing leaves it to the request
-                    said => Aim::parse(said).map_err(|_| Failure::UnknownDestination)?,
+                    "" => ServiceRef::Authority(head.authority), // a route that says nothing leaves it to the request
+                    said => ServiceRef::parse(said).map_err(|_| Failure::UnknownDestination)?,
                 }
             }
         };
-        self.mesh.resolve(aim)
+        self.mesh.resolve(service_ref)
     }
 
     fn dispatch(
@@ -132,14 +132,14 @@ impl<H: Http> HttpStream<H> {
             fields,
         };
         let settings = mesh.settings();
-        let (visit, authority, told) = match &mesh.plugin.hand_off {
+        let (attempt, authority, told) = match &mesh.plugin.hand_off {
             HandOff::OriginalDestination { .. } | HandOff::OverrideHost { .. } => {
                 let now = self.now();
                 let mut ports = mesh.ports.borrow_mut();
                 let draw = || mesh.draws.draw();
-                let Dispatched { visit, authority, told, .. } =
+                let Dispatched { attempt, authority, told, .. } =
                     dispatch(target, &mut ports, &request, settings, now, draw)?;
-                (Some(visit), authority, told)
+                (Some(attempt), authority, told)
             }
             HandOff::ClusterHeader { .. } | HandOff::None => {
                 let Edited { authority, told, .. } = edit(target, &request, settings)?;
@@ -151,12 +151,12 @@ impl<H: Http> HttpStream<H> {
         if let Some(authority) = &authority {
             edits.set(":authority", Cow::Borrowed(authority.as_bytes()));
         }
-        let endpoint = visit.as_ref().map(|visit| mesh.written(visit));
+        let endpoint = attempt.as_ref().map(|attempt| mesh.written(attempt));
         if let Some((header, value)) = hand_over(&mesh.plugin.hand_off, target, endpoint.as_deref()) {
             edits.set(header, value);
         }
         edits.make(&self.host);
-        self.visit = visit;
+        self.attempt = attempt;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl<H: Http> HttpStream<H> {
     }
 
     fn learn(&mut self, status: u16) {
-        let Some(visit) = &mut self.visit else { return };
+        let Some(attempt) = &mut self.attempt else { return };
         let (host, draws) = (&self.host, &self.mesh.draws);
         let now = host.now();
         match verdict::of(status, host) {
@@ -187,13 +187,13 @@ impl<H: Http> HttpStream<H> {
                     _ => None,
                 };
                 let head = AnswerHead { status, is_grpc: self.protocol == GRPC, field };
-                let heard = visit.hears(head, || host.unix_seconds(), now, || draws.draw());
+                let heard = attempt.hears(head, || host.unix_seconds(), now, || draws.draw());
                 self.note(heard);
             }
             verdict::Verdict::Failed(failure) => {
-                let change = visit.failed(now, || draws.draw());
+                let change = attempt.failed(now, || draws.draw());
                 self.mesh.counts.count(Series::Failures(failure.verdict().code));
-                self.note(Heard { change, spared: None });
+                self.note(Heard { change, backoff: None });
             }
             verdict::Verdict::Nobodys => self.leave(now), // it was not asked, or not to the end
         }
@@ -203,9 +203,9 @@ impl<H: Http> HttpStream<H> {
         let Some(Change::Ejected { reason, penalty }) = heard.change else { return };
         let service = self.service.clone();
         self.mesh.counts.count(Series::Ejections { service, reason });
-        if let Some(visit) = &self.visit {
+        if let Some(attempt) = &self.attempt {
             let service = self.service.as_ref().map(ServiceName::label).unwrap_or_default();
-            let (endpoint, why, penalty) = (visit.addr().0, reason.as_str(), Shown(penalty));
+            let (endpoint, why, penalty) = (attempt.addr().0, reason.as_str(), Shown(penalty));
             let message = format!("{service}: endpoint {endpoint} ejected for {penalty}: {why}");
             self.mesh.log(&self.host, Level::Info, &message);
         }
@@ -213,8 +213,8 @@ impl<H: Http> HttpStream<H> {
 
     /// Nothing more is asked of the endpoint.
     fn leave(&mut self, now: Now) {
-        if let Some(visit) = self.visit.take() {
-            visit.end(now, || self.mesh.draws.draw());
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(now, || self.mesh.draws.draw());
         }
     }
 
@@ -236,10 +236,10 @@ impl<H: Http> HttpStream<H> {
 /// Whatever becomes of a stream, its endpoint has it no more.
 impl<H: Http> Drop for HttpStream<H> {
     fn drop(&mut self) {
-        let Some(visit) = &mut self.visit else { return };
+        let Some(attempt) = &mut self.attempt else { return };
         let now = if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() };
         if self.is_answered && self.mesh.plugin.learn {
-            let _told_already = visit.succeeded(now);
+            let _told_already = attempt.succeeded(now);
         }
         self.leave(now);
     }

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use svc_core::address::{ServiceName, Transport};
-use svc_core::dispatch::{Aim, Memo, Settings};
+use svc_core::dispatch::{Memo, ServiceRef, Settings};
 use svc_core::draws::Draws;
 use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
 use svc_core::hash::HashMap;
 use svc_core::outcome::Failure;
-use svc_core::port::{Pinning, Ports, Visit};
+use svc_core::port::{AttemptHandle, Pinning, Ports};
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
@@ -80,18 +80,18 @@ impl Mesh {
     }
 
     /// The Service port that a request is for.
-    pub(crate) fn resolve(&self, aim: Aim<'_>) -> Result<Arc<Target>, Failure> {
-        self.memo.borrow_mut().resolve(aim, &self.table.borrow()).cloned()
+    pub(crate) fn resolve(&self, service_ref: ServiceRef<'_>) -> Result<Arc<Target>, Failure> {
+        self.memo.borrow_mut().resolve(service_ref, &self.table.borrow()).cloned()
     }
 
     /// The address of the endpoint that is visited. To write one takes longer than to pick an endpoint.
-    pub(crate) fn written(&self, visit: &Visit) -> Rc<str> {
+    pub(crate) fn written(&self, attempt: &AttemptHandle) -> Rc<str> {
         let mut written = self.written.borrow_mut();
-        if let Some(known) = written.get(&visit.id()) {
+        if let Some(known) = written.get(&attempt.id()) {
             return Rc::clone(known);
         }
-        let new: Rc<str> = visit.addr().0.to_string().into();
-        written.insert(visit.id(), Rc::clone(&new));
+        let new: Rc<str> = attempt.addr().0.to_string().into();
+        written.insert(attempt.id(), Rc::clone(&new));
         new
     }
 

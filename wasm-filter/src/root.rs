@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use svc_core::introduction::{Greeting, Refusal};
 use svc_core::outcome::Failure;
+use svc_core::proxy_protocol::{ProxyHeaderError, ProxyHeaderResult};
 use svc_proto::plugin::{Filter, Plugin as Configuration};
 
 use crate::counts::Series;
@@ -54,8 +54,8 @@ impl<H: Plugin> Root<H> {
         let now = self.host.now();
         discovery.tick(mesh, &self.host, now);
         for context in mesh.late(now) {
-            let refusal = Refusal::Late;
-            mesh.counts.count(Series::ProxyHeaders(Greeting::from(refusal)));
+            let refusal = ProxyHeaderError::Late;
+            mesh.counts.count(Series::ProxyHeaders(ProxyHeaderResult::from(refusal)));
             mesh.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
             if self.host.act_for(context) {
                 self.host.close_downstream();

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use svc_core::address::ServiceName;
 use svc_core::forwarding::is_trusted;
-use svc_core::introduction::{Greeting, Refusal, greeting};
 use svc_core::outcome::Failure;
+use svc_core::proxy_protocol::{ProxyHeaderError, ProxyHeaderResult, read_header};
 use svc_proto::plugin::ProxyProtocol;
 use svc_proto::proxy_header::{Addresses, HEADER_BYTES_MAX, Origin, Step};
 
@@ -29,7 +29,7 @@ pub struct TcpStream<H> {
 #[derive(Debug, PartialEq, Eq)]
 enum Stage {
     /// It has to say first whom it is for.
-    Greeting,
+    Header,
     /// What it says first goes on as it comes, and is looked at; these bytes so far.
     Watched(Vec<u8>),
     /// Its bytes are the application's.
@@ -55,14 +55,14 @@ impl<H: Tcp> TcpStream<H> {
         let peer = self.address("source");
         let trusted = peer.is_some_and(|peer| is_trusted(peer.ip(), &self.mesh.plugin.trusted_proxies));
         match (mode, trusted) {
-            (ProxyProtocol::Require, false) => self.refuse(Refusal::Untrusted),
+            (ProxyProtocol::Require, false) => self.refuse(ProxyHeaderError::Untrusted),
             (ProxyProtocol::Require, true) => {
-                self.stage = Stage::Greeting;
+                self.stage = Stage::Header;
                 self.mesh.await_greeting(self.id, self.host.now());
                 Flow::Pause // nobody connects to an endpoint for whoever has not said this
             }
             (_, false) => {
-                self.count(Greeting::from(Refusal::Untrusted).observed());
+                self.count(ProxyHeaderResult::from(ProxyHeaderError::Untrusted).observed());
                 Flow::Continue
             }
             (_, true) => {
@@ -77,7 +77,7 @@ impl<H: Tcp> TcpStream<H> {
         match &mut self.stage {
             Stage::Passing => self.pass(size),
             Stage::Refused => Flow::Pause,
-            Stage::Greeting => self.greet(size, ended),
+            Stage::Header => self.greet(size, ended),
             Stage::Watched(seen) => {
                 let room = HEADER_BYTES_MAX - seen.len().min(HEADER_BYTES_MAX);
                 seen.extend(self.host.downstream_data(size.min(room)));
@@ -113,10 +113,10 @@ impl<H: Tcp> TcpStream<H> {
 
     fn greet(&mut self, size: usize, ended: bool) -> Flow {
         let bytes = self.host.downstream_data(size.min(HEADER_BYTES_MAX));
-        match greeting(&bytes) {
+        match read_header(&bytes) {
             Ok(Step::More { .. }) if !ended => Flow::Pause,
             Ok(Step::More { .. }) if bytes.is_empty() => Flow::Continue, // came and went, as checks do
-            Ok(Step::More { .. }) => self.refuse(Refusal::Malformed),
+            Ok(Step::More { .. }) => self.refuse(ProxyHeaderError::Malformed),
             Err(refusal) => self.refuse(refusal),
             Ok(Step::Done { value, used }) => {
                 self.count(value.origin.into());
@@ -131,18 +131,18 @@ impl<H: Tcp> TcpStream<H> {
 
     /// Counts what [`TcpStream::greet`] would make of these first bytes, once that can be told.
     fn watch(&mut self, bytes: Vec<u8>, ended: bool) {
-        let seen = match greeting(&bytes) {
+        let seen = match read_header(&bytes) {
             Ok(Step::More { .. }) if !ended => {
                 self.stage = Stage::Watched(bytes);
                 return;
             }
             Ok(Step::More { .. }) if bytes.is_empty() => None,
-            Ok(Step::More { .. }) => Some(Refusal::Malformed.into()),
+            Ok(Step::More { .. }) => Some(ProxyHeaderError::Malformed.into()),
             Err(refusal) => Some(refusal.into()),
             Ok(Step::Done { value, .. }) => Some(value.origin.into()),
         };
         if let Some(seen) = seen {
-            self.count(Greeting::observed(seen));
+            self.count(ProxyHeaderResult::observed(seen));
         }
         self.stage = Stage::Passing;
     }
@@ -154,7 +154,7 @@ impl<H: Tcp> TcpStream<H> {
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal) -> Flow {
+    fn refuse(&mut self, refusal: ProxyHeaderError) -> Flow {
         self.stage = Stage::Refused;
         self.mesh.forget_greeting(self.id);
         self.mesh.counts.count(Series::ProxyHeaders(refusal.into()));
@@ -168,8 +168,8 @@ impl<H: Tcp> TcpStream<H> {
         Flow::Pause
     }
 
-    fn count(&self, greeting: Greeting) {
-        self.mesh.counts.count(Series::ProxyHeaders(greeting));
+    fn count(&self, result: ProxyHeaderResult) {
+        self.mesh.counts.count(Series::ProxyHeaders(result));
     }
 
     fn address(&self, side: &str) -> Option<SocketAddr> {

@@ -8,7 +8,7 @@ use super::Tried;
 use crate::address::EndpointAddr;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::service::Service;
-use crate::vitals::Vitals;
+use crate::stats::EndpointStats;
 
 /// An endpoint that may be picked, as far as picking needs to know it.
 #[derive(Clone, Debug)]
@@ -20,17 +20,20 @@ pub struct Member {
     /// Its share beside the others; 0 gets nothing new.
     pub weight: u16,
     /// What all workers know of it.
-    pub vitals: Arc<Vitals>,
+    pub stats: Arc<EndpointStats>,
 }
 
 /// The members that `endpoints` are, in their order: that of their addresses, as
 /// [`EndpointSet::usable`](crate::endpoints::EndpointSet::usable) gives them.
-pub fn members(endpoints: &[Endpoint], mut vitals: impl FnMut(EndpointId) -> Arc<Vitals>) -> Box<[Member]> {
+pub fn members(
+    endpoints: &[Endpoint],
+    mut stats: impl FnMut(EndpointId) -> Arc<EndpointStats>,
+) -> Box<[Member]> {
     let member = |endpoint: &Endpoint| Member {
         id: endpoint.id,
         addr: endpoint.addr,
         weight: endpoint.weight,
-        vitals: vitals(endpoint.id),
+        stats: stats(endpoint.id),
     };
     endpoints.iter().map(member).collect()
 }

@@ -1,8 +1,8 @@
 //! The choice itself: the policy's, among those that are well.
 
 use super::{Ask, Balancer, Member};
+use crate::stats::{PortStats, Probe};
 use crate::time::Now;
-use crate::vitals::{PortVitals, Probe};
 
 /// Who gets the next connection or request.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,9 +14,9 @@ pub struct Choice {
     pub probe: Option<Probe>,
 }
 
-/// Whom the policy may choose, beside what [`Ask::admits`] says.
+/// Which members are eligible, beside what [`Ask::admits`] says.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Care {
+pub(super) enum EligibilityFilter {
     /// Whoever has less to do than that.
     Full { active_max: u32 },
     /// Those of them that are not out.
@@ -25,17 +25,17 @@ pub(super) enum Care {
     Share { active_max: u32, now: Now, draw: u64 },
 }
 
-impl Care {
+impl EligibilityFilter {
     /// Apart from the code of the policies, which mostly run where nobody is out.
     #[cold]
     pub(super) fn admits(self, member: &Member) -> bool {
-        let vitals = &member.vitals;
-        let has_room = |active_max| vitals.load.active() < active_max;
+        let stats = &member.stats;
+        let has_room = |active_max| stats.load.active() < active_max;
         match self {
-            Care::Full { active_max } => has_room(active_max),
-            Care::Out { active_max } => has_room(active_max) && !vitals.is_out(),
-            Care::Share { active_max, now, draw } => {
-                has_room(active_max) && !vitals.is_out() && vitals.share.admits(member.id, now, draw)
+            EligibilityFilter::Full { active_max } => has_room(active_max),
+            EligibilityFilter::Out { active_max } => has_room(active_max) && !stats.is_out(),
+            EligibilityFilter::Share { active_max, now, draw } => {
+                has_room(active_max) && !stats.is_out() && stats.share.admits(member.id, now, draw)
             }
         }
     }
@@ -53,7 +53,7 @@ impl Balancer {
         &mut self,
         members: &[Member],
         ask: &Ask<'_>,
-        port: &PortVitals,
+        port: &PortStats,
         now: Now,
         draw: u64,
     ) -> Option<Choice> {
@@ -66,13 +66,13 @@ impl Balancer {
         port.settle(now);
         let hashes = self.policy().hashes();
         let active_max = port.active_max();
-        let mut pick = |care| self.pick_with(Some(care), members, ask, draw);
+        let mut pick = |filter| self.pick_with(Some(filter), members, ask, draw);
         let index = match hashes {
             true => None,
-            false => pick(Care::Share { active_max, now, draw }),
+            false => pick(EligibilityFilter::Share { active_max, now, draw }),
         };
-        let index = index.or_else(|| pick(Care::Out { active_max }));
-        index.or_else(|| pick(Care::Full { active_max })).map(Choice::of)
+        let index = index.or_else(|| pick(EligibilityFilter::Out { active_max }));
+        index.or_else(|| pick(EligibilityFilter::Full { active_max })).map(Choice::of)
     }
 }
 
@@ -80,14 +80,14 @@ impl Ask<'_> {
     /// The member at `index` once more, for a client that is pinned to it; `None` when it may not be picked, has all that it may have at
     /// once, or is out while another is not. Where all that are not out have been tried, or all are out, a client stays where it is. It
     /// leaves a member that is in only because too many are out: somebody has to find that one of those is well again.
-    pub fn stay(&self, members: &[Member], index: usize, port: &PortVitals) -> Option<Choice> {
+    pub fn stay(&self, members: &[Member], index: usize, port: &PortStats) -> Option<Choice> {
         let may_try = !self.tried.is_full();
-        let admits = |member: &Member| may_try && self.admits(member) && !port.is_full(&member.vitals);
-        let is_in = |member: &Member| admits(member) && !member.vitals.is_out();
+        let admits = |member: &Member| may_try && self.admits(member) && !port.is_full(&member.stats);
+        let is_in = |member: &Member| admits(member) && !member.stats.is_out();
         let member = &members[index];
-        let stays = match member.vitals.is_out() {
+        let stays = match member.stats.is_out() {
             true => admits(member) && !members.iter().any(is_in),
-            false => admits(member) && !member.vitals.ejector.is_failing(port),
+            false => admits(member) && !member.stats.ejector.is_failing(port),
         };
         stays.then(|| Choice::of(index))
     }
@@ -100,17 +100,17 @@ impl Choice {
 }
 
 /// The first member that is due for a probe which this request may be.
-fn probe(members: &[Member], ask: &Ask<'_>, port: &PortVitals, now: Now) -> Option<Choice> {
+fn probe(members: &[Member], ask: &Ask<'_>, port: &PortStats, now: Now) -> Option<Choice> {
     if !port.is_time_to_look(now) || ask.tried.is_full() {
         return None;
     }
     let mut soonest_ms = u64::MAX;
     for (index, member) in members.iter().enumerate() {
-        let ejector = &member.vitals.ejector;
+        let ejector = &member.stats.ejector;
         // Whoever fails its check would only fail the probe.
         if ask.admits(member)
-            && !member.vitals.is_failing_check()
-            && !port.is_full(&member.vitals)
+            && !member.stats.is_failing_check()
+            && !port.is_full(&member.stats)
             && let Some(probe) = ejector.claim_probe(ask.replayable, port, now)
         {
             return Some(Choice { index, probe: Some(probe) });
@@ -133,13 +133,13 @@ mod tests {
     use crate::service::{Handling, Policy};
 
     /// Four members, two of which have failed at the very beginning.
-    fn half_out() -> (PortVitals, Vec<Member>) {
-        let (port, members) = (PortVitals::default(), group([1, 2, 3, 4]));
+    fn half_out() -> (PortStats, Vec<Member>) {
+        let (port, members) = (PortStats::default(), group([1, 2, 3, 4]));
         let now = Now::default();
-        port.follow(&Handling::default(), members.iter().map(|member| &*member.vitals), now);
+        port.follow(&Handling::default(), members.iter().map(|member| &*member.stats), now);
         for member in &members[..2] {
             (0..5).for_each(|_| {
-                let _ = member.vitals.ejector.failed(now, &port, now, 0);
+                let _ = member.stats.ejector.failed(now, &port, now, 0);
             });
         }
         assert_eq!(port.ejected(), 2);
@@ -148,7 +148,7 @@ mod tests {
 
     fn choose(
         balancer: &mut Balancer,
-        (port, members): &(PortVitals, Vec<Member>),
+        (port, members): &(PortStats, Vec<Member>),
         tried: &[usize],
         (now_ms, draw): (u64, u64),
     ) -> Option<(usize, bool)> {
@@ -201,12 +201,12 @@ mod tests {
 
     #[test]
     fn a_client_leaves_who_has_all_that_it_may_have() {
-        let (port, members) = (PortVitals::default(), group([1, 2]));
+        let (port, members) = (PortStats::default(), group([1, 2]));
         let limited = Handling { max_connections: Some(1), ..Handling::default() };
-        port.follow(&limited, members.iter().map(|member| &*member.vitals), Now::default());
+        port.follow(&limited, members.iter().map(|member| &*member.stats), Now::default());
         let ask = Ask { caller: CALLER, tried: &Tried::NONE, replayable: true };
         assert!(ask.stay(&members, 0, &port).is_some());
-        members[0].vitals.load.begin();
+        members[0].stats.load.begin();
         assert_eq!(ask.stay(&members, 0, &port), None);
     }
 
@@ -215,14 +215,14 @@ mod tests {
         let (port, members) = half_out();
         let ask = Ask { caller: CALLER, tried: &Tried::NONE, replayable: true };
         let fail = || {
-            let _ = members[2].vitals.ejector.failed(Now::default(), &port, Now::default(), 0);
+            let _ = members[2].stats.ejector.failed(Now::default(), &port, Now::default(), 0);
         };
         (0..4).for_each(|_| fail());
         assert!(ask.stay(&members, 2, &port).is_some());
         fail();
-        assert!(!members[2].vitals.is_out(), "there is no room");
+        assert!(!members[2].stats.is_out(), "there is no room");
         assert_eq!(ask.stay(&members, 2, &port), None);
-        members[2].vitals.ejector.succeeded(&port, Now::default());
+        members[2].stats.ejector.succeeded(&port, Now::default());
         assert!(ask.stay(&members, 2, &port).is_some());
     }
 
@@ -241,14 +241,14 @@ mod tests {
     #[test]
     fn who_fails_its_check_is_passed_over_until_all_do() {
         for policy in Policy::ALL {
-            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3, 4])), Balancer::new(policy));
-            world.1[1..].iter().for_each(|member| member.vitals.fails_check(&world.0));
+            let (world, mut balancer) = ((PortStats::default(), group([1, 2, 3, 4])), Balancer::new(policy));
+            world.1[1..].iter().for_each(|member| member.stats.fails_check(&world.0));
             for draw in even_draws(20) {
                 assert_eq!(choose(&mut balancer, &world, &[], (0, draw)), Some((0, false)), "{policy:?}");
             }
-            world.1[0].vitals.fails_check(&world.0);
+            world.1[0].stats.fails_check(&world.0);
             assert!(choose(&mut balancer, &world, &[], (0, 7)).is_some(), "{policy:?}");
-            world.1.iter().for_each(|member| member.vitals.passes_check(&world.0));
+            world.1.iter().for_each(|member| member.stats.passes_check(&world.0));
             assert!(world.0.is_quiet());
         }
     }
@@ -256,22 +256,18 @@ mod tests {
     #[test]
     fn nobody_gets_more_than_it_may_have_at_once() {
         for policy in Policy::ALL {
-            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3])), Balancer::new(policy));
+            let (world, mut balancer) = ((PortStats::default(), group([1, 2, 3])), Balancer::new(policy));
             let limited = Handling { max_connections: Some(2), ..Handling::default() };
-            world.0.follow(&limited, world.1.iter().map(|member| &*member.vitals), Now::default());
+            world.0.follow(&limited, world.1.iter().map(|member| &*member.stats), Now::default());
             for draw in even_draws(6) {
                 let (index, _) = choose(&mut balancer, &world, &[], (0, draw)).unwrap();
-                world.1[index].vitals.load.begin();
+                world.1[index].stats.load.begin();
             }
-            assert!(world.1.iter().all(|member| member.vitals.load.active() == 2), "{policy:?}");
+            assert!(world.1.iter().all(|member| member.stats.load.active() == 2), "{policy:?}");
             assert_eq!(choose(&mut balancer, &world, &[], (0, 7)), None, "{policy:?}");
-            world.1[1].vitals.load.end();
+            world.1[1].stats.load.end();
             assert_eq!(choose(&mut balancer, &world, &[], (0, 7)), Some((1, false)), "{policy:?}");
-            world.0.follow(
-                &Handling::default(),
-                world.1.iter().map(|member| &*member.vitals),
-                Now::default(),
-            );
+            world.0.follow(&Handling::default(), world.1.iter().map(|member| &*member.stats), Now::default());
             assert!(world.0.is_quiet() && choose(&mut balancer, &world, &[], (0, 7)).is_some());
         }
     }
@@ -279,7 +275,7 @@ mod tests {
     #[test]
     fn who_fails_its_check_is_not_probed() {
         let (world, mut balancer) = (half_out(), Balancer::new(Policy::RoundRobin));
-        world.1[0].vitals.fails_check(&world.0);
+        world.1[0].stats.fails_check(&world.0);
         assert_eq!(choose(&mut balancer, &world, &[], (1_000, 0)), Some((1, true)));
         let late = choose(&mut balancer, &world, &[], (30_000, 0)).unwrap();
         assert!(late.0 >= 1, "{late:?}");
@@ -295,8 +291,8 @@ mod tests {
     #[test]
     fn who_has_a_small_share_gets_little_where_nothing_is_hashed() {
         for policy in Policy::ALL {
-            let (world, mut balancer) = ((PortVitals::default(), group([1, 2, 3, 4])), Balancer::new(policy));
-            world.1[0].vitals.share.spare(Duration::from_secs(60), &world.0, Now::default());
+            let (world, mut balancer) = ((PortStats::default(), group([1, 2, 3, 4])), Balancer::new(policy));
+            world.1[0].stats.share.back_off(Duration::from_secs(60), &world.0, Now::default());
             let choices =
                 even_draws(800).map(|draw| choose(&mut balancer, &world, &[], (0, draw)).unwrap().0);
             let count = choices.filter(|index| *index == 0).count();

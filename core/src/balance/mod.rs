@@ -31,7 +31,7 @@ pub use choose::Choice;
 pub use tried::Tried;
 
 use buckets::Buckets;
-use choose::Care;
+use choose::EligibilityFilter;
 use maglev::Maglev;
 use round_robin::RoundRobin;
 use two_choices::TwoChoices;
@@ -125,7 +125,7 @@ impl Balancer {
 
     fn pick_with(
         &mut self,
-        care: Option<Care>,
+        filter: Option<EligibilityFilter>,
         members: &[Member],
         ask: &Ask<'_>,
         draw: u64,
@@ -133,7 +133,7 @@ impl Balancer {
         if ask.tried.is_full() {
             return None;
         }
-        let is_well = |member: &Member| care.is_none_or(|care| care.admits(member));
+        let is_well = |member: &Member| filter.is_none_or(|filter| filter.admits(member));
         let eligible = &|member: &Member| ask.admits(member) && is_well(member);
         match &mut self.state {
             State::DestinationHash(buckets) => destination_hash::pick(buckets, members, ask, eligible),

@@ -4,6 +4,6 @@ use super::{Member, shortest_delay};
 
 /// The first one with no active connection, however light it is; where all are busy, as `sed`.
 pub(super) fn pick(members: &[Member], eligible: &impl Fn(&Member) -> bool) -> Option<usize> {
-    let idle = |member: &Member| member.vitals.load.active() == 0 && eligible(member);
+    let idle = |member: &Member| member.stats.load.active() == 0 && eligible(member);
     members.iter().position(idle).or_else(|| shortest_delay::pick(members, eligible))
 }

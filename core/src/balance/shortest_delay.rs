@@ -20,7 +20,7 @@ struct Delay {
 
 impl Delay {
     fn of(member: &Member) -> Delay {
-        Delay { overhead: u64::from(member.vitals.load.active()) + 1, weight: u64::from(member.weight) }
+        Delay { overhead: u64::from(member.stats.load.active()) + 1, weight: u64::from(member.weight) }
     }
 
     /// Exact, and 33 bits by 16 cannot overflow.

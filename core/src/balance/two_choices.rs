@@ -85,7 +85,7 @@ impl TwoChoices {
     }
 
     fn is_cheaper(&self, one: &Member, other: &Member) -> bool {
-        let (latency, other_latency) = one.vitals.latency.reading().abreast(other.vitals.latency.reading());
+        let (latency, other_latency) = one.stats.latency.reading().abreast(other.stats.latency.reading());
         self.cost(latency, one, other) < self.cost(other_latency, other, one)
     }
 
@@ -94,7 +94,7 @@ impl TwoChoices {
     ///
     /// Times the weight of the other one instead of divided by its own: exact, and 39 bits by 64 fit into 128.
     fn cost(&self, latency: u64, member: &Member, beside: &Member) -> u128 {
-        let load = u64::from(member.vitals.load.active()) * self.mean_weight + u64::from(member.weight);
+        let load = u64::from(member.stats.load.active()) * self.mean_weight + u64::from(member.weight);
         u128::from(latency.max(1)) * u128::from(load * u64::from(beside.weight))
     }
 }

@@ -7,7 +7,7 @@ use core::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 
-use super::{Aim, resolve};
+use super::{ServiceRef, resolve};
 use crate::outcome::Failure;
 use crate::table::{Table, Target};
 
@@ -39,10 +39,10 @@ impl Memo {
     /// Those of [`resolve`].
     pub fn resolve<'a>(
         &'a mut self,
-        aim: Aim<'_>,
+        service_ref: ServiceRef<'_>,
         table: &'a Arc<Table>,
     ) -> Result<&'a Arc<Target>, Failure> {
-        let Aim::Authority(authority) = aim else { return resolve(aim, table) };
+        let ServiceRef::Authority(authority) = service_ref else { return resolve(service_ref, table) };
         if self.table.as_ptr() != Arc::as_ptr(table) {
             *self = Memo { table: Arc::downgrade(table), ..Memo::default() };
         }
@@ -51,7 +51,7 @@ impl Memo {
         let known = slot.take().filter(|known| *known.authority == *authority);
         let known = match known {
             Some(known) => known,
-            None => Remembered { authority: authority.into(), target: resolve(aim, table)?.clone() },
+            None => Remembered { authority: authority.into(), target: resolve(service_ref, table)?.clone() },
         };
         Ok(&slot.insert(known).target)
     }
@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn name(memo: &mut Memo, host: &str, table: &Arc<Table>) -> Result<String, Failure> {
-        let target = memo.resolve(Aim::Authority(host), table)?;
+        let target = memo.resolve(ServiceRef::Authority(host), table)?;
         Ok(target.service.name.to_string())
     }
 
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_name_of_a_port_needs_no_memory() {
         let (_inventory, table) = world(0..1);
-        let aim = Aim::Port { namespace: "shop", name: "web-0", port: 80 };
-        assert!(Memo::default().resolve(aim, &table).is_ok());
+        let service_ref = ServiceRef::Port { namespace: "shop", name: "web-0", port: 80 };
+        assert!(Memo::default().resolve(service_ref, &table).is_ok());
     }
 }

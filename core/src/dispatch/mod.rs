@@ -12,7 +12,7 @@ use svc_proto::names::header;
 use crate::balance::{Ask, Caller, Tried};
 use crate::forwarding::{Fields, HttpVersion, Provenance, Telling, Told, client_behind, is_trusted, tell};
 use crate::outcome::Failure;
-use crate::port::{Ports, Visit};
+use crate::port::{AttemptHandle, Ports};
 use crate::retry::is_idempotent;
 use crate::service::Unit;
 use crate::table::Target;
@@ -22,7 +22,7 @@ mod memo;
 mod resolve;
 
 pub use memo::Memo;
-pub use resolve::{Aim, Malformed, resolve};
+pub use resolve::{Malformed, ServiceRef, resolve};
 
 /// The head of a request.
 #[derive(Debug)]
@@ -53,8 +53,8 @@ pub struct Settings<'a> {
 /// Where a request goes.
 #[derive(Debug)]
 pub struct Dispatched<'a> {
-    /// At this endpoint. The visit has begun.
-    pub visit: Visit,
+    /// At this endpoint. The attempt has begun.
+    pub attempt: AttemptHandle,
     /// Where the endpoint is among the usable ones of its port.
     pub index: usize,
     /// What it asks for from now on, where that is something else: the name that the endpoints go by.
@@ -86,7 +86,7 @@ pub fn edit<'a, F: Fields + ?Sized>(
     let from = provenance(request, settings.trusted_proxies);
     Ok(Edited {
         client: from.client,
-        authority: target.manner.as_ref().and_then(|manner| manner.authority.clone()),
+        authority: target.rewrite.as_ref().and_then(|rewrite| rewrite.authority.clone()),
         told: tell(request.fields, &from, settings.telling)?,
     })
 }
@@ -112,7 +112,7 @@ pub fn dispatch<'a, F: Fields + ?Sized>(
     let ask = Ask { caller, tried: &Tried::NONE, replayable: is_idempotent(request.method) };
     let port = ports.of(target, now);
     let choice = port.choose(Unit::Request, &ask, now, draw)?;
-    Ok(Dispatched { index: choice.index, visit: port.begin(choice, now), authority, told })
+    Ok(Dispatched { index: choice.index, attempt: port.begin(choice, now), authority, told })
 }
 
 /// Whom a request is from.

@@ -9,7 +9,7 @@ use crate::table::{Table, Target};
 
 /// What says which Service port a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim<'a> {
+pub enum ServiceRef<'a> {
     /// Its authority.
     Authority(&'a str),
     /// Something beside it, by the port's name.
@@ -23,18 +23,18 @@ pub enum Aim<'a> {
     },
 }
 
-impl<'a> Aim<'a> {
+impl<'a> ServiceRef<'a> {
     /// Reads `namespace/name:port`, else an authority, as routes may have it in their metadata. Whether there is such a Service is for
     /// [`resolve`] to say.
     ///
     /// # Errors
     /// A name without a port, or with one that is none.
-    pub fn parse(text: &'a str) -> Result<Aim<'a>, Malformed> {
-        let Some((namespace, rest)) = text.split_once('/') else { return Ok(Aim::Authority(text)) };
+    pub fn parse(text: &'a str) -> Result<ServiceRef<'a>, Malformed> {
+        let Some((namespace, rest)) = text.split_once('/') else { return Ok(ServiceRef::Authority(text)) };
         let (name, port) = rest.split_once(':').ok_or(Malformed)?;
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit()); // `parse` takes a sign
         match port.parse() {
-            Ok(port @ 1..) if is_number => Ok(Aim::Port { namespace, name, port }),
+            Ok(port @ 1..) if is_number => Ok(ServiceRef::Port { namespace, name, port }),
             Ok(_) | Err(_) => Err(Malformed),
         }
     }
@@ -56,16 +56,16 @@ impl core::error::Error for Malformed {}
 ///
 /// # Errors
 /// [`Failure::BadRequest`] when the authority is none; else why there is no such port, as far as that is known without asking DNS.
-pub fn resolve<'t>(aim: Aim<'_>, table: &'t Table) -> Result<&'t Arc<Target>, Failure> {
-    match aim {
-        Aim::Authority(text) => {
+pub fn resolve<'t>(service_ref: ServiceRef<'_>, table: &'t Table) -> Result<&'t Arc<Target>, Failure> {
+    match service_ref {
+        ServiceRef::Authority(text) => {
             let authority = Authority::parse(text).map_err(|_| Failure::BadRequest)?;
             table.by_authority(&authority).map_err(|_| match table.unasked(&authority) {
                 Ok(_) => Failure::UnknownDestination, // DNS might know it, and nobody asks DNS here
                 Err(failure) => failure,
             })
         }
-        Aim::Port { namespace, name, port } => table.by_port(namespace, name, port),
+        ServiceRef::Port { namespace, name, port } => table.by_port(namespace, name, port),
     }
 }
 
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn a_slash_tells_the_name_of_a_port_from_an_authority() {
-        let port = |namespace, name, port| Ok(Aim::Port { namespace, name, port });
-        for (text, aim) in [
-            ("web.shop", Ok(Aim::Authority("web.shop"))),
-            ("[fd00::1]:80", Ok(Aim::Authority("[fd00::1]:80"))),
+        let port = |namespace, name, port| Ok(ServiceRef::Port { namespace, name, port });
+        for (text, service_ref) in [
+            ("web.shop", Ok(ServiceRef::Authority("web.shop"))),
+            ("[fd00::1]:80", Ok(ServiceRef::Authority("[fd00::1]:80"))),
             ("shop/web:80", port("shop", "web", 80)),
             ("shop/web", Err(Malformed)),
             ("shop/web:", Err(Malformed)),
@@ -87,7 +87,7 @@ mod tests {
             ("shop/web:65536", Err(Malformed)),
             ("shop/web:http", Err(Malformed)),
         ] {
-            assert_eq!(Aim::parse(text), aim, "{text}");
+            assert_eq!(ServiceRef::parse(text), service_ref, "{text}");
         }
     }
 }

@@ -69,7 +69,7 @@ impl World {
         draw: u64,
     ) -> Result<Dispatched<'a>, Failure> {
         let table = self.inventory.table();
-        let target = resolve(Aim::parse(request.authority).unwrap(), &table)?;
+        let target = resolve(ServiceRef::parse(request.authority).unwrap(), &table)?;
         let settings = Settings { trusted_proxies: &self.trusted, telling: self.telling };
         dispatch(target, &mut self.ports, request, settings, NOW, || draw)
     }
@@ -77,8 +77,8 @@ impl World {
     /// Where a client's request goes, by what its peer says.
     fn place(&mut self, peer: &str, fields: &List<'_>, draw: u64) -> String {
         let dispatched = self.dispatch(&Request { peer: ip(peer), fields, ..GET }, draw).unwrap();
-        let addr = dispatched.visit.addr().to_string();
-        dispatched.visit.end(NOW, || 0);
+        let addr = dispatched.attempt.addr().to_string();
+        dispatched.attempt.end(NOW, || 0);
         addr
     }
 }
@@ -114,7 +114,7 @@ fn a_host_and_the_name_of_a_port_lead_to_one_service() {
         ("alias.shop", "shop/alias"),
         ("shop/alias:80", "shop/alias"),
     ] {
-        let target = resolve(Aim::parse(text).unwrap(), &table).unwrap();
+        let target = resolve(ServiceRef::parse(text).unwrap(), &table).unwrap();
         assert_eq!(target.service.name.to_string(), name, "{text}");
         assert_eq!(target.endpoints.usable().len(), 3, "{text}");
     }
@@ -139,7 +139,7 @@ fn what_leads_nowhere_says_why() {
         ("", Failure::BadRequest),
         ("user@web.shop", Failure::BadRequest),
     ] {
-        assert_eq!(resolve(Aim::parse(text).unwrap(), &table).unwrap_err(), failure, "{text}");
+        assert_eq!(resolve(ServiceRef::parse(text).unwrap(), &table).unwrap_err(), failure, "{text}");
     }
 }
 
@@ -169,7 +169,7 @@ fn an_endpoint_is_told_whom_its_request_is_from_and_asked_by_its_own_name() {
         let request = Request { authority, peer: ip("10.9.0.1"), fields, ..GET };
         let dispatched = world.dispatch(&request, 0).unwrap();
         assert_eq!(dispatched.authority.as_deref(), Some(own_name));
-        assert_eq!((dispatched.index, dispatched.visit.addr().0.ip()), (0, ip("192.0.2.80")));
+        assert_eq!((dispatched.index, dispatched.attempt.addr().0.ip()), (0, ip("192.0.2.80")));
         let host = if authority.contains(':') { format!("\"{authority}\"") } else { authority.to_string() };
         assert_eq!(
             set(&dispatched.told),
@@ -183,7 +183,7 @@ fn an_endpoint_is_told_whom_its_request_is_from_and_asked_by_its_own_name() {
             ]
         );
         assert!(dispatched.told.ends("x_real_ip") && !dispatched.told.ends("accept"));
-        dispatched.visit.end(NOW, || 0);
+        dispatched.attempt.end(NOW, || 0);
     }
 }
 
@@ -195,7 +195,7 @@ fn where_nothing_is_to_be_told_nothing_is_changed() {
     let dispatched = world.dispatch(&Request { fields, ..GET }, 0).unwrap();
     assert_eq!((dispatched.authority.as_deref(), dispatched.told.set.capacity()), (None, 0));
     assert!(!dispatched.told.ends("x-forwarded-for"));
-    dispatched.visit.end(NOW, || 0);
+    dispatched.attempt.end(NOW, || 0);
 }
 
 #[test]
@@ -213,10 +213,10 @@ fn only_what_can_be_sent_again_finds_out_at_once_whether_an_ejected_endpoint_is_
     let mut world = world();
     world.serves(service("shop", "web"), &["10.0.0.1", "10.0.0.2"]);
     let table = world.inventory.table();
-    let target = resolve(Aim::Authority("web.shop"), &table).unwrap();
+    let target = resolve(ServiceRef::Authority("web.shop"), &table).unwrap();
     let port = world.ports.of(target, NOW);
     for _ in 0..5 {
-        let _ejected = port.members()[0].vitals.ejector.failed(NOW, port.vitals(), NOW, 0);
+        let _ejected = port.members()[0].stats.ejector.failed(NOW, port.stats(), NOW, 0);
     }
     let settings = Settings { trusted_proxies: &[], telling: world.telling };
     let later = Now(NOW.0 + Duration::from_millis(1_500));
@@ -224,6 +224,6 @@ fn only_what_can_be_sent_again_finds_out_at_once_whether_an_ejected_endpoint_is_
         let request = Request { method, ..GET };
         let dispatched = dispatch(target, &mut world.ports, &request, settings, later, || 0).unwrap();
         assert_eq!(dispatched.index, index, "{method}");
-        dispatched.visit.end(later, || 0);
+        dispatched.attempt.end(later, || 0);
     }
 }

@@ -204,10 +204,10 @@ impl<V> Flows<V> {
 /// Whether a flow goes to another endpoint with its next datagram: its own (`at` among the members) has left the Service, or is out while
 /// another is in. One that gets nothing new keeps the flows that it has.
 pub fn must_move(members: &[Member], at: Option<usize>) -> bool {
-    let is_in = |member: &Member| member.weight > 0 && !member.vitals.is_out();
+    let is_in = |member: &Member| member.weight > 0 && !member.stats.is_out();
     match at {
         None => true,
-        Some(at) => members[at].vitals.is_out() && members.iter().any(is_in),
+        Some(at) => members[at].stats.is_out() && members.iter().any(is_in),
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::balance::members;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::service::Handling;
-use crate::vitals::PortVitals;
+use crate::stats::PortStats;
 
 fn key(port: u16) -> FlowKey {
     let addr = |last, port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), port);
@@ -158,7 +158,7 @@ fn a_flood_takes_no_flow_that_works() {
 }
 
 /// Four members, the first of which is out.
-fn one_out() -> (PortVitals, alloc::boxed::Box<[Member]>) {
+fn one_out() -> (PortStats, alloc::boxed::Box<[Member]>) {
     let endpoint = |number: u8| Endpoint {
         id: EndpointId(number.into()),
         addr: crate::address::EndpointAddr(SocketAddr::from(([10, 0, 0, number], 53))),
@@ -170,9 +170,9 @@ fn one_out() -> (PortVitals, alloc::boxed::Box<[Member]>) {
         hostname: None,
     };
     let endpoints: Vec<Endpoint> = (1..=4).map(endpoint).collect();
-    let (port, members) = (PortVitals::default(), members(&endpoints, |_| alloc::sync::Arc::default()));
-    port.follow(&Handling::default(), members.iter().map(|member| &*member.vitals), ms(0));
-    members[0].vitals.fails_check(&port);
+    let (port, members) = (PortStats::default(), members(&endpoints, |_| alloc::sync::Arc::default()));
+    port.follow(&Handling::default(), members.iter().map(|member| &*member.stats), ms(0));
+    members[0].stats.fails_check(&port);
     (port, members)
 }
 
@@ -187,7 +187,7 @@ fn a_flow_leaves_an_endpoint_that_is_gone_or_out_and_no_other() {
 #[test]
 fn where_nobody_is_in_a_flow_stays_where_it_is() {
     let (port, mut members) = one_out();
-    members[1..3].iter().for_each(|member| member.vitals.fails_check(&port));
+    members[1..3].iter().for_each(|member| member.stats.fails_check(&port));
     members[3].weight = 0;
     assert!((0..4).all(|at| !must_move(&members, Some(at))));
 }

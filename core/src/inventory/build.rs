@@ -19,7 +19,7 @@ use crate::dns::names::{full_name, service_of};
 use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::hash::HashSet;
 use crate::outcome::Failure;
-use crate::rewrite::Manner;
+use crate::rewrite::RewriteRules;
 use crate::service::{Kind, Port, Service};
 use crate::table::{Entry, Source, Target};
 
@@ -129,8 +129,8 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(addr, weight)| plain_endpoint(addr, weight, self.ids.of(addr, known)));
             let endpoints = EndpointSet::new(endpoints);
-            let (name, manner) = (Some(Arc::clone(name)), Manner::of(service, port, external));
-            Target { name, failure, manner, ..Target::plain(service, port.clone(), endpoints) }
+            let (name, rewrite) = (Some(Arc::clone(name)), RewriteRules::of(service, port, external));
+            Target { name, failure, rewrite, ..Target::plain(service, port.clone(), endpoints) }
         })
     }
 
@@ -172,8 +172,8 @@ impl Builder<'_> {
         targets(&ports, previous, &mut |port, known| {
             let original = original.and_then(|entry| entry.target(port.transport, port.port));
             let endpoints = original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known)));
-            let manner = Manner::of(service, port, Some(&external));
-            Target { manner, ..Target::plain(service, port.clone(), endpoints.unwrap_or_default()) }
+            let rewrite = RewriteRules::of(service, port, Some(&external));
+            Target { rewrite, ..Target::plain(service, port.clone(), endpoints.unwrap_or_default()) }
         })
     }
 

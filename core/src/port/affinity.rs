@@ -6,9 +6,9 @@ use crate::affinity::{Pin, Pins};
 use crate::balance::{Ask, Choice, Member};
 use crate::endpoints::EndpointId;
 use crate::hash::{HashMap, HashSet};
+use crate::stats::PortStats;
 use crate::table::Target;
 use crate::time::Now;
-use crate::vitals::PortVitals;
 
 /// The affinity of a Service port in one snapshot.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Affinity {
         pinned: EndpointId,
         members: &[Member],
         ask: &Ask<'_>,
-        port: &PortVitals,
+        port: &PortStats,
     ) -> Option<Choice> {
         ask.stay(members, *self.places.get(&pinned)?, port)
     }
@@ -49,7 +49,7 @@ impl Affinity {
         pins: &mut Pins,
         members: &[Member],
         ask: &Ask<'_>,
-        port: &PortVitals,
+        port: &PortStats,
         choose: impl FnOnce() -> Option<Choice>,
         now: Now,
     ) -> Option<(Choice, Pin)> {

@@ -3,14 +3,16 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::{Affinity, PortKey, Roll, Turns, Visit, gone, lack, port_key};
+use super::{
+    Affinity, AttemptHandle, BalancerState, EndpointRegistry, PortKey, gone, port_key, unavailable_reason,
+};
 use crate::affinity::Pins;
 use crate::balance::{Ask, Choice, Member};
 use crate::outcome::Failure;
 use crate::service::{Policy, Service, Unit};
+use crate::stats::PortStats;
 use crate::table::Target;
 use crate::time::Now;
-use crate::vitals::PortVitals;
 
 /// One Service port across snapshots, to a worker that shares it with nobody.
 #[derive(Debug)]
@@ -21,10 +23,10 @@ pub struct Port {
     version: u64,
     members: Box<[Member]>,
     /// Attempts that go on when the port is gone have it too.
-    vitals: Arc<PortVitals>,
-    roll: Roll,
-    connections: Turns,
-    requests: Turns,
+    stats: Arc<PortStats>,
+    registry: EndpointRegistry,
+    connections: BalancerState,
+    requests: BalancerState,
     affinity: Option<(Affinity, Pins)>,
     pinning: Pinning,
 }
@@ -42,17 +44,17 @@ impl Port {
     /// The port that `target` is, with nothing asked of it yet.
     pub fn new(target: &Arc<Target>, pinning: Pinning, now: Now) -> Port {
         let service = &target.service;
-        let (vitals, mut roll) = (Arc::<PortVitals>::default(), Roll::default());
-        let members = roll.members(target, &vitals, now);
+        let (stats, mut registry) = (Arc::<PortStats>::default(), EndpointRegistry::default());
+        let members = registry.members(target, &stats, now);
         Port {
             affinity: Affinity::of(target, &members).map(|affinity| (affinity, pinning.none())),
             target: target.clone(),
             version: 1,
             members,
-            vitals,
-            roll,
-            connections: Turns::new(Policy::of(service, Unit::Connection)),
-            requests: Turns::new(Policy::of(service, Unit::Request)),
+            stats,
+            registry,
+            connections: BalancerState::new(Policy::of(service, Unit::Connection)),
+            requests: BalancerState::new(Policy::of(service, Unit::Request)),
             pinning,
         }
     }
@@ -62,7 +64,7 @@ impl Port {
         if Arc::ptr_eq(&self.target, target) {
             return;
         }
-        self.members = self.roll.members(target, &self.vitals, now);
+        self.members = self.registry.members(target, &self.stats, now);
         self.affinity = self.affinity_in(target);
         self.follow_policy(&target.service);
         self.target = target.clone();
@@ -97,16 +99,16 @@ impl Port {
         now: Now,
         draw: impl FnOnce() -> u64,
     ) -> Result<Choice, Failure> {
-        let Port { members, vitals, version, affinity, .. } = self;
-        let turns = match unit {
+        let Port { members, stats, version, affinity, .. } = self;
+        let balancer = match unit {
             Unit::Connection => &mut self.connections,
             Unit::Request => &mut self.requests,
         };
-        let choose = || turns.choose((*version, members), ask, vitals, now, draw());
+        let choose = || balancer.choose((*version, members), ask, stats, now, draw());
         let choice = match affinity {
             None => choose(),
             Some((affinity, pins)) => {
-                affinity.choose(pins, members, ask, vitals, choose, now).map(|(choice, _)| choice)
+                affinity.choose(pins, members, ask, stats, choose, now).map(|(choice, _)| choice)
             }
         };
         choice.ok_or_else(|| self.failure())
@@ -114,12 +116,12 @@ impl Port {
 
     fn failure(&self) -> Failure {
         let known = self.target.failure.filter(|_| !self.target.is_settled());
-        known.unwrap_or_else(|| lack(&self.members, &self.vitals))
+        known.unwrap_or_else(|| unavailable_reason(&self.members, &self.stats))
     }
 
     /// Begins an attempt at the member that was chosen just now.
-    pub fn begin(&self, Choice { index, probe }: Choice, now: Now) -> Visit {
-        Visit::begin(&self.members[index], &self.vitals, probe, now)
+    pub fn begin(&self, Choice { index, probe }: Choice, now: Now) -> AttemptHandle {
+        AttemptHandle::begin(&self.members[index], &self.stats, probe, now)
     }
 
     /// Looks at the next `steps` pins, and lets go of those that are over.
@@ -150,13 +152,13 @@ impl Port {
     }
 
     /// What is known of its endpoints together.
-    pub fn vitals(&self) -> &PortVitals {
-        &self.vitals
+    pub fn stats(&self) -> &PortStats {
+        &self.stats
     }
 
     /// What is known of each endpoint.
-    pub fn roll(&self) -> &Roll {
-        &self.roll
+    pub fn registry(&self) -> &EndpointRegistry {
+        &self.registry
     }
 }
 

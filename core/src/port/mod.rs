@@ -4,27 +4,27 @@
 //! belongs to one of them. Who has a port alone has all parts in one: a [`Port`].
 
 mod affinity;
-mod roll;
-mod turns;
+mod balancer_state;
+mod registry;
 
 mod alone;
+mod attempt_handle;
 mod ports;
-mod visit;
 
 pub use affinity::{Affinity, gone};
 pub use alone::{Pinning, Port};
+pub use attempt_handle::AttemptHandle;
+pub use balancer_state::BalancerState;
 pub use ports::Ports;
-pub use roll::Roll;
-pub use turns::Turns;
-pub use visit::Visit;
+pub use registry::EndpointRegistry;
 
 use alloc::sync::Arc;
 
 use crate::address::{ServiceName, Transport};
 use crate::balance::Member;
 use crate::outcome::Failure;
+use crate::stats::PortStats;
 use crate::table::{Table, Target};
-use crate::vitals::PortVitals;
 
 /// Names a Service port across snapshots.
 pub type PortKey = (ServiceName, u16, Transport);
@@ -39,9 +39,9 @@ pub fn target<'t>(key: &PortKey, table: &'t Table) -> Option<&'t Arc<Target>> {
     table.by_name(&key.0)?.target(key.2, key.1)
 }
 
-/// Why none of `members` can be picked.
-pub fn lack(members: &[Member], port: &PortVitals) -> Failure {
-    match members.iter().any(|member| port.is_full(&member.vitals)) {
+/// The reason why none of `members` can be picked.
+pub fn unavailable_reason(members: &[Member], port: &PortStats) -> Failure {
+    match members.iter().any(|member| port.is_full(&member.stats)) {
         true => Failure::TooManyConnections,
         false => Failure::NoEndpoints,
     }

@@ -8,7 +8,7 @@ use crate::outcome::{Failure, Retry};
 
 /// What matters of a request that failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt {
+pub struct FailedAttempt {
     /// How many endpoints may have acted on it, this one included.
     pub sent: u32,
     /// How often an endpoint did not look at it, this time included.
@@ -57,8 +57,8 @@ pub const ATTEMPTS_MAX: u32 = 3;
 const UNPROCESSED_MAX: u32 = 3;
 
 /// Decides. A failed connect was no request yet: it costs neither attempt nor budget, and has no limit but the number of endpoints.
-pub fn again(failure: Failure, attempt: Attempt, policy: RetryPolicy) -> Again {
-    let Attempt { sent, unprocessed, idempotent, body_whole } = attempt;
+pub fn again(failure: Failure, attempt: FailedAttempt, policy: RetryPolicy) -> Again {
+    let FailedAttempt { sent, unprocessed, idempotent, body_whole } = attempt;
     let wanted = if failure == Failure::GatewayError { policy.gateway_error } else { policy.reset };
     let again = match failure.verdict().retry {
         Retry::Always if failure == Failure::Unprocessed => unlooked_at(unprocessed),
@@ -94,18 +94,18 @@ pub fn is_idempotent(method: &str) -> bool {
 mod tests {
     use super::*;
 
-    const GET: Attempt = Attempt { sent: 1, unprocessed: 0, idempotent: true, body_whole: true };
-    const POST: Attempt = Attempt { idempotent: false, ..GET };
+    const GET: FailedAttempt = FailedAttempt { sent: 1, unprocessed: 0, idempotent: true, body_whole: true };
+    const POST: FailedAttempt = FailedAttempt { idempotent: false, ..GET };
 
     #[track_caller]
-    fn check(failure: Failure, attempt: Attempt, expected: Again) {
+    fn check(failure: Failure, attempt: FailedAttempt, expected: Again) {
         assert_eq!(again(failure, attempt, RetryPolicy::default()), expected);
     }
 
     #[test]
     fn a_refused_connection_is_tried_elsewhere_whatever_the_method() {
-        check(Failure::ConnectRefused, Attempt { sent: 0, ..POST }, Again::Free);
-        check(Failure::ConnectTimeout, Attempt { sent: ATTEMPTS_MAX, ..POST }, Again::Free);
+        check(Failure::ConnectRefused, FailedAttempt { sent: 0, ..POST }, Again::Free);
+        check(Failure::ConnectTimeout, FailedAttempt { sent: ATTEMPTS_MAX, ..POST }, Again::Free);
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_no_endpoint_looked_at_is_sent_again_and_the_first_time_costs_nothing() {
-        let unprocessed = |unprocessed| Attempt { sent: 0, unprocessed, ..POST };
+        let unprocessed = |unprocessed| FailedAttempt { sent: 0, unprocessed, ..POST };
         check(Failure::Unprocessed, unprocessed(1), Again::Free);
         check(Failure::Unprocessed, unprocessed(2), Again::FromBudget);
         check(Failure::Unprocessed, unprocessed(3), Again::No);
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn a_body_that_is_partly_gone_cannot_be_sent_again() {
-        let gone = Attempt { unprocessed: 1, body_whole: false, ..GET };
+        let gone = FailedAttempt { unprocessed: 1, body_whole: false, ..GET };
         check(Failure::Unprocessed, gone, Again::No);
         check(Failure::Reset, gone, Again::No);
     }
 
     #[test]
     fn attempts_end() {
-        check(Failure::Reset, Attempt { sent: ATTEMPTS_MAX, ..GET }, Again::No);
+        check(Failure::Reset, FailedAttempt { sent: ATTEMPTS_MAX, ..GET }, Again::No);
     }
 
     #[test]
@@ -155,8 +155,8 @@ mod tests {
         }
         let twice = RetryPolicy { reset: true, attempts: 2, ..nothing };
         assert_eq!(again(Failure::Reset, GET, twice), Again::FromBudget);
-        assert_eq!(again(Failure::Reset, Attempt { sent: 2, ..GET }, twice), Again::No);
-        let stale = Attempt { sent: 0, unprocessed: 1, ..POST };
+        assert_eq!(again(Failure::Reset, FailedAttempt { sent: 2, ..GET }, twice), Again::No);
+        let stale = FailedAttempt { sent: 0, unprocessed: 1, ..POST };
         assert_eq!(again(Failure::Unprocessed, stale, nothing), Again::Free, "no endpoint looked at it");
         assert_eq!(again(Failure::ConnectRefused, POST, nothing), Again::Free, "it was no request yet");
     }

@@ -12,9 +12,9 @@ mod answers;
 
 pub use answers::{Place, location, refresh, set_cookie};
 
-/// How the endpoints of a Service port are spoken to, where that is not how their clients speak. The Services that have none are most.
+/// The rewrite rules of a Service port: how its endpoints are spoken to, where that is not how their clients speak. Most have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct RewriteRules {
     /// What requests name as their `Host` and `:authority`; `None`: what their clients name.
     pub authority: Option<Arc<str>>,
     /// Whether answers are turned back to the name and the scheme that the client used.
@@ -34,9 +34,9 @@ pub struct Origination {
     pub wraps_bytes: bool,
 }
 
-impl Manner {
+impl RewriteRules {
     /// That of one port of a Service, whose other name in the end is `external` if it has one.
-    pub fn of(service: &Service, port: &Port, external: Option<&str>) -> Option<Arc<Manner>> {
+    pub fn of(service: &Service, port: &Port, external: Option<&str>) -> Option<Arc<RewriteRules>> {
         let external = external.map(host);
         let tls = origination(service, port, external);
         let rewrites_answers = service.handling.rewrite_location && port.transport == Transport::Tcp;
@@ -48,7 +48,7 @@ impl Manner {
             true => name.into(),
             false => format!("{name}:{}", port.port).into(),
         });
-        Some(Arc::new(Manner { authority, rewrites_answers, tls }))
+        Some(Arc::new(RewriteRules { authority, rewrites_answers, tls }))
     }
 
     /// The name of the scheme that endpoints hear.
@@ -59,8 +59,8 @@ impl Manner {
 
 /// What is known of such a port before its first byte. A client that says its own TLS to a port that is told to be encrypted is told
 /// from one that leaves it to us by looking.
-pub fn hint(port: &Port, manner: Option<&Manner>) -> Hint {
-    let encrypts = manner.is_some_and(|manner| manner.tls.is_some());
+pub fn hint(port: &Port, rewrite: Option<&RewriteRules>) -> Hint {
+    let encrypts = rewrite.is_some_and(|rewrite| rewrite.tls.is_some());
     let hint = protocol::hint(port);
     let is_ours = encrypts && hint == Hint::Opaque && protocol::is_told_https(port);
     if is_ours { Hint::Unknown } else { hint }
@@ -134,8 +134,10 @@ mod tests {
         expected: (&str, bool, Hint),
     ) {
         let port = Port { app_protocol: app_protocol.map(text), ..port(name, number) };
-        let manner = Manner::of(&external(tls), &port, Some(EXTERNAL)).expect("an external name has one");
-        let found = (&**manner.authority.as_ref().unwrap(), manner.tls.is_some(), hint(&port, Some(&manner)));
+        let rewrite =
+            RewriteRules::of(&external(tls), &port, Some(EXTERNAL)).expect("an external name has one");
+        let found =
+            (&**rewrite.authority.as_ref().unwrap(), rewrite.tls.is_some(), hint(&port, Some(&rewrite)));
         assert_eq!(found, expected, "{name} {number} {app_protocol:?} {tls:?}");
     }
 
@@ -169,9 +171,9 @@ mod tests {
             let mut web = service("shop", "web");
             web.handling.tls = tls;
             let port = Port { app_protocol: app_protocol.map(text), ..port("https", number) };
-            let manner = Manner::of(&web, &port, None)?;
-            assert_eq!(manner.authority, None, "the client's own stays");
-            manner.tls.as_ref().map(|tls| (tls.name.clone(), tls.wraps_bytes))
+            let rewrite = RewriteRules::of(&web, &port, None)?;
+            assert_eq!(rewrite.authority, None, "the client's own stays");
+            rewrite.tls.as_ref().map(|tls| (tls.name.clone(), tls.wraps_bytes))
         };
         let name = text("web.shop.svc");
         assert_eq!(of(None, None, 443), None);
@@ -183,9 +185,9 @@ mod tests {
 
     #[test]
     fn an_srv_name_is_asked_for_by_its_host_and_datagrams_are_left_alone() {
-        let manner = Manner::of(&external(None), &port("", 80), Some("_http._tcp.api.example.com"));
-        assert_eq!(manner.unwrap().authority.as_deref(), Some(EXTERNAL));
+        let rewrite = RewriteRules::of(&external(None), &port("", 80), Some("_http._tcp.api.example.com"));
+        assert_eq!(rewrite.unwrap().authority.as_deref(), Some(EXTERNAL));
         let udp = Port { transport: Transport::Udp, ..port("", 443) };
-        assert_eq!(Manner::of(&external(None), &udp, Some(EXTERNAL)).unwrap().tls, None);
+        assert_eq!(RewriteRules::of(&external(None), &udp, Some(EXTERNAL)).unwrap().tls, None);
     }
 }

@@ -8,7 +8,7 @@ use crate::address::{ServiceName, Transport};
 use crate::endpoints::EndpointSet;
 use crate::hash::HashMap;
 use crate::outcome::Failure;
-use crate::rewrite::Manner;
+use crate::rewrite::RewriteRules;
 use crate::service::{Port, Service};
 
 mod hosts;
@@ -96,7 +96,7 @@ pub struct Target {
     /// Why it has no endpoint, where more is known of that than that there is none.
     pub failure: Option<Failure>,
     /// How its endpoints are spoken to, where that is not how clients speak.
-    pub manner: Option<Arc<Manner>>,
+    pub rewrite: Option<Arc<RewriteRules>>,
 }
 
 impl Target {
@@ -108,8 +108,8 @@ impl Target {
 
     /// A port whose endpoints, or their absence, need no explanation, of a Service that is no other name.
     pub(crate) fn plain(service: &Arc<Service>, port: Port, endpoints: EndpointSet) -> Target {
-        let manner = Manner::of(service, &port, None);
-        Target { service: Arc::clone(service), port, endpoints, name: None, failure: None, manner }
+        let rewrite = RewriteRules::of(service, &port, None);
+        Target { service: Arc::clone(service), port, endpoints, name: None, failure: None, rewrite }
     }
 }
 

@@ -10,8 +10,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use svc_core::endpoints::{Endpoint, EndpointId};
+use svc_core::stats::Reason;
 use svc_core::table::{Entry, Table};
-use svc_core::vitals::Reason;
 use svc_proto::names::metric;
 
 use crate::shared::Shared;

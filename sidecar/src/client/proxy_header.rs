@@ -13,16 +13,15 @@ use std::time::Duration;
 use crate::net::TcpStream;
 use rustix::net::{RecvFlags, recv};
 use svc_core::forwarding::is_trusted;
-use svc_core::introduction::{Greeting, Refusal, greeting};
 use svc_core::outcome::Failure;
+use svc_core::proxy_protocol::{ProxyHeaderError, ProxyHeaderResult, read_header};
 use svc_proto::proxy_header::Step;
 use tokio::io::{AsyncReadExt as _, Interest};
 
 use super::clients::Clients;
 use super::detect::attend;
 use super::facts::ProxyHeader;
-use crate::http::pulse::ConnDeadlines;
-use crate::http::pulse::Pulse;
+use crate::http::pulse::{ConnDeadlines, Pulse};
 
 /// Takes the header off a connection that must begin with one. `None`: it came and went, as checks do.
 ///
@@ -34,7 +33,7 @@ pub(crate) async fn require(
     clients: &Clients,
 ) -> Result<Option<Rc<ProxyHeader>>, Failure> {
     if !is_trusted(peer.ip(), &clients.config.limits.trusted_proxies) {
-        return Err(refused(Refusal::Untrusted, peer, clients));
+        return Err(refused(ProxyHeaderError::Untrusted, peer, clients));
     }
     match look(stream, clients.config.deadlines.header, clients).await? {
         FirstBytes::Gone => Ok(None),
@@ -48,7 +47,7 @@ pub(crate) async fn require(
     }
 }
 
-fn refused(refusal: Refusal, peer: SocketAddr, clients: &Clients) -> Failure {
+fn refused(refusal: ProxyHeaderError, peer: SocketAddr, clients: &Clients) -> Failure {
     tracing::debug!(%peer, %refusal, "a connection was refused for want of a PROXY header");
     clients.metrics.greeted(refusal.into());
     refusal.into()
@@ -63,16 +62,16 @@ pub(crate) async fn observe(
     clients: &Clients,
 ) -> Result<(), Failure> {
     if !is_trusted(peer.ip(), &clients.config.limits.trusted_proxies) {
-        clients.metrics.greeted(Greeting::from(Refusal::Untrusted).observed());
+        clients.metrics.greeted(ProxyHeaderResult::from(ProxyHeaderError::Untrusted).observed());
         return Ok(());
     }
     match look(stream, clients.config.deadlines.detect, clients).await? {
         FirstBytes::Gone => {}
-        FirstBytes::Nothing(refusal) => clients.metrics.greeted(Greeting::from(refusal).observed()),
+        FirstBytes::Nothing(refusal) => clients.metrics.greeted(ProxyHeaderResult::from(refusal).observed()),
         FirstBytes::Header(bytes) => {
             let count = bytes.len();
             let proxy_header = ProxyHeader(bytes.into());
-            clients.metrics.greeted(Greeting::from(proxy_header.header().origin).observed());
+            clients.metrics.greeted(ProxyHeaderResult::from(proxy_header.header().origin).observed());
             if !wants {
                 take_off(stream, count).await?;
             }
@@ -85,7 +84,7 @@ pub(crate) async fn observe(
 #[derive(Debug, PartialEq, Eq)]
 enum FirstBytes {
     Header(Vec<u8>),
-    Nothing(Refusal),
+    Nothing(ProxyHeaderError),
     /// It ended before its first byte, or a drain would not wait for one.
     Gone,
 }
@@ -98,10 +97,10 @@ async fn look(stream: &TcpStream, limit: Duration, clients: &Clients) -> Result<
     let watching = pin!(watch(stream, &pulse));
     let attending = attend(watching, &pulse, &connection_guard, || FirstBytes::Gone);
     match crate::clock::timeout(limit, attending).await {
-        Err(_elapsed) => Ok(FirstBytes::Nothing(Refusal::Late)),
+        Err(_elapsed) => Ok(FirstBytes::Nothing(ProxyHeaderError::Late)),
         Ok(Ok(Ok(sight))) => Ok(sight),
         Ok(Ok(Err(_broken))) if pulse.is_idle() => Ok(FirstBytes::Gone),
-        Ok(Ok(Err(_broken))) => Ok(FirstBytes::Nothing(Refusal::Malformed)),
+        Ok(Ok(Err(_broken))) => Ok(FirstBytes::Nothing(ProxyHeaderError::Malformed)),
         Ok(Err(ended)) => Err(ended),
     }
 }
@@ -122,10 +121,10 @@ async fn watch(stream: &TcpStream, pulse: &Pulse) -> io::Result<FirstBytes> {
             Ok(()) => pulse.read(),
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
             Err(_) if ready.is_read_closed() && seen.get() == 0 => return Ok(FirstBytes::Gone),
-            Err(_) if ready.is_read_closed() => return Ok(FirstBytes::Nothing(Refusal::Malformed)),
+            Err(_) if ready.is_read_closed() => return Ok(FirstBytes::Nothing(ProxyHeaderError::Malformed)),
             Err(_) => continue,
         }
-        match greeting(&window[..seen.get()]) {
+        match read_header(&window[..seen.get()]) {
             Ok(Step::More { .. }) => {}
             Ok(Step::Done { used, .. }) => {
                 window.truncate(used);

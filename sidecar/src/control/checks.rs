@@ -19,10 +19,10 @@ use svc_core::balance::Member;
 use svc_core::capture::Privileges;
 use svc_core::endpoints::EndpointId;
 use svc_core::port::port_key;
-use svc_core::rewrite::Manner;
+use svc_core::rewrite::RewriteRules;
 use svc_core::service::HealthCheck;
+use svc_core::stats::{Checkup, EndpointStats};
 use svc_core::table::{Table, Target};
-use svc_core::vitals::{Checkup, Vitals};
 use svc_proto::proxy_header::Version;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -63,7 +63,7 @@ struct Checks {
 struct RunningChecks {
     check: HealthCheck,
     header: Option<Version>,
-    manner: Option<Arc<Manner>>,
+    rewrite: Option<Arc<RewriteRules>>,
     task: JoinHandle<()>,
 }
 
@@ -89,8 +89,8 @@ impl Checks {
     fn follow(&mut self, table: &Table) {
         let wanted = self.wanted(table);
         self.running.retain(|id, running| {
-            let asked = wanted.get(id).map(|it| (&it.check, it.header, &it.manner));
-            asked == Some((&running.check, running.header, &running.manner))
+            let asked = wanted.get(id).map(|it| (&it.check, it.header, &it.rewrite));
+            asked == Some((&running.check, running.header, &running.rewrite))
         });
         self.warn(wanted.len());
         for (id, subject) in wanted {
@@ -98,11 +98,12 @@ impl Checks {
             if let Entry::Vacant(vacant) = self.running.entry(id)
                 && !is_full
             {
-                let (check, header, manner) = (subject.check.clone(), subject.header, subject.manner.clone());
+                let (check, header, rewrite) =
+                    (subject.check.clone(), subject.header, subject.rewrite.clone());
                 vacant.insert(RunningChecks {
                     check,
                     header,
-                    manner,
+                    rewrite,
                     task: tokio::spawn(subject.watch(self.seats.clone())),
                 });
             }
@@ -144,9 +145,9 @@ impl Checks {
                 addr,
                 check: check.clone(),
                 header: target.service.handling.proxy_protocol.filter(|_| check.port.is_none()),
-                manner: target.manner.clone().filter(|_| check.port.is_none()),
+                rewrite: target.rewrite.clone().filter(|_| check.port.is_none()),
                 shared: self.shared.clone(),
-                vitals: member.vitals.clone(),
+                stats: member.stats.clone(),
                 port: port.clone(),
                 privileges: self.privileges,
             };
@@ -166,9 +167,9 @@ struct CheckedEndpoint {
     /// What the check begins with, at a port that wants to be told whom connections are for; another one has its own ways.
     header: Option<Version>,
     /// How it is spoken to, at the port that gets the traffic.
-    manner: Option<Arc<Manner>>,
+    rewrite: Option<Arc<RewriteRules>>,
     shared: Arc<Shared>,
-    vitals: Arc<Vitals>,
+    stats: Arc<EndpointStats>,
     port: Arc<SharedPort>,
     privileges: Privileges,
 }
@@ -178,7 +179,7 @@ struct Mark<'a>(&'a CheckedEndpoint);
 
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
-        self.0.vitals.passes_check(&self.0.port.vitals);
+        self.0.stats.passes_check(&self.0.port.stats);
     }
 }
 
@@ -215,10 +216,10 @@ impl CheckedEndpoint {
     }
 
     fn speech(&self) -> ask::CheckProtocol<'_> {
-        let manner = self.manner.as_deref();
-        let by = manner.and_then(|manner| manner.tls.as_ref());
+        let rewrite = self.rewrite.as_deref();
+        let by = rewrite.and_then(|rewrite| rewrite.tls.as_ref());
         ask::CheckProtocol {
-            authority: manner.and_then(|manner| manner.authority.as_deref()),
+            authority: rewrite.and_then(|rewrite| rewrite.authority.as_deref()),
             handshake: by.map(|by| TlsHandshake {
                 by,
                 sessions: &self.port.sessions,
@@ -235,8 +236,8 @@ impl CheckedEndpoint {
             None => tracing::info!(%service, %endpoint, "endpoint passes its health check"),
         }
         match is_healthy {
-            true => self.vitals.passes_check(&self.port.vitals),
-            false => self.vitals.fails_check(&self.port.vitals),
+            true => self.stats.passes_check(&self.port.stats),
+            false => self.stats.fails_check(&self.port.stats),
         }
     }
 }
@@ -291,12 +292,12 @@ mod tests {
         let target = &before.by_host("web.shop").unwrap().targets[0];
         let port = shared.port(&port_key(target));
         let members = port.members(target, clock::now());
-        members.iter().for_each(|member| member.vitals.fails_check(&port.vitals));
+        members.iter().for_each(|member| member.stats.fails_check(&port.stats));
         assert_eq!(shared.out().len(), 3);
         checks.follow(&table(&mut inventory, &MANIFEST.replace("- addresses: [10.1.0.2]", "")));
         assert_eq!(checks.running.len(), 2);
         tokio::task::yield_now().await; // those that were dropped end
-        let failing: Vec<bool> = members.iter().map(|member| member.vitals.is_failing_check()).collect();
+        let failing: Vec<bool> = members.iter().map(|member| member.stats.is_failing_check()).collect();
         assert_eq!(failing, [true, false, true]);
     }
 

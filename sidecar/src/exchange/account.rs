@@ -10,12 +10,11 @@ use hyper::http::response::Parts;
 use hyper::{HeaderMap, Version};
 use svc_core::grpc;
 use svc_core::outcome::Failure;
+use svc_core::stats::{GRPC_STATUS, Probe, is_its_own};
 use svc_core::time::Now;
-use svc_core::vitals::{GRPC_STATUS, Probe, is_its_own};
 
 use super::attempt_guard::AttemptGuard;
-use crate::access_log::RequestDetails;
-use crate::access_log::{LogRecord, LoggedHead, RecordKind};
+use crate::access_log::{LogRecord, LoggedHead, RecordKind, RequestDetails};
 use crate::client::facts::Arrival;
 use crate::clock;
 use crate::context::WorkerContext;
@@ -342,7 +341,7 @@ impl Account {
     /// What is told of a failure, with the name that the endpoint had to prove.
     pub(crate) fn tell(&self, failure: Failure) -> String {
         let speech = self.trial.as_ref().and_then(|trial| trial.upstream.speech.as_ref());
-        let tls = speech.and_then(|speech| speech.manner.tls.as_ref());
+        let tls = speech.and_then(|speech| speech.rewrite.tls.as_ref());
         tls.map_or_else(|| failure.to_string(), |tls| failure.about(&tls.name))
     }
 

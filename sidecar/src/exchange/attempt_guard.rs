@@ -7,8 +7,8 @@ use hyper::HeaderMap;
 use hyper::body::Frame;
 use hyper::header::HeaderValue;
 use hyper::http::response::Parts;
+use svc_core::stats::{self, Change, Head, Heard, Probe, Subject};
 use svc_core::time::Now;
-use svc_core::vitals::{self, Change, Head, Heard, Probe, Subject};
 
 use crate::clock;
 use crate::context::WorkerContext;
@@ -17,35 +17,35 @@ use crate::upstream::Upstream;
 /// An attempt, and the endpoint that it is at.
 pub(crate) struct AttemptGuard {
     pub(crate) upstream: Rc<Upstream>,
-    trial: vitals::Trial,
+    attempt: stats::Attempt,
 }
 
 impl AttemptGuard {
     pub(crate) fn begin(upstream: &Rc<Upstream>, probe: Option<Probe>, begun: Now) -> AttemptGuard {
-        let trial = vitals::Trial::begin(&upstream.vitals, probe, begun);
-        AttemptGuard { upstream: upstream.clone(), trial }
+        let attempt = stats::Attempt::begin(&upstream.stats, probe, begun);
+        AttemptGuard { upstream: upstream.clone(), attempt }
     }
 
-    /// As the trial of core has it.
+    /// As the attempt of core has it.
     pub(crate) fn has_had(&mut self, whole: Option<Now>) {
-        self.trial.has_had(whole);
+        self.attempt.has_had(whole);
     }
 
-    /// As the trial of core has it.
+    /// As the attempt of core has it.
     pub(crate) fn had_for(&self, now: Now) -> Option<Duration> {
-        self.trial.had_for(now)
+        self.attempt.had_for(now)
     }
 
-    /// As the trial of core has it.
+    /// As the attempt of core has it.
     pub(crate) fn heeds_client(&mut self) {
-        self.trial.heeds_client();
+        self.attempt.heeds_client();
     }
 
     /// The head of the endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, context: &WorkerContext) {
         let head = Head { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
         let heard =
-            self.trial.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || context.draw());
+            self.attempt.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || context.draw());
         self.notes(heard);
     }
 
@@ -53,46 +53,46 @@ impl AttemptGuard {
     pub(crate) fn hears_frame<T>(&mut self, frame: &Frame<T>, context: &WorkerContext) {
         let of = subject(&self.upstream);
         let heard = match frame.trailers_ref() {
-            Some(trailers) => self.trial.hears_grpc(first_of(trailers), of, || moment(context)),
-            None => Heard { change: self.trial.promises(of, clock::now), spared: None },
+            Some(trailers) => self.attempt.hears_grpc(first_of(trailers), of, || moment(context)),
+            None => Heard { change: self.attempt.promises(of, clock::now), backoff: None },
         };
         self.notes(heard);
     }
 
     /// The endpoint did what it was asked.
     pub(crate) fn succeeded(&mut self, now: Now) {
-        let change = self.trial.succeeded(subject(&self.upstream), now);
+        let change = self.attempt.succeeded(subject(&self.upstream), now);
         self.log(change);
     }
 
     /// The endpoint did not.
     pub(crate) fn failed(&mut self, context: &WorkerContext) {
-        let change = self.trial.failed(subject(&self.upstream), || moment(context));
+        let change = self.attempt.failed(subject(&self.upstream), || moment(context));
         self.log(change);
     }
 
     /// Something more is asked of the endpoint, at `begun`: what comes of that is told anew.
     pub(crate) fn ask_again(&mut self, begun: Now) {
-        self.trial.ask_again(begun);
+        self.attempt.ask_again(begun);
     }
 
     /// When it began to find out if an ejected endpoint is well again, while it does not know yet.
     pub(crate) fn probe_begun(&self) -> Option<Now> {
-        self.trial.probe_begun()
+        self.attempt.probe_begun()
     }
 
     /// One side of a tunnel has said its last.
     pub(crate) fn half_closed(&mut self) {
-        self.trial.half_closed(&self.upstream.vitals);
+        self.attempt.half_closed(&self.upstream.stats);
     }
 
     /// Nothing is asked of the endpoint any more.
     pub(crate) fn end(&mut self, context: &WorkerContext) {
-        self.trial.end(subject(&self.upstream), || moment(context));
+        self.attempt.end(subject(&self.upstream), || moment(context));
     }
 
     fn notes(&self, heard: Heard) {
-        if let Some(time) = heard.spared {
+        if let Some(time) = heard.backoff {
             let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
             tracing::debug!(%service, %endpoint, ?time, "endpoint asks to be spared");
         }
@@ -115,7 +115,7 @@ impl AttemptGuard {
 }
 
 fn subject(upstream: &Upstream) -> Subject<'_> {
-    Subject { endpoint: &upstream.vitals, port: &upstream.port.vitals }
+    Subject { endpoint: &upstream.stats, port: &upstream.port.stats }
 }
 
 fn first_of<'h>(headers: &'h HeaderMap) -> impl Fn(&str) -> Option<&'h [u8]> {

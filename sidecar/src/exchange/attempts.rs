@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use svc_core::balance::{Ask, Caller, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
-use svc_core::retry::{self, Again, Attempt, RetryPolicy};
+use svc_core::retry::{self, Again, FailedAttempt, RetryPolicy};
 use svc_core::time::Now;
 
 use super::account::Account;
@@ -214,7 +214,7 @@ impl<'a> Attempts<'a> {
     }
 
     fn again(&self, failure: Failure, outgoing: &Outgoing<'_>) -> Result<(), Failure> {
-        let attempt = Attempt {
+        let attempt = FailedAttempt {
             sent: self.sent,
             unprocessed: self.unprocessed,
             // A Service that asks for gRPC's UNAVAILABLE to be tried again means its calls, all of which are POST.

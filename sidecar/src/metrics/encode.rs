@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
+use svc_core::proxy_protocol::ProxyHeaderResult;
 use svc_proto::names::metric;
 
 use super::floods::Flood;
-use super::series::Snapshot;
-use super::series::{Closed, Direction, Learned, LookedUp, Protocol, SeriesKey, now_ms};
+use super::series::{Closed, Direction, Learned, LookedUp, Protocol, SeriesKey, Snapshot, now_ms};
 use super::{Metrics, requests};
 use crate::config::DiscoverySettings;
 use crate::log;
@@ -208,8 +207,8 @@ fn encode_lookups(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> 
 fn encode_greetings(encoder: &mut DescriptorEncoder<'_>, counts: &[AtomicU64]) -> fmt::Result {
     let help = "Connections that had to begin with a PROXY header, by what came of it";
     let mut metric = encoder.encode_descriptor(metric::PROXY_HEADERS, help, None, MetricType::Counter)?;
-    for (greeting, count) in Greeting::ALL.into_iter().zip(counts) {
-        let labels = [("result", greeting.as_str())];
+    for (result, count) in ProxyHeaderResult::ALL.into_iter().zip(counts) {
+        let labels = [("result", result.as_str())];
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
     }
     Ok(())

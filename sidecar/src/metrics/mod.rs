@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
-use svc_core::introduction::Greeting;
 use svc_core::outcome::Failure;
+use svc_core::proxy_protocol::ProxyHeaderResult;
 use svc_core::table::{Source, Table};
 use svc_proto::names::metric;
 
@@ -43,8 +43,7 @@ use arc_swap::ArcSwap;
 use floods::Flood;
 use format::Format;
 use prometheus_client::collector::Collector;
-use series::is_known;
-use series::now_ms;
+use series::{is_known, now_ms};
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ pub(crate) struct Metrics {
     pub(crate) access_log_dropped: Arc<AtomicU64>,
     floods: [AtomicU64; Flood::ALL.len()],
     dns_lookups: [AtomicU64; LookedUp::ALL.len()],
-    proxy_headers: [AtomicU64; Greeting::ALL.len()],
+    proxy_headers: [AtomicU64; ProxyHeaderResult::ALL.len()],
     /// Refreshes that failed while an earlier answer serves on.
     pub(crate) dns_stale_answers: AtomicU64,
     tls: tls::HandshakeCounts,
@@ -167,8 +166,8 @@ impl Metrics {
     }
 
     /// A connection had to say whom it is for.
-    pub(crate) fn greeted(&self, greeting: Greeting) {
-        self.proxy_headers[greeting as usize].fetch_add(1, Relaxed);
+    pub(crate) fn greeted(&self, result: ProxyHeaderResult) {
+        self.proxy_headers[result as usize].fetch_add(1, Relaxed);
     }
 
     /// A new snapshot is in force.

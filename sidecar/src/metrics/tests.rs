@@ -118,7 +118,7 @@ fn eject_one(shared: &shared::Shared, table: &Table) {
     let port = shared.port(&port_key(&web.targets[0]));
     let members = port.members(&web.targets[0], Now::default());
     for _ in 0..5 {
-        let _ejected = members[0].vitals.ejector.failed(Now::default(), &port.vitals, Now::default(), 0);
+        let _ejected = members[0].stats.ejector.failed(Now::default(), &port.stats, Now::default(), 0);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use svc_core::silence::{self, Verdict};
+use svc_core::ack_timeout::{self, AckState};
 use tokio::net::TcpStream;
 
 use super::tcp_info;
@@ -51,15 +51,15 @@ impl Acks {
     /// Looks at the peer, which [is due](Acks::is_due): whether it has been silent for `silence_max`.
     pub(crate) fn is_silent(&self, socket: &TcpStream, silence_max: Duration) -> bool {
         let doubted = self.doubted.swap(false, Relaxed);
-        let sight = tcp_info::look(socket).ok();
-        match sight.map_or(Verdict::Settled, |sight| silence::judge(sight, silence_max, doubted)) {
-            Verdict::Settled => self.owes_since_ms.store(0, Relaxed),
-            Verdict::Owes(ago) => self.owes_since(clock::coarse_ms().wrapping_sub(ago.as_millis() as u32)),
-            Verdict::Doubted => {
+        let info = tcp_info::look(socket).ok();
+        match info.map_or(AckState::Settled, |info| ack_timeout::judge(info, silence_max, doubted)) {
+            AckState::Settled => self.owes_since_ms.store(0, Relaxed),
+            AckState::Owes(ago) => self.owes_since(clock::coarse_ms().wrapping_sub(ago.as_millis() as u32)),
+            AckState::Doubted => {
                 self.doubted.store(true, Relaxed);
                 self.owes_since(clock::coarse_ms());
             }
-            Verdict::Silent => return true,
+            AckState::Silent => return true,
         }
         false
     }

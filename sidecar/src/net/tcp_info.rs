@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use svc_core::silence::Sight;
+use svc_core::ack_timeout::TcpInfo;
 use tokio::net::TcpStream;
 
 /// `struct tcp_info` of linux/tcp.h, up to the last field that is wanted; libc has its start, as it was in Linux 2.6.
@@ -21,7 +21,7 @@ struct Info {
 }
 
 /// Looks at a connection. Takes about a microsecond.
-pub(crate) fn look(socket: &TcpStream) -> io::Result<Sight> {
+pub(crate) fn look(socket: &TcpStream) -> io::Result<TcpInfo> {
     let mut info = MaybeUninit::<Info>::zeroed();
     let mut bytes = size_of::<Info>() as libc::socklen_t;
     // SAFETY: the descriptor is open as long as `socket` is borrowed. The kernel writes no more than `bytes`, which is what `info` has
@@ -40,7 +40,7 @@ pub(crate) fn look(socket: &TcpStream) -> io::Result<Sight> {
     }
     // SAFETY: it consists of integers, which are zero where the kernel has written nothing.
     let Info { start: info, unsent_bytes, .. } = unsafe { info.assume_init() };
-    Ok(Sight {
+    Ok(TcpInfo {
         unacknowledged: info.tcpi_unacked,
         repeated: info.tcpi_retransmits,
         unsent_bytes,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use svc_core::balance::Member;
 use svc_core::endpoints::EndpointId;
-use svc_core::port::Roll;
+use svc_core::port::EndpointRegistry;
 use svc_core::retry::Budget;
+use svc_core::stats::PortStats;
 use svc_core::table::Target;
 use svc_core::time::Now;
-use svc_core::vitals::PortVitals;
 
 use super::pins::Pinned;
 use crate::net::tls_client::Sessions;
@@ -19,9 +19,9 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(crate) struct SharedPort {
     /// Of its endpoints together.
-    pub(crate) vitals: PortVitals,
+    pub(crate) stats: PortStats,
     /// Locked only where a worker meets other endpoints than before.
-    roll: Mutex<Roll>,
+    roll: Mutex<EndpointRegistry>,
     /// How many of its requests may be sent again.
     pub(crate) budget: Budget,
     /// Of TLS with its endpoints. Locked only where a handshake begins.
@@ -35,7 +35,7 @@ pub(crate) struct SharedPort {
 impl SharedPort {
     /// The members that the usable endpoints of `target` are.
     pub(crate) fn members(&self, target: &Arc<Target>, now: Now) -> Box<[Member]> {
-        lock(&self.roll).members(target, &self.vitals, now)
+        lock(&self.roll).members(target, &self.stats, now)
     }
 
     /// The pins of the clients of `target`, which asks for affinity.
@@ -49,7 +49,7 @@ impl SharedPort {
     }
 
     pub(crate) fn follow(&self, target: &Arc<Target>, now: Now) {
-        lock(&self.roll).follow(target, &self.vitals, now);
+        lock(&self.roll).follow(target, &self.stats, now);
         let mut pinned = lock(&self.pinned);
         match (&*pinned, target.service.affinity) {
             (Some(pinned), Some(_)) => pinned.follow(target),

@@ -8,9 +8,9 @@ use svc_core::affinity::Pin;
 use svc_core::balance::{Ask, Choice, Member};
 use svc_core::endpoints::EndpointId;
 use svc_core::port;
+use svc_core::stats::PortStats;
 use svc_core::table::Target;
 use svc_core::time::Now;
-use svc_core::vitals::PortVitals;
 
 use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
@@ -42,7 +42,7 @@ impl RouteAffinity {
     pub(crate) fn choose(
         &self,
         members: &[Member],
-        port: &PortVitals,
+        port: &PortStats,
         ask: &Ask<'_>,
         memory: Option<&PinMemory>,
         choose: impl FnOnce() -> Option<Choice>,

@@ -11,13 +11,13 @@ use hyper::http::response::Parts;
 use svc_core::balance::{Ask, Choice, Member, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
-use svc_core::port::{Turns, lack};
+use svc_core::port::{BalancerState, unavailable_reason};
 use svc_core::protocol::Hint;
 use svc_core::rewrite::hint;
 use svc_core::service::{Policy, Service, Unit};
+use svc_core::stats::Probe;
 use svc_core::table::Target;
 use svc_core::time::Now;
-use svc_core::vitals::Probe;
 
 use super::affinity::{PinMemory, RouteAffinity};
 use crate::client::facts::LocalTarget;
@@ -47,8 +47,8 @@ pub(crate) struct PortState {
     /// `namespace/name`, as labels have it; empty for a host that only DNS knows.
     pub(crate) label: Arc<str>,
     pub(crate) shared: Arc<SharedPort>,
-    connections: RefCell<Turns>,
-    requests: RefCell<Turns>,
+    connections: RefCell<BalancerState>,
+    requests: RefCell<BalancerState>,
 }
 
 impl PortState {
@@ -56,12 +56,12 @@ impl PortState {
         Rc::new(PortState {
             label: service.name.label(),
             shared,
-            connections: RefCell::new(Turns::new(Policy::of(service, Unit::Connection))),
-            requests: RefCell::new(Turns::new(Policy::of(service, Unit::Request))),
+            connections: RefCell::new(BalancerState::new(Policy::of(service, Unit::Connection))),
+            requests: RefCell::new(BalancerState::new(Policy::of(service, Unit::Request))),
         })
     }
 
-    fn turns(&self, unit: Unit) -> RefMut<'_, Turns> {
+    fn turns(&self, unit: Unit) -> RefMut<'_, BalancerState> {
         match unit {
             Unit::Connection => self.connections.borrow_mut(),
             Unit::Request => self.requests.borrow_mut(),
@@ -83,7 +83,7 @@ impl Route {
         let members = port.shared.members(&target, now);
         let upstreams = members.iter().map(|_| OnceCell::new()).collect();
         let affinity = RouteAffinity::of(&target, &members, &port.shared);
-        let hint = hint(&target.port, target.manner.as_deref());
+        let hint = hint(&target.port, target.rewrite.as_deref());
         Route { target, port, hint, members, upstreams, affinity, version, inbound: None }
     }
 
@@ -136,15 +136,15 @@ impl Route {
         now: Now,
         draw: u64,
     ) -> Result<Picked<'_>, Failure> {
-        let vitals = &self.port.shared.vitals;
+        let stats = &self.port.shared.stats;
         let unit = if memory.is_some() { Unit::Request } else { Unit::Connection };
-        let choose = || self.port.turns(unit).choose((self.version, &self.members), ask, vitals, now, draw);
+        let choose = || self.port.turns(unit).choose((self.version, &self.members), ask, stats, now, draw);
         let choice = match &self.affinity {
             None => choose(),
-            Some(affinity) => affinity.choose(&self.members, vitals, ask, memory, choose, now),
+            Some(affinity) => affinity.choose(&self.members, stats, ask, memory, choose, now),
         };
         let Choice { index, probe } =
-            choice.ok_or_else(|| last.unwrap_or_else(|| lack(&self.members, vitals)))?;
+            choice.ok_or_else(|| last.unwrap_or_else(|| unavailable_reason(&self.members, stats)))?;
         let member = &self.members[index];
         let upstream = self.upstreams[index].get_or_init(|| {
             let PortState { label, shared, .. } = &*self.port;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use svc_core::ack_timeout;
 use svc_core::port::{PortKey, port_key, target};
-use svc_core::silence;
 use svc_core::table::{Table, Target};
 
 use super::application::Applications;
@@ -107,7 +107,7 @@ impl Router {
 
     /// Cuts the connections to endpoints that acknowledge nothing any more.
     pub(crate) fn cut_silent(&self, tick: Duration) {
-        let silence_max = silence::silence_max(self.config.deadlines.connect, tick);
+        let silence_max = ack_timeout::silence_max(self.config.deadlines.connect, tick);
         self.endpoints.cut_silent(silence_max);
         self.applications.cut_silent(silence_max);
     }

@@ -13,9 +13,9 @@ use svc_core::address::{ServiceName, Transport};
 use svc_core::dns::local::leads_to;
 use svc_core::endpoints::EndpointId;
 use svc_core::port::{self, PortKey};
+use svc_core::stats::Reason;
 use svc_core::table::Table;
 use svc_core::time::Now;
-use svc_core::vitals::Reason;
 
 use crate::certificates::Certificates;
 use crate::memory::Ledger;
@@ -98,12 +98,12 @@ impl Shared {
     /// Who is out at the moment.
     pub(crate) fn out(&self) -> BTreeSet<EndpointId> {
         let ports = lock(&self.ports);
-        ports.values().filter(|port| port.vitals.has_out()).flat_map(|port| port.out()).collect()
+        ports.values().filter(|port| port.stats.has_out()).flat_map(|port| port.out()).collect()
     }
 
     /// Calls `each` with the ejections of every port that a worker uses.
     pub(crate) fn each_ejections(&self, mut each: impl FnMut(&ServiceName, [u64; Reason::ALL.len()])) {
-        lock(&self.ports).iter().for_each(|(key, port)| each(&key.0, port.vitals.ejections()));
+        lock(&self.ports).iter().for_each(|(key, port)| each(&key.0, port.stats.ejections()));
     }
 
     /// How many clients are pinned, to endpoints of all ports.

@@ -19,7 +19,7 @@ impl Upstream {
     /// How what a connection carries is encrypted, if it is.
     pub(super) fn encryption(&self, payload: Payload) -> Option<Encryption<'_>> {
         let speech = self.speech.as_deref()?;
-        let by = speech.manner.tls.as_ref().filter(|by| payload.is_encrypted(by))?;
+        let by = speech.rewrite.tls.as_ref().filter(|by| payload.is_encrypted(by))?;
         Some((speech, by))
     }
 

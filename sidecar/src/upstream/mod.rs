@@ -25,13 +25,13 @@ use std::time::Duration;
 use crate::net::TcpStream;
 use hyper::Request;
 use hyper::header::HeaderValue;
-use svc_core::drain::Departure;
+use svc_core::drain::Draining;
 use svc_core::outcome::Failure;
 use svc_core::port::PortKey;
-use svc_core::rewrite::Manner;
+use svc_core::rewrite::RewriteRules;
 use svc_core::service::Service;
+use svc_core::stats::EndpointStats;
 use svc_core::time::Now;
-use svc_core::vitals::Vitals;
 
 use crate::client::facts::LocalTarget;
 use crate::metrics::{Closed, Series};
@@ -61,12 +61,12 @@ pub(crate) struct Upstream {
     /// What all workers know of that port.
     pub(crate) port: Arc<SharedPort>,
     /// What all workers know of it.
-    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) stats: Arc<EndpointStats>,
     pool: Pool,
     /// Every connection that is open, in use or not.
     pub(crate) live: Rc<ConnTable>,
     drain_state: Rc<DrainState>,
-    departure: Cell<Departure>,
+    departure: Cell<Draining>,
     /// How it is spoken to, for as long as it is this one: where a Service changes its mind, the endpoint is met anew.
     pub(crate) speech: Option<Rc<UpstreamProtocol>>,
     /// What its connections begin with, where they belong to one client.
@@ -110,7 +110,7 @@ impl Upstream {
         addr: SocketAddr,
         series: Arc<Series>,
         port: Arc<SharedPort>,
-        vitals: Arc<Vitals>,
+        stats: Arc<EndpointStats>,
     ) -> Upstream {
         Upstream {
             of,
@@ -118,7 +118,7 @@ impl Upstream {
             reach: ConnectTarget::Endpoint,
             series,
             port,
-            vitals,
+            stats,
             pool: Pool::new(IDLE_MAX),
             live: Rc::default(),
             drain_state: Rc::default(),
@@ -135,13 +135,13 @@ impl Upstream {
     }
 
     /// The same, spoken to so.
-    pub(crate) fn with_protocol(self, manner: Option<&Arc<Manner>>) -> Upstream {
-        Upstream { speech: manner.map(|manner| Rc::new(UpstreamProtocol::new(manner))), ..self }
+    pub(crate) fn with_protocol(self, rewrite: Option<&Arc<RewriteRules>>) -> Upstream {
+        Upstream { speech: rewrite.map(|rewrite| Rc::new(UpstreamProtocol::new(rewrite))), ..self }
     }
 
     /// Whether it is spoken to so.
-    pub(crate) fn has_protocol(&self, manner: Option<&Arc<Manner>>) -> bool {
-        self.speech.as_ref().map(|speech| &speech.manner) == manner
+    pub(crate) fn has_protocol(&self, rewrite: Option<&Arc<RewriteRules>>) -> bool {
+        self.speech.as_ref().map(|speech| &speech.rewrite) == rewrite
     }
 
     /// The same endpoint with connections for one client only, each of which begins with `outbound_header`. They end with the answer.
@@ -152,7 +152,7 @@ impl Upstream {
             reach: self.reach,
             series: self.series.clone(),
             port: self.port.clone(),
-            vitals: self.vitals.clone(),
+            stats: self.stats.clone(),
             pool: Pool::new(1),
             live: self.live.clone(),
             drain_state: self.drain_state.clone(),
@@ -339,6 +339,6 @@ impl Upstream {
     /// Whether it has had a connection since this was asked last: one that was opened, is kept, or carries something.
     pub(crate) fn was_used(&self) -> bool {
         let opened = self.drain_state.opened.replace(false);
-        opened || self.keeps_any() || self.vitals.load.active() + self.vitals.load.inactive() > 0
+        opened || self.keeps_any() || self.stats.load.active() + self.stats.load.inactive() > 0
     }
 }

@@ -5,12 +5,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use svc_core::introduction::{self, header, of_client};
+use svc_core::proxy_protocol::{self, header, of_client};
 use svc_core::table::Target;
 use svc_proto::proxy_header::{Header, Tlvs, Version};
 
-use crate::client::facts::ClientInfo;
-use crate::client::facts::Destination;
+use crate::client::facts::{ClientInfo, Destination};
 
 /// What the endpoints of a Service port are told of a client.
 pub(crate) struct OutboundProxyHeader {
@@ -74,5 +73,5 @@ pub(crate) fn of_datagrams(
     if target.service.handling.proxy_protocol != Some(Version::V2) {
         return Vec::new();
     }
-    introduction::of_datagrams(client, destination(Destination::Address(known_as), target, near, far), near)
+    proxy_protocol::of_datagrams(client, destination(Destination::Address(known_as), target, near, far), near)
 }

@@ -12,12 +12,11 @@ use svc_core::address::{EndpointAddr, ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::endpoints::EndpointId;
 use svc_core::port::{port_key, target};
-use svc_core::rewrite::Manner;
+use svc_core::rewrite::RewriteRules;
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 
-use super::ConnectTarget;
-use super::Upstream;
+use super::{ConnectTarget, Upstream};
 use crate::client::facts::LocalTarget;
 use crate::clock;
 use crate::metrics::{Direction, Metrics, SeriesKey};
@@ -46,10 +45,10 @@ impl UpstreamRegistry {
         port: &Arc<SharedPort>,
         inbound: Option<LocalTarget>,
     ) -> Rc<Upstream> {
-        let manner = target.manner.as_ref();
+        let rewrite = target.rewrite.as_ref();
         let new = || self.new_upstream(member, target, label, port, inbound);
         match inbound {
-            None => self.of(member.id, manner, || Rc::new(new().with_protocol(manner))),
+            None => self.of(member.id, rewrite, || Rc::new(new().with_protocol(rewrite))),
             Some(_) => Rc::new(new()),
         }
     }
@@ -66,8 +65,8 @@ impl UpstreamRegistry {
         let endpoint = if label.is_empty() { Arc::default() } else { member.addr.to_string().into() };
         let direction = if inbound.is_some() { Direction::Inbound } else { Direction::Outbound };
         let series = self.metrics.series(SeriesKey { direction, service: label.clone(), endpoint });
-        let (addr, vitals) = (member.addr.0, member.vitals.clone());
-        let upstream = Upstream::new(port_key(target), addr, series, port.clone(), vitals);
+        let (addr, stats) = (member.addr.0, member.stats.clone());
+        let upstream = Upstream::new(port_key(target), addr, series, port.clone(), stats);
         upstream.observe(true, Some(&target.service), clock::now());
         upstream.reached(ConnectTarget::of(inbound))
     }
@@ -85,12 +84,12 @@ impl UpstreamRegistry {
     fn of(
         &self,
         id: EndpointId,
-        manner: Option<&Arc<Manner>>,
+        rewrite: Option<&Arc<RewriteRules>>,
         new: impl FnOnce() -> Rc<Upstream>,
     ) -> Rc<Upstream> {
         match self.members.borrow_mut().entry(id) {
             Entry::Vacant(vacant) => vacant.insert(new()).clone(),
-            Entry::Occupied(known) if known.get().has_protocol(manner) => known.get().clone(),
+            Entry::Occupied(known) if known.get().has_protocol(rewrite) => known.get().clone(),
             Entry::Occupied(mut known) => {
                 let old = known.insert(new());
                 old.leave();
@@ -147,6 +146,6 @@ fn is_member(id: EndpointId, upstream: &Upstream, table: &Table, now: Now) -> bo
     let target = target(&upstream.of, table);
     let usable = target.and_then(|target| target.endpoints.usable_at(EndpointAddr(upstream.addr)));
     upstream.observe(usable.is_some(), target.map(|target| &*target.service), now);
-    let has_protocol = target.is_some_and(|target| upstream.has_protocol(target.manner.as_ref()));
+    let has_protocol = target.is_some_and(|target| upstream.has_protocol(target.rewrite.as_ref()));
     has_protocol && usable.is_some_and(|endpoint| endpoint.id == id)
 }

@@ -7,13 +7,13 @@ use hyper::header::{Entry, HeaderMap, HeaderName, HeaderValue, LOCATION, REFRESH
 use hyper::http::uri::{Authority, PathAndQuery, Scheme as UriScheme};
 use hyper::{Uri, Version};
 use svc_core::outcome::Failure;
-use svc_core::rewrite::{Manner, Place, location, refresh, set_cookie};
+use svc_core::rewrite::{Place, RewriteRules, location, refresh, set_cookie};
 
 use crate::client::facts::Scheme;
 
 /// How one endpoint is spoken to, where that is not how its clients speak.
 pub(crate) struct UpstreamProtocol {
-    pub(crate) manner: Arc<Manner>,
+    pub(crate) rewrite: Arc<RewriteRules>,
     authority: Option<HeaderValue>,
     /// The version that the endpoint has chosen in its last handshake.
     pub(crate) agreed: Cell<Option<Version>>,
@@ -29,11 +29,11 @@ pub(crate) struct ClientAuthority<'a> {
 }
 
 impl UpstreamProtocol {
-    pub(crate) fn new(manner: &Arc<Manner>) -> UpstreamProtocol {
-        let authority = manner.authority.as_deref();
+    pub(crate) fn new(rewrite: &Arc<RewriteRules>) -> UpstreamProtocol {
+        let authority = rewrite.authority.as_deref();
         let authority = authority.map(|name| HeaderValue::from_str(name).expect("a name is plain text"));
         UpstreamProtocol {
-            manner: manner.clone(),
+            rewrite: rewrite.clone(),
             authority,
             agreed: Cell::new(None),
             proxy_header: Cell::new(None),
@@ -52,7 +52,7 @@ impl UpstreamProtocol {
             let authority = Authority::from_maybe_shared(authority.clone());
             parts.authority = Some(authority.map_err(|_| Failure::BadRequest)?);
         }
-        parts.scheme = Some(if self.manner.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
+        parts.scheme = Some(if self.rewrite.tls.is_some() { UriScheme::HTTPS } else { UriScheme::HTTP });
         parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
         *uri = Uri::from_parts(parts).map_err(|_| Failure::BadRequest)?;
         Ok(())
@@ -60,7 +60,7 @@ impl UpstreamProtocol {
 
     /// Turns what an answer says of where the endpoint is back into the client's words, if its Service wants that.
     pub(crate) fn turn_back(&self, headers: &mut HeaderMap, asked: ClientAuthority<'_>) {
-        if !self.manner.rewrites_answers {
+        if !self.rewrite.rewrites_answers {
             return;
         }
         let (Some(far), Ok(near)) = (self.far(asked), asked.authority.to_str()) else { return };
@@ -73,7 +73,7 @@ impl UpstreamProtocol {
     /// Where the endpoint thinks that it is.
     fn far<'a>(&'a self, asked: ClientAuthority<'a>) -> Option<Place<'a>> {
         let authority = self.authority.as_ref().unwrap_or(asked.authority).to_str().ok()?;
-        Some(Place { scheme: self.manner.scheme(), authority })
+        Some(Place { scheme: self.rewrite.scheme(), authority })
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
 
     fn speech(authority: Option<&str>) -> UpstreamProtocol {
         let authority = authority.map(Arc::from);
-        UpstreamProtocol::new(&Arc::new(Manner { authority, rewrites_answers: true, tls: None }))
+        UpstreamProtocol::new(&Arc::new(RewriteRules { authority, rewrites_answers: true, tls: None }))
     }
 
     #[test]

@@ -16,35 +16,28 @@ use svc_core::sniff::Sniffed;
 use tokio::task::spawn_local;
 
 use super::plan::{ConnectionPlan, ListenerKind, plan, plan_inbound};
-use crate::client::alpn;
 use crate::client::clients::Admission;
 use crate::client::detect::{Detected, detect};
-use crate::client::facts::ClientInfo;
-use crate::client::facts::Destination;
-use crate::client::facts::ProxyHeader;
-use crate::client::facts::{Arrival, Scheme};
+use crate::client::facts::{Arrival, ClientInfo, Destination, ProxyHeader, Scheme};
 use crate::client::io::ClientIo;
-use crate::client::proxy_header;
 use crate::client::tls::{self, Secured};
+use crate::client::{alpn, proxy_header};
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::context::WorkerContext;
-use crate::descriptors;
 use crate::exchange::account::Account;
 use crate::exchange::relay::Prebuffered;
 use crate::exchange::tunnel;
-use crate::http::pulse::ConnDeadlines;
-use crate::http::pulse::Pulse;
+use crate::http::pulse::{ConnDeadlines, Pulse};
 use crate::memory::Holder;
 use crate::metrics::floods::Flood;
 use crate::metrics::{Direction, Protocol};
-use crate::net::ending;
-use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::net::tls_client::Payload;
+use crate::net::{ending, socket};
 use crate::routing::resolve::{ClientOrigin, caller};
 use crate::routing::route::Route;
-use crate::server;
 use crate::upstream::UpstreamIo;
+use crate::{descriptors, server};
 
 /// Takes in one client connection; a task of its own carries it from its first byte to its last.
 pub(crate) fn begin(
@@ -344,8 +337,8 @@ fn encrypts(destination: Destination, context: &WorkerContext) -> bool {
     let Destination::Address(destination) = destination else { return false };
     let table = context.router.table.load();
     let target = table.by_destination(Transport::Tcp, destination);
-    let manner = target.and_then(|target| target.manner.as_ref());
-    manner.is_some_and(|manner| manner.tls.is_some())
+    let rewrite = target.and_then(|target| target.rewrite.as_ref());
+    rewrite.is_some_and(|rewrite| rewrite.tls.is_some())
 }
 
 /// What was read of a client, and what it means for the way to the endpoint.

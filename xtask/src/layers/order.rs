@@ -13,6 +13,7 @@ pub(super) const ORDERS: [Order; 2] =
 
 const CORE: &[&[&str]] = &[
     &[
+        "ack_timeout",
         "address",
         "authority",
         "draws",
@@ -21,14 +22,13 @@ const CORE: &[&[&str]] = &[
         "http_date",
         "max_forwards",
         "outcome",
-        "silence",
         "sniff",
         "time",
     ],
-    &["allocate", "dns", "forwarding", "grpc", "introduction", "retry"],
+    &["allocate", "dns", "forwarding", "grpc", "proxy_protocol", "retry"],
     &["service"],
     &["drain", "endpoints", "protocol"],
-    &["rewrite", "vitals"],
+    &["rewrite", "stats"],
     &["balance"],
     &["affinity", "flows", "table"],
     &["inbound", "inventory", "port"],

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use super::models::{Average, Seen, model};
 use super::*;
-use crate::vitals::Vitals;
+use crate::stats::EndpointStats;
 
-/// One endpoint, as the history has made it. It counts for itself, so that nobody has to believe the vitals.
+/// One endpoint, as the history has made it. It counts for itself, so that nobody has to believe the stats.
 #[derive(Clone)]
 struct Sim {
     id: u64,
@@ -17,7 +17,7 @@ struct Sim {
     active: u64,
     inactive: u64,
     average: Option<Average>,
-    vitals: Arc<Vitals>,
+    stats: Arc<EndpointStats>,
 }
 
 /// By their last octets.
@@ -78,7 +78,7 @@ impl World {
     fn members(&self) -> Vec<Member> {
         let member = |(&octet, sim): (&u8, &Sim)| Member {
             id: EndpointId(sim.id),
-            vitals: sim.vitals.clone(),
+            stats: sim.stats.clone(),
             ..member(octet, sim.weight)
         };
         self.endpoints.iter().map(member).collect()
@@ -106,33 +106,33 @@ impl World {
 
 impl Sim {
     fn new(id: u64, weight: u16) -> Sim {
-        Sim { id, weight, active: 0, inactive: 0, average: None, vitals: Arc::default() }
+        Sim { id, weight, active: 0, inactive: 0, average: None, stats: Arc::default() }
     }
 
     fn begin(&mut self) {
-        self.vitals.load.begin();
+        self.stats.load.begin();
         self.active += 1;
     }
 
     fn half_close(&mut self) {
         if self.active > 0 {
-            self.vitals.load.half_close();
+            self.stats.load.half_close();
             (self.active, self.inactive) = (self.active - 1, self.inactive + 1);
         }
     }
 
     fn end(&mut self) {
         if self.active > 0 {
-            self.vitals.load.end();
+            self.stats.load.end();
             self.active -= 1;
         } else if self.inactive > 0 {
-            self.vitals.load.end_half_closed();
+            self.stats.load.end_half_closed();
             self.inactive -= 1;
         }
     }
 
     fn answer(&mut self, took: Duration, now: Duration) {
-        self.vitals.latency.observe(took, Now(now));
+        self.stats.latency.observe(took, Now(now));
         self.average = Some(Average::after(self.average, took, now));
     }
 }

@@ -20,7 +20,7 @@ fn member(last_octet: u8, weight: u16) -> Member {
         id: EndpointId(u64::from(last_octet)),
         addr: EndpointAddr(addr),
         weight,
-        vitals: Default::default(),
+        stats: Default::default(),
     }
 }
 

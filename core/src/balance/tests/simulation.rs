@@ -47,7 +47,7 @@ impl Simulation {
             let ask = Ask { caller: CALLER, tried: &Tried::NONE, replayable: true };
             let index = self.balancer.pick(&self.members, &ask, self.now(), draw).unwrap();
             counts[index] += 1;
-            self.members[index].vitals.load.begin();
+            self.members[index].stats.load.begin();
             let takes_us = takes_ms(index) * 1_000 * (900 + self.draw() % 200) / 1_000;
             self.under_way.push(Reverse((self.now_us + takes_us, index, self.now_us)));
         }
@@ -64,9 +64,9 @@ impl Simulation {
     fn finish_one(&mut self) {
         let Reverse((ends_us, index, began_us)) = self.under_way.pop().unwrap();
         self.now_us = ends_us;
-        let vitals = &self.members[index].vitals;
-        vitals.load.end();
-        vitals.latency.observe(Duration::from_micros(ends_us - began_us), self.now());
+        let stats = &self.members[index].stats;
+        stats.load.end();
+        stats.latency.observe(Duration::from_micros(ends_us - began_us), self.now());
     }
 }
 
@@ -98,7 +98,7 @@ fn p2c_neither_floods_nor_starves_who_is_new() {
         let mut at_most = 0;
         for ms in 0..20 {
             simulation.run(5_000 + ms, |_| 20);
-            at_most = at_most.max(simulation.members[4].vitals.load.active());
+            at_most = at_most.max(simulation.members[4].stats.load.active());
         }
         assert!((3..=10).contains(&at_most), "{at_most} at once with seed {seed}");
         let counts = simulation.run(8_000, |_| 20);

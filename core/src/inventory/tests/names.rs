@@ -415,7 +415,7 @@ fn only_what_is_written_down_has_a_loopback_vip() {
 
 /// What requests name at the endpoints of `host`.
 fn authority(world: &World, host: &str) -> Option<String> {
-    world.target(host).unwrap().manner.as_ref()?.authority.as_deref().map(ToString::to_string)
+    world.target(host).unwrap().rewrite.as_ref()?.authority.as_deref().map(ToString::to_string)
 }
 
 #[test]

@@ -10,11 +10,11 @@ use crate::address::ServiceName;
 use crate::balance::{Ask, Caller, Tried};
 use crate::inventory::{Change, Inventory, Settings, SliceKey};
 use crate::outcome::Failure;
-use crate::port::Visit;
+use crate::port::AttemptHandle;
 use crate::samples::{ip, service, slice};
 use crate::service::{Policy, Service, Unit};
+use crate::stats::{Head, Reason};
 use crate::table::Source;
-use crate::vitals::{Head, Reason};
 
 const PINNING: Pinning = Pinning { entries_max: 100, seed: 7 };
 
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Begins a request of a client.
-    fn asks(&mut self, name: &str, client: IpAddr) -> Result<Visit, Failure> {
+    fn asks(&mut self, name: &str, client: IpAddr) -> Result<AttemptHandle, Failure> {
         let caller = Caller { client, destination: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
         let ask = Ask { caller, tried: &Tried::NONE, replayable: true };
         let port = self.ports.of(&self.target(name), self.now);
@@ -78,12 +78,12 @@ impl World {
 
     /// The endpoint that answers a request of a client with this status.
     fn answered(&mut self, name: &str, client: &str, status: u16) -> Result<String, Failure> {
-        let mut visit = self.asks(name, ip(client))?;
+        let mut attempt = self.asks(name, ip(client))?;
         let head = Head { status, is_grpc: false, field: |_: &str| None };
-        let _changed = visit.hears(head, || 0, self.now, || 0);
-        visit.succeeded(self.now);
-        let addr = visit.addr().0.ip().to_string();
-        visit.end(self.now, || 0);
+        let _changed = attempt.hears(head, || 0, self.now, || 0);
+        attempt.succeeded(self.now);
+        let addr = attempt.addr().0.ip().to_string();
+        attempt.end(self.now, || 0);
         Ok(addr)
     }
 
@@ -180,19 +180,19 @@ fn an_endpoint_that_fails_is_left_out_and_tried_again_when_its_penalty_is_over()
     let (ill, well) = ("10.0.0.1", "10.0.0.2");
     world.serves("web", in_turn, &[ill, well]);
     for _ in 0..10 {
-        let mut visit = world.asks("web", ip(CLIENT)).unwrap();
-        if visit.addr().0.ip() == ip(ill) {
-            let _ejected = visit.failed(world.now, || 0);
+        let mut attempt = world.asks("web", ip(CLIENT)).unwrap();
+        if attempt.addr().0.ip() == ip(ill) {
+            let _ejected = attempt.failed(world.now, || 0);
         }
-        visit.end(world.now, || 0);
+        attempt.end(world.now, || 0);
     }
-    assert_eq!(world.port("web").vitals().ejections()[Reason::Consecutive as usize], 1);
-    assert_eq!(world.port("web").roll().out().count(), 1);
+    assert_eq!(world.port("web").stats().ejections()[Reason::Consecutive as usize], 1);
+    assert_eq!(world.port("web").registry().out().count(), 1);
     let went: BTreeSet<_> = (0..10).map(|_| world.answered("web", CLIENT, 200).unwrap()).collect();
     assert_eq!(went, [well.to_string()].into());
     world.passes(Duration::from_secs(2));
     assert_eq!(world.answered("web", CLIENT, 200), Ok(ill.into()), "the probe");
-    assert_eq!(world.port("web").roll().out().count(), 0);
+    assert_eq!(world.port("web").registry().out().count(), 0);
 }
 
 #[test]
@@ -221,14 +221,14 @@ fn who_cannot_be_chosen_fails_for_what_is_known_of_it() {
 fn a_visit_outlives_its_port_and_tells_nothing_to_another_of_its_name() {
     let mut world = world();
     world.serves("web", |_| (), &["10.0.0.1"]);
-    let visit = world.asks("web", ip(CLIENT)).unwrap();
-    assert_eq!(world.port("web").members()[0].vitals.load.active(), 1);
+    let attempt = world.asks("web", ip(CLIENT)).unwrap();
+    assert_eq!(world.port("web").members()[0].stats.load.active(), 1);
     world.is_gone("web");
     assert_eq!(world.ports.iter().count(), 0);
     world.serves("web", |_| (), &["10.0.0.1"]);
-    assert_eq!(world.port("web").members()[0].vitals.load.active(), 0);
-    visit.end(world.now, || 0);
-    assert_eq!(world.port("web").members()[0].vitals.load.active(), 0);
+    assert_eq!(world.port("web").members()[0].stats.load.active(), 0);
+    attempt.end(world.now, || 0);
+    assert_eq!(world.port("web").members()[0].stats.load.active(), 0);
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn ten_thousand_updates_leave_behind_what_the_last_one_has() {
     assert!(world.ports.iter().count() <= 7);
     assert!(world.ports.by_name.capacity() <= 7 * SPARE_MAX + SPARE_MAX);
     for port in world.ports.iter() {
-        assert_eq!((port.roll().len(), port.members().len()), (3, 3));
+        assert_eq!((port.registry().len(), port.members().len()), (3, 3));
         assert!(port.pinned() <= 1, "the others were pinned to endpoints that are gone");
     }
     (0..7).for_each(|nth| world.is_gone(&format!("web-{nth}")));

@@ -1,8 +1,7 @@
 //! One check of one endpoint.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -12,7 +11,7 @@ use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use svc_core::capture::Privileges;
-use svc_core::introduction::header;
+use svc_core::proxy_protocol::header;
 use svc_core::service::Probe;
 use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};

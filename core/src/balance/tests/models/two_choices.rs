@@ -78,14 +78,18 @@ fn cost(member: &Seen, beside: &Seen, average_weight: u64) -> f64 {
 
 /// Answers of one endpoint, averaged.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in super::super) struct Average {
+pub(in crate::balance::tests) struct Average {
     nanos: f64,
     /// In sixteenths of a second.
     tick: u64,
 }
 
 impl Average {
-    pub(in super::super) fn after(before: Option<Average>, took: Duration, now: Duration) -> Average {
+    pub(in crate::balance::tests) fn after(
+        before: Option<Average>,
+        took: Duration,
+        now: Duration,
+    ) -> Average {
         let (nanos, tick) = (took.as_nanos() as f64, (now.as_millis() * 16 / 1000) as u64);
         match before {
             Some(average) if nanos <= average.nanos => {

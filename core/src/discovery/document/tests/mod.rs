@@ -319,8 +319,8 @@ fn the_endpoints_of_a_name_are_where_it_leads() {
     let mut reader = reader();
     reader.reads(external(json!([on("a", 80), on("b", 443)])));
     assert_eq!(reader.usable("db.shop"), ["192.0.2.1:80", "192.0.2.1:443"], "each port at its own");
-    let manner = reader.entry("db.shop").targets[0].manner.clone();
-    assert_eq!(manner.and_then(|manner| manner.authority.clone()).as_deref(), Some("db.example.com"));
+    let rewrite = reader.entry("db.shop").targets[0].rewrite.clone();
+    assert_eq!(rewrite.and_then(|rewrite| rewrite.authority.clone()).as_deref(), Some("db.example.com"));
 
     reader.reads(external(json!([on("a", 8080), on("b", 8080)])));
     assert_eq!(reader.usable("db.shop"), ["192.0.2.1:8080", "192.0.2.1:8080"], "the record says which");
@@ -353,7 +353,7 @@ fn a_host_that_only_dns_knows_serves_under_its_own_name() {
     }]));
     assert_eq!(reader.usable("api.example"), ["192.0.2.1:80", "192.0.2.1:8080"]);
     assert!(
-        reader.entry("api.example").targets[0].manner.is_none(),
+        reader.entry("api.example").targets[0].rewrite.is_none(),
         "it is asked by the name that its clients use"
     );
     assert!(reader.reads(json!([])));

@@ -58,7 +58,7 @@ fn check_service(told: &Entry, read: &Entry) {
     assert_eq!(read.targets.len(), told.targets.len());
     for (told, read) in told.targets.iter().zip(&read.targets) {
         assert_eq!(usable(read), usable(told), "{}:{}", service.name, told.port.port);
-        assert_eq!(read.manner, told.manner, "{}:{}", service.name, told.port.port);
+        assert_eq!(read.rewrite, told.rewrite, "{}:{}", service.name, told.port.port);
         let number = |target: &Target| (target.port.port, target.port.transport, target.port.node_port);
         assert_eq!(number(read), number(told));
     }

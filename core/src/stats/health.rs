@@ -1,4 +1,4 @@
-//! What an endpoint's answer, or its failure, says of its health.
+//! The health of an endpoint, by its answers and failures.
 
 use core::time::Duration;
 

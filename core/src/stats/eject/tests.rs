@@ -2,7 +2,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::service::Handling;
-use crate::vitals::Vitals;
+use crate::stats::EndpointStats;
 
 mod history;
 
@@ -14,8 +14,9 @@ fn at(ms: u64) -> Now {
 }
 
 /// A port with `count` members, of which nobody is out.
-fn port(count: usize, policy: EjectPolicy) -> (PortVitals, Vec<Vitals>) {
-    let (port, members) = (PortVitals::default(), (0..count).map(|_| Vitals::default()).collect::<Vec<_>>());
+fn port(count: usize, policy: EjectPolicy) -> (PortStats, Vec<EndpointStats>) {
+    let (port, members) =
+        (PortStats::default(), (0..count).map(|_| EndpointStats::default()).collect::<Vec<_>>());
     port.follow(&asking(policy), members.iter(), at(0));
     (port, members)
 }
@@ -24,31 +25,31 @@ fn asking(policy: EjectPolicy) -> Handling {
     Handling { eject: Some(policy), ..Handling::default() }
 }
 
-fn fail(vitals: &Vitals, port: &PortVitals, times: u32, now: Now) -> Option<Change> {
-    (0..times).filter_map(|_| vitals.ejector.failed(now, port, now, 0)).last()
+fn fail(stats: &EndpointStats, port: &PortStats, times: u32, now: Now) -> Option<Change> {
+    (0..times).filter_map(|_| stats.ejector.failed(now, port, now, 0)).last()
 }
 
 #[test]
 fn never_more_than_half_are_out() {
     for (members, expected) in [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (100, 50)] {
-        let (port, vitals) = port(members, POLICY);
-        for vitals in &vitals {
-            fail(vitals, &port, 30, at(0));
+        let (port, stats) = port(members, POLICY);
+        for stats in &stats {
+            fail(stats, &port, 30, at(0));
         }
-        assert_eq!(vitals.iter().filter(|vitals| vitals.is_out()).count(), expected, "of {members}");
+        assert_eq!(stats.iter().filter(|stats| stats.is_out()).count(), expected, "of {members}");
         assert_eq!(port.ejected(), expected);
     }
 }
 
 #[test]
 fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
-    let (port, vitals) = port(2, POLICY);
-    assert_eq!(fail(&vitals[0], &port, 2, at(0)), None);
-    vitals[0].ejector.succeeded(&port, at(0));
-    assert_eq!(fail(&vitals[0], &port, 2, at(0)), None);
+    let (port, stats) = port(2, POLICY);
+    assert_eq!(fail(&stats[0], &port, 2, at(0)), None);
+    stats[0].ejector.succeeded(&port, at(0));
+    assert_eq!(fail(&stats[0], &port, 2, at(0)), None);
     let penalty = POLICY.base;
     assert_eq!(
-        fail(&vitals[0], &port, 1, at(0)),
+        fail(&stats[0], &port, 1, at(0)),
         Some(Change::Ejected { reason: Reason::Consecutive, penalty })
     );
     assert_eq!(port.ejections(), [1, 0, 0]);
@@ -56,10 +57,10 @@ fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
 
 #[test]
 fn an_endpoint_that_fails_every_second_request_is_found_by_its_rate() {
-    let (port, vitals) = port(2, POLICY);
+    let (port, stats) = port(2, POLICY);
     let mut changes = (0..100).filter_map(|n| {
-        vitals[0].ejector.succeeded(&port, at(n * 50));
-        vitals[0].ejector.failed(at(0), &port, at(n * 50), 0)
+        stats[0].ejector.succeeded(&port, at(n * 50));
+        stats[0].ejector.failed(at(0), &port, at(n * 50), 0)
     });
     let penalty = POLICY.base;
     assert_eq!(changes.next(), Some(Change::Ejected { reason: Reason::SuccessRate, penalty }));
@@ -68,11 +69,11 @@ fn an_endpoint_that_fails_every_second_request_is_found_by_its_rate() {
 
 #[test]
 fn nobody_is_ejected_where_nobody_asks_for_it() {
-    let (port, vitals) = port(2, POLICY);
-    fail(&vitals[0], &port, 3, at(0));
-    port.follow(&Handling { eject: None, ..Handling::default() }, vitals.iter(), at(0));
-    assert!(!vitals[0].is_out() && port.is_quiet(), "and who was ejected is not any more");
-    assert_eq!(fail(&vitals[0], &port, 30, at(0)), None);
+    let (port, stats) = port(2, POLICY);
+    fail(&stats[0], &port, 3, at(0));
+    port.follow(&Handling { eject: None, ..Handling::default() }, stats.iter(), at(0));
+    assert!(!stats[0].is_out() && port.is_quiet(), "and who was ejected is not any more");
+    assert_eq!(fail(&stats[0], &port, 30, at(0)), None);
 }
 
 #[test]
@@ -85,21 +86,21 @@ fn a_penalty_is_up_to_a_quarter_less_and_never_above_the_longest() {
 
 #[test]
 fn a_failure_of_before_the_return_is_not_held_against_an_endpoint() {
-    let (port, vitals) = port(2, POLICY);
-    fail(&vitals[0], &port, 3, at(100));
-    let probe = vitals[0].ejector.claim_probe(true, &port, at(1_100)).unwrap();
-    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(1_200)), Some(Change::Returned));
+    let (port, stats) = port(2, POLICY);
+    fail(&stats[0], &port, 3, at(100));
+    let probe = stats[0].ejector.claim_probe(true, &port, at(1_100)).unwrap();
+    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(1_200)), Some(Change::Returned));
     for _ in 0..30 {
-        assert_eq!(vitals[0].ejector.failed(at(1_199), &port, at(1_300), 0), None);
+        assert_eq!(stats[0].ejector.failed(at(1_199), &port, at(1_300), 0), None);
     }
-    assert!(fail(&vitals[0], &port, 3, at(1_300)).is_some());
+    assert!(fail(&stats[0], &port, 3, at(1_300)).is_some());
 }
 
 #[test]
 fn one_request_is_the_probe_and_a_post_only_when_nothing_better_came() {
-    let (port, vitals) = port(2, POLICY);
-    fail(&vitals[0], &port, 3, at(0));
-    let claim = |replayable, ms| vitals[0].ejector.claim_probe(replayable, &port, at(ms));
+    let (port, stats) = port(2, POLICY);
+    fail(&stats[0], &port, 3, at(0));
+    let claim = |replayable, ms| stats[0].ejector.claim_probe(replayable, &port, at(ms));
     assert_eq!(claim(true, 999), None);
     assert_eq!(claim(false, 1_999), None);
     assert!(claim(false, 2_000).is_some());
@@ -109,38 +110,38 @@ fn one_request_is_the_probe_and_a_post_only_when_nothing_better_came() {
 
 #[test]
 fn a_probe_that_was_given_up_changes_nothing() {
-    let (port, vitals) = port(2, POLICY);
-    fail(&vitals[0], &port, 3, at(0));
-    let late = vitals[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
-    let probe = vitals[0].ejector.claim_probe(true, &port, at(20_000)).unwrap();
-    assert_eq!(vitals[0].ejector.probe_succeeded(late, &port, at(20_001)), None);
-    assert!(vitals[0].is_out());
-    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(20_002)), Some(Change::Returned));
+    let (port, stats) = port(2, POLICY);
+    fail(&stats[0], &port, 3, at(0));
+    let late = stats[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
+    let probe = stats[0].ejector.claim_probe(true, &port, at(20_000)).unwrap();
+    assert_eq!(stats[0].ejector.probe_succeeded(late, &port, at(20_001)), None);
+    assert!(stats[0].is_out());
+    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(20_002)), Some(Change::Returned));
     assert_eq!(port.ejected(), 0);
 }
 
 #[test]
 fn a_port_that_shrinks_takes_back_whoever_is_due_soonest() {
-    let (port, vitals) = port(4, POLICY);
-    fail(&vitals[0], &port, 3, at(10));
-    fail(&vitals[1], &port, 3, at(0));
-    port.follow(&asking(POLICY), vitals[..3].iter(), at(20));
-    assert_eq!([0, 1].map(|index: usize| vitals[index].is_out()), [true, false]);
+    let (port, stats) = port(4, POLICY);
+    fail(&stats[0], &port, 3, at(10));
+    fail(&stats[1], &port, 3, at(0));
+    port.follow(&asking(POLICY), stats[..3].iter(), at(20));
+    assert_eq!([0, 1].map(|index: usize| stats[index].is_out()), [true, false]);
     assert_eq!(port.ejected(), 1);
 }
 
 #[test]
 fn who_leaves_while_ejected_gives_its_place_back_once() {
-    let (port, vitals) = port(2, POLICY);
-    fail(&vitals[0], &port, 3, at(0));
-    let probe = vitals[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
-    vitals[0].leave(&port);
-    vitals[0].leave(&port);
-    assert_eq!(vitals[0].ejector.probe_succeeded(probe, &port, at(1_001)), None);
+    let (port, stats) = port(2, POLICY);
+    fail(&stats[0], &port, 3, at(0));
+    let probe = stats[0].ejector.claim_probe(true, &port, at(1_000)).unwrap();
+    stats[0].leave(&port);
+    stats[0].leave(&port);
+    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(1_001)), None);
     assert_eq!((port.ejected(), port.is_quiet()), (0, true));
-    assert_eq!(fail(&vitals[0], &port, 30, at(2_000)), None, "nobody who has left is ejected");
-    assert!(vitals[0].arrive() && !vitals[0].arrive());
-    assert!(fail(&vitals[0], &port, 3, at(2_000)).is_some());
+    assert_eq!(fail(&stats[0], &port, 30, at(2_000)), None, "nobody who has left is ejected");
+    assert!(stats[0].arrive() && !stats[0].arrive());
+    assert!(fail(&stats[0], &port, 3, at(2_000)).is_some());
 }
 
 const MEMBERS: usize = 5;
@@ -149,25 +150,25 @@ const MEMBERS: usize = 5;
 #[test]
 fn workers_that_race_never_eject_more_than_half() {
     const THREADS: u64 = 4;
-    let (port, vitals) = port(MEMBERS, POLICY);
+    let (port, stats) = port(MEMBERS, POLICY);
     let clock = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (port, vitals, clock) = (&port, &vitals, &clock);
-            scope.spawn(move || race(thread, port, vitals, clock));
+            let (port, stats, clock) = (&port, &stats, &clock);
+            scope.spawn(move || race(thread, port, stats, clock));
         }
     });
-    let out = vitals.iter().filter(|vitals| vitals.is_out()).count();
+    let out = stats.iter().filter(|stats| stats.is_out()).count();
     assert_eq!(port.ejected(), out);
-    vitals.iter().for_each(|vitals| vitals.leave(&port));
+    stats.iter().for_each(|stats| stats.leave(&port));
     assert_eq!((port.ejected(), port.is_quiet()), (0, true));
     assert!(port.ejections()[0] > 100, "there was something to race for: {:?}", port.ejections());
 }
 
-fn race(thread: u64, port: &PortVitals, vitals: &[Vitals], clock: &AtomicU64) {
+fn race(thread: u64, port: &PortStats, stats: &[EndpointStats], clock: &AtomicU64) {
     for turn in 0..5_000_u64 {
         let now = at(clock.fetch_add(1, Ordering::Relaxed));
-        let one = &vitals[(turn * 7 + thread * 3) as usize % MEMBERS];
+        let one = &stats[(turn * 7 + thread * 3) as usize % MEMBERS];
         match (turn + thread) % 11 {
             0 => {
                 one.leave(port);

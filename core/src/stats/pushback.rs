@@ -1,13 +1,13 @@
-//! What an endpoint asks for when it has too much to do.
+//! Server pushback: what an endpoint asks for when it has too much to do.
 
 use core::time::Duration;
 
-use super::judge::Health;
+use super::health::Health;
 use crate::http_date;
 
 /// How long an answer with this status, and with this `Retry-After` if it has one, asks to be left alone (RFC 9110 §10.2.3).
 /// `unix_seconds` is the time of day, which a date is compared with.
-pub fn asked_by_status(status: u16, retry_after: Option<&[u8]>, unix_seconds: u64) -> Option<Duration> {
+pub fn pushback_of_status(status: u16, retry_after: Option<&[u8]>, unix_seconds: u64) -> Option<Duration> {
     let asked = retry_after.and_then(|value| after(value, unix_seconds));
     match status {
         429 => Some(asked.unwrap_or(UNSAID)),
@@ -18,7 +18,7 @@ pub fn asked_by_status(status: u16, retry_after: Option<&[u8]>, unix_seconds: u6
 
 /// How long a gRPC status asks for that: `grpc-retry-pushback-ms` says it where it is there (gRFC A6); a negative one asks not to
 /// send the call again, which is no time.
-pub fn asked_by_grpc_status(status: &[u8], pushback_ms: Option<&[u8]>) -> Option<Duration> {
+pub fn pushback_of_grpc_status(status: &[u8], pushback_ms: Option<&[u8]>) -> Option<Duration> {
     let asked = pushback_ms.and_then(number).map(Duration::from_millis);
     (Health::of_grpc_status(status) == Health::Busy).then(|| asked.unwrap_or(UNSAID))
 }
@@ -47,7 +47,7 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, retry_after: Option<&str>, seconds: Option<u64>) {
-        let asked = asked_by_status(status, retry_after.map(str::as_bytes), NOON);
+        let asked = pushback_of_status(status, retry_after.map(str::as_bytes), NOON);
         assert_eq!(asked, seconds.map(Duration::from_secs), "{status} {retry_after:?}");
     }
 
@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn an_exhausted_resource_is_spared_as_its_pushback_says() {
         let asked = |status: &str, pushback: Option<&str>| {
-            asked_by_grpc_status(status.as_bytes(), pushback.map(str::as_bytes)).map(|time| time.as_millis())
+            pushback_of_grpc_status(status.as_bytes(), pushback.map(str::as_bytes))
+                .map(|time| time.as_millis())
         };
         assert_eq!(asked("8", None), Some(5_000));
         assert_eq!(asked("8", Some("250")), Some(250));

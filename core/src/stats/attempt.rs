@@ -4,9 +4,9 @@ use core::mem;
 use core::time::Duration;
 
 use super::eject::{Change, Probe};
-use super::judge::Health;
-use super::sparing::{asked_by_grpc_status, asked_by_status};
-use super::{PortVitals, Vitals};
+use super::health::Health;
+use super::pushback::{pushback_of_grpc_status, pushback_of_status};
+use super::{EndpointStats, PortStats};
 use crate::time::Now;
 
 /// An attempt says at most once what came of it; if nothing is said, it tells nothing about the endpoint.
@@ -14,7 +14,7 @@ use crate::time::Now;
 /// Time and chance are asked for where a look at the clock would be made for nothing most of the time.
 #[derive(Debug)]
 #[must_use = "its end takes it off the load of its endpoint"]
-pub struct Trial {
+pub struct Attempt {
     begun: Now,
     /// Since when the endpoint has had all of the request.
     whole: Option<Now>,
@@ -25,13 +25,13 @@ pub struct Trial {
     is_half_closed: bool,
 }
 
-/// Whom a trial is about: the same from its beginning to its end.
+/// Whom an attempt is about: the same from its beginning to its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The endpoint.
-    pub endpoint: &'a Vitals,
+    pub endpoint: &'a EndpointStats,
     /// The Service port that it is an endpoint of.
-    pub port: &'a PortVitals,
+    pub port: &'a PortStats,
 }
 
 /// The head of an answer. `field` finds the first value of a header by its name in lower case.
@@ -50,16 +50,16 @@ pub struct Head<F> {
 pub struct Heard {
     /// What has changed for the endpoint.
     pub change: Option<Change>,
-    /// For how long it has asked to be spared, which it is now.
-    pub spared: Option<Duration>,
+    /// The pushback: for how long the endpoint has asked for less, which it gets now.
+    pub backoff: Option<Duration>,
 }
 
-impl Trial {
-    /// Adds to the endpoint's load, until the [`Trial::end`].
-    pub fn begin(endpoint: &Vitals, probe: Option<Probe>, begun: Now) -> Trial {
+impl Attempt {
+    /// Adds to the endpoint's load, until the [`Attempt::end`].
+    pub fn begin(endpoint: &EndpointStats, probe: Option<Probe>, begun: Now) -> Attempt {
         endpoint.load.begin();
         let whole = Some(begun);
-        Trial { begun, whole, is_clients_deadline: false, probe, is_told: false, is_half_closed: false }
+        Attempt { begun, whole, is_clients_deadline: false, probe, is_told: false, is_half_closed: false }
     }
 
     /// Since when the endpoint has had all of the request; `None` as long as it has not, for a client may send it as slowly as it likes. Until
@@ -90,20 +90,20 @@ impl Trial {
         if let Some(took) = self.had_for(now).filter(|_| is_good(&head)) {
             of.endpoint.latency.observe(took, now);
         }
-        let plea = match head.status {
+        let pushback = match head.status {
             // No other status is one: most answers need no look at their headers, nor at the time of day.
-            429 | 503 => asked_by_status(head.status, (head.field)(RETRY_AFTER), unix_seconds()),
+            429 | 503 => pushback_of_status(head.status, (head.field)(RETRY_AFTER), unix_seconds()),
             _ => None,
         };
-        plea.into_iter().for_each(|time| of.spare(time, now));
+        pushback.into_iter().for_each(|time| of.back_off(time, now));
         let at = || (now, draw());
         let heard = match Health::of_status(head.status) {
             Health::Failing if self.whole.is_none() => Heard::default(),
-            Health::Failing => Heard { change: self.failed(of, at), spared: None },
+            Health::Failing => Heard { change: self.failed(of, at), backoff: None },
             Health::Well | Health::Busy if head.is_grpc => self.hears_grpc(head.field, of, at),
-            Health::Well | Health::Busy => Heard { change: self.promises(of, || now), spared: None },
+            Health::Well | Health::Busy => Heard { change: self.promises(of, || now), backoff: None },
         };
-        Heard { spared: heard.spared.or(plea), ..heard }
+        Heard { backoff: heard.backoff.or(pushback), ..heard }
     }
 
     /// How a call of gRPC went, as the trailers say it, or the headers where there is nothing between (gRPC over HTTP/2, "Responses").
@@ -115,15 +115,15 @@ impl Trial {
     ) -> Heard {
         let Some(status) = field(GRPC_STATUS) else { return Heard::default() };
         let (now, draw) = at();
-        let plea = asked_by_grpc_status(status, field(GRPC_PUSHBACK));
-        plea.into_iter().for_each(|time| of.spare(time, now));
+        let pushback = pushback_of_grpc_status(status, field(GRPC_PUSHBACK));
+        pushback.into_iter().for_each(|time| of.back_off(time, now));
         let is_clients = self.whole.is_none() || (self.is_clients_deadline && status == DEADLINE_EXCEEDED);
         let change = match Health::of_grpc_status(status) {
             Health::Failing if is_clients => None,
             Health::Failing => self.failed(of, || (now, draw)),
             Health::Well | Health::Busy => self.promises(of, || now),
         };
-        Heard { change, spared: plea }
+        Heard { change, backoff: pushback }
     }
 
     /// The endpoint has begun well. Its last word is still to come, but an ejection need not wait for that: a stream may take hours.
@@ -169,7 +169,7 @@ impl Trial {
     }
 
     /// One side of a tunnel has said its last.
-    pub fn half_closed(&mut self, endpoint: &Vitals) {
+    pub fn half_closed(&mut self, endpoint: &EndpointStats) {
         if !mem::replace(&mut self.is_half_closed, true) {
             endpoint.load.half_close();
         }
@@ -189,8 +189,8 @@ impl Trial {
 }
 
 impl Subject<'_> {
-    fn spare(self, time: Duration, now: Now) {
-        self.endpoint.share.spare(time, self.port, now);
+    fn back_off(self, time: Duration, now: Now) {
+        self.endpoint.share.back_off(time, self.port, now);
     }
 }
 
@@ -216,11 +216,12 @@ const RETRY_AFTER: &str = "retry-after";
 mod tests {
     use super::*;
     use crate::service::Handling;
-    use crate::vitals::Reason;
+    use crate::stats::Reason;
 
     /// One endpoint of two.
-    fn world() -> (Vitals, PortVitals) {
-        let (endpoint, other, port) = (Vitals::default(), Vitals::default(), PortVitals::default());
+    fn world() -> (EndpointStats, PortStats) {
+        let (endpoint, other, port) =
+            (EndpointStats::default(), EndpointStats::default(), PortStats::default());
         port.follow(&Handling::default(), [&endpoint, &other].into_iter(), at(0));
         (endpoint, port)
     }
@@ -231,17 +232,17 @@ mod tests {
 
     /// What follows from an answer with these headers, 7 ms after the request.
     fn hears(
-        (endpoint, port): &(Vitals, PortVitals),
+        (endpoint, port): &(EndpointStats, PortStats),
         probe: Option<Probe>,
         (status, is_grpc): (u16, bool),
         fields: &[(&str, &'static str)],
     ) -> Heard {
         let of = Subject { endpoint, port };
-        let mut trial = Trial::begin(endpoint, probe, at(100));
+        let mut attempt = Attempt::begin(endpoint, probe, at(100));
         let field =
             |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes());
-        let heard = trial.hears(Head { status, is_grpc, field }, of, || 0, at(107), || 0);
-        trial.end(of, || (at(107), 0));
+        let heard = attempt.hears(Head { status, is_grpc, field }, of, || 0, at(107), || 0);
+        attempt.end(of, || (at(107), 0));
         heard
     }
 
@@ -260,7 +261,7 @@ mod tests {
         ] {
             let world = world();
             let _heard = hears(&world, None, answer, fields);
-            let is_known = world.0.latency.reading() != Vitals::default().latency.reading();
+            let is_known = world.0.latency.reading() != EndpointStats::default().latency.reading();
             assert_eq!(is_known, counts, "{answer:?} {fields:?}");
             assert_eq!(world.0.load.active(), 0);
         }
@@ -285,11 +286,11 @@ mod tests {
             let of = Subject { endpoint: &endpoint, port: &port };
             let field = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|_| &b"14"[..]);
             for _ in 0..20 {
-                let mut trial = Trial::begin(&endpoint, None, at(100));
-                trial.has_had(None);
+                let mut attempt = Attempt::begin(&endpoint, None, at(100));
+                attempt.has_had(None);
                 let head = Head { status: answer.0, is_grpc: answer.1, field };
-                assert_eq!(trial.hears(head, of, || 0, at(107), || 0).change, None);
-                trial.end(of, || (at(107), 0));
+                assert_eq!(attempt.hears(head, of, || 0, at(107), || 0).change, None);
+                attempt.end(of, || (at(107), 0));
             }
             assert!(!endpoint.is_out());
         }
@@ -300,17 +301,17 @@ mod tests {
         let reading = |whole: Option<Now>| {
             let (endpoint, port) = world();
             let of = Subject { endpoint: &endpoint, port: &port };
-            let mut trial = Trial::begin(&endpoint, None, at(100));
-            trial.has_had(whole);
+            let mut attempt = Attempt::begin(&endpoint, None, at(100));
+            attempt.has_had(whole);
             let head = Head { status: 200, is_grpc: false, field: |_: &str| None };
-            let _ = trial.hears(head, of, || 0, at(9_000), || 0);
-            trial.end(of, || (at(9_000), 0));
+            let _ = attempt.hears(head, of, || 0, at(9_000), || 0);
+            attempt.end(of, || (at(9_000), 0));
             endpoint.latency.reading()
         };
-        let quick = crate::vitals::Latency::default();
+        let quick = crate::stats::Latency::default();
         quick.observe(Duration::from_millis(5), at(9_000));
         assert_eq!(reading(Some(at(8_995))), quick.reading());
-        assert_eq!(reading(None), crate::vitals::Latency::default().reading(), "the answer came before it");
+        assert_eq!(reading(None), crate::stats::Latency::default().reading(), "the answer came before it");
     }
 
     #[test]
@@ -319,12 +320,12 @@ mod tests {
             let (endpoint, port) = world();
             let of = Subject { endpoint: &endpoint, port: &port };
             for _ in 0..5 {
-                let mut trial = Trial::begin(&endpoint, None, at(100));
+                let mut attempt = Attempt::begin(&endpoint, None, at(100));
                 if chosen {
-                    trial.heeds_client();
+                    attempt.heeds_client();
                 }
-                let _ = trial.hears_grpc(|name| (name == GRPC_STATUS).then_some(b"4"), of, || (at(107), 0));
-                trial.end(of, || (at(107), 0));
+                let _ = attempt.hears_grpc(|name| (name == GRPC_STATUS).then_some(b"4"), of, || (at(107), 0));
+                attempt.end(of, || (at(107), 0));
             }
             assert_eq!(endpoint.is_out(), out);
         }
@@ -334,15 +335,15 @@ mod tests {
     fn what_came_of_an_attempt_is_told_once_unless_more_is_asked() {
         let (endpoint, port) = world();
         let of = Subject { endpoint: &endpoint, port: &port };
-        let mut trial = Trial::begin(&endpoint, None, at(0));
-        (0..9).for_each(|_| assert_eq!(trial.failed(of, || (at(1), 0)), None));
+        let mut attempt = Attempt::begin(&endpoint, None, at(0));
+        (0..9).for_each(|_| assert_eq!(attempt.failed(of, || (at(1), 0)), None));
         for begun in 2..5 {
-            trial.ask_again(at(begun));
-            assert_eq!(trial.failed(of, || (at(begun), 0)), None);
+            attempt.ask_again(at(begun));
+            assert_eq!(attempt.failed(of, || (at(begun), 0)), None);
         }
-        trial.ask_again(at(5));
-        assert!(trial.failed(of, || (at(5), 0)).is_some(), "the fifth");
-        trial.end(of, || (at(6), 0));
+        attempt.ask_again(at(5));
+        assert!(attempt.failed(of, || (at(5), 0)).is_some(), "the fifth");
+        attempt.end(of, || (at(6), 0));
     }
 
     #[test]
@@ -350,8 +351,8 @@ mod tests {
         let seconds = |answer, fields: &[_]| {
             let world = world();
             let heard = hears(&world, None, answer, fields);
-            assert_eq!(heard.spared.is_some(), world.0.share.at(at(107)) < crate::vitals::FULL_SHARE);
-            heard.spared.map(|time| time.as_secs())
+            assert_eq!(heard.backoff.is_some(), world.0.share.at(at(107)) < crate::stats::FULL_SHARE);
+            heard.backoff.map(|time| time.as_secs())
         };
         assert_eq!(seconds((429, false), &[]), Some(5));
         assert_eq!(seconds((503, false), &[("retry-after", "9")]), Some(9));
@@ -373,7 +374,7 @@ mod tests {
         }
         let due = at(2_000);
         let probe = endpoint.ejector.claim_probe(true, port, due);
-        let mut gone = Trial::begin(endpoint, probe, due);
+        let mut gone = Attempt::begin(endpoint, probe, due);
         assert_eq!(gone.probe_begun(), Some(due));
         gone.end(of, || (due, 0));
         assert!(endpoint.is_out());
@@ -387,10 +388,10 @@ mod tests {
     fn a_half_closed_tunnel_is_taken_off_where_it_was_put() {
         let (endpoint, port) = world();
         let of = Subject { endpoint: &endpoint, port: &port };
-        let mut trial = Trial::begin(&endpoint, None, at(0));
-        (0..2).for_each(|_| trial.half_closed(&endpoint));
+        let mut attempt = Attempt::begin(&endpoint, None, at(0));
+        (0..2).for_each(|_| attempt.half_closed(&endpoint));
         assert_eq!((endpoint.load.active(), endpoint.load.inactive()), (0, 1));
-        trial.end(of, || (at(1), 0));
+        attempt.end(of, || (at(1), 0));
         assert_eq!((endpoint.load.active(), endpoint.load.inactive()), (0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! What all workers know of the endpoints of one Service port together.
+//! The stats of one Service port: what all workers know of its endpoints together.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
@@ -9,12 +9,12 @@ use crate::time::{Now, millis};
 
 /// How many are ejected and how many may be, and what the Service asks for: for as long as the port is there.
 #[derive(Debug, Default)]
-pub struct PortVitals {
+pub struct PortStats {
     /// Upper half: how many may be ejected at a time. Lower half: how many are. One word, so that no two workers take the last place.
     room: AtomicU64,
     /// Lower half: how many are out, ejected or by a check, and one bit for whether there is an `active_max`. Upper half: until which
-    /// second somebody has less than its share. 0 spares every pick a second look.
-    care: AtomicU64,
+    /// second somebody has less than its share. Where it is 0, no pick needs a second look.
+    restrictions: AtomicU64,
     /// How many connections and requests an endpoint has at once; 0 where there is no limit.
     active_max: AtomicU32,
     /// Before this time (ms) nobody is due for a probe that was not due already.
@@ -27,7 +27,7 @@ pub struct PortVitals {
     ejections: [AtomicU64; Reason::ALL.len()],
 }
 
-impl PortVitals {
+impl PortStats {
     /// Takes note of what the Service asks for; of `members`, half may be ejected at a time.
     pub(super) fn ask_for(&self, handling: &Handling, members: usize) {
         let policy = handling.eject;
@@ -50,8 +50,8 @@ impl PortVitals {
     fn limit_active(&self, active_max: u32) {
         self.active_max.store(active_max, Ordering::Relaxed);
         match active_max {
-            0 => self.care.fetch_and(!LIMITED, Ordering::AcqRel),
-            _ => self.care.fetch_or(LIMITED, Ordering::AcqRel),
+            0 => self.restrictions.fetch_and(!LIMITED, Ordering::AcqRel),
+            _ => self.restrictions.fetch_or(LIMITED, Ordering::AcqRel),
         };
     }
 
@@ -86,26 +86,30 @@ impl PortVitals {
 
     /// Whether all members may be used as the policy likes.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.care.load(Ordering::Relaxed) == 0
+        self.restrictions.load(Ordering::Relaxed) == 0
     }
 
     /// Whether anybody is out.
     pub fn has_out(&self) -> bool {
-        self.care.load(Ordering::Acquire) & OUT & !LIMITED > 0
+        self.restrictions.load(Ordering::Acquire) & OUT & !LIMITED > 0
     }
 
     /// Somebody has less than its share, until then.
     pub(super) fn dims(&self, until_ms: u64) {
         let until = until_ms / 1_000 + 1;
-        let later =
-            |care: u64| ((care >> CARE_SHIFT) < until).then_some((until << CARE_SHIFT) | (care & OUT));
-        let _ = self.care.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
+        let later = |restrictions: u64| {
+            ((restrictions >> UNTIL_SHIFT) < until).then_some((until << UNTIL_SHIFT) | (restrictions & OUT))
+        };
+        let _ = self.restrictions.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
     }
 
     /// Takes note that all have their whole share again, when that is so.
     pub(crate) fn settle(&self, now: Now) {
-        let over = |care: u64| (care > OUT && care >> CARE_SHIFT <= now.0.as_secs()).then_some(care & OUT);
-        let _ = self.care.fetch_update(Ordering::AcqRel, Ordering::Acquire, over);
+        let over = |restrictions: u64| {
+            (restrictions > OUT && restrictions >> UNTIL_SHIFT <= now.0.as_secs())
+                .then_some(restrictions & OUT)
+        };
+        let _ = self.restrictions.fetch_update(Ordering::AcqRel, Ordering::Acquire, over);
     }
 
     /// How many are ejected, or about to be.
@@ -138,11 +142,11 @@ impl PortVitals {
     }
 
     pub(super) fn goes_out(&self) {
-        self.care.fetch_add(1, Ordering::AcqRel);
+        self.restrictions.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn comes_in(&self) {
-        self.care.fetch_sub(1, Ordering::AcqRel);
+        self.restrictions.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether somebody may be due for a probe.
@@ -166,8 +170,8 @@ impl PortVitals {
 const LOOK_AGAIN_MS: u64 = 100;
 
 /// 2^32 seconds are 136 years.
-const CARE_SHIFT: u32 = 32;
-const OUT: u64 = (1 << CARE_SHIFT) - 1;
+const UNTIL_SHIFT: u32 = 32;
+const OUT: u64 = (1 << UNTIL_SHIFT) - 1;
 const LIMITED: u64 = 1 << 31;
 
 const ROOM_SHIFT: u32 = 32;

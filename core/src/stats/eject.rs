@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
-use super::port::PortVitals;
+use super::port::PortStats;
 use super::reason::Reason;
 use super::recent::Recent;
 use crate::service::EjectPolicy;
@@ -54,7 +54,7 @@ pub enum Change {
 
 impl Ejector {
     /// An attempt went well.
-    pub fn succeeded(&self, port: &PortVitals, now: Now) {
+    pub fn succeeded(&self, port: &PortStats, now: Now) {
         if !port.ejects() {
             return;
         }
@@ -65,7 +65,7 @@ impl Ejector {
     }
 
     /// An attempt that began at `begun` failed. One that began before the endpoint came back says nothing of how it is now.
-    pub fn failed(&self, begun: Now, port: &PortVitals, now: Now, draw: u64) -> Option<Change> {
+    pub fn failed(&self, begun: Now, port: &PortStats, now: Now, draw: u64) -> Option<Change> {
         let policy = port.policy()?;
         let word = self.standing.load(Ordering::Acquire);
         let standing = Standing::from(word);
@@ -88,7 +88,7 @@ impl Ejector {
         &self,
         word: u64,
         policy: EjectPolicy,
-        port: &PortVitals,
+        port: &PortStats,
         now: Now,
         draw: u64,
     ) -> Option<Duration> {
@@ -110,7 +110,7 @@ impl Ejector {
 
     /// The probe, if one is due and nobody has it. A request that could not be sent again is taken only when none that could came for as
     /// long again as the penalty was: if the endpoint is still ill, it is this request that suffers.
-    pub fn claim_probe(&self, replayable: bool, port: &PortVitals, now: Now) -> Option<Probe> {
+    pub fn claim_probe(&self, replayable: bool, port: &PortStats, now: Now) -> Option<Probe> {
         let word = self.standing.load(Ordering::Acquire);
         let standing = Standing::from(word);
         if !standing.is_ejected() {
@@ -128,12 +128,12 @@ impl Ejector {
     }
 
     /// The probe went well: the endpoint is used again, and what it did before is not held against it, but for how often.
-    pub fn probe_succeeded(&self, probe: Probe, port: &PortVitals, now: Now) -> Option<Change> {
+    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<Change> {
         self.comes_back(probe.0, port, now).then_some(Change::Returned)
     }
 
     /// The probe failed.
-    pub fn probe_failed(&self, probe: Probe, port: &PortVitals, now: Now, draw: u64) -> Option<Change> {
+    pub fn probe_failed(&self, probe: Probe, port: &PortStats, now: Now, draw: u64) -> Option<Change> {
         let strikes = Standing::from(probe.0).strikes.saturating_add(1);
         let penalty = self.stays_out(probe, strikes, port, now, draw)?;
         Some(Change::Kept { penalty })
@@ -141,7 +141,7 @@ impl Ejector {
 
     /// The probe has told nothing: its client went away. The next one waits as long as this one did, for the client may have had its
     /// reasons.
-    pub fn probe_abandoned(&self, probe: Probe, port: &PortVitals, now: Now, draw: u64) {
+    pub fn probe_abandoned(&self, probe: Probe, port: &PortStats, now: Now, draw: u64) {
         let strikes = Standing::from(probe.0).strikes;
         self.stays_out(probe, strikes, port, now, draw);
     }
@@ -150,7 +150,7 @@ impl Ejector {
         &self,
         probe: Probe,
         strikes: u8,
-        port: &PortVitals,
+        port: &PortStats,
         now: Now,
         draw: u64,
     ) -> Option<Duration> {
@@ -164,14 +164,14 @@ impl Ejector {
     }
 
     /// Ends the ejection, if there is one, without asking the endpoint.
-    pub(super) fn pardon(&self, port: &PortVitals, now: Now) {
+    pub(super) fn pardon(&self, port: &PortStats, now: Now) {
         let word = self.standing.load(Ordering::Acquire);
         if Standing::from(word).is_ejected() {
             self.comes_back(word, port, now);
         }
     }
 
-    fn comes_back(&self, word: u64, port: &PortVitals, now: Now) -> bool {
+    fn comes_back(&self, word: u64, port: &PortStats, now: Now) -> bool {
         if self.standing.load(Ordering::Acquire) != word {
             return false;
         }
@@ -187,7 +187,7 @@ impl Ejector {
     }
 
     /// The endpoint is no member any more: it leaves its place among the ejected, and takes none from now on.
-    pub(super) fn leave(&self, port: &PortVitals) {
+    pub(super) fn leave(&self, port: &PortStats) {
         let away = Standing { stage: Stage::Away, strikes: 0, at_ms: 0 };
         let before = Standing::from(self.standing.swap(away.into(), Ordering::AcqRel));
         if before.is_ejected() {
@@ -216,7 +216,7 @@ impl Ejector {
     }
 
     /// Whether it has failed so often in a row that it is left out, or would be if there were room among the ejected.
-    pub(crate) fn is_failing(&self, port: &PortVitals) -> bool {
+    pub(crate) fn is_failing(&self, port: &PortStats) -> bool {
         let in_a_row = self.failures_in_a_row.load(Ordering::Relaxed);
         in_a_row > 0 && port.policy().is_some_and(|policy| in_a_row >= policy.consecutive)
     }

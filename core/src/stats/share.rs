@@ -1,9 +1,9 @@
-//! How much of its part an endpoint gets while it starts, or while it has asked to be spared.
+//! How much of its part an endpoint gets while it starts, or while it is backed off from.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
-use super::port::PortVitals;
+use super::port::PortStats;
 use crate::endpoints::EndpointId;
 use crate::time::{Now, millis};
 
@@ -12,7 +12,7 @@ use crate::time::{Now, millis};
 #[derive(Debug, Default)]
 pub struct Share {
     start: Ramp,
-    spared: Ramp,
+    backoff: Ramp,
 }
 
 /// All of them.
@@ -20,7 +20,7 @@ pub const FULL_SHARE: u32 = 256;
 
 impl Share {
     /// It gets a tenth from now on, and more in even steps until it gets all at the end of `window`.
-    pub fn start_slowly(&self, window: Duration, port: &PortVitals, now: Now) {
+    pub fn start_slowly(&self, window: Duration, port: &PortStats, now: Now) {
         if !window.is_zero() {
             let end_ms = self.start.begin(millis(now.0), window);
             port.dims(end_ms);
@@ -28,15 +28,15 @@ impl Share {
     }
 
     /// It gets an eighth for `time`, as it has asked for, and then more in even steps. Who asked for longer before has that.
-    pub fn spare(&self, time: Duration, port: &PortVitals, now: Now) {
-        let end_ms = self.spared.begin(millis(now.0 + time.min(SPARED_MAX)), RECOVERY);
+    pub fn back_off(&self, time: Duration, port: &PortStats, now: Now) {
+        let end_ms = self.backoff.begin(millis(now.0 + time.min(BACKOFF_MAX)), RECOVERY);
         port.dims(end_ms);
     }
 
     /// What it gets, of [`FULL_SHARE`].
     pub fn at(&self, now: Now) -> u32 {
         let now_ms = millis(now.0);
-        self.start.share(START_SHARE, now_ms).min(self.spared.share(SPARED_SHARE, now_ms))
+        self.start.share(START_SHARE, now_ms).min(self.backoff.share(BACKOFF_SHARE, now_ms))
     }
 
     /// Whether chance lets this pick have the endpoint. The same pick of the same endpoint has always the same answer: policies ask
@@ -49,7 +49,7 @@ impl Share {
     /// The endpoint left.
     pub(super) fn forget(&self) {
         self.start.0.store(0, Relaxed);
-        self.spared.0.store(0, Relaxed);
+        self.backoff.0.store(0, Relaxed);
     }
 }
 
@@ -65,10 +65,10 @@ fn toss(id: EndpointId, draw: u64) -> u32 {
 const START_SHARE: u32 = FULL_SHARE / 10;
 
 /// An eighth, for an endpoint that has too much to do: enough to hear from it.
-const SPARED_SHARE: u32 = FULL_SHARE / 8;
+const BACKOFF_SHARE: u32 = FULL_SHARE / 8;
 
-/// No endpoint is spared for longer, whatever it asks for.
-const SPARED_MAX: Duration = Duration::from_secs(300);
+/// No endpoint is backed off from for longer, whatever it asks for.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
 
 /// From an eighth back to all.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_start_goes_from_a_tenth_to_all_in_even_steps() {
-        let (share, port) = (Share::default(), PortVitals::default());
+        let (share, port) = (Share::default(), PortStats::default());
         assert_eq!(share.at(at(0)), FULL_SHARE);
         share.start_slowly(Duration::from_secs(10), &port, at(5_000));
         let shares = [5_000, 7_500, 10_000, 14_999, 15_000, 99_000].map(|ms| share.at(at(ms)));
@@ -121,24 +121,24 @@ mod tests {
 
     #[test]
     fn who_asks_to_be_spared_gets_an_eighth_for_so_long_and_more_after_it() {
-        let (share, port) = (Share::default(), PortVitals::default());
-        share.spare(Duration::from_secs(3), &port, at(1_000));
+        let (share, port) = (Share::default(), PortStats::default());
+        share.back_off(Duration::from_secs(3), &port, at(1_000));
         let shares = [1_000, 3_999, 4_000, 6_500, 9_000].map(|ms| share.at(at(ms)));
         assert_eq!(shares, [32, 32, 32, 144, 256]);
     }
 
     #[test]
     fn nobody_is_spared_for_longer_than_five_minutes() {
-        let (share, port) = (Share::default(), PortVitals::default());
-        share.spare(Duration::MAX, &port, at(0));
+        let (share, port) = (Share::default(), PortStats::default());
+        share.back_off(Duration::MAX, &port, at(0));
         assert_eq!([300_000, 305_000].map(|ms| share.at(at(ms))), [32, 256]);
     }
 
     #[test]
     fn a_port_takes_care_until_all_have_their_whole_share() {
-        let (share, port) = (Share::default(), PortVitals::default());
+        let (share, port) = (Share::default(), PortStats::default());
         assert!(port.is_quiet());
-        share.spare(Duration::from_millis(1_500), &port, at(0));
+        share.back_off(Duration::from_millis(1_500), &port, at(0));
         port.settle(at(6_400));
         assert!(!port.is_quiet());
         port.settle(at(7_000));
@@ -151,17 +151,17 @@ mod tests {
             asked in proptest::collection::vec((any::<bool>(), 0..400_000_u64, 0..60_000_u64), 0..8),
             looked_ms in 0..500_000_u64,
         ) {
-            let (share, port) = (Share::default(), PortVitals::default());
+            let (share, port) = (Share::default(), PortStats::default());
             // Each reason as a line through two points; of one kind the one that begins to rise last counts.
-            let (mut start, mut spared) = (None, None);
+            let (mut start, mut backoff) = (None, None);
             for (starts, time_ms, now_ms) in asked {
                 let time = Duration::from_millis(time_ms);
                 if starts {
                     share.start_slowly(time, &port, at(now_ms));
                     start = start.max((time_ms > 0).then_some((now_ms, time_ms)));
                 } else {
-                    share.spare(time, &port, at(now_ms));
-                    spared = spared.max(Some((now_ms + time_ms.min(300_000), 5_000)));
+                    share.back_off(time, &port, at(now_ms));
+                    backoff = backoff.max(Some((now_ms + time_ms.min(300_000), 5_000)));
                 }
             }
             let line = |ramp: Option<(u64, u64)>, low: f64| {
@@ -169,15 +169,15 @@ mod tests {
                 let part = (looked_ms as f64 - from_ms as f64) / length_ms as f64;
                 low + (256.0 - low) * part.clamp(0.0, 1.0)
             };
-            let expected = line(start, 25.0).min(line(spared, 32.0));
+            let expected = line(start, 25.0).min(line(backoff, 32.0));
             let share = f64::from(share.at(at(looked_ms)));
             prop_assert!((expected - share).abs() <= 1.0, "{share} instead of {expected}");
         }
 
         #[test]
         fn chance_gives_each_endpoint_its_share(id in any::<u64>(), seed in any::<u64>()) {
-            let (share, port) = (Share::default(), PortVitals::default());
-            share.spare(Duration::from_secs(1), &port, at(0));
+            let (share, port) = (Share::default(), PortStats::default());
+            share.back_off(Duration::from_secs(1), &port, at(0));
             let draws = (0..4_000_u64).map(|n| seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let admitted = draws.filter(|draw| share.admits(EndpointId(id), at(0), *draw)).count();
             prop_assert!((350..650).contains(&admitted), "{admitted} of 4000 instead of 500");

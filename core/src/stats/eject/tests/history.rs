@@ -5,7 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::vitals::recent::{OUTCOMES_MIN, SECONDS, SUCCESS_PERCENT_MIN};
+use crate::stats::recent::{OUTCOMES_MIN, SECONDS, SUCCESS_PERCENT_MIN};
 
 /// What happens, to one of [`MEMBERS`].
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +127,8 @@ struct Attempt {
 
 /// The ejectors of a port and their models, side by side.
 struct History {
-    port: PortVitals,
-    vitals: Vec<Vitals>,
+    port: PortStats,
+    stats: Vec<EndpointStats>,
     models: Vec<Model>,
     under_way: Vec<Attempt>,
     begun: usize,
@@ -137,9 +137,9 @@ struct History {
 
 impl History {
     fn new() -> History {
-        let (port, vitals) = port(MEMBERS, POLICY);
+        let (port, stats) = port(MEMBERS, POLICY);
         let models = std::vec![Model::default(); MEMBERS];
-        History { port, vitals, models, under_way: Vec::new(), begun: 0, now_ms: 0 }
+        History { port, stats, models, under_way: Vec::new(), begun: 0, now_ms: 0 }
     }
 
     fn happens(&mut self, event: Event) {
@@ -152,12 +152,12 @@ impl History {
                 self.ends(attempt, how);
             }
             Event::Leaves(member) => {
-                self.vitals[member].leave(&self.port);
+                self.stats[member].leave(&self.port);
                 self.models[member] = Model { is_away: true, ..Model::default() };
                 self.follow();
             }
             Event::Arrives(member) => {
-                assert_eq!(self.vitals[member].arrive(), self.models[member].is_away);
+                assert_eq!(self.stats[member].arrive(), self.models[member].is_away);
                 if self.models[member].is_away {
                     self.models[member] = Model::default();
                 }
@@ -169,7 +169,7 @@ impl History {
 
     fn follow(&mut self) {
         let present = || (0..MEMBERS).filter(|&member| !self.models[member].is_away);
-        self.port.follow(&asking(POLICY), present().map(|member| &self.vitals[member]), at(self.now_ms));
+        self.port.follow(&asking(POLICY), present().map(|member| &self.stats[member]), at(self.now_ms));
         let limit = present().count() / 2;
         let due_ms = |model: &Model| {
             let ejected = model.ejected?;
@@ -185,8 +185,9 @@ impl History {
         let number = self.begun;
         self.begun += 1;
         let expected = self.models.iter().position(|model| model.is_due(replayable, self.now_ms));
-        let claim = |vitals: &Vitals| vitals.ejector.claim_probe(replayable, &self.port, at(self.now_ms));
-        let found = self.vitals.iter().enumerate().find_map(|(index, vitals)| Some((index, claim(vitals)?)));
+        let claim =
+            |stats: &EndpointStats| stats.ejector.claim_probe(replayable, &self.port, at(self.now_ms));
+        let found = self.stats.iter().enumerate().find_map(|(index, stats)| Some((index, claim(stats)?)));
         assert_eq!(found.as_ref().map(|(index, _)| *index), expected, "who is due");
         let (member, probe) = found.map_or((member, None), |(index, probe)| (index, Some(probe)));
         if probe.is_some() {
@@ -198,7 +199,7 @@ impl History {
     }
 
     fn ends(&mut self, attempt: Attempt, how: How) {
-        let (ejector, now) = (&self.vitals[attempt.member].ejector, at(self.now_ms));
+        let (ejector, now) = (&self.stats[attempt.member].ejector, at(self.now_ms));
         let has_room = self.models.iter().filter(|model| model.ejected.is_some()).count()
             < self.models.iter().filter(|model| !model.is_away).count() / 2;
         let model = &mut self.models[attempt.member];
@@ -234,7 +235,7 @@ impl History {
     }
 
     fn check(&self) {
-        let ejected: Vec<bool> = self.vitals.iter().map(Vitals::is_out).collect();
+        let ejected: Vec<bool> = self.stats.iter().map(EndpointStats::is_out).collect();
         let expected: Vec<bool> = self.models.iter().map(|model| model.ejected.is_some()).collect();
         assert_eq!(ejected, expected, "who is ejected at {} ms", self.now_ms);
         let count = expected.iter().filter(|ejected| **ejected).count();

@@ -1,4 +1,4 @@
-//! What all workers know of one endpoint.
+//! The stats of one endpoint.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -6,14 +6,14 @@ use core::time::Duration;
 use super::eject::{Change, Ejector, Probe};
 use super::latency::Latency;
 use super::load::Load;
-use super::port::PortVitals;
+use super::port::PortStats;
 use super::reason::Reason;
 use super::share::Share;
 use crate::time::Now;
 
 /// What is known of one endpoint of one Service port, for as long as it has its [`EndpointId`](crate::endpoints::EndpointId).
 #[derive(Debug, Default)]
-pub struct Vitals {
+pub struct EndpointStats {
     /// How much it has to do.
     pub load: Load,
     /// How long it takes to answer.
@@ -25,7 +25,7 @@ pub struct Vitals {
     fails_check: AtomicBool,
 }
 
-impl Vitals {
+impl EndpointStats {
     /// Whether new connections and requests go elsewhere, as long as there is an elsewhere.
     pub fn is_out(&self) -> bool {
         self.ejector.is_ejected() || self.is_failing_check()
@@ -37,8 +37,8 @@ impl Vitals {
         self.fails_check.load(Ordering::Relaxed)
     }
 
-    /// Its Service's health check says that it is ill. Who says so takes it back, by [`Vitals::passes_check`].
-    pub fn fails_check(&self, port: &PortVitals) {
+    /// Its Service's health check says that it is ill. Who says so takes it back, by [`EndpointStats::passes_check`].
+    pub fn fails_check(&self, port: &PortStats) {
         if !self.fails_check.swap(true, Ordering::AcqRel) {
             port.goes_out();
             port.count(Reason::HealthCheck);
@@ -46,14 +46,14 @@ impl Vitals {
     }
 
     /// It passes again, or is not checked any more.
-    pub fn passes_check(&self, port: &PortVitals) {
+    pub fn passes_check(&self, port: &PortStats) {
         if self.fails_check.swap(false, Ordering::AcqRel) {
             port.comes_in();
         }
     }
 
     /// As [`Ejector::probe_succeeded`]; an endpoint that comes back gets its share little by little.
-    pub fn probe_succeeded(&self, probe: Probe, port: &PortVitals, now: Now) -> Option<Change> {
+    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<Change> {
         let change = self.ejector.probe_succeeded(probe, port, now);
         if change == Some(Change::Returned) {
             self.share.start_slowly(port.slow_start().max(START_AFTER_EJECTION), port, now);
@@ -67,7 +67,7 @@ impl Vitals {
     }
 
     /// The endpoint gets nothing new any more. What is known of its health is forgotten.
-    pub fn leave(&self, port: &PortVitals) {
+    pub fn leave(&self, port: &PortStats) {
         self.ejector.leave(port);
         self.share.forget();
     }

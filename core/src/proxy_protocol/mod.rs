@@ -1,4 +1,4 @@
-//! Whom a connection is for, in the words of a PROXY header (S-20, S-30, S-31): what one that came is worth, and what one that goes says.
+//! The PROXY protocol (S-20, S-30, S-31): what a header that came is worth, and what one that goes says of whom a connection is for.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,30 +11,30 @@ use svc_proto::proxy_header::{
 use crate::address::canonical;
 use crate::outcome::Failure;
 
-mod greeting;
+mod result;
 
-pub use greeting::Greeting;
+pub use result::ProxyHeaderResult;
 
 /// Reads what a TCP connection begins with that must begin with a header.
 ///
 /// # Errors
-/// [`Refusal::Missing`] or [`Refusal::Malformed`]. A header of datagrams stands in each of them, and before no stream (§2.2).
-pub fn greeting(bytes: &[u8]) -> Result<Step<Header<'_>>, Refusal> {
+/// [`ProxyHeaderError::Missing`] or [`ProxyHeaderError::Malformed`]. A header of datagrams stands in each of them, and before no stream (§2.2).
+pub fn read_header(bytes: &[u8]) -> Result<Step<Header<'_>>, ProxyHeaderError> {
     match decode(bytes) {
         Ok(Step::Done { value: Header { origin: Origin::Client(of), .. }, .. })
             if of.transport == Transport::Udp =>
         {
-            Err(Refusal::Malformed)
+            Err(ProxyHeaderError::Malformed)
         }
         Ok(step) => Ok(step),
-        Err(Malformed::NoHeader) => Err(Refusal::Missing),
-        Err(_) => Err(Refusal::Malformed),
+        Err(Malformed::NoHeader) => Err(ProxyHeaderError::Missing),
+        Err(_) => Err(ProxyHeaderError::Malformed),
     }
 }
 
-/// Why nobody is believed to be behind a connection.
+/// Why a PROXY header is refused, so that nobody is believed to be behind the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ProxyHeaderError {
     /// The peer may not speak for others.
     Untrusted,
     /// There is no header.
@@ -45,22 +45,24 @@ pub enum Refusal {
     Late,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
+impl From<ProxyHeaderError> for Failure {
+    fn from(refusal: ProxyHeaderError) -> Failure {
         match refusal {
-            Refusal::Untrusted => Failure::Untrusted,
-            Refusal::Missing | Refusal::Malformed | Refusal::Late => Failure::NoProxyHeader,
+            ProxyHeaderError::Untrusted => Failure::Untrusted,
+            ProxyHeaderError::Missing | ProxyHeaderError::Malformed | ProxyHeaderError::Late => {
+                Failure::NoProxyHeader
+            }
         }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ProxyHeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Refusal::Untrusted => "the peer is no trusted proxy",
-            Refusal::Missing => "there is none",
-            Refusal::Malformed => "it is malformed",
-            Refusal::Late => "it was not whole in time",
+            ProxyHeaderError::Untrusted => "the peer is no trusted proxy",
+            ProxyHeaderError::Missing => "there is none",
+            ProxyHeaderError::Malformed => "it is malformed",
+            ProxyHeaderError::Late => "it was not whole in time",
         })
     }
 }
@@ -150,7 +152,7 @@ mod tests {
             let of = Addresses { source, destination, transport: Transport::Udp };
             assert_eq!(origin, Origin::Client(of));
         });
-        assert_eq!(greeting(&header), Err(Refusal::Malformed));
+        assert_eq!(read_header(&header), Err(ProxyHeaderError::Malformed));
     }
 
     #[test]
@@ -188,16 +190,16 @@ mod tests {
         let [from, to] = ["192.0.2.1:1", "192.0.2.2:2"].map(|addr| addr.parse().unwrap());
         let of = |transport| Origin::Client(Addresses { source: from, destination: to, transport });
         let header = |transport| encode_v2(of(transport), [], false).unwrap();
-        assert!(matches!(greeting(&header(Transport::Tcp)), Ok(Step::Done { used: 28, .. })));
+        assert!(matches!(read_header(&header(Transport::Tcp)), Ok(Step::Done { used: 28, .. })));
         for (bytes, refusal) in [
-            (&header(Transport::Udp)[..], Refusal::Malformed),
-            (b"PROXY TCP4 \r\n", Refusal::Malformed),
-            (b"GET / HTTP/1.1\r\n", Refusal::Missing),
-            (b"POST", Refusal::Missing),
+            (&header(Transport::Udp)[..], ProxyHeaderError::Malformed),
+            (b"PROXY TCP4 \r\n", ProxyHeaderError::Malformed),
+            (b"GET / HTTP/1.1\r\n", ProxyHeaderError::Missing),
+            (b"POST", ProxyHeaderError::Missing),
         ] {
-            assert_eq!(greeting(bytes), Err(refusal), "{bytes:?}");
+            assert_eq!(read_header(bytes), Err(refusal), "{bytes:?}");
         }
-        assert!(matches!(greeting(b"P"), Ok(Step::More { .. })));
+        assert!(matches!(read_header(b"P"), Ok(Step::More { .. })));
     }
 
     #[test]

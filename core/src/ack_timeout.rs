@@ -1,11 +1,10 @@
-//! Whether an endpoint has gone silent: what was sent to it is not acknowledged, by nobody, for longer than a connection may take to
-//! open. A process that is slow has a kernel that acknowledges for it; an address that leads nowhere has none.
+//! Detects endpoints whose kernel stopped acknowledging for longer than the connect timeout. A process that is slow has a kernel that acknowledges for it; an address that leads nowhere has none.
 
 use core::time::Duration;
 
 /// What the kernel knows of a connection (`TCP_INFO`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
+pub struct TcpInfo {
     /// Segments sent and not acknowledged.
     pub unacknowledged: u32,
     /// How often in a row the oldest of them was sent again for want of an acknowledgement.
@@ -22,9 +21,9 @@ pub struct Sight {
     pub heard_ago: Duration,
 }
 
-/// What a look at a connection says.
+/// The state of acknowledgements on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AckState {
     /// The endpoint owes nothing.
     Settled,
     /// It owes something, and was heard of or asked so long ago.
@@ -40,19 +39,19 @@ pub enum Verdict {
 /// Nobody is silent who was not asked again: on a long way the first answer takes its time. Nor is who answered what was sent last, or had
 /// no time to: a reader that is overrun keeps a segment unacknowledged for as long as it does not read, and says so each time that it is
 /// asked. A reader with a window of zero owes nothing, and is asked whether it still has one, ever more seldom, up to every two minutes:
-/// one such question may be lost, the second one not. `doubted`: the look before was in [`Verdict::Doubted`].
-pub fn judge(sight: Sight, silence_max: Duration, doubted: bool) -> Verdict {
-    let Sight { unacknowledged, repeated, unsent_bytes, probes, round_trip, sent_ago, heard_ago } = sight;
+/// one such question may be lost, the second one not. `doubted`: the look before was in [`AckState::Doubted`].
+pub fn judge(info: TcpInfo, silence_max: Duration, doubted: bool) -> AckState {
+    let TcpInfo { unacknowledged, repeated, unsent_bytes, probes, round_trip, sent_ago, heard_ago } = info;
     match unacknowledged {
-        0 if probes >= PROBES_MIN && doubted && heard_ago >= silence_max => Verdict::Silent,
-        0 if probes >= PROBES_MIN => Verdict::Doubted,
-        0 if probes > 0 || unsent_bytes > 0 => Verdict::Owes(Duration::ZERO),
-        0 => Verdict::Settled,
-        _ if repeated == 0 => Verdict::Owes(sent_ago),
-        _ if heard_ago < silence_max => Verdict::Owes(heard_ago),
-        _ if heard_ago <= sent_ago => Verdict::Owes(Duration::ZERO),
-        _ if sent_ago < round_trip => Verdict::Owes(heard_ago),
-        _ => Verdict::Silent,
+        0 if probes >= PROBES_MIN && doubted && heard_ago >= silence_max => AckState::Silent,
+        0 if probes >= PROBES_MIN => AckState::Doubted,
+        0 if probes > 0 || unsent_bytes > 0 => AckState::Owes(Duration::ZERO),
+        0 => AckState::Settled,
+        _ if repeated == 0 => AckState::Owes(sent_ago),
+        _ if heard_ago < silence_max => AckState::Owes(heard_ago),
+        _ if heard_ago <= sent_ago => AckState::Owes(Duration::ZERO),
+        _ if sent_ago < round_trip => AckState::Owes(heard_ago),
+        _ => AckState::Silent,
     }
 }
 
@@ -76,30 +75,30 @@ mod tests {
 
     /// Of an endpoint that may be silent for a second.
     #[track_caller]
-    fn check(unacknowledged: u32, repeated: u8, sent_ago_ms: u64, heard_ago_ms: u64, expected: Verdict) {
+    fn check(unacknowledged: u32, repeated: u8, sent_ago_ms: u64, heard_ago_ms: u64, expected: AckState) {
         let (sent_ago, heard_ago) = (ms(sent_ago_ms), ms(heard_ago_ms));
-        let sight = Sight { unacknowledged, repeated, sent_ago, heard_ago, ..CLOSED };
-        assert_eq!(judge(sight, ms(1000), false), expected, "{sight:?}");
+        let info = TcpInfo { unacknowledged, repeated, sent_ago, heard_ago, ..CLOSED };
+        assert_eq!(judge(info, ms(1000), false), expected, "{info:?}");
     }
 
     #[test]
     fn an_address_that_leads_nowhere_is_silent() {
-        check(1, 1, 600, 1000, Verdict::Silent);
-        check(40, 2, 200, 50_000, Verdict::Silent);
+        check(1, 1, 600, 1000, AckState::Silent);
+        check(40, 2, 200, 50_000, AckState::Silent);
     }
 
     #[test]
     fn an_endpoint_that_thinks_has_acknowledged_the_question() {
-        check(0, 0, 50_000, 50_000, Verdict::Settled);
+        check(0, 0, 50_000, 50_000, AckState::Settled);
     }
 
     #[test]
     fn a_reader_with_a_window_of_zero_owes_nothing() {
-        check(0, 0, 900, 900, Verdict::Settled);
+        check(0, 0, 900, 900, AckState::Settled);
     }
 
     /// A window of zero that nobody has asked after.
-    const CLOSED: Sight = Sight {
+    const CLOSED: TcpInfo = TcpInfo {
         unacknowledged: 0,
         repeated: 0,
         unsent_bytes: 0,
@@ -111,40 +110,40 @@ mod tests {
 
     #[test]
     fn a_reader_that_pauses_is_looked_after_and_not_silent_as_long_as_it_answers() {
-        let waits = Verdict::Owes(ms(0));
-        assert_eq!(judge(Sight { unsent_bytes: 9, ..CLOSED }, ms(1000), false), waits);
-        assert_eq!(judge(Sight { unsent_bytes: 9, probes: 1, ..CLOSED }, ms(1000), true), waits);
-        let answered_since = Sight { unsent_bytes: 9, probes: 2, heard_ago: ms(900), ..CLOSED };
-        assert_eq!(judge(answered_since, ms(1000), true), Verdict::Doubted);
+        let waits = AckState::Owes(ms(0));
+        assert_eq!(judge(TcpInfo { unsent_bytes: 9, ..CLOSED }, ms(1000), false), waits);
+        assert_eq!(judge(TcpInfo { unsent_bytes: 9, probes: 1, ..CLOSED }, ms(1000), true), waits);
+        let answered_since = TcpInfo { unsent_bytes: 9, probes: 2, heard_ago: ms(900), ..CLOSED };
+        assert_eq!(judge(answered_since, ms(1000), true), AckState::Doubted);
     }
 
     #[test]
     fn a_reader_that_pauses_and_leaves_is_silent_once_two_questions_had_their_time() {
-        let asked_twice = Sight { unsent_bytes: 9, probes: 2, ..CLOSED };
-        assert_eq!(judge(asked_twice, ms(1000), false), Verdict::Doubted);
-        assert_eq!(judge(asked_twice, ms(1000), true), Verdict::Silent);
+        let asked_twice = TcpInfo { unsent_bytes: 9, probes: 2, ..CLOSED };
+        assert_eq!(judge(asked_twice, ms(1000), false), AckState::Doubted);
+        assert_eq!(judge(asked_twice, ms(1000), true), AckState::Silent);
     }
 
     #[test]
     fn what_was_sent_again_just_now_has_the_time_of_a_round_trip() {
-        check(1, 4, 19, 60_000, Verdict::Owes(ms(60_000)));
-        check(1, 4, 20, 60_000, Verdict::Silent);
+        check(1, 4, 19, 60_000, AckState::Owes(ms(60_000)));
+        check(1, 4, 20, 60_000, AckState::Silent);
     }
 
     #[test]
     fn a_reader_that_is_overrun_answers_each_time() {
-        check(1, 4, 1500, 1500, Verdict::Owes(ms(0)));
-        check(1, 4, 1500, 1499, Verdict::Owes(ms(0)));
+        check(1, 4, 1500, 1500, AckState::Owes(ms(0)));
+        check(1, 4, 1500, 1499, AckState::Owes(ms(0)));
     }
 
     #[test]
     fn a_loss_among_answers_is_no_silence() {
-        check(3, 1, 10, 250, Verdict::Owes(ms(250)));
+        check(3, 1, 10, 250, AckState::Owes(ms(250)));
     }
 
     #[test]
     fn a_long_way_has_its_time() {
-        check(1, 0, 900, 1000, Verdict::Owes(ms(900)));
+        check(1, 0, 900, 1000, AckState::Owes(ms(900)));
     }
 
     #[test]

@@ -1,28 +1,28 @@
-//! Whose turn it is.
+//! A balancer, and the members that it has met.
 
 use crate::balance::{Ask, Balancer, Choice, Member};
 use crate::service::Policy;
+use crate::stats::PortStats;
 use crate::time::Now;
-use crate::vitals::PortVitals;
 
-/// Whose turn it is among the members of a port, as one worker sees it.
+/// The state of a balancer among the members of a port, as one worker has it.
 #[derive(Debug)]
-pub struct Turns {
+pub struct BalancerState {
     balancer: Balancer,
     /// The version whose members the balancer has met.
     met: u64,
 }
 
-impl Turns {
+impl BalancerState {
     /// Nobody has had a turn.
-    pub fn new(policy: Policy) -> Turns {
-        Turns { balancer: Balancer::new(policy), met: 0 }
+    pub fn new(policy: Policy) -> BalancerState {
+        BalancerState { balancer: Balancer::new(policy), met: 0 }
     }
 
     /// Begins anew where the Service has changed its mind.
     pub fn follow(&mut self, policy: Policy) {
         if self.balancer.policy() != policy {
-            *self = Turns::new(policy);
+            *self = BalancerState::new(policy);
         }
     }
 
@@ -32,7 +32,7 @@ impl Turns {
         &mut self,
         (version, members): (u64, &[Member]),
         ask: &Ask<'_>,
-        port: &PortVitals,
+        port: &PortStats,
         now: Now,
         draw: u64,
     ) -> Option<Choice> {
