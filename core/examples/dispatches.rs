@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use svc_core::address::{ServiceName, Transport};
-use svc_core::dispatch::{Memo, Request, ServiceRef, Settings, dispatch};
+use svc_core::dispatch::{DispatchSettings, Memo, Request, ServiceRef, dispatch};
 use svc_core::draws::Draws;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Change, Inventory, SliceKey};
-use svc_core::port::{Pinning, Ports};
+use svc_core::port::{Pinning, WorkerPorts};
 use svc_core::service::{Port, Service, Slice, SliceEndpoint, SlicePort};
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
@@ -30,10 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         other => return Err(format!("unknown telling `{other}`").into()),
     };
     let (table, requests): (Arc<Table>, u32) = (table().ok_or("there is no Service")?, requests.parse()?);
-    let mut ports = Ports::new(Pinning { entries_max: 8_192, seed: 7 });
+    let mut ports = WorkerPorts::new(Pinning { entries_max: 8_192, seed: 7 });
     let mut memo = Memo::default();
     let (draws, now) = (Draws::new(1), Now(Duration::from_secs(1)));
-    let settings = Settings { trusted_proxies: &[], telling };
+    let settings = DispatchSettings { trusted_proxies: &[], telling };
     for _ in 0..requests {
         let request = black_box(Request { fields: FIELDS, ..GET });
         let target = memo.resolve(ServiceRef::Authority(request.authority), &table)?;

@@ -35,10 +35,10 @@ impl Allocator {
     ///
     /// # Errors
     /// Another Service holds one: whoever comes first keeps it, as with the API server.
-    pub fn claim(&mut self, name: &ServiceName, wanted: &[IpAddr]) -> Result<(), Refused> {
+    pub fn claim(&mut self, name: &ServiceName, wanted: &[IpAddr]) -> Result<(), AllocationError> {
         for &address in wanted {
             if let Some(holder) = self.holders.get(&address).filter(|&holder| holder != name) {
-                return Err(Refused::Taken { address, holder: holder.clone() });
+                return Err(AllocationError::Taken { address, holder: holder.clone() });
             }
         }
         self.release(name);
@@ -50,7 +50,7 @@ impl Allocator {
     ///
     /// # Errors
     /// A range has none left.
-    pub fn allocate(&mut self, name: &ServiceName) -> Result<&[IpAddr], Refused> {
+    pub fn allocate(&mut self, name: &ServiceName) -> Result<&[IpAddr], AllocationError> {
         if !self.held.contains_key(name) {
             let start = hash(name);
             let found: Result<Vec<_>, _> =
@@ -90,7 +90,7 @@ impl Allocator {
 
 /// Why a Service has no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum AllocationError {
     /// It asks for one that is another's.
     Taken {
         /// The address.
@@ -105,24 +105,24 @@ pub enum Refused {
     },
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for AllocationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Taken { address, holder } => {
+            AllocationError::Taken { address, holder } => {
                 write!(
                     f,
                     "spec.clusterIPs: Invalid value: [\"{address}\"]: failed to allocate IP {address}: \
                      provided IP is already allocated (to Service \"{holder}\")"
                 )
             }
-            Refused::Full { range } => {
+            AllocationError::Full { range } => {
                 write!(f, "failed to allocate an IP: range {range} is full")
             }
         }
     }
 }
 
-impl core::error::Error for Refused {}
+impl core::error::Error for AllocationError {}
 
 #[derive(Clone, Debug)]
 struct Range {
@@ -136,7 +136,11 @@ impl Range {
         Range { net: net.trunc(), full: false }
     }
 
-    fn find(&mut self, start: u64, holders: &HashMap<IpAddr, ServiceName>) -> Result<IpAddr, Refused> {
+    fn find(
+        &mut self,
+        start: u64,
+        holders: &HashMap<IpAddr, ServiceName>,
+    ) -> Result<IpAddr, AllocationError> {
         let count = self.count();
         let first = u64::try_from(count).map_or(start, |count| start.checked_rem(count).unwrap_or(0));
         let offset = |probe: usize| {
@@ -151,7 +155,7 @@ impl Range {
             false => (0..probes).map(|probe| self.address(offset(probe))).find(free),
         };
         self.full = found.is_none();
-        found.ok_or(Refused::Full { range: self.net })
+        found.ok_or(AllocationError::Full { range: self.net })
     }
 
     /// How many addresses it has to give.

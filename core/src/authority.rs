@@ -7,14 +7,14 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
     /// The host.
-    pub host: Host<'a>,
+    pub host: UriHost<'a>,
     /// The port, where the text has one.
     pub port: Option<u16>,
 }
 
 /// The host of an [`Authority`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Host<'a> {
+pub enum UriHost<'a> {
     /// An IP literal; an IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) is an IPv4 address.
     Address(IpAddr),
     /// A name of at most 253 bytes in labels of 1 to 63: letters as the client wrote them, digits, `-` and `_`; without the
@@ -28,7 +28,7 @@ impl<'a> Authority<'a> {
     /// # Errors
     /// Anything but a name, an IPv4 address or an IPv6 address in brackets, and at most one port: user information, spaces,
     /// percent escapes and scoped addresses too, since two programs could read each in two ways.
-    pub fn parse(text: &'a str) -> Result<Authority<'a>, Malformed> {
+    pub fn parse(text: &'a str) -> Result<Authority<'a>, MalformedAuthority> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => bracketed(rest)?,
             None => plain(text)?,
@@ -60,48 +60,48 @@ fn is_registered_name(mut name: &[u8]) -> bool {
 
 /// Why a text is no authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedAuthority {
     /// The host is neither a name nor an address.
     Host,
     /// The port is no number from 1 to 65535.
     Port,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Malformed::Host => "the host is neither a DNS name nor an IP address",
-            Malformed::Port => "the port is no number from 1 to 65535",
+            MalformedAuthority::Host => "the host is neither a DNS name nor an IP address",
+            MalformedAuthority::Port => "the port is no number from 1 to 65535",
         })
     }
 }
 
-impl core::error::Error for Malformed {}
+impl core::error::Error for MalformedAuthority {}
 
-fn bracketed(rest: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
-    let (address, behind) = rest.split_once(']').ok_or(Malformed::Host)?;
-    let address: Ipv6Addr = address.parse().map_err(|_| Malformed::Host)?;
+fn bracketed(rest: &str) -> Result<(UriHost<'_>, Option<&str>), MalformedAuthority> {
+    let (address, behind) = rest.split_once(']').ok_or(MalformedAuthority::Host)?;
+    let address: Ipv6Addr = address.parse().map_err(|_| MalformedAuthority::Host)?;
     let port = match behind {
         "" => None,
-        _ => Some(behind.strip_prefix(':').ok_or(Malformed::Host)?),
+        _ => Some(behind.strip_prefix(':').ok_or(MalformedAuthority::Host)?),
     };
-    Ok((Host::Address(IpAddr::V6(address).to_canonical()), port))
+    Ok((UriHost::Address(IpAddr::V6(address).to_canonical()), port))
 }
 
-fn plain(text: &str) -> Result<(Host<'_>, Option<&str>), Malformed> {
+fn plain(text: &str) -> Result<(UriHost<'_>, Option<&str>), MalformedAuthority> {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text, None),
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     let host = match host.parse::<Ipv4Addr>() {
-        Ok(address) => Host::Address(IpAddr::V4(address)),
-        Err(_) => Host::Name(name(host)?),
+        Ok(address) => UriHost::Address(IpAddr::V4(address)),
+        Err(_) => UriHost::Name(name(host)?),
     };
     Ok((host, port))
 }
 
-fn name(name: &str) -> Result<&str, Malformed> {
+fn name(name: &str) -> Result<&str, MalformedAuthority> {
     let mut label_bytes = 0;
     for byte in name.bytes() {
         label_bytes = match byte {
@@ -109,22 +109,22 @@ fn name(name: &str) -> Result<&str, Malformed> {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label_bytes < LABEL_BYTES_MAX => {
                 label_bytes + 1
             }
-            _ => return Err(Malformed::Host),
+            _ => return Err(MalformedAuthority::Host),
         };
     }
     let sized = label_bytes > 0 && name.len() <= NAME_BYTES_MAX;
-    sized.then_some(name).ok_or(Malformed::Host)
+    sized.then_some(name).ok_or(MalformedAuthority::Host)
 }
 
 /// An empty port is none (RFC 3986 §3.2.3).
-fn parse_port(text: &str) -> Result<Option<u16>, Malformed> {
+fn parse_port(text: &str) -> Result<Option<u16>, MalformedAuthority> {
     if text.is_empty() {
         return Ok(None);
     }
     // `parse` takes a sign, and any number of zeros.
     let digits = text.len() <= PORT_DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.parse().ok().filter(|&port| digits && port != 0);
-    port.map(Some).ok_or(Malformed::Port)
+    port.map(Some).ok_or(MalformedAuthority::Port)
 }
 
 const NAME_BYTES_MAX: usize = 253; // RFC 1035 §2.3.4: 255 on the wire, less the first length and the root
@@ -138,25 +138,25 @@ mod tests {
     use super::*;
     use crate::samples::ip;
 
-    fn check(text: &str, host: Host<'_>, port: Option<u16>) {
+    fn check(text: &str, host: UriHost<'_>, port: Option<u16>) {
         assert_eq!(Authority::parse(text), Ok(Authority { host, port }), "{text}");
     }
 
     #[test]
     fn a_name_loses_only_the_dot_at_its_end() {
-        check("web", Host::Name("web"), None);
-        check("Web.Shop.svc.cluster.local.:8080", Host::Name("Web.Shop.svc.cluster.local"), Some(8080));
-        check("my_web-0:", Host::Name("my_web-0"), None);
+        check("web", UriHost::Name("web"), None);
+        check("Web.Shop.svc.cluster.local.:8080", UriHost::Name("Web.Shop.svc.cluster.local"), Some(8080));
+        check("my_web-0:", UriHost::Name("my_web-0"), None);
     }
 
     #[test]
     fn addresses_are_told_from_names() {
-        check("10.0.0.1", Host::Address(ip("10.0.0.1")), None);
-        check("[fd00::1]:443", Host::Address(ip("fd00::1")), Some(443));
-        check("[::ffff:10.0.0.1]", Host::Address(ip("10.0.0.1")), None);
-        check("010.0.0.1", Host::Name("010.0.0.1"), None);
-        check("10.0.0.1.:80", Host::Address(ip("10.0.0.1")), Some(80)); // as a browser reads it
-        check("127.1:80", Host::Name("127.1"), Some(80));
+        check("10.0.0.1", UriHost::Address(ip("10.0.0.1")), None);
+        check("[fd00::1]:443", UriHost::Address(ip("fd00::1")), Some(443));
+        check("[::ffff:10.0.0.1]", UriHost::Address(ip("10.0.0.1")), None);
+        check("010.0.0.1", UriHost::Name("010.0.0.1"), None);
+        check("10.0.0.1.:80", UriHost::Address(ip("10.0.0.1")), Some(80)); // as a browser reads it
+        check("127.1:80", UriHost::Name("127.1"), Some(80));
     }
 
     #[test]
@@ -186,12 +186,12 @@ mod tests {
             &name,
             "web..:80",
         ] {
-            assert_eq!(Authority::parse(text), Err(Malformed::Host), "{text:?}");
+            assert_eq!(Authority::parse(text), Err(MalformedAuthority::Host), "{text:?}");
         }
         for text in
             ["web:0", "fd00::1", "web:65536", "web:+80", "web:80 ", "web:000080", "web:80:80", "[::1]:x"]
         {
-            assert_eq!(Authority::parse(text), Err(Malformed::Port), "{text:?}");
+            assert_eq!(Authority::parse(text), Err(MalformedAuthority::Port), "{text:?}");
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics_and_what_is_accepted_is_shorter_than_dns_allows(text in ".{0,300}|[a-cA-C0-9._:@%-]{0,40}|\\[[0-9a-f.:]{0,40}\\][:0-9]{0,6}") {
-            if let Ok(Authority { host: Host::Name(name), .. }) = Authority::parse(&text) {
+            if let Ok(Authority { host: UriHost::Name(name), .. }) = Authority::parse(&text) {
                 prop_assert!(name.len() <= 253 && text.starts_with(name));
             }
         }

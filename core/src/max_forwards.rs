@@ -13,7 +13,7 @@ pub enum Hops {
 
 /// Not one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct MalformedHops;
 
 /// Whether [`hops`] looks at requests of this method.
 pub fn is_counted(method: &str) -> bool {
@@ -23,16 +23,16 @@ pub fn is_counted(method: &str) -> bool {
 /// What the values of its `Max-Forwards` headers leave a request of `method`. A number too large for us becomes the largest we have.
 ///
 /// # Errors
-/// [`Malformed`] when there is more than one, or one that is not made of digits.
-pub fn hops<'a>(method: &str, values: impl IntoIterator<Item = &'a [u8]>) -> Result<Hops, Malformed> {
+/// [`MalformedHops`] when there is more than one, or one that is not made of digits.
+pub fn hops<'a>(method: &str, values: impl IntoIterator<Item = &'a [u8]>) -> Result<Hops, MalformedHops> {
     let mut values = values.into_iter();
     let value = match (is_counted(method), values.next(), values.next()) {
         (false, _, _) | (true, None, _) => return Ok(Hops::Any),
         (true, Some(value), None) => value,
-        (true, Some(_), Some(_)) => return Err(Malformed),
+        (true, Some(_), Some(_)) => return Err(MalformedHops),
     };
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Malformed);
+        return Err(MalformedHops);
     }
     let number = value
         .iter()
@@ -53,12 +53,12 @@ mod tests {
             ("OPTIONS", &["1"], Ok(Hops::Left(0))),
             ("TRACE", &["10"], Ok(Hops::Left(9))),
             ("OPTIONS", &["99999999999999999999999"], Ok(Hops::Left(u32::MAX - 1))),
-            ("OPTIONS", &["5", "5"], Err(Malformed)),
-            ("OPTIONS", &["5, 5"], Err(Malformed)),
-            ("OPTIONS", &[""], Err(Malformed)),
-            ("OPTIONS", &["+1"], Err(Malformed)),
-            ("TRACE", &["-1"], Err(Malformed)),
-            ("OPTIONS", &["1x"], Err(Malformed)),
+            ("OPTIONS", &["5", "5"], Err(MalformedHops)),
+            ("OPTIONS", &["5, 5"], Err(MalformedHops)),
+            ("OPTIONS", &[""], Err(MalformedHops)),
+            ("OPTIONS", &["+1"], Err(MalformedHops)),
+            ("TRACE", &["-1"], Err(MalformedHops)),
+            ("OPTIONS", &["1x"], Err(MalformedHops)),
             ("GET", &["0"], Ok(Hops::Any)),
             ("GET", &["x"], Ok(Hops::Any)),
             ("options", &["0"], Ok(Hops::Any)),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use svc_core::discovery::document::Documents;
-use svc_core::dispatch::{Request as Head, ServiceRef, Settings, dispatch, resolve};
+use svc_core::dispatch::{DispatchSettings, Request as Head, ServiceRef, dispatch, resolve};
 use svc_core::draws::Draws;
 use svc_core::endpoints::Here;
 use svc_core::forwarding::{HttpVersion, Telling};
 use svc_core::inventory::{self, Inventory};
 use svc_core::outcome::Failure;
-use svc_core::port::{AttemptHandle, Pinning, Ports};
+use svc_core::port::{AttemptHandle, Pinning, WorkerPorts};
 use svc_core::service::{Rules, Scope};
 use svc_core::stats;
 use svc_core::table::{Source, Table};
@@ -54,7 +54,7 @@ struct Core {
     documents: Documents,
     inventory: Inventory,
     table: Arc<Table>,
-    ports: Ports,
+    ports: WorkerPorts,
     attempts: Vec<Option<AttemptHandle>>,
 }
 
@@ -79,7 +79,7 @@ impl Core {
             ),
             inventory: Inventory::new(settings),
             table: Arc::default(),
-            ports: Ports::new(Pinning { entries_max: 1000, seed: 0 }),
+            ports: WorkerPorts::new(Pinning { entries_max: 1000, seed: 0 }),
             attempts: Vec::new(),
         }
     }
@@ -100,7 +100,7 @@ impl Core {
             fields: fields.as_slice(),
         };
         let telling = Telling { provenance: true, via: true };
-        let settings = Settings { trusted_proxies: &self.trusted, telling };
+        let settings = DispatchSettings { trusted_proxies: &self.trusted, telling };
         let sent = dispatch(target, &mut self.ports, &head, settings, self.now, || self.draws.draw())?;
         let host = sent.authority.as_deref().unwrap_or(&request.authority).to_owned();
         let is_set = |name: &str| sent.told.set.iter().any(|(set, _)| *set == name);
@@ -139,7 +139,7 @@ impl Program for Core {
     fn is_answered(&mut self, number: usize, status: u16) {
         let Some(mut attempt) = self.attempts[number].take() else { return };
         let (now, draws) = (self.now, &self.draws);
-        let head = stats::Head { status, is_grpc: false, field: |_: &str| None };
+        let head = stats::AnswerHead { status, is_grpc: false, field: |_: &str| None };
         let _ = attempt.hears(head, || 0, now, || draws.draw());
         let _ = attempt.succeeded(now);
         attempt.end(now, || draws.draw());

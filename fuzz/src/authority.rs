@@ -1,11 +1,11 @@
 //! Any authority: what is accepted has one meaning, which is the same when it is written out and read again.
 
-use svc_core::authority::{Authority, Host};
+use svc_core::authority::{Authority, UriHost};
 
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(authority) = Authority::parse(&text) else { return };
-    if let Host::Name(name) = authority.host {
+    if let UriHost::Name(name) = authority.host {
         assert!(text.starts_with(name) && name.len() <= 253);
         assert!(name.split('.').all(|label| (1..=63).contains(&label.len())));
     }
@@ -14,9 +14,9 @@ pub(crate) fn check(bytes: &[u8]) {
 
 fn written(authority: &Authority<'_>) -> String {
     let host = match authority.host {
-        Host::Address(address) if address.is_ipv6() => format!("[{address}]"),
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.to_string(),
+        UriHost::Address(address) if address.is_ipv6() => format!("[{address}]"),
+        UriHost::Address(address) => address.to_string(),
+        UriHost::Name(name) => name.to_string(),
     };
     authority.port.map_or(host.clone(), |port| format!("{host}:{port}"))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use svc_core::describe::{Filter, describe};
+use svc_core::describe::{ServiceFilter, describe};
 use svc_core::discovery::document::Documents;
 use svc_core::inventory::{Inventory, Settings};
 use svc_core::service::{Rules, Scope};
@@ -61,6 +61,6 @@ impl Reader {
 
 fn told(table: &Table) -> String {
     let nobody = BTreeSet::new();
-    let described = describe(table, [], Filter::default(), &nobody);
+    let described = describe(table, [], ServiceFilter::default(), &nobody);
     serde_json::to_string(&described).expect("a document is JSON")
 }

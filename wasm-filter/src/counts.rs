@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use svc_core::address::ServiceName;
-use svc_core::discovery::poll::Outcome;
+use svc_core::discovery::poll::PollOutcome;
 use svc_core::hash::HashMap;
 use svc_core::proxy_protocol::ProxyHeaderResult;
 use svc_core::stats::Reason;
@@ -50,7 +50,7 @@ pub(crate) enum Series {
         reason: Reason,
     },
     /// What came of asking for changes.
-    Updates(Outcome),
+    Updates(PollOutcome),
 }
 
 /// Counts that the host has not been told yet, and the numbers under which it knows them.

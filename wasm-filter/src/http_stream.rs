@@ -9,7 +9,7 @@ use svc_core::dispatch::{Dispatched, Edited, Request, ServiceRef, dispatch, edit
 use svc_core::forwarding::HttpVersion;
 use svc_core::outcome::Failure;
 use svc_core::port::AttemptHandle;
-use svc_core::stats::{Change, Head as AnswerHead, Heard};
+use svc_core::stats::{AnswerHead, EjectionChange, Heard};
 use svc_core::table::Target;
 use svc_core::time::Now;
 use svc_proto::duration::Shown;
@@ -200,7 +200,7 @@ impl<H: Http> HttpStream<H> {
     }
 
     fn note(&self, heard: Heard) {
-        let Some(Change::Ejected { reason, penalty }) = heard.change else { return };
+        let Some(EjectionChange::Ejected { reason, penalty }) = heard.change else { return };
         let service = self.service.clone();
         self.mesh.counts.count(Series::Ejections { service, reason });
         if let Some(attempt) = &self.attempt {

@@ -6,13 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use svc_core::address::{ServiceName, Transport};
-use svc_core::dispatch::{Memo, ServiceRef, Settings};
+use svc_core::dispatch::{DispatchSettings, Memo, ServiceRef};
 use svc_core::draws::Draws;
 use svc_core::endpoints::EndpointId;
 use svc_core::forwarding::Telling;
 use svc_core::hash::HashMap;
 use svc_core::outcome::Failure;
-use svc_core::port::{AttemptHandle, Pinning, Ports};
+use svc_core::port::{AttemptHandle, Pinning, WorkerPorts};
 use svc_core::table::{Table, Target};
 use svc_core::time::Now;
 use svc_proto::plugin::{LogLevel, Plugin, ServiceFrom};
@@ -26,7 +26,7 @@ pub struct Mesh {
     pub(crate) table: RefCell<Arc<Table>>,
     /// What authorities have led to in that snapshot.
     memo: RefCell<Memo>,
-    pub(crate) ports: RefCell<Ports>,
+    pub(crate) ports: RefCell<WorkerPorts>,
     /// The addresses of the endpoints that were picked of that snapshot, as hosts are told them.
     written: RefCell<HashMap<EndpointId, Rc<str>>>,
     /// Chance in what becomes of requests.
@@ -45,7 +45,7 @@ impl Mesh {
             plugin,
             table: RefCell::new(table),
             memo: RefCell::default(),
-            ports: RefCell::new(Ports::new(Pinning { entries_max: PINS_MAX, seed })),
+            ports: RefCell::new(WorkerPorts::new(Pinning { entries_max: PINS_MAX, seed })),
             written: RefCell::default(),
             draws: Draws::new(seed),
             jitter: Draws::new(!seed),
@@ -74,9 +74,9 @@ impl Mesh {
     }
 
     /// What the operator decides about requests.
-    pub(crate) fn settings(&self) -> Settings<'_> {
+    pub(crate) fn settings(&self) -> DispatchSettings<'_> {
         let telling = Telling { provenance: self.plugin.forwarding_headers, via: self.plugin.via_header };
-        Settings { trusted_proxies: &self.plugin.trusted_proxies, telling }
+        DispatchSettings { trusted_proxies: &self.plugin.trusted_proxies, telling }
     }
 
     /// The Service port that a request is for.

@@ -29,7 +29,7 @@ use stamp::{CHUNK, Chunk, Stamp, new_chunk};
 /// The places are dense: when one is given up, the last pin moves there. Whoever remembers that pin finds out and asks again.
 #[derive(Debug)]
 pub struct Pins {
-    slots: Vec<Slot>,
+    slots: Vec<PinSlot>,
     /// Beside each slot when it was used, where [`Pin`]s can tell without a lock.
     stamps: Vec<Arc<Chunk>>,
     /// Client → place in `slots`.
@@ -42,7 +42,7 @@ pub struct Pins {
 
 /// 24 bytes, as there is no tag: an IPv4 client is kept in IPv6 clothes.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
+struct PinSlot {
     client: Ipv6Addr,
     endpoint: EndpointId,
 }
@@ -131,7 +131,7 @@ impl Pins {
         }
         self.grow();
         let place = self.slots.len();
-        self.slots.push(Slot { client, endpoint: EndpointId(0) });
+        self.slots.push(PinSlot { client, endpoint: EndpointId(0) });
         let Pins { slots, index, hasher, .. } = self;
         let hash = |client: Ipv6Addr| hasher.hash_one(client.to_bits());
         index.insert_unique(hash(client), place as u32, |&place| hash(slots[place as usize].client));

@@ -38,7 +38,7 @@ impl World {
     }
 
     fn bytes(&self) -> usize {
-        let slots = self.pins.slots.capacity() * size_of::<Slot>();
+        let slots = self.pins.slots.capacity() * size_of::<PinSlot>();
         let counts_and_handle = 3 * size_of::<usize>();
         slots
             + self.pins.stamps.len() * (size_of::<Chunk>() + counts_and_handle)
@@ -227,7 +227,7 @@ fn a_crowd_that_has_gone_leaves_nothing_behind() {
 
 #[test]
 fn a_pin_is_64_bytes_at_most_however_full_the_table() {
-    assert_eq!(size_of::<Slot>(), 24);
+    assert_eq!(size_of::<PinSlot>(), 24);
     let mut world = World::new(1_000_000);
     let mut most = 0;
     for number in 0..50_000 {

@@ -58,7 +58,7 @@ impl Maglev {
 }
 
 /// A member who takes slots.
-struct Turn {
+struct MaglevTurn {
     member: u16,
     weight: u64,
     taken: u64,
@@ -68,16 +68,16 @@ struct Turn {
 }
 
 /// Who has the next turn is on top: whose (taken + 1) / weight is the least; among equals, the first in the order of the addresses.
-fn turns(members: &[Member], size: usize) -> BinaryHeap<Reverse<Turn>> {
+fn turns(members: &[Member], size: usize) -> BinaryHeap<Reverse<MaglevTurn>> {
     let turn = |(member, index): (&Member, u16)| {
         let (next, skip) = permutation(member.addr, size);
-        Reverse(Turn { member: index, weight: u64::from(member.weight), taken: 0, next, skip })
+        Reverse(MaglevTurn { member: index, weight: u64::from(member.weight), taken: 0, next, skip })
     };
     // 65535 of them: more than any cluster has pods behind a Service.
     members.iter().zip(0..NOBODY).filter(|(member, _)| member.weight > 0).map(turn).collect()
 }
 
-impl Turn {
+impl MaglevTurn {
     fn free_slot(&mut self, slots: &[u16]) -> usize {
         loop {
             let slot = self.next;
@@ -93,26 +93,26 @@ impl Turn {
     }
 }
 
-impl Ord for Turn {
-    fn cmp(&self, other: &Turn) -> Ordering {
+impl Ord for MaglevTurn {
+    fn cmp(&self, other: &MaglevTurn) -> Ordering {
         let (own, others) = ((self.taken + 1) * other.weight, (other.taken + 1) * self.weight);
         own.cmp(&others).then(self.member.cmp(&other.member))
     }
 }
 
-impl PartialOrd for Turn {
-    fn partial_cmp(&self, other: &Turn) -> Option<Ordering> {
+impl PartialOrd for MaglevTurn {
+    fn partial_cmp(&self, other: &MaglevTurn) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Turn {
-    fn eq(&self, other: &Turn) -> bool {
+impl PartialEq for MaglevTurn {
+    fn eq(&self, other: &MaglevTurn) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Turn {}
+impl Eq for MaglevTurn {}
 
 /// Where a member's permutation of the slots begins, and its steps: any step passes all the slots, as their number is prime.
 fn permutation(addr: EndpointAddr, size: usize) -> (usize, usize) {

@@ -8,11 +8,11 @@ use crate::draws::split_draw;
 /// index, and somebody's turn would be lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoundRobin {
-    last: Option<Turn>,
+    last: Option<LastPick>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Turn {
+struct LastPick {
     addr: EndpointAddr,
     /// Where it was then: right while the members are the same, a hint otherwise.
     index: usize,
@@ -35,13 +35,13 @@ impl RoundRobin {
             Some(ahead) => start + ahead,
             None => before.iter().position(eligible)?,
         };
-        self.last = Some(Turn { addr: members[index].addr, index });
+        self.last = Some(LastPick { addr: members[index].addr, index });
         Some(index)
     }
 }
 
 /// The index whose turn follows; `members.len()` when that is the first again.
-fn next_after(last: Turn, members: &[Member]) -> usize {
+fn next_after(last: LastPick, members: &[Member]) -> usize {
     match members.get(last.index) {
         Some(member) if member.addr == last.addr => last.index + 1,
         Some(_) | None => members.partition_point(|member| member.addr <= last.addr),

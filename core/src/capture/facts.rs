@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 /// What is known about a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct PodFacts {
     /// The port of `--outbound`, which takes what the application opens; `None` leaves that alone.
     pub outbound: Option<u16>,
     /// The port of `--inbound`, which takes what others open to the pod; `None` leaves that alone.

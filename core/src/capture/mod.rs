@@ -14,21 +14,21 @@ mod transparent;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use facts::{Facts, Privileges};
-pub use mistake::Mistake;
+pub use facts::{PodFacts, Privileges};
+pub use mistake::CaptureConflict;
 pub use routes::{Call, Family, unrouting};
 pub use text::REMOVAL;
 
 /// Facts that go together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capture(Facts);
+pub struct Capture(PodFacts);
 
 impl Capture {
     /// Looks whether the facts go together.
     ///
     /// # Errors
     /// Everything that does not; never empty.
-    pub fn of(facts: Facts) -> Result<Capture, Vec<Mistake>> {
+    pub fn of(facts: PodFacts) -> Result<Capture, Vec<CaptureConflict>> {
         let mistakes = mistake::all(&facts);
         if mistakes.is_empty() { Ok(Capture(facts)) } else { Err(mistakes) }
     }

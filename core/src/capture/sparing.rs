@@ -7,7 +7,7 @@ use core::net::IpAddr;
 
 use svc_proto::names::mark::{APPLICATION, OWN};
 
-use super::facts::Facts;
+use super::facts::PodFacts;
 use super::text::{mark, set, spare, spare_ports, word};
 use crate::address::Transport;
 use crate::dns::local::METADATA;
@@ -22,14 +22,14 @@ pub(super) fn no_beginning() -> [String; 2] {
 
 /// The sidecar's own packets. Whatever the facts say, one that marks them is known by that: told otherwise than `init`, it would be captured
 /// itself, without end.
-pub(super) fn own(facts: &Facts) -> Vec<String> {
+pub(super) fn own(facts: &PodFacts) -> Vec<String> {
     let user = facts.user.map(|user| format!("meta skuid {user}"));
     let marked = format!("meta mark {}", set([OWN, APPLICATION].map(mark)));
     user.into_iter().chain([marked]).map(|matches| spare(&matches, "the sidecar's own")).collect()
 }
 
 /// Destinations that no sidecar has a part in, and those that the user wants left alone.
-pub(super) fn elsewhere(facts: &Facts, transport: Transport) -> Vec<String> {
+pub(super) fn elsewhere(facts: &PodFacts, transport: Transport) -> Vec<String> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = METADATA.into_iter().partition(IpAddr::is_ipv4);
     let networks = |link_local: &str, addresses: &[IpAddr]| {
         let outside = addresses.iter().filter(|address| !is_link_local(address)); // nft refuses what overlaps
@@ -63,7 +63,7 @@ pub(super) fn within_the_pod() -> [String; 2] {
 }
 
 /// Ports of the pod that are not the application's, or not for the sidecar to carry.
-pub(super) fn inbound_ports(facts: &Facts) -> Vec<String> {
+pub(super) fn inbound_ports(facts: &PodFacts) -> Vec<String> {
     // Whoever asks for these gets the sidecar itself, or nobody: carried on, the connection would come back for ever.
     let listeners = facts.sidecar_ports.iter().copied().chain(facts.outbound).chain(facts.inbound).collect();
     let own = spare_ports(Transport::Tcp, &listeners, "the sidecar's own listeners");

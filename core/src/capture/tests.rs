@@ -2,17 +2,17 @@
 
 use super::*;
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> PodFacts {
+    PodFacts {
         outbound: Some(15001),
         inbound: Some(15006),
         sidecar_ports: [15002, 15020].into(),
         user: Some(2102),
-        ..Facts::default()
+        ..PodFacts::default()
     }
 }
 
-fn rules(facts: Facts) -> String {
+fn rules(facts: PodFacts) -> String {
     Capture::of(facts).expect("these go together").rules()
 }
 
@@ -23,20 +23,20 @@ fn both_directions_are_redirected() {
 
 #[test]
 fn ports_that_are_skipped_stand_before_the_redirection_in_their_direction() {
-    let skipping = Facts { skip_outbound: [3306, 25].into(), skip_inbound: [9090].into(), ..facts() };
+    let skipping = PodFacts { skip_outbound: [3306, 25].into(), skip_inbound: [9090].into(), ..facts() };
     insta::assert_snapshot!(rules(skipping));
 }
 
 #[test]
 fn a_sidecar_that_may_takes_inbound_connections_over_as_they_are() {
-    let may = Facts { privileges: Privileges::Transparent, skip_outbound: [123].into(), ..facts() };
+    let may = PodFacts { privileges: Privileges::Transparent, skip_outbound: [123].into(), ..facts() };
     insta::assert_snapshot!(rules(may));
 }
 
 #[test]
 fn only_what_is_taken_over_needs_routes() {
     let routing = |privileges| {
-        let capture = Capture::of(Facts { privileges, ..facts() }).unwrap();
+        let capture = Capture::of(PodFacts { privileges, ..facts() }).unwrap();
         capture.routing(&[Family::V4, Family::V6])
     };
     insta::assert_debug_snapshot!(routing(Privileges::Transparent));
@@ -45,9 +45,9 @@ fn only_what_is_taken_over_needs_routes() {
 
 #[test]
 fn a_direction_that_is_off_has_no_chain() {
-    let outbound = rules(Facts { inbound: None, ..facts() });
+    let outbound = rules(PodFacts { inbound: None, ..facts() });
     assert!(outbound.contains("hook output") && !outbound.contains("hook prerouting"), "{outbound}");
-    let inbound = rules(Facts { outbound: None, user: None, ..facts() });
+    let inbound = rules(PodFacts { outbound: None, user: None, ..facts() });
     assert!(inbound.contains("hook prerouting") && !inbound.contains("hook output"), "{inbound}");
 }
 
@@ -64,21 +64,26 @@ fn no_table_but_ours_is_named() {
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    let wrong = Facts { outbound: Some(15020), inbound: Some(15020), user: Some(0), ..facts() };
+    let wrong = PodFacts { outbound: Some(15020), inbound: Some(15020), user: Some(0), ..facts() };
     assert_eq!(
         Capture::of(wrong).unwrap_err(),
-        [Mistake::OnePortForBoth, Mistake::OutboundTaken, Mistake::InboundTaken, Mistake::OwnIsRoot]
+        [
+            CaptureConflict::OnePortForBoth,
+            CaptureConflict::OutboundTaken,
+            CaptureConflict::InboundTaken,
+            CaptureConflict::OwnIsRoot
+        ]
     );
     assert_eq!(
-        Capture::of(Facts { outbound: None, inbound: None, ..facts() }).unwrap_err(),
-        [Mistake::NothingToCapture]
+        Capture::of(PodFacts { outbound: None, inbound: None, ..facts() }).unwrap_err(),
+        [CaptureConflict::NothingToCapture]
     );
 }
 
 #[test]
 fn a_sidecar_that_nothing_tells_from_the_application_captures_nothing_outbound() {
-    let nobody = Facts { user: None, ..facts() };
-    assert_eq!(Capture::of(nobody.clone()).unwrap_err(), [Mistake::OwnUnknown]);
-    assert!(Capture::of(Facts { outbound: None, ..nobody.clone() }).is_ok());
-    assert!(Capture::of(Facts { privileges: Privileges::Transparent, ..nobody }).is_ok());
+    let nobody = PodFacts { user: None, ..facts() };
+    assert_eq!(Capture::of(nobody.clone()).unwrap_err(), [CaptureConflict::OwnUnknown]);
+    assert!(Capture::of(PodFacts { outbound: None, ..nobody.clone() }).is_ok());
+    assert!(Capture::of(PodFacts { privileges: Privileges::Transparent, ..nobody }).is_ok());
 }

@@ -9,7 +9,7 @@ use core::fmt::Display;
 use crate::address::Transport;
 
 /// A chain: where it stands, why, and its rules in their order.
-pub(super) struct Chain {
+pub(super) struct NftChain {
     pub(super) name: &'static str,
     /// `type … hook … priority …`
     pub(super) hook: &'static str,
@@ -18,13 +18,13 @@ pub(super) struct Chain {
 }
 
 /// The whole file: what was there goes, what is said here comes, or none of both.
-pub(super) fn table(chains: &[Option<Chain>]) -> String {
+pub(super) fn table(chains: &[Option<NftChain>]) -> String {
     let chains: Vec<String> = chains.iter().flatten().map(chain).collect();
     format!("# Written by `sidecar init`.\n{REMOVAL}\ntable inet svcmesh {{\n{}}}\n", chains.join("\n"))
 }
 
-fn chain(chain: &Chain) -> String {
-    let Chain { name, hook, why, rules } = chain;
+fn chain(chain: &NftChain) -> String {
+    let NftChain { name, hook, why, rules } = chain;
     let rules: String = rules.iter().map(|rule| format!("\t\t{rule}\n")).collect();
     format!("\t# {why}\n\tchain {name} {{\n\t\t{hook}; policy accept;\n{rules}\t}}\n")
 }

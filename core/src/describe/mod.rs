@@ -11,7 +11,7 @@ use svc_proto::services as document;
 use crate::address::ServiceName;
 use crate::endpoints::{Endpoint, EndpointId};
 use crate::inventory::Rejection;
-use crate::service::{Hints, Ingress, Policy, Service};
+use crate::service::{IngressPoint, Policy, Service, TopologyHints};
 use crate::table::{Entry, Table, Target};
 
 /// The document about the Services that `filter` lets through, and all rejections. `ejected` are out because they fail, by their
@@ -19,7 +19,7 @@ use crate::table::{Entry, Table, Target};
 pub fn describe<'a>(
     table: &'a Table,
     rejections: impl IntoIterator<Item = &'a Rejection>,
-    filter: Filter<'_>,
+    filter: ServiceFilter<'_>,
     ejected: &'a BTreeSet<EndpointId>,
 ) -> Described<'a> {
     let entries = table.entries().map(|entry| &**entry);
@@ -30,14 +30,14 @@ pub fn describe<'a>(
 
 /// Which Services a document is about.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filter<'a> {
+pub struct ServiceFilter<'a> {
     /// Those of this namespace only.
     pub namespace: Option<&'a str>,
     /// Those of this name only.
     pub name: Option<&'a str>,
 }
 
-impl Filter<'_> {
+impl ServiceFilter<'_> {
     fn admits(&self, name: &ServiceName) -> bool {
         self.namespace.is_none_or(|namespace| namespace == &*name.namespace)
             && self.name.is_none_or(|wanted| wanted == &*name.name)
@@ -101,7 +101,7 @@ pub fn describe_service<'a>(entry: &'a Entry, ejected: &BTreeSet<EndpointId>) ->
     }
 }
 
-fn describe_ingress(ingress: &Ingress) -> document::Ingress<'_> {
+fn describe_ingress(ingress: &IngressPoint) -> document::Ingress<'_> {
     document::Ingress {
         ip: ingress.ip,
         hostname: ingress.hostname.as_ref().map(text),
@@ -145,13 +145,13 @@ fn describe_endpoint<'a>(
         zone: place.and_then(|place| place.zone.as_ref()).map(text),
         hints: place
             .map(|place| &place.hints)
-            .filter(|hints| **hints != Hints::default())
+            .filter(|hints| **hints != TopologyHints::default())
             .map(describe_hints),
         hostname: endpoint.hostname.as_ref().map(text),
     }
 }
 
-fn describe_hints(hints: &Hints) -> document::Hints<'_> {
+fn describe_hints(hints: &TopologyHints) -> document::Hints<'_> {
     document::Hints {
         zones: hints.zones.iter().map(text).collect(),
         nodes: hints.nodes.iter().map(text).collect(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::endpoints::Here;
 use crate::inventory::{Change, Inventory, LoopbackVips, Settings, SliceKey};
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
-use crate::service::{Kind, Place, Slice};
+use crate::service::{Locality, ServiceType, Slice};
 use crate::table::Source;
 
 /// Frozen: `kubectl svc` and the Wasm filter of every release read it. A change here is a new version.
@@ -14,7 +14,7 @@ const GOLDEN: &str = include_str!("services.v1.json");
 fn the_document_is_what_it_was_when_it_was_frozen() {
     let inventory = inventory();
     let table = inventory.table();
-    let described = describe(&table, inventory.rejections(), Filter::default(), &NOBODY);
+    let described = describe(&table, inventory.rejections(), ServiceFilter::default(), &NOBODY);
     assert_eq!(serde_json::to_string_pretty(&described).unwrap() + "\n", GOLDEN);
 }
 
@@ -30,7 +30,7 @@ fn a_filter_leaves_the_services_it_names() {
     let inventory = inventory();
     let table = inventory.table();
     let names = |namespace, name| -> Vec<String> {
-        let described = describe(&table, [], Filter { namespace, name }, &NOBODY);
+        let described = describe(&table, [], ServiceFilter { namespace, name }, &NOBODY);
         described.entries.iter().map(|entry| entry.service.name.to_string()).collect()
     };
     assert_eq!(names(None, None), ["default/db", "default/kubernetes", "shop/db", "shop/web"]);
@@ -47,7 +47,7 @@ fn who_is_ejected_is_said_to_be() {
         || table.entries().flat_map(|entry| &entry.targets).flat_map(|target| target.endpoints.all());
     let one = entries().map(|endpoint| endpoint.id).max().unwrap();
     let ejected = BTreeSet::from([one]);
-    let text = serde_json::to_string(&describe(&table, [], Filter::default(), &ejected)).unwrap();
+    let text = serde_json::to_string(&describe(&table, [], ServiceFilter::default(), &ejected)).unwrap();
     assert_eq!(text.matches("\"ejected\":true").count(), 1);
     assert_eq!(text.matches("\"ejected\":false").count(), entries().count() - 1);
 }
@@ -67,7 +67,7 @@ fn inventory() -> Inventory {
     let slice = web_slice(&web);
     let key = SliceKey { namespace: text("shop"), name: text("web-1"), part: 0, from_endpoints: false };
     let mut elsewhere = service("shop", "db");
-    (elsewhere.kind, elsewhere.external_name) = (Kind::ExternalName, Some(text("db.example.com")));
+    (elsewhere.kind, elsewhere.external_name) = (ServiceType::ExternalName, Some(text("db.example.com")));
     let mut refused = service("shop", "web-2");
     refused.cluster_ips = web.cluster_ips.clone();
     let services = [web, elsewhere, refused, service("default", "db")].map(says);
@@ -86,12 +86,12 @@ fn says(service: Service) -> Change {
 
 fn web() -> Service {
     let mut web = service("shop", "web");
-    web.kind = Kind::LoadBalancer;
+    web.kind = ServiceType::LoadBalancer;
     web.cluster_ips = [ip("10.96.0.7"), ip("fd00:10:96::7")].into();
     web.external_ips = [ip("203.0.113.1")].into();
     web.ingress = [
-        Ingress { ip: Some(ip("203.0.113.2")), hostname: None, proxied: true },
-        Ingress { ip: None, hostname: Some(text("lb.example.com")), proxied: false },
+        IngressPoint { ip: Some(ip("203.0.113.2")), hostname: None, proxied: true },
+        IngressPoint { ip: None, hostname: Some(text("lb.example.com")), proxied: false },
     ]
     .into();
     web.affinity = Some(Duration::from_secs(10800));
@@ -112,10 +112,10 @@ fn web_slice(web: &Service) -> Slice {
     let mut leaving = slice_endpoint("10.0.0.1");
     (leaving.ready, leaving.terminating) = (false, true);
     leaving.hostname = Some(text("web-0"));
-    leaving.place = Some(Arc::new(Place {
+    leaving.place = Some(Arc::new(Locality {
         node: Some(text("node-a")),
         zone: Some(text("zone-a")),
-        hints: Hints { zones: [text("zone-a"), text("zone-b")].into(), nodes: Vec::new() },
+        hints: TopologyHints { zones: [text("zone-a"), text("zone-b")].into(), nodes: Vec::new() },
     }));
     one.endpoints.push(leaving);
     one

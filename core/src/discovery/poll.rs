@@ -27,12 +27,12 @@ pub struct Poll {
     etag: Option<String>,
     /// In a row.
     failures: u32,
-    counts: [u64; Outcome::ALL.len()],
+    counts: [u64; PollOutcome::ALL.len()],
 }
 
 /// What to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask<'a> {
+pub struct PollRequest<'a> {
     /// For `If-None-Match`: the document that is known.
     pub etag: Option<&'a str>,
     /// How long to wait for the answer.
@@ -41,7 +41,7 @@ pub struct Ask<'a> {
 
 /// What to do with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PollAction {
     /// Read its body, and say with [`Poll::took`] what came of that.
     Take,
     /// Nothing: what is known is right, or is all there is.
@@ -50,7 +50,7 @@ pub enum Verdict {
 
 /// What came of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum PollOutcome {
     /// A new table is in force.
     Applied,
     /// There was nothing new.
@@ -61,17 +61,18 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl PollOutcome {
     /// All there are.
-    pub const ALL: [Outcome; 4] = [Outcome::Applied, Outcome::Unchanged, Outcome::Refused, Outcome::Failed];
+    pub const ALL: [PollOutcome; 4] =
+        [PollOutcome::Applied, PollOutcome::Unchanged, PollOutcome::Refused, PollOutcome::Failed];
 
     /// The name that metrics use.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outcome::Applied => "applied",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
+            PollOutcome::Applied => "applied",
+            PollOutcome::Unchanged => "unchanged",
+            PollOutcome::Refused => "refused",
+            PollOutcome::Failed => "failed",
         }
     }
 }
@@ -83,7 +84,7 @@ impl Poll {
     }
 
     /// What to ask now, if anything; it counts as asked. An answer that has not come in good time will not come.
-    pub fn tick(&mut self, now: Now, draw: u64) -> Option<Ask<'_>> {
+    pub fn tick(&mut self, now: Now, draw: u64) -> Option<PollRequest<'_>> {
         if self.waits_until.is_some_and(|until| until <= now) {
             self.failed(now, draw);
         }
@@ -91,31 +92,31 @@ impl Poll {
             return None;
         }
         self.waits_until = Some(after(now, self.pace.timeout + GRACE));
-        Some(Ask { etag: self.etag.as_deref(), timeout: self.pace.timeout })
+        Some(PollRequest { etag: self.etag.as_deref(), timeout: self.pace.timeout })
     }
 
     /// The head of the answer is there. One that nobody waits for any more is left alone.
-    pub fn answered(&mut self, status: u16, now: Now, draw: u64) -> Verdict {
+    pub fn answered(&mut self, status: u16, now: Now, draw: u64) -> PollAction {
         match status {
-            _ if self.waits_until.is_none() => Verdict::Keep,
-            200 => Verdict::Take,
+            _ if self.waits_until.is_none() => PollAction::Keep,
+            200 => PollAction::Take,
             304 if self.etag.is_some() => {
-                self.settle(Outcome::Unchanged, now, draw);
-                Verdict::Keep
+                self.settle(PollOutcome::Unchanged, now, draw);
+                PollAction::Keep
             }
             _ => {
                 self.failed(now, draw);
-                Verdict::Keep
+                PollAction::Keep
             }
         }
     }
 
-    /// The document in the answer has been read, or could not be ([`Outcome::Failed`]). Only of one that could be the `etag` is kept.
-    pub fn took(&mut self, outcome: Outcome, etag: Option<&str>, now: Now, draw: u64) {
+    /// The document in the answer has been read, or could not be ([`PollOutcome::Failed`]). Only of one that could be the `etag` is kept.
+    pub fn took(&mut self, outcome: PollOutcome, etag: Option<&str>, now: Now, draw: u64) {
         if self.waits_until.is_none() {
             return;
         }
-        if outcome != Outcome::Failed {
+        if outcome != PollOutcome::Failed {
             self.etag = etag.map(String::from);
         }
         self.settle(outcome, now, draw);
@@ -124,24 +125,24 @@ impl Poll {
     /// There is no answer, and there will be none.
     pub fn failed(&mut self, now: Now, draw: u64) {
         if self.waits_until.is_some() {
-            self.settle(Outcome::Failed, now, draw);
+            self.settle(PollOutcome::Failed, now, draw);
         }
     }
 
     /// How often this came of a question.
-    pub fn count(&self, outcome: Outcome) -> u64 {
+    pub fn count(&self, outcome: PollOutcome) -> u64 {
         self.counts[outcome as usize]
     }
 
-    fn settle(&mut self, outcome: Outcome, now: Now, draw: u64) {
+    fn settle(&mut self, outcome: PollOutcome, now: Now, draw: u64) {
         self.waits_until = None;
         self.counts[outcome as usize] += 1;
         let pause = match outcome {
-            Outcome::Applied | Outcome::Unchanged | Outcome::Refused => {
+            PollOutcome::Applied | PollOutcome::Unchanged | PollOutcome::Refused => {
                 self.failures = 0;
                 self.pace.interval
             }
-            Outcome::Failed => {
+            PollOutcome::Failed => {
                 let pause = pause(self.failures, self.pace.interval);
                 self.failures = self.failures.saturating_add(1);
                 pause
@@ -199,15 +200,15 @@ mod tests {
     fn taken(etag: Option<&str>) -> Poll {
         let mut poll = Poll::new(PACE, at(0));
         assert!(poll.tick(at(0), EVEN).is_some());
-        assert_eq!(poll.answered(200, at(0), EVEN), Verdict::Take);
-        poll.took(Outcome::Applied, etag, at(0), EVEN);
+        assert_eq!(poll.answered(200, at(0), EVEN), PollAction::Take);
+        poll.took(PollOutcome::Applied, etag, at(0), EVEN);
         poll
     }
 
     #[test]
     fn it_asks_at_once_and_once_at_a_time() {
         let mut poll = Poll::new(PACE, at(7));
-        assert_eq!(poll.tick(at(7), EVEN), Some(Ask { etag: None, timeout: PACE.timeout }));
+        assert_eq!(poll.tick(at(7), EVEN), Some(PollRequest { etag: None, timeout: PACE.timeout }));
         for ms in [7, 8, 1_000, 2_500] {
             assert_eq!(poll.tick(at(ms), EVEN), None, "{ms}");
         }
@@ -218,9 +219,9 @@ mod tests {
         let mut poll = taken(Some("\"a\""));
         assert_eq!(poll.tick(at(4_990), EVEN), None);
         assert_eq!(poll.tick(at(5_010), EVEN).and_then(|ask| ask.etag), Some("\"a\""));
-        assert_eq!(poll.answered(304, at(5_100), EVEN), Verdict::Keep);
+        assert_eq!(poll.answered(304, at(5_100), EVEN), PollAction::Keep);
         assert!(is_at(poll.due, 10_100));
-        assert_eq!((poll.count(Outcome::Applied), poll.count(Outcome::Unchanged)), (1, 1));
+        assert_eq!((poll.count(PollOutcome::Applied), poll.count(PollOutcome::Unchanged)), (1, 1));
     }
 
     #[test]
@@ -228,8 +229,8 @@ mod tests {
         for etag in [Some("\"b\""), None] {
             let mut poll = taken(Some("\"a\""));
             assert!(poll.tick(at(6_000), EVEN).is_some());
-            assert_eq!(poll.answered(200, at(6_000), EVEN), Verdict::Take);
-            poll.took(Outcome::Refused, etag, at(6_000), EVEN);
+            assert_eq!(poll.answered(200, at(6_000), EVEN), PollAction::Take);
+            poll.took(PollOutcome::Refused, etag, at(6_000), EVEN);
             assert_eq!(poll.tick(at(20_000), EVEN).map(|ask| ask.etag), Some(etag));
         }
     }
@@ -238,10 +239,10 @@ mod tests {
     fn what_cannot_be_read_leaves_the_tag_of_what_could() {
         let mut poll = taken(Some("\"a\""));
         assert!(poll.tick(at(6_000), EVEN).is_some());
-        assert_eq!(poll.answered(200, at(6_000), EVEN), Verdict::Take);
-        poll.took(Outcome::Failed, Some("\"b\""), at(6_000), EVEN);
+        assert_eq!(poll.answered(200, at(6_000), EVEN), PollAction::Take);
+        poll.took(PollOutcome::Failed, Some("\"b\""), at(6_000), EVEN);
         assert_eq!(poll.tick(at(20_000), EVEN).and_then(|ask| ask.etag), Some("\"a\""));
-        assert_eq!(poll.count(Outcome::Failed), 1);
+        assert_eq!(poll.count(PollOutcome::Failed), 1);
     }
 
     #[test]
@@ -249,13 +250,13 @@ mod tests {
         for status in [0, 100, 204, 206, 301, 403, 404, 500, 503] {
             let mut poll = taken(Some("\"a\""));
             assert!(poll.tick(at(6_000), EVEN).is_some());
-            assert_eq!(poll.answered(status, at(6_000), EVEN), Verdict::Keep, "{status}");
-            assert_eq!(poll.count(Outcome::Failed), 1, "{status}");
+            assert_eq!(poll.answered(status, at(6_000), EVEN), PollAction::Keep, "{status}");
+            assert_eq!(poll.count(PollOutcome::Failed), 1, "{status}");
         }
         let mut poll = taken(None);
         assert!(poll.tick(at(6_000), EVEN).is_some());
-        assert_eq!(poll.answered(304, at(6_000), EVEN), Verdict::Keep);
-        assert_eq!(poll.count(Outcome::Failed), 1);
+        assert_eq!(poll.answered(304, at(6_000), EVEN), PollAction::Keep);
+        assert_eq!(poll.count(PollOutcome::Failed), 1);
     }
 
     #[test]
@@ -269,7 +270,7 @@ mod tests {
             now_ms += pause_s * 1_000 + 10;
         }
         assert_eq!(poll.tick(at(now_ms), EVEN).and_then(|ask| ask.etag), Some("\"a\""));
-        assert_eq!(poll.answered(304, at(now_ms), EVEN), Verdict::Keep);
+        assert_eq!(poll.answered(304, at(now_ms), EVEN), PollAction::Keep);
         assert!(is_at(poll.due, now_ms + 5_000));
         assert!(poll.tick(at(now_ms + 6_000), EVEN).is_some());
         poll.failed(at(now_ms + 6_000), EVEN);
@@ -293,13 +294,13 @@ mod tests {
         let mut poll = taken(Some("\"a\""));
         assert!(poll.tick(at(6_000), EVEN).is_some());
         assert_eq!(poll.tick(at(8_999), EVEN), None, "the timeout, and a moment");
-        assert_eq!(poll.count(Outcome::Failed), 0);
+        assert_eq!(poll.count(PollOutcome::Failed), 0);
         assert_eq!(poll.tick(at(9_000), EVEN), None);
-        assert_eq!(poll.count(Outcome::Failed), 1);
-        assert_eq!(poll.answered(200, at(9_100), EVEN), Verdict::Keep);
-        poll.took(Outcome::Applied, Some("\"b\""), at(9_100), EVEN);
+        assert_eq!(poll.count(PollOutcome::Failed), 1);
+        assert_eq!(poll.answered(200, at(9_100), EVEN), PollAction::Keep);
+        poll.took(PollOutcome::Applied, Some("\"b\""), at(9_100), EVEN);
         poll.failed(at(9_100), EVEN);
-        assert_eq!((poll.count(Outcome::Applied), poll.count(Outcome::Failed)), (1, 1));
+        assert_eq!((poll.count(PollOutcome::Applied), poll.count(PollOutcome::Failed)), (1, 1));
         assert_eq!(poll.tick(at(10_010), EVEN).and_then(|ask| ask.etag), Some("\"a\""));
     }
 

@@ -10,9 +10,11 @@ use ipnet::IpNet;
 use svc_proto::names::header;
 
 use crate::balance::{Ask, Caller, Tried};
-use crate::forwarding::{Fields, HttpVersion, Provenance, Telling, Told, client_behind, is_trusted, tell};
+use crate::forwarding::{
+    HeaderFields, HttpVersion, Provenance, Telling, Told, client_behind, is_trusted, tell,
+};
 use crate::outcome::Failure;
-use crate::port::{AttemptHandle, Ports};
+use crate::port::{AttemptHandle, WorkerPorts};
 use crate::retry::is_idempotent;
 use crate::service::Unit;
 use crate::table::Target;
@@ -22,7 +24,7 @@ mod memo;
 mod resolve;
 
 pub use memo::Memo;
-pub use resolve::{Malformed, ServiceRef, resolve};
+pub use resolve::{MalformedServiceRef, ServiceRef, resolve};
 
 /// The head of a request.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub struct Request<'a, F: ?Sized> {
 
 /// What an operator decides about requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings<'a> {
+pub struct DispatchSettings<'a> {
     /// Those whose forwarding headers are believed.
     pub trusted_proxies: &'a [IpNet],
     /// What endpoints are told.
@@ -78,10 +80,10 @@ pub struct Edited<'a> {
 ///
 /// # Errors
 /// Those of [`tell`].
-pub fn edit<'a, F: Fields + ?Sized>(
+pub fn edit<'a, F: HeaderFields + ?Sized>(
     target: &Target,
     request: &Request<'a, F>,
-    settings: Settings<'_>,
+    settings: DispatchSettings<'_>,
 ) -> Result<Edited<'a>, Failure> {
     let from = provenance(request, settings.trusted_proxies);
     Ok(Edited {
@@ -92,17 +94,17 @@ pub fn edit<'a, F: Fields + ?Sized>(
 }
 
 /// Decides about a request for the port that `target` is: whom it is from, what its endpoint is told, and which one that is. `draw` is asked as
-/// [`Port::choose`](crate::port::Port::choose) does.
+/// [`WorkerPort::choose`](crate::port::WorkerPort::choose) does.
 ///
 /// Allocates only what headers are told, and where the port is used for the first time, is not as it was, or pins another client.
 ///
 /// # Errors
-/// Why it goes nowhere: those of [`tell`], then those of [`Port::choose`](crate::port::Port::choose).
-pub fn dispatch<'a, F: Fields + ?Sized>(
+/// Why it goes nowhere: those of [`tell`], then those of [`WorkerPort::choose`](crate::port::WorkerPort::choose).
+pub fn dispatch<'a, F: HeaderFields + ?Sized>(
     target: &Arc<Target>,
-    ports: &mut Ports,
+    ports: &mut WorkerPorts,
     request: &Request<'a, F>,
-    settings: Settings<'_>,
+    settings: DispatchSettings<'_>,
     now: Now,
     draw: impl FnOnce() -> u64,
 ) -> Result<Dispatched<'a>, Failure> {
@@ -116,7 +118,7 @@ pub fn dispatch<'a, F: Fields + ?Sized>(
 }
 
 /// Whom a request is from.
-fn provenance<'a, F: Fields + ?Sized>(request: &Request<'a, F>, trusted: &[IpNet]) -> Provenance<'a> {
+fn provenance<'a, F: HeaderFields + ?Sized>(request: &Request<'a, F>, trusted: &[IpNet]) -> Provenance<'a> {
     let Request { scheme, version, authority, .. } = *request;
     let peer = request.peer.to_canonical();
     let is_trusted = is_trusted(peer, trusted);

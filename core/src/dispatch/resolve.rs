@@ -29,28 +29,28 @@ impl<'a> ServiceRef<'a> {
     ///
     /// # Errors
     /// A name without a port, or with one that is none.
-    pub fn parse(text: &'a str) -> Result<ServiceRef<'a>, Malformed> {
+    pub fn parse(text: &'a str) -> Result<ServiceRef<'a>, MalformedServiceRef> {
         let Some((namespace, rest)) = text.split_once('/') else { return Ok(ServiceRef::Authority(text)) };
-        let (name, port) = rest.split_once(':').ok_or(Malformed)?;
+        let (name, port) = rest.split_once(':').ok_or(MalformedServiceRef)?;
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit()); // `parse` takes a sign
         match port.parse() {
             Ok(port @ 1..) if is_number => Ok(ServiceRef::Port { namespace, name, port }),
-            Ok(_) | Err(_) => Err(Malformed),
+            Ok(_) | Err(_) => Err(MalformedServiceRef),
         }
     }
 }
 
 /// A Service's name without one of its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct MalformedServiceRef;
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedServiceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not `namespace/name:port`, with a port from 1 to 65535")
     }
 }
 
-impl core::error::Error for Malformed {}
+impl core::error::Error for MalformedServiceRef {}
 
 /// The Service port that a request is for. It may have no endpoint.
 ///
@@ -80,12 +80,12 @@ mod tests {
             ("web.shop", Ok(ServiceRef::Authority("web.shop"))),
             ("[fd00::1]:80", Ok(ServiceRef::Authority("[fd00::1]:80"))),
             ("shop/web:80", port("shop", "web", 80)),
-            ("shop/web", Err(Malformed)),
-            ("shop/web:", Err(Malformed)),
-            ("shop/web:0", Err(Malformed)),
-            ("shop/web:+80", Err(Malformed)),
-            ("shop/web:65536", Err(Malformed)),
-            ("shop/web:http", Err(Malformed)),
+            ("shop/web", Err(MalformedServiceRef)),
+            ("shop/web:", Err(MalformedServiceRef)),
+            ("shop/web:0", Err(MalformedServiceRef)),
+            ("shop/web:+80", Err(MalformedServiceRef)),
+            ("shop/web:65536", Err(MalformedServiceRef)),
+            ("shop/web:http", Err(MalformedServiceRef)),
         ] {
             assert_eq!(ServiceRef::parse(text), service_ref, "{text}");
         }

@@ -8,13 +8,13 @@ use crate::dns::answer::Record;
 use crate::inventory::{Change, Inventory, SliceKey};
 use crate::port::Pinning;
 use crate::samples::{ip, port, service, slice, text};
-use crate::service::{Kind, Policy, Service};
+use crate::service::{Policy, Service, ServiceType};
 use crate::table::Source;
 
 /// What one worker knows.
 struct World {
     inventory: Inventory,
-    ports: Ports,
+    ports: WorkerPorts,
     trusted: Vec<IpNet>,
     telling: Telling,
 }
@@ -27,13 +27,13 @@ fn world() -> World {
     };
     let mut world = World {
         inventory: Inventory::new(settings),
-        ports: Ports::new(Pinning { entries_max: 100, seed: 7 }),
+        ports: WorkerPorts::new(Pinning { entries_max: 100, seed: 7 }),
         trusted: ["10.9.0.0/16".parse().unwrap()].into(),
         telling: Telling { provenance: true, via: true },
     };
     world.serves(service("shop", "web"), &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
     let external = |name: &str, external: &str| Service {
-        kind: Kind::ExternalName,
+        kind: ServiceType::ExternalName,
         external_name: Some(text(external)),
         ..service("shop", name)
     };
@@ -70,7 +70,7 @@ impl World {
     ) -> Result<Dispatched<'a>, Failure> {
         let table = self.inventory.table();
         let target = resolve(ServiceRef::parse(request.authority).unwrap(), &table)?;
-        let settings = Settings { trusted_proxies: &self.trusted, telling: self.telling };
+        let settings = DispatchSettings { trusted_proxies: &self.trusted, telling: self.telling };
         dispatch(target, &mut self.ports, request, settings, NOW, || draw)
     }
 
@@ -218,7 +218,7 @@ fn only_what_can_be_sent_again_finds_out_at_once_whether_an_ejected_endpoint_is_
     for _ in 0..5 {
         let _ejected = port.members()[0].stats.ejector.failed(NOW, port.stats(), NOW, 0);
     }
-    let settings = Settings { trusted_proxies: &[], telling: world.telling };
+    let settings = DispatchSettings { trusted_proxies: &[], telling: world.telling };
     let later = Now(NOW.0 + Duration::from_millis(1_500));
     for (method, index) in [("POST", 1), ("GET", 0)] {
         let request = Request { method, ..GET };

@@ -27,7 +27,7 @@ impl Record {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum QueryType {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
@@ -73,15 +73,15 @@ pub struct Srv {
 
 /// A name and its aliases, in the order in which they were met, in one answer or over several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub struct AliasChain {
     name: Arc<str>,
     aliases: Vec<Arc<str>>,
 }
 
-impl Chain {
+impl AliasChain {
     /// Begins with the name that is asked for.
-    pub fn new(name: Arc<str>) -> Chain {
-        Chain { name, aliases: Vec::new() }
+    pub fn new(name: Arc<str>) -> AliasChain {
+        AliasChain { name, aliases: Vec::new() }
     }
 
     /// The name whose records count.
@@ -94,12 +94,12 @@ impl Chain {
         !self.aliases.is_empty()
     }
 
-    fn follow(&mut self, alias: &Arc<str>) -> Result<(), Broken> {
+    fn follow(&mut self, alias: &Arc<str>) -> Result<(), BrokenChain> {
         if self.name == *alias || self.aliases.contains(alias) {
-            return Err(Broken::Circle);
+            return Err(BrokenChain::Circle);
         }
         if self.aliases.len() >= ALIAS_HOPS_MAX {
-            return Err(Broken::TooLong);
+            return Err(BrokenChain::TooLong);
         }
         self.aliases.push(Arc::clone(alias));
         Ok(())
@@ -108,7 +108,7 @@ impl Chain {
 
 /// Why aliases lead nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
+pub enum BrokenChain {
     /// One of them leads back to one before it.
     Circle,
     /// There are more than [`ALIAS_HOPS_MAX`].
@@ -117,7 +117,7 @@ pub enum Broken {
 
 /// What an answer comes to. A lifetime is the least of all on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum AnswerReading {
     /// The addresses of the end of the chain, in the order of the answer.
     Addresses {
         /// At least one.
@@ -138,13 +138,13 @@ pub enum Reading {
         lifetime: Duration,
     },
     /// Its aliases lead nowhere.
-    Broken(Broken),
+    Broken(BrokenChain),
     /// It says nothing on what was asked.
     Nothing,
 }
 
 /// Reads the answer to a question for the records of `kind` of the end of `chain`, which grows by the aliases in it.
-pub fn read(chain: &mut Chain, kind: Kind, resources: &[Resource]) -> Reading {
+pub fn read(chain: &mut AliasChain, kind: QueryType, resources: &[Resource]) -> AnswerReading {
     let mut lifetime = Duration::MAX;
     let followed = chain.aliases.len();
     loop {
@@ -158,29 +158,29 @@ pub fn read(chain: &mut Chain, kind: Kind, resources: &[Resource]) -> Reading {
             Data::Address(_) | Data::Service(_) => None,
         });
         match alias {
-            None if chain.aliases.len() == followed => return Reading::Nothing,
-            None => return Reading::Alias { lifetime },
+            None if chain.aliases.len() == followed => return AnswerReading::Nothing,
+            None => return AnswerReading::Alias { lifetime },
             Some((target, shortest)) => {
                 lifetime = lifetime.min(shortest);
                 if let Err(broken) = chain.follow(target) {
-                    return Reading::Broken(broken);
+                    return AnswerReading::Broken(broken);
                 }
             }
         }
     }
 }
 
-fn is_of(data: &Data, kind: Kind) -> bool {
+fn is_of(data: &Data, kind: QueryType) -> bool {
     match data {
         Data::Address(address) => {
-            (kind == Kind::A && address.is_ipv4()) || (kind == Kind::Aaaa && address.is_ipv6())
+            (kind == QueryType::A && address.is_ipv4()) || (kind == QueryType::Aaaa && address.is_ipv6())
         }
-        Data::Service(_) => kind == Kind::Srv,
+        Data::Service(_) => kind == QueryType::Srv,
         Data::Alias(_) => false,
     }
 }
 
-fn collect<'a>(wanted: impl Iterator<Item = &'a Resource>, lifetime: Duration) -> Reading {
+fn collect<'a>(wanted: impl Iterator<Item = &'a Resource>, lifetime: Duration) -> AnswerReading {
     let (mut addresses, mut services) = (Vec::new(), Vec::new());
     for resource in wanted {
         match &resource.data {
@@ -190,8 +190,8 @@ fn collect<'a>(wanted: impl Iterator<Item = &'a Resource>, lifetime: Duration) -
         }
     }
     match services.is_empty() {
-        true => Reading::Addresses { addresses, lifetime },
-        false => Reading::Services { services: by_priority(services), lifetime },
+        true => AnswerReading::Addresses { addresses, lifetime },
+        false => AnswerReading::Services { services: by_priority(services), lifetime },
     }
 }
 
@@ -236,28 +236,28 @@ mod tests {
         resource("_http._tcp.web", 30, Data::Service(data))
     }
 
-    fn chain(names: &[&str]) -> Chain {
+    fn chain(names: &[&str]) -> AliasChain {
         let mut names = names.iter().map(|&name| Arc::from(name));
-        Chain { name: names.next().unwrap(), aliases: names.collect() }
+        AliasChain { name: names.next().unwrap(), aliases: names.collect() }
     }
 
     /// What is read of `name`, and the chain that it leaves.
-    fn reads(name: &str, answer: &[Resource]) -> (Reading, Chain) {
+    fn reads(name: &str, answer: &[Resource]) -> (AnswerReading, AliasChain) {
         let mut chain = chain(&[name]);
-        let reading = read(&mut chain, Kind::A, answer);
+        let reading = read(&mut chain, QueryType::A, answer);
         (reading, chain)
     }
 
-    fn leads_to(addresses: &[&str], seconds: u64) -> Reading {
+    fn leads_to(addresses: &[&str], seconds: u64) -> AnswerReading {
         let addresses = addresses.iter().map(|address| ip(address)).collect();
-        Reading::Addresses { addresses, lifetime: Duration::from_secs(seconds) }
+        AnswerReading::Addresses { addresses, lifetime: Duration::from_secs(seconds) }
     }
 
     #[test]
     fn addresses_of_the_family_asked_for_are_taken_and_strangers_are_not() {
         let answer = [address("a", 30, "10.0.0.1"), address("b", 5, "10.0.0.2"), address("a", 20, "fd00::1")];
         assert_eq!(reads("a", &answer), (leads_to(&["10.0.0.1"], 30), chain(&["a"])));
-        assert_eq!(reads("c", &answer).0, Reading::Nothing);
+        assert_eq!(reads("c", &answer).0, AnswerReading::Nothing);
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn an_answer_that_ends_at_an_alias_says_whom_to_ask_next() {
         let answer = [alias("a", 60, "b"), alias("b", 7, "c")];
-        let expected = Reading::Alias { lifetime: Duration::from_secs(7) };
+        let expected = AnswerReading::Alias { lifetime: Duration::from_secs(7) };
         assert_eq!(reads("a", &answer), (expected, chain(&["a", "b", "c"])));
     }
 
@@ -280,11 +280,11 @@ mod tests {
             vec![alias("a", 60, "b"), alias("b", 60, "a")],
             vec![alias("a", 60, "b"), alias("b", 60, "c"), alias("c", 60, "b")],
         ] {
-            assert_eq!(reads("a", &answer).0, Reading::Broken(Broken::Circle), "{answer:?}");
+            assert_eq!(reads("a", &answer).0, AnswerReading::Broken(BrokenChain::Circle), "{answer:?}");
         }
         let mut chain = chain(&["a", "b", "c"]);
-        let reading = read(&mut chain, Kind::A, &[alias("c", 60, "b")]);
-        assert_eq!(reading, Reading::Broken(Broken::Circle), "over several answers");
+        let reading = read(&mut chain, QueryType::A, &[alias("c", 60, "b")]);
+        assert_eq!(reading, AnswerReading::Broken(BrokenChain::Circle), "over several answers");
     }
 
     #[test]
@@ -297,24 +297,24 @@ mod tests {
             answer
         };
         assert_eq!(reads("n0", &answer(0, 16)).0, leads_to(&["10.0.0.1"], 60));
-        assert_eq!(reads("n0", &answer(0, 17)).0, Reading::Broken(Broken::TooLong));
+        assert_eq!(reads("n0", &answer(0, 17)).0, AnswerReading::Broken(BrokenChain::TooLong));
         for step in [1, 3, 5, 16] {
             let mut chain = chain(&["n0"]);
-            let mut last = Reading::Nothing;
+            let mut last = AnswerReading::Nothing;
             for from in (0..17).step_by(step) {
                 let to = (from + step).min(17);
                 let mut part = answer(from, to);
                 part.pop();
-                last = read(&mut chain, Kind::A, &part);
+                last = read(&mut chain, QueryType::A, &part);
             }
-            assert_eq!(last, Reading::Broken(Broken::TooLong), "over answers of {step} aliases");
+            assert_eq!(last, AnswerReading::Broken(BrokenChain::TooLong), "over answers of {step} aliases");
         }
     }
 
     #[track_caller]
     fn check_services(answer: &[Resource], expected: &[(&str, u16, u16)]) {
-        let read = read(&mut chain(&["_http._tcp.web"]), Kind::Srv, answer);
-        let Reading::Services { services, .. } = read else { panic!("no services") };
+        let read = read(&mut chain(&["_http._tcp.web"]), QueryType::Srv, answer);
+        let AnswerReading::Services { services, .. } = read else { panic!("no services") };
         let of = |service: &Srv| (service.target.to_string(), service.weight, service.priority);
         let expected: Vec<_> = expected
             .iter()

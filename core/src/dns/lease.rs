@@ -15,7 +15,7 @@ pub struct Bounds {
 
 /// What came of one look-up, as far as time is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DnsOutcome {
     /// Records, with the least of their lifetimes.
     Found(Duration),
     /// DNS says that there is no such name, or no such record of it; with the lifetime of that, where it has one (RFC 2308 §5).
@@ -28,7 +28,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
     /// What was answered last; failures do not count.
-    held: Held,
+    held: HeldAnswer,
     /// When to ask again.
     due: Now,
     /// Failures since then.
@@ -37,7 +37,7 @@ pub struct Lease {
 
 /// The last answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Held {
+pub enum HeldAnswer {
     /// There was none yet.
     #[default]
     Nothing,
@@ -50,21 +50,21 @@ pub enum Held {
 impl Lease {
     /// To be asked at once.
     pub fn new(now: Now) -> Lease {
-        Lease { held: Held::Nothing, due: now, failures: 0 }
+        Lease { held: HeldAnswer::Nothing, due: now, failures: 0 }
     }
 
     /// Takes note of what came of a look-up. Only an answer replaces an answer.
-    pub fn learn(&mut self, outcome: Outcome, bounds: Bounds, now: Now) {
+    pub fn learn(&mut self, outcome: DnsOutcome, bounds: Bounds, now: Now) {
         match outcome {
-            Outcome::Found(lifetime) => {
+            DnsOutcome::Found(lifetime) => {
                 let kept = lifetime.clamp(bounds.min, bounds.max);
-                *self = Lease { held: Held::Records, due: after(now, kept - lead(kept)), failures: 0 };
+                *self = Lease { held: HeldAnswer::Records, due: after(now, kept - lead(kept)), failures: 0 };
             }
-            Outcome::Denied(lifetime) => {
+            DnsOutcome::Denied(lifetime) => {
                 let kept = lifetime.unwrap_or_default().clamp(bounds.min, bounds.max);
-                *self = Lease { held: Held::Denial, due: after(now, kept), failures: 0 };
+                *self = Lease { held: HeldAnswer::Denial, due: after(now, kept), failures: 0 };
             }
-            Outcome::Failed => {
+            DnsOutcome::Failed => {
                 self.due = after(now, pause(self.failures));
                 self.failures = self.failures.saturating_add(1);
             }
@@ -77,7 +77,7 @@ impl Lease {
     }
 
     /// The last answer.
-    pub fn held(&self) -> Held {
+    pub fn held(&self) -> HeldAnswer {
         self.held
     }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(outcome: Outcome, due_ms: u64) {
+    fn check(outcome: DnsOutcome, due_ms: u64) {
         let mut lease = Lease::new(at(1_000));
         lease.learn(outcome, BOUNDS, at(1_000));
         assert_eq!(lease.due(), at(1_000 + due_ms), "{outcome:?}");
@@ -134,32 +134,33 @@ mod tests {
 
     #[test]
     fn an_answer_is_renewed_shortly_before_its_end() {
-        check(Outcome::Found(Duration::from_secs(10)), 9_800);
-        check(Outcome::Found(Duration::from_secs(60)), 59_500);
+        check(DnsOutcome::Found(Duration::from_secs(10)), 9_800);
+        check(DnsOutcome::Found(Duration::from_secs(60)), 59_500);
     }
 
     #[test]
     fn lifetimes_are_kept_within_their_bounds() {
-        check(Outcome::Found(Duration::ZERO), 4_900);
-        check(Outcome::Found(Duration::from_secs(86_400)), 299_500);
-        check(Outcome::Denied(Some(Duration::from_secs(1))), 5_000);
-        check(Outcome::Denied(Some(Duration::from_secs(3_600))), 300_000);
-        check(Outcome::Denied(None), 5_000);
+        check(DnsOutcome::Found(Duration::ZERO), 4_900);
+        check(DnsOutcome::Found(Duration::from_secs(86_400)), 299_500);
+        check(DnsOutcome::Denied(Some(Duration::from_secs(1))), 5_000);
+        check(DnsOutcome::Denied(Some(Duration::from_secs(3_600))), 300_000);
+        check(DnsOutcome::Denied(None), 5_000);
     }
 
     #[test]
     fn a_failure_takes_nothing_away_and_is_tried_again_ever_later() {
-        for (outcome, held) in
-            [(Outcome::Found(Duration::from_secs(5)), Held::Records), (Outcome::Denied(None), Held::Denial)]
-        {
+        for (outcome, held) in [
+            (DnsOutcome::Found(Duration::from_secs(5)), HeldAnswer::Records),
+            (DnsOutcome::Denied(None), HeldAnswer::Denial),
+        ] {
             let mut lease = Lease::new(at(0));
             lease.learn(outcome, BOUNDS, at(0));
             for pause_ms in [250, 500, 1_000, 2_000, 4_000, 4_000] {
-                lease.learn(Outcome::Failed, BOUNDS, at(7_000));
+                lease.learn(DnsOutcome::Failed, BOUNDS, at(7_000));
                 assert_eq!((lease.held(), lease.due()), (held, at(7_000 + pause_ms)));
                 assert!(lease.is_failing());
             }
-            lease.learn(Outcome::Found(Duration::from_secs(5)), BOUNDS, at(9_000));
+            lease.learn(DnsOutcome::Found(Duration::from_secs(5)), BOUNDS, at(9_000));
             assert!(!lease.is_failing());
         }
     }
@@ -167,17 +168,17 @@ mod tests {
     #[test]
     fn what_is_in_doubt_is_asked_for_at_once() {
         let mut lease = Lease::new(at(0));
-        lease.learn(Outcome::Found(Duration::from_secs(5)), BOUNDS, at(0));
+        lease.learn(DnsOutcome::Found(Duration::from_secs(5)), BOUNDS, at(0));
         lease.expire(at(7));
-        assert_eq!((lease.held(), lease.due()), (Held::Records, at(7)));
+        assert_eq!((lease.held(), lease.due()), (HeldAnswer::Records, at(7)));
     }
 
     #[test]
     fn an_answer_replaces_an_answer() {
         let mut lease = Lease::new(at(0));
-        assert_eq!(lease.held(), Held::Nothing);
-        lease.learn(Outcome::Found(Duration::from_secs(5)), BOUNDS, at(0));
-        lease.learn(Outcome::Denied(None), BOUNDS, at(5_000));
-        assert_eq!(lease.held(), Held::Denial);
+        assert_eq!(lease.held(), HeldAnswer::Nothing);
+        lease.learn(DnsOutcome::Found(Duration::from_secs(5)), BOUNDS, at(0));
+        lease.learn(DnsOutcome::Denied(None), BOUNDS, at(5_000));
+        assert_eq!(lease.held(), HeldAnswer::Denial);
     }
 }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use crate::address::EndpointAddr;
-use crate::service::Place;
+use crate::service::Locality;
 
 /// Names an endpoint of one Service port for as long as it stays there. Never used again for another, so that counts, pools
 /// and metrics keyed by it cannot be inherited by a stranger with the same address.
@@ -26,7 +26,7 @@ pub struct Endpoint {
     /// Its share beside the others; 1 when nothing says otherwise, 0 gets nothing new.
     pub weight: u16,
     /// Where it runs, as far as that is known.
-    pub place: Option<Arc<Place>>,
+    pub place: Option<Arc<Locality>>,
     /// Its host name in DNS.
     pub hostname: Option<Arc<str>>,
 }

@@ -46,8 +46,8 @@ impl<'a> Merge<'a> {
         previous: &EndpointSet,
         ids: &mut EndpointIds,
     ) -> EndpointSet {
-        let mut claims: Vec<Claim<'_>> = self.claims(port).collect();
-        let place = |claim: &Claim<'_>| (claim.addr, claim.rank());
+        let mut claims: Vec<AddressClaim<'_>> = self.claims(port).collect();
+        let place = |claim: &AddressClaim<'_>| (claim.addr, claim.rank());
         claims.sort_by_key(place); // stable: between equals the first slice wins
         claims.dedup_by_key(|claim| claim.addr);
         EndpointSet::near(claims.into_iter().map(|claim| claim.endpoint(previous, ids)), self.topology)
@@ -63,7 +63,7 @@ impl<'a> Merge<'a> {
 
     /// Every claim to be an endpoint of `port`. Matched by name and transport: the number, also that of a named target port, is
     /// the slice's own.
-    fn claims(&self, port: &Port) -> impl Iterator<Item = Claim<'_>> {
+    fn claims(&self, port: &Port) -> impl Iterator<Item = AddressClaim<'_>> {
         self.slices.iter().flat_map(move |(slice, weights)| {
             let matching = slice
                 .ports
@@ -83,12 +83,12 @@ impl<'a> Merge<'a> {
         wanted && !self.refused.contains(&address)
     }
 
-    fn claim<'b>(&self, endpoint: &'b SliceEndpoint, port: u16, weights: &Weights<'_>) -> Claim<'b> {
+    fn claim<'b>(&self, endpoint: &'b SliceEndpoint, port: u16, weights: &Weights<'_>) -> AddressClaim<'b> {
         let pod = endpoint.pod.as_deref();
         let annotated =
             || weights.of(endpoint.address, pod).or_else(|| self.weights.of(endpoint.address, pod));
         let weight = endpoint.weight.or_else(annotated);
-        Claim {
+        AddressClaim {
             addr: EndpointAddr(SocketAddr::new(endpoint.address, port)),
             ready: endpoint.ready || self.service.publish_not_ready,
             weight: weight.unwrap_or(1),
@@ -99,14 +99,14 @@ impl<'a> Merge<'a> {
 
 /// One slice's word on one address. Two of them are one pod on its way between slices, or two pods that had the address one
 /// after the other: either way the better one is the truth.
-struct Claim<'a> {
+struct AddressClaim<'a> {
     addr: EndpointAddr,
     ready: bool,
     weight: u16,
     endpoint: &'a SliceEndpoint,
 }
 
-impl Claim<'_> {
+impl AddressClaim<'_> {
     /// Smaller is better.
     fn rank(&self) -> (bool, bool, bool) {
         (!self.ready, !self.endpoint.serving, self.endpoint.terminating)

@@ -5,7 +5,7 @@ use super::*;
 use crate::address::Transport;
 use crate::hash::HashSet;
 use crate::samples::{ip, port, service, slice, slice_endpoint, slice_port, text};
-use crate::service::{Hints, Place, Port, Service, Slice};
+use crate::service::{Locality, Port, Service, Slice, TopologyHints};
 use alloc::sync::Arc;
 
 /// Merges, afresh, for the first port.
@@ -136,8 +136,8 @@ fn whoever_is_no_endpoint_of_the_port_has_no_say_in_topology() {
     web.cluster_ips = [ip("10.96.0.7")].into();
     let mut near = slice(&web.name, "web-1", 80, &["10.0.0.1", "10.0.0.2"]);
     for (endpoint, zone) in near.endpoints.iter_mut().zip(["x", "y"]) {
-        let hints = Hints { zones: [text(zone)].into(), nodes: Vec::new() };
-        endpoint.place = Some(Arc::new(Place { hints, ..Place::default() }));
+        let hints = TopologyHints { zones: [text(zone)].into(), nodes: Vec::new() };
+        endpoint.place = Some(Arc::new(Locality { hints, ..Locality::default() }));
     }
     let other_family = slice(&web.name, "web-2", 80, &["fd00::1"]);
     let mut other_port = slice(&web.name, "web-3", 81, &["10.0.0.3"]);

@@ -12,7 +12,7 @@
 use alloc::sync::Arc;
 
 use super::Endpoint;
-use crate::service::{Hints, Place, Service};
+use crate::service::{Locality, Service, TopologyHints};
 
 /// Where this pod runs, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,15 +51,15 @@ impl<'a> Topology<'a> {
     }
 
     /// Tells which of `endpoints` new connections and requests may go to.
-    pub(crate) fn choose(self, endpoints: &[Endpoint]) -> Choice<'a> {
+    pub(crate) fn choose(self, endpoints: &[Endpoint]) -> TopologyChoice<'a> {
         let ready = || endpoints.iter().filter(|endpoint| endpoint.ready);
         if self.local_only {
             let reach = self.node.map_or(Reach::Nowhere, |node| Reach::Area(Measure::Node, node));
-            return Choice { reach, leaving: !ready().any(|endpoint| reach.covers(endpoint)) };
+            return TopologyChoice { reach, leaving: !ready().any(|endpoint| reach.covers(endpoint)) };
         }
         match ready().next() {
-            Some(_) => Choice { reach: self.reach(ready()), leaving: false },
-            None => Choice { reach: Reach::Anywhere, leaving: true },
+            Some(_) => TopologyChoice { reach: self.reach(ready()), leaving: false },
+            None => TopologyChoice { reach: Reach::Anywhere, leaving: true },
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Topology<'a> {
         self,
         mut ready: impl Iterator<Item = &'b Endpoint>,
     ) -> (Option<Measure>, Option<Measure>) {
-        let is_hinted = |place: &Place| place.hints != Hints::default();
+        let is_hinted = |place: &Locality| place.hints != TopologyHints::default();
         if ready.any(|endpoint| place(endpoint).is_some_and(is_hinted)) {
             return (Some(Measure::NodeHints), Some(Measure::ZoneHints));
         }
@@ -104,13 +104,13 @@ impl Preferred {
 
 /// Who may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Choice<'a> {
+pub(crate) struct TopologyChoice<'a> {
     reach: Reach<'a>,
     /// Whether those that serve while they terminate stand in for ready ones.
     leaving: bool,
 }
 
-impl Choice<'_> {
+impl TopologyChoice<'_> {
     pub(crate) fn admits(self, endpoint: &Endpoint) -> bool {
         let condition = match self.leaving {
             true => endpoint.serving && endpoint.terminating,
@@ -160,7 +160,7 @@ impl Measure {
     }
 }
 
-fn place(endpoint: &Endpoint) -> Option<&Place> {
+fn place(endpoint: &Endpoint) -> Option<&Locality> {
     endpoint.place.as_deref()
 }
 

@@ -16,7 +16,7 @@ use crate::time::Now;
 
 mod order;
 
-use order::{Link, Order};
+use order::{Order, OrderLink};
 
 /// What tells one flow from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ impl FlowId {
 /// The flows of one worker, each with what is kept of it. Finding, moving, beginning and ending one are O(1).
 #[derive(Debug)]
 pub struct Flows<V> {
-    slots: Vec<Slot<V>>,
+    slots: Vec<FlowSlot<V>>,
     /// Places that are free.
     free: Vec<u32>,
     /// Key → place.
@@ -61,11 +61,11 @@ pub struct Flows<V> {
 }
 
 #[derive(Debug)]
-struct Slot<V> {
+struct FlowSlot<V> {
     key: FlowKey,
     value: Option<V>,
     moved: Now,
-    link: Link,
+    link: OrderLink,
     /// How many flows have had this place.
     turn: u32,
 }
@@ -152,7 +152,7 @@ impl<V> Flows<V> {
         let place = self.free.pop().unwrap_or(self.slots.len() as u32); // far fewer than 2^32 descriptors
         let turn = self.slots.get(place as usize).map_or(0, |slot| slot.turn);
         let id = FlowId { place, turn };
-        let slot = Slot { key, value: Some(value(id)), moved: now, link: Link::default(), turn };
+        let slot = FlowSlot { key, value: Some(value(id)), moved: now, link: OrderLink::default(), turn };
         match self.slots.get_mut(place as usize) {
             Some(free) => *free = slot,
             None => self.slots.push(slot),
@@ -181,7 +181,7 @@ impl<V> Flows<V> {
     /// Ends those that have been idle for as long as `idle` says of each; `None` is for ever. Looks at all: some 5 ns each.
     pub fn expire(&mut self, now: Now, idle: impl Fn(&V) -> Option<Duration>, ended: impl FnMut(V)) {
         let is_over =
-            |slot: &Slot<V>, value: &V| idle(value).is_some_and(|idle| now.since(slot.moved) >= idle);
+            |slot: &FlowSlot<V>, value: &V| idle(value).is_some_and(|idle| now.since(slot.moved) >= idle);
         self.end_those(is_over, ended);
     }
 
@@ -190,7 +190,7 @@ impl<V> Flows<V> {
         self.end_those(|_, value| is_over(value), ended);
     }
 
-    fn end_those(&mut self, is_over: impl Fn(&Slot<V>, &V) -> bool, mut ended: impl FnMut(V)) {
+    fn end_those(&mut self, is_over: impl Fn(&FlowSlot<V>, &V) -> bool, mut ended: impl FnMut(V)) {
         for place in 0..self.slots.len() {
             let slot = &self.slots[place];
             if slot.value.as_ref().is_some_and(|value| is_over(slot, value)) {

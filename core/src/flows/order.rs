@@ -1,6 +1,6 @@
 //! An order of places, of which any can go to the end at once.
 
-use super::Slot;
+use super::FlowSlot;
 
 /// A list through the slots themselves: a queue of its own would grow with every datagram.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub(super) struct Order {
 
 /// The neighbours of a slot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
+pub(super) struct OrderLink {
     before: u32,
     after: u32,
 }
@@ -25,9 +25,9 @@ impl Default for Order {
     }
 }
 
-impl Default for Link {
-    fn default() -> Link {
-        Link { before: NONE, after: NONE }
+impl Default for OrderLink {
+    fn default() -> OrderLink {
+        OrderLink { before: NONE, after: NONE }
     }
 }
 
@@ -37,8 +37,8 @@ impl Order {
     }
 
     /// Puts a place that is not in the list at its end.
-    pub(super) fn push<V>(&mut self, slots: &mut [Slot<V>], place: u32) {
-        slots[place as usize].link = Link { before: self.last, after: NONE };
+    pub(super) fn push<V>(&mut self, slots: &mut [FlowSlot<V>], place: u32) {
+        slots[place as usize].link = OrderLink { before: self.last, after: NONE };
         match self.last {
             NONE => self.first = place,
             last => slots[last as usize].link.after = place,
@@ -47,8 +47,8 @@ impl Order {
     }
 
     /// Takes a place out of the list.
-    pub(super) fn take<V>(&mut self, slots: &mut [Slot<V>], place: u32) {
-        let Link { before, after } = slots[place as usize].link;
+    pub(super) fn take<V>(&mut self, slots: &mut [FlowSlot<V>], place: u32) {
+        let OrderLink { before, after } = slots[place as usize].link;
         match before {
             NONE => self.first = after,
             before => slots[before as usize].link.after = after,
@@ -59,7 +59,7 @@ impl Order {
         }
     }
 
-    pub(super) fn move_to_end<V>(&mut self, slots: &mut [Slot<V>], place: u32) {
+    pub(super) fn move_to_end<V>(&mut self, slots: &mut [FlowSlot<V>], place: u32) {
         if self.last != place {
             self.take(slots, place);
             self.push(slots, place);

@@ -1,7 +1,7 @@
 //! The header fields of a request, whatever keeps them.
 
 /// The header fields of a request. Names are in lower case.
-pub trait Fields {
+pub trait HeaderFields {
     /// The values of one name, in the order in which they came.
     fn values<'f>(&'f self, name: &'f str) -> impl DoubleEndedIterator<Item = &'f [u8]>;
 
@@ -13,7 +13,7 @@ pub trait Fields {
 }
 
 /// A list, as it came: for the few fields that most requests have, a walk is the fastest look-up.
-impl<N: AsRef<str>, V: AsRef<[u8]>> Fields for [(N, V)] {
+impl<N: AsRef<str>, V: AsRef<[u8]>> HeaderFields for [(N, V)] {
     fn values<'f>(&'f self, name: &'f str) -> impl DoubleEndedIterator<Item = &'f [u8]> {
         self.iter().filter(move |(known, _)| known.as_ref() == name).map(|(_, value)| value.as_ref())
     }

@@ -10,7 +10,7 @@ mod via;
 
 pub use client::{client_behind, is_trusted};
 pub use element::{forwarded_element, is_well_formed};
-pub use fields::Fields;
+pub use fields::HeaderFields;
 pub use tell::{Provenance, Telling, Told, tell};
 pub use via::{HttpVersion, PASSES_MAX, is_loop, via};
 

@@ -9,8 +9,8 @@ use svc_proto::names::header;
 
 use super::element::element;
 use super::{
-    Fields, HttpVersion, is_forwarding, is_look_alike, is_loop, is_said_host, is_said_port, is_well_formed,
-    said_scheme, via,
+    HeaderFields, HttpVersion, is_forwarding, is_look_alike, is_loop, is_said_host, is_said_port,
+    is_well_formed, said_scheme, via,
 };
 use crate::authority::is_host;
 use crate::outcome::Failure;
@@ -66,7 +66,7 @@ enum Ends {
 /// # Errors
 /// [`Failure::BadRequest`] when its authority is none, [`Failure::TooManyPasses`] when it goes in a circle.
 pub fn tell<'a>(
-    fields: &'a (impl Fields + ?Sized),
+    fields: &'a (impl HeaderFields + ?Sized),
     from: &Provenance<'a>,
     telling: Telling,
 ) -> Result<Told<'a>, Failure> {
@@ -93,7 +93,7 @@ impl<'a> Told<'a> {
 
     fn tell_provenance(
         &mut self,
-        fields: &'a (impl Fields + ?Sized),
+        fields: &'a (impl HeaderFields + ?Sized),
         from: &Provenance<'a>,
     ) -> Result<(), Failure> {
         if !is_host(from.authority) {
@@ -118,7 +118,7 @@ impl<'a> Told<'a> {
     }
 
     /// Whom it came from, behind those whom a trusted peer lists.
-    fn list(&mut self, fields: &'a (impl Fields + ?Sized), from: &Provenance<'_>) {
+    fn list(&mut self, fields: &'a (impl HeaderFields + ?Sized), from: &Provenance<'_>) {
         let peer = from.peer.to_canonical();
         let listed = peer.to_string();
         let element = element(&listed, peer.is_ipv6(), Some(from.authority), from.scheme);
@@ -150,7 +150,11 @@ impl<'a> Told<'a> {
     }
 
     /// Says in `Via` that a request came through here, after all that it came through before, whoever says so (RFC 9110 §7.6.3).
-    fn pass(&mut self, version: HttpVersion, fields: &'a (impl Fields + ?Sized)) -> Result<(), Failure> {
+    fn pass(
+        &mut self,
+        version: HttpVersion,
+        fields: &'a (impl HeaderFields + ?Sized),
+    ) -> Result<(), Failure> {
         let own = via(version).as_bytes();
         if fields.values(VIA).next().is_none() {
             self.set(VIA, own);

@@ -13,10 +13,10 @@ use super::{LoopbackVips, Settings};
 use crate::address::ServiceName;
 use crate::allocate::Allocator;
 use crate::hash::HashMap;
-use crate::service::{Kind, Service};
+use crate::service::{Service, ServiceType};
 
 #[derive(Debug)]
-pub(super) struct Addresses {
+pub(super) struct ServiceAddresses {
     cluster: Allocator,
     loopback: Loopback,
 }
@@ -27,8 +27,8 @@ enum Loopback {
     Fixed(HashMap<ServiceName, Ipv4Addr>),
 }
 
-impl Addresses {
-    pub(super) fn new(settings: &Settings) -> Addresses {
+impl ServiceAddresses {
+    pub(super) fn new(settings: &Settings) -> ServiceAddresses {
         let cluster = match settings.service_cidrs.is_empty() {
             true => Allocator::new(DEFAULT_RANGES),
             false => Allocator::new(settings.service_cidrs.iter().copied()),
@@ -38,7 +38,7 @@ impl Addresses {
             LoopbackVips::On => Loopback::Allocated(Allocator::new([LOOPBACK_RANGE])),
             LoopbackVips::Fixed(vips) => Loopback::Fixed(vips.clone()),
         };
-        Addresses { cluster, loopback }
+        ServiceAddresses { cluster, loopback }
     }
 
     /// Brings the addresses of these Services (`None`: gone) up to date: what they no longer want is free, then who asks for an
@@ -136,7 +136,7 @@ impl Loopback {
 }
 
 fn has_cluster_ip(service: &Service) -> bool {
-    service.kind != Kind::ExternalName && !service.headless
+    service.kind != ServiceType::ExternalName && !service.headless
 }
 
 fn has_listeners(service: &Service) -> bool {

@@ -7,11 +7,12 @@ use core::net::{IpAddr, SocketAddr};
 
 use svc_proto::values::Quoted;
 
-use super::addresses::Addresses;
+use super::Settings;
+use super::addresses::ServiceAddresses;
 use super::decision::{Decision, decide};
+use super::facts::SourceFacts;
 use super::names::{Names, Way};
 use super::rejections::Rejections;
-use super::{Facts, Settings};
 use crate::address::{EndpointAddr, ServiceName};
 use crate::dns::answer::Record;
 use crate::dns::local::{Permit, prohibition};
@@ -20,14 +21,14 @@ use crate::endpoints::{Endpoint, EndpointId, EndpointIds, EndpointSet, Merge};
 use crate::hash::HashSet;
 use crate::outcome::Failure;
 use crate::rewrite::RewriteRules;
-use crate::service::{Kind, Port, Service};
+use crate::service::{Port, Service, ServiceType};
 use crate::table::{Entry, Source, Target};
 
 /// What an entry is made of, besides the Service itself.
 pub(super) struct Builder<'a> {
     pub(super) settings: &'a Settings,
-    pub(super) sources: &'a [(Source, Facts)],
-    pub(super) addresses: &'a Addresses,
+    pub(super) sources: &'a [(Source, SourceFacts)],
+    pub(super) addresses: &'a ServiceAddresses,
     pub(super) names: &'a Names,
     pub(super) ids: &'a mut EndpointIds,
     pub(super) rejections: &'a mut Rejections,
@@ -264,7 +265,7 @@ impl Builder<'_> {
 
 /// The name that the endpoints of an ExternalName go by. A host that only DNS knows goes by what its clients call it.
 fn other_name<'a>(service: &Service, name: &'a str) -> Option<&'a str> {
-    let is_other = service.kind == Kind::ExternalName && !service.name.namespace.is_empty();
+    let is_other = service.kind == ServiceType::ExternalName && !service.name.namespace.is_empty();
     is_other.then_some(name)
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::facts::Facts;
+use super::facts::SourceFacts;
 use crate::address::ServiceName;
 use crate::service::Service;
 use crate::table::Source;
@@ -11,11 +11,11 @@ use crate::table::Source;
 pub(super) struct Decision<'a> {
     pub(super) source: Source,
     pub(super) service: &'a Arc<Service>,
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a SourceFacts,
 }
 
-pub(super) fn decide<'a>(sources: &'a [(Source, Facts)], name: &ServiceName) -> Option<Decision<'a>> {
-    let known = |(source, facts): &'a (Source, Facts)| {
+pub(super) fn decide<'a>(sources: &'a [(Source, SourceFacts)], name: &ServiceName) -> Option<Decision<'a>> {
+    let known = |(source, facts): &'a (Source, SourceFacts)| {
         facts.service(name).map(|service| Decision { source: *source, service, facts })
     };
     sources.iter().find_map(known)

@@ -10,14 +10,14 @@ use crate::hash::HashMap;
 use crate::service::{Service, Slice};
 
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct SourceFacts {
     services: HashMap<ServiceName, Arc<Service>>,
     slices: HashMap<SliceKey, Arc<Slice>>,
     /// Sorted, so that what is merged from them does not depend on the order in which they came.
     slices_of: HashMap<ServiceName, Vec<SliceKey>>,
 }
 
-impl Facts {
+impl SourceFacts {
     pub(super) fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
         self.services.get(name)
     }

@@ -23,12 +23,12 @@ pub use change::{Change, SliceKey};
 pub use rejections::Rejection;
 pub use settings::{LoopbackVips, Settings};
 
-use addresses::Addresses;
+use addresses::ServiceAddresses;
 use build::{Builder, Endings};
 use decision::decide;
-use facts::Facts;
+use facts::SourceFacts;
 use names::{Names, Way, name_of};
-use publish::{Update, publish};
+use publish::{EntryUpdate, publish};
 use rejections::Rejections;
 
 /// Knows what every source says, and keeps the table that follows from it.
@@ -38,8 +38,8 @@ use rejections::Rejections;
 #[derive(Debug)]
 pub struct Inventory {
     settings: Settings,
-    sources: Vec<(Source, Facts)>,
-    addresses: Addresses,
+    sources: Vec<(Source, SourceFacts)>,
+    addresses: ServiceAddresses,
     names: Names,
     ids: EndpointIds,
     rejections: Rejections,
@@ -55,8 +55,8 @@ impl Inventory {
             ..Table::default()
         };
         Inventory {
-            sources: settings.sources.iter().map(|&source| (source, Facts::default())).collect(),
-            addresses: Addresses::new(&settings),
+            sources: settings.sources.iter().map(|&source| (source, SourceFacts::default())).collect(),
+            addresses: ServiceAddresses::new(&settings),
             names: Names::default(),
             ids: EndpointIds::default(),
             rejections: Rejections::default(),
@@ -83,7 +83,7 @@ impl Inventory {
         self.names.extend_to_aliases(&mut touched, &self.settings.cluster_domain);
         let updates = self.build(touched);
 
-        let changed = updates.iter().any(Update::is_change);
+        let changed = updates.iter().any(EntryUpdate::is_change);
         let mut table = Table::clone(&self.table);
         publish(&mut table, &updates, &self.settings, &mut self.rejections);
         self.rejections.settle();
@@ -144,7 +144,7 @@ impl Inventory {
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()
     }
 
-    fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<Update> {
+    fn build(&mut self, touched: BTreeSet<ServiceName>) -> Vec<EntryUpdate> {
         let mut builder = Builder {
             settings: &self.settings,
             sources: &self.sources,
@@ -163,7 +163,7 @@ impl Inventory {
                     let after = decision.zip(way).and_then(|(decision, way)| {
                         builder.build(&decision, &Endings::Of(&way), before.as_ref())
                     });
-                    updates.push(Update { name, before, after });
+                    updates.push(EntryUpdate { name, before, after });
                 }
             }
         }
@@ -171,7 +171,7 @@ impl Inventory {
         let settled = updates.len();
         for (name, of) in aliases {
             let before = self.table.by_name(&name).cloned();
-            let updated = updates[..settled].binary_search_by(|update: &Update| update.name.cmp(&of));
+            let updated = updates[..settled].binary_search_by(|update: &EntryUpdate| update.name.cmp(&of));
             let original = match updated {
                 Ok(index) => updates[index].after.as_ref(),
                 Err(_) => self.table.by_name(&of),
@@ -179,7 +179,7 @@ impl Inventory {
             let after = decide(&self.sources, &name).and_then(|decision| {
                 builder.build(&decision, &Endings::Same(&of, original), before.as_ref())
             });
-            updates.push(Update { name, before, after });
+            updates.push(EntryUpdate { name, before, after });
         }
         updates.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         updates

@@ -5,15 +5,15 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Facts;
 use super::decision::{Decision, decide};
+use super::facts::SourceFacts;
 use super::settings::Settings;
 use crate::address::ServiceName;
 use crate::dns::answer::{ALIAS_HOPS_MAX, Record};
 use crate::dns::names::{full_name, is_address, service_of};
 use crate::hash::HashMap;
 use crate::outcome::Failure;
-use crate::service::{Kind, Service};
+use crate::service::{Service, ServiceType};
 use crate::table::Source;
 
 /// Where the endpoints of a Service come from.
@@ -32,14 +32,14 @@ pub(super) enum Way {
 /// What DNS has said of names, and the Services whose external name is one that changes.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    known: HashMap<Arc<str>, Known>,
+    known: HashMap<Arc<str>, KnownName>,
     /// The name that each Service goes by; those that go by none are not in it.
     of_service: HashMap<ServiceName, Arc<str>>,
 }
 
 /// What is known of one name.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownName {
     records: Option<Arc<[Record]>>,
     /// The Services that go by it.
     users: BTreeSet<ServiceName>,
@@ -121,14 +121,14 @@ impl Names {
 /// The name that DNS knows a Service's endpoints by, or that leads to another Service.
 pub(super) fn name_of(source: Source, service: &Service, cluster_domain: &str) -> Option<Arc<str>> {
     match (service.kind, source) {
-        (Kind::ExternalName, _) => service.external_name.clone(),
+        (ServiceType::ExternalName, _) => service.external_name.clone(),
         (_, Source::Dns) => Some(full_name(&service.name, cluster_domain).into()),
         (_, Source::Manifests | Source::Environment | Source::Services) => None,
     }
 }
 
 /// Follows the external names of Services to where their endpoints are.
-fn way(sources: &[(Source, Facts)], source: Source, service: &Service, cluster_domain: &str) -> Way {
+fn way(sources: &[(Source, SourceFacts)], source: Source, service: &Service, cluster_domain: &str) -> Way {
     let Some(mut name) = name_of(source, service, cluster_domain) else { return Way::Own };
     if source == Source::Dns {
         return Way::Name(name); // DNS has followed it
@@ -147,7 +147,7 @@ fn way(sources: &[(Source, Facts)], source: Source, service: &Service, cluster_d
             Some(next) if next.source == Source::Dns => return Way::Name(name),
             None => return Way::Name(name),
             Some(next) => match &next.service.external_name {
-                Some(further) if next.service.kind == Kind::ExternalName => name = further.clone(),
+                Some(further) if next.service.kind == ServiceType::ExternalName => name = further.clone(),
                 Some(_) | None => return Way::Alias(next.service.name.clone()),
             },
         }
@@ -156,7 +156,7 @@ fn way(sources: &[(Source, Facts)], source: Source, service: &Service, cluster_d
 }
 
 impl Decision<'_> {
-    pub(super) fn way(&self, sources: &[(Source, Facts)], settings: &Settings) -> Way {
+    pub(super) fn way(&self, sources: &[(Source, SourceFacts)], settings: &Settings) -> Way {
         way(sources, self.source, self.service, &settings.cluster_domain)
     }
 }

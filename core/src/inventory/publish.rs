@@ -12,16 +12,16 @@ use super::rejections::Rejections;
 use crate::address::ServiceName;
 use crate::hash::HashSet;
 use crate::service::Service;
-use crate::table::{Destination, Entry, Services, Source, Table, Target};
+use crate::table::{DestinationKey, Entry, Services, Source, Table, Target};
 
 /// What became of one Service.
-pub(super) struct Update {
+pub(super) struct EntryUpdate {
     pub(super) name: ServiceName,
     pub(super) before: Option<Arc<Entry>>,
     pub(super) after: Option<Arc<Entry>>,
 }
 
-impl Update {
+impl EntryUpdate {
     pub(super) fn is_change(&self) -> bool {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
@@ -35,7 +35,7 @@ impl Update {
 /// cluster IP goes before any other claim, then the first by name. The other claim is reported.
 pub(super) fn publish(
     table: &mut Table,
-    updates: &[Update],
+    updates: &[EntryUpdate],
     settings: &Settings,
     rejections: &mut Rejections,
 ) {
@@ -61,17 +61,17 @@ pub(super) fn publish(
     }
 }
 
-type Claim = (Destination, Arc<Target>);
+type DestinationClaim = (DestinationKey, Arc<Target>);
 
 /// The destinations of one Service.
 struct Claims {
     /// Its cluster IPs, and its address inside the pod.
-    cluster: Vec<Claim>,
+    cluster: Vec<DestinationClaim>,
     /// Where it is published besides (S-15, S-27).
-    published: Vec<Claim>,
+    published: Vec<DestinationClaim>,
     /// The virtual IPs of one that only DNS knows. Many names may have one address, and which of them has it is nobody's decision: what is
     /// written down goes before, and the others serve by their names.
-    found: Vec<Claim>,
+    found: Vec<DestinationClaim>,
 }
 
 impl Claims {
@@ -106,22 +106,23 @@ impl Claims {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &Claim> {
+    fn all(&self) -> impl Iterator<Item = &DestinationClaim> {
         self.cluster.iter().chain(&self.published).chain(&self.found)
     }
 }
 
-fn claim(claims: &mut Vec<Claim>, target: &Arc<Target>, addresses: &[IpAddr], port: u16) {
+fn claim(claims: &mut Vec<DestinationClaim>, target: &Arc<Target>, addresses: &[IpAddr], port: u16) {
     let transport = target.port.transport;
     for address in addresses {
-        claims.push((Destination { transport, address: address.to_canonical(), port }, Arc::clone(target)));
+        claims
+            .push((DestinationKey { transport, address: address.to_canonical(), port }, Arc::clone(target)));
     }
 }
 
 /// Takes back what a Service no longer claims.
-fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Settings) {
+fn withdraw(table: &mut Table, update: &EntryUpdate, claims: &Claims, settings: &Settings) {
     let before = Claims::of(update.before.as_ref(), settings);
-    let kept: HashSet<&Destination> = claims.all().map(|(destination, _)| destination).collect();
+    let kept: HashSet<&DestinationKey> = claims.all().map(|(destination, _)| destination).collect();
     for (destination, _) in before.all() {
         let gone = !kept.contains(destination);
         if gone && owner(table, destination) == Some(&update.name) {
@@ -130,7 +131,7 @@ fn withdraw(table: &mut Table, update: &Update, claims: &Claims, settings: &Sett
     }
 }
 
-fn owner<'a>(table: &'a Table, destination: &Destination) -> Option<&'a ServiceName> {
+fn owner<'a>(table: &'a Table, destination: &DestinationKey) -> Option<&'a ServiceName> {
     table.destinations.get(destination).map(|target| &target.service.name)
 }
 
@@ -139,7 +140,7 @@ fn is_found(services: &Services, name: &ServiceName) -> bool {
     services.get(&name.namespace, &name.name).is_some_and(|entry| entry.source == Source::Dns)
 }
 
-fn announce(table: &mut Table, name: &ServiceName, claims: &[Claim], rejections: &mut Rejections) {
+fn announce(table: &mut Table, name: &ServiceName, claims: &[DestinationClaim], rejections: &mut Rejections) {
     for (destination, target) in claims {
         match table.destinations.entry(*destination) {
             Slot::Vacant(slot) => {
@@ -155,7 +156,7 @@ fn announce(table: &mut Table, name: &ServiceName, claims: &[Claim], rejections:
             }
             Slot::Occupied(_) if is_found(&table.services, name) => {}
             Slot::Occupied(slot) => {
-                let Destination { transport, address, port } = destination;
+                let DestinationKey { transport, address, port } = destination;
                 let (transport, other) = (transport.as_str(), &slot.get().service.name);
                 let reason =
                     format!("{transport} port {port} of {address} leads to Service \"{other}\" already");

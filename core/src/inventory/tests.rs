@@ -2,7 +2,7 @@ use super::*;
 use crate::authority::Authority;
 use crate::endpoints::Here;
 use crate::samples::{ip, port, service, slice, text};
-use crate::service::{Place, Service, Slice};
+use crate::service::{Locality, Service, Slice};
 use crate::table::{NotFound, Target};
 
 use core::net::SocketAddr;
@@ -187,7 +187,7 @@ fn an_endpoint_that_moves_between_zones_moves_the_traffic_and_keeps_its_identity
     let zones = |zones: [&str; 2]| {
         let mut one = slice(&web.name, "web-1", 80, &["10.0.0.1", "10.0.0.2"]);
         for (endpoint, zone) in one.endpoints.iter_mut().zip(zones) {
-            endpoint.place = Some(Arc::new(Place { zone: Some(text(zone)), ..Place::default() }));
+            endpoint.place = Some(Arc::new(Locality { zone: Some(text(zone)), ..Locality::default() }));
         }
         says_slice(one)
     };

@@ -16,7 +16,7 @@ use crate::time::Now;
 
 /// One Service port across snapshots, to a worker that shares it with nobody.
 #[derive(Debug)]
-pub struct Port {
+pub struct WorkerPort {
     /// What the rest follows.
     target: Arc<Target>,
     /// Which one that is, counted from 1.
@@ -40,13 +40,13 @@ pub struct Pinning {
     pub seed: u64,
 }
 
-impl Port {
+impl WorkerPort {
     /// The port that `target` is, with nothing asked of it yet.
-    pub fn new(target: &Arc<Target>, pinning: Pinning, now: Now) -> Port {
+    pub fn new(target: &Arc<Target>, pinning: Pinning, now: Now) -> WorkerPort {
         let service = &target.service;
         let (stats, mut registry) = (Arc::<PortStats>::default(), EndpointRegistry::default());
         let members = registry.members(target, &stats, now);
-        Port {
+        WorkerPort {
             affinity: Affinity::of(target, &members).map(|affinity| (affinity, pinning.none())),
             target: target.clone(),
             version: 1,
@@ -99,7 +99,7 @@ impl Port {
         now: Now,
         draw: impl FnOnce() -> u64,
     ) -> Result<Choice, Failure> {
-        let Port { members, stats, version, affinity, .. } = self;
+        let WorkerPort { members, stats, version, affinity, .. } = self;
         let balancer = match unit {
             Unit::Connection => &mut self.connections,
             Unit::Request => &mut self.requests,

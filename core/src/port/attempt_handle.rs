@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use crate::address::EndpointAddr;
 use crate::balance::Member;
 use crate::endpoints::EndpointId;
-use crate::stats::{Attempt, Change, EndpointStats, Head, Heard, PortStats, Probe, Subject};
+use crate::stats::{AnswerHead, Attempt, EjectionChange, EndpointStats, Heard, PortStats, Probe, Subject};
 use crate::time::Now;
 
 /// A [`Attempt`] that keeps what it is about: the snapshot may change, and the port may go, while it lasts. Nothing is allocated for it.
@@ -48,7 +48,7 @@ impl AttemptHandle {
     /// As [`Attempt::hears`].
     pub fn hears<'h>(
         &mut self,
-        head: Head<impl Fn(&str) -> Option<&'h [u8]>>,
+        head: AnswerHead<impl Fn(&str) -> Option<&'h [u8]>>,
         unix_seconds: impl FnOnce() -> u64,
         now: Now,
         draw: impl FnOnce() -> u64,
@@ -69,13 +69,13 @@ impl AttemptHandle {
     }
 
     /// As [`Attempt::succeeded`].
-    pub fn succeeded(&mut self, now: Now) -> Option<Change> {
+    pub fn succeeded(&mut self, now: Now) -> Option<EjectionChange> {
         let (of, attempt) = self.parts();
         attempt.succeeded(of, now)
     }
 
     /// As [`Attempt::failed`].
-    pub fn failed(&mut self, now: Now, draw: impl FnOnce() -> u64) -> Option<Change> {
+    pub fn failed(&mut self, now: Now, draw: impl FnOnce() -> u64) -> Option<EjectionChange> {
         let (of, attempt) = self.parts();
         attempt.failed(of, || (now, draw()))
     }

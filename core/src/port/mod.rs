@@ -1,7 +1,7 @@
 //! What is kept of a Service port across snapshots: what is known of its endpoints, whose turn it is, and where its clients are pinned.
 //!
 //! Nothing here locks or shares. Where several workers have a port in common, each of these parts stands behind a lock of theirs or
-//! belongs to one of them. Who has a port alone has all parts in one: a [`Port`].
+//! belongs to one of them. Who has a port alone has all parts in one: a [`WorkerPort`].
 
 mod affinity;
 mod balancer_state;
@@ -12,10 +12,10 @@ mod attempt_handle;
 mod ports;
 
 pub use affinity::{Affinity, gone};
-pub use alone::{Pinning, Port};
+pub use alone::{Pinning, WorkerPort};
 pub use attempt_handle::AttemptHandle;
 pub use balancer_state::BalancerState;
-pub use ports::Ports;
+pub use ports::WorkerPorts;
 pub use registry::EndpointRegistry;
 
 use alloc::sync::Arc;

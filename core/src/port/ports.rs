@@ -7,34 +7,34 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::{Pinning, Port, target};
+use super::{Pinning, WorkerPort, target};
 use crate::address::{ServiceName, Transport};
 use crate::table::{Table, Target};
 use crate::time::Now;
 
 /// The Service ports that a worker has used, and that the snapshot still has.
 #[derive(Debug)]
-pub struct Ports {
-    by_name: HashTable<Port>,
+pub struct WorkerPorts {
+    by_name: HashTable<WorkerPort>,
     pinning: Pinning,
 }
 
-impl Ports {
+impl WorkerPorts {
     /// None yet; each of them will pin clients so.
-    pub fn new(pinning: Pinning) -> Ports {
-        Ports { by_name: HashTable::new(), pinning }
+    pub fn new(pinning: Pinning) -> WorkerPorts {
+        WorkerPorts { by_name: HashTable::new(), pinning }
     }
 
     /// The port that `target` is in the snapshot in force. It allocates nothing where the port was used before and is as it was.
-    pub fn of(&mut self, target: &Arc<Target>, now: Now) -> &mut Port {
-        let is_same = |port: &Port| name(port.target()) == name(target);
+    pub fn of(&mut self, target: &Arc<Target>, now: Now) -> &mut WorkerPort {
+        let is_same = |port: &WorkerPort| name(port.target()) == name(target);
         match self.by_name.entry(hash(target), is_same, |port| hash(port.target())) {
             Entry::Occupied(known) => {
                 let port = known.into_mut();
                 port.follow(target, now);
                 port
             }
-            Entry::Vacant(vacant) => vacant.insert(Port::new(target, self.pinning, now)).into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(WorkerPort::new(target, self.pinning, now)).into_mut(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Ports {
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Port> {
+    pub fn iter(&self) -> impl Iterator<Item = &WorkerPort> {
         self.by_name.iter()
     }
 }

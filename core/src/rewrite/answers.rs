@@ -6,7 +6,7 @@ use alloc::string::String;
 
 /// Where something is on the web: the origin of RFC 6454, and how a `Host` writes it.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct WebOrigin<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
     /// A host, and a port where it is not the scheme's.
@@ -15,7 +15,7 @@ pub struct Place<'a> {
 
 /// A `Location` of an endpoint that is at `far`, for a client to which that is at `near`; `None`: it stays as it is, for it leads elsewhere or
 /// is relative.
-pub fn location(value: &str, far: Place<'_>, near: Place<'_>) -> Option<String> {
+pub fn location(value: &str, far: WebOrigin<'_>, near: WebOrigin<'_>) -> Option<String> {
     if near.authority.is_empty() {
         return None; // HTTP/1.0 need not name a host
     }
@@ -30,7 +30,7 @@ pub fn location(value: &str, far: Place<'_>, near: Place<'_>) -> Option<String> 
 }
 
 /// The same of a `Refresh`: `5; url=https://api.example.com/`.
-pub fn refresh(value: &str, far: Place<'_>, near: Place<'_>) -> Option<String> {
+pub fn refresh(value: &str, far: WebOrigin<'_>, near: WebOrigin<'_>) -> Option<String> {
     let (delay, parameter) = value.split_once([';', ','])?;
     let (name, target) = parameter.split_once('=')?;
     if !name.trim().eq_ignore_ascii_case("url") {
@@ -65,7 +65,7 @@ pub fn set_cookie(value: &str, far_host: &str) -> Option<String> {
 }
 
 /// Whether two authorities are one at the scheme of `place`: the port of the scheme may be left out.
-fn is_same(authority: &str, place: Place<'_>) -> bool {
+fn is_same(authority: &str, place: WebOrigin<'_>) -> bool {
     let default = if place.scheme == "https" { "443" } else { "80" };
     let (host, port) = split_port(authority, default);
     let (own_host, own_port) = split_port(place.authority, default);
@@ -96,8 +96,8 @@ mod tests {
 
     use super::*;
 
-    const FAR: Place<'_> = Place { scheme: "https", authority: "api.example.com" };
-    const NEAR: Place<'_> = Place { scheme: "http", authority: "api.shop:443" };
+    const FAR: WebOrigin<'_> = WebOrigin { scheme: "https", authority: "api.example.com" };
+    const NEAR: WebOrigin<'_> = WebOrigin { scheme: "http", authority: "api.shop:443" };
 
     #[test]
     fn a_location_at_the_endpoint_is_told_by_the_clients_name_for_it() {
@@ -139,20 +139,20 @@ mod tests {
         ] {
             assert_eq!(location(said, FAR, NEAR), None, "{said}");
         }
-        let nowhere = Place { authority: "", ..NEAR };
+        let nowhere = WebOrigin { authority: "", ..NEAR };
         assert_eq!(location("https://api.example.com/", FAR, nowhere), None);
     }
 
     #[test]
     fn ports_that_are_not_the_schemes_are_part_of_the_place() {
-        let far = Place { scheme: "http", authority: "api.example.com:8080" };
-        let near = Place { scheme: "https", authority: "[fd00::1]" };
+        let far = WebOrigin { scheme: "http", authority: "api.example.com:8080" };
+        let near = WebOrigin { scheme: "https", authority: "[fd00::1]" };
         assert_eq!(
             location("http://api.example.com:8080/a", far, near).as_deref(),
             Some("https://[fd00::1]/a")
         );
         assert_eq!(location("http://api.example.com/a", far, near), None);
-        let literal = Place { scheme: "http", authority: "[fd00::1]" };
+        let literal = WebOrigin { scheme: "http", authority: "[fd00::1]" };
         assert_eq!(
             location("http://[fd00::1]:80/a", literal, NEAR).as_deref(),
             Some("http://api.shop:443/a")

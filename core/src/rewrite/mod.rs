@@ -5,12 +5,12 @@ use alloc::sync::Arc;
 
 use crate::address::{SecretName, Transport};
 use crate::dns::names::split_srv;
-use crate::protocol::{self, Hint};
-use crate::service::{Kind, Port, Service, Tls};
+use crate::protocol::{self, ProtocolHint};
+use crate::service::{Port, Service, ServiceType, Tls};
 
 mod answers;
 
-pub use answers::{Place, location, refresh, set_cookie};
+pub use answers::{WebOrigin, location, refresh, set_cookie};
 
 /// The rewrite rules of a Service port: how its endpoints are spoken to, where that is not how their clients speak. Most have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +59,11 @@ impl RewriteRules {
 
 /// What is known of such a port before its first byte. A client that says its own TLS to a port that is told to be encrypted is told
 /// from one that leaves it to us by looking.
-pub fn hint(port: &Port, rewrite: Option<&RewriteRules>) -> Hint {
+pub fn hint(port: &Port, rewrite: Option<&RewriteRules>) -> ProtocolHint {
     let encrypts = rewrite.is_some_and(|rewrite| rewrite.tls.is_some());
     let hint = protocol::hint(port);
-    let is_ours = encrypts && hint == Hint::Opaque && protocol::is_told_https(port);
-    if is_ours { Hint::Unknown } else { hint }
+    let is_ours = encrypts && hint == ProtocolHint::Opaque && protocol::is_told_https(port);
+    if is_ours { ProtocolHint::Unknown } else { hint }
 }
 
 /// Of a name that asks for an SRV record, the host.
@@ -78,7 +78,7 @@ fn origination(service: &Service, port: &Port, external: Option<&str>) -> Option
         && match service.handling.tls {
             Some(Tls::Off) => false,
             Some(Tls::Originate) => true,
-            None => is_https(port, service.kind == Kind::ExternalName),
+            None => is_https(port, service.kind == ServiceType::ExternalName),
         };
     is_meant.then(|| Origination {
         name: match external {
@@ -100,7 +100,7 @@ fn is_https(port: &Port, is_elsewhere: bool) -> bool {
         Some(_) => protocol::is_told_https(port),
         None if !is_elsewhere => false,
         None => {
-            let is_opaque = protocol::hint(port) == Hint::Opaque;
+            let is_opaque = protocol::hint(port) == ProtocolHint::Opaque;
             protocol::is_told_https(port) || (port.port == HTTPS_PORT && !is_opaque)
         }
     }
@@ -118,7 +118,7 @@ mod tests {
 
     fn external(tls: Option<Tls>) -> Service {
         let mut external = Service {
-            kind: Kind::ExternalName,
+            kind: ServiceType::ExternalName,
             external_name: Some(text(EXTERNAL)),
             ..service("shop", "api")
         };
@@ -131,7 +131,7 @@ mod tests {
     fn check(
         (name, number, app_protocol): (&str, u16, Option<&str>),
         tls: Option<Tls>,
-        expected: (&str, bool, Hint),
+        expected: (&str, bool, ProtocolHint),
     ) {
         let port = Port { app_protocol: app_protocol.map(text), ..port(name, number) };
         let rewrite =
@@ -143,26 +143,34 @@ mod tests {
 
     #[test]
     fn a_host_is_the_external_name_with_its_port_where_that_is_not_the_schemes() {
-        check(("", 80, None), None, ("api.example.com", false, Hint::Unknown));
-        check(("", 8080, None), None, ("api.example.com:8080", false, Hint::Unknown));
-        check(("", 443, None), None, ("api.example.com", true, Hint::Unknown));
-        check(("", 443, None), Some(Tls::Off), ("api.example.com:443", false, Hint::Unknown));
-        check(("", 80, None), Some(Tls::Originate), ("api.example.com:80", true, Hint::Unknown));
-        check(("https", 8443, None), None, ("api.example.com:8443", true, Hint::Unknown));
+        check(("", 80, None), None, ("api.example.com", false, ProtocolHint::Unknown));
+        check(("", 8080, None), None, ("api.example.com:8080", false, ProtocolHint::Unknown));
+        check(("", 443, None), None, ("api.example.com", true, ProtocolHint::Unknown));
+        check(("", 443, None), Some(Tls::Off), ("api.example.com:443", false, ProtocolHint::Unknown));
+        check(("", 80, None), Some(Tls::Originate), ("api.example.com:80", true, ProtocolHint::Unknown));
+        check(("https", 8443, None), None, ("api.example.com:8443", true, ProtocolHint::Unknown));
     }
 
     #[test]
     fn what_a_port_is_said_to_speak_counts_before_its_number() {
-        check(("http", 443, None), None, ("api.example.com", true, Hint::Http));
-        check(("grpc", 443, None), None, ("api.example.com", true, Hint::Http2));
-        check(("", 443, Some("grpc")), None, ("api.example.com", true, Hint::Http2));
-        check(("", 443, Some("http")), None, ("api.example.com:443", false, Hint::Http1));
-        check(("", 443, Some("kubernetes.io/h2c")), None, ("api.example.com:443", false, Hint::Http2));
-        check(("redis", 443, None), None, ("api.example.com:443", false, Hint::Opaque));
-        check(("redis", 6379, None), Some(Tls::Originate), ("api.example.com:6379", true, Hint::Opaque));
-        check(("", 8443, Some("https")), None, ("api.example.com:8443", true, Hint::Unknown));
-        check(("", 443, Some("kubernetes.io/wss")), None, ("api.example.com", true, Hint::Unknown));
-        check(("https", 443, None), Some(Tls::Off), ("api.example.com:443", false, Hint::Opaque));
+        check(("http", 443, None), None, ("api.example.com", true, ProtocolHint::Http));
+        check(("grpc", 443, None), None, ("api.example.com", true, ProtocolHint::Http2));
+        check(("", 443, Some("grpc")), None, ("api.example.com", true, ProtocolHint::Http2));
+        check(("", 443, Some("http")), None, ("api.example.com:443", false, ProtocolHint::Http1));
+        check(
+            ("", 443, Some("kubernetes.io/h2c")),
+            None,
+            ("api.example.com:443", false, ProtocolHint::Http2),
+        );
+        check(("redis", 443, None), None, ("api.example.com:443", false, ProtocolHint::Opaque));
+        check(
+            ("redis", 6379, None),
+            Some(Tls::Originate),
+            ("api.example.com:6379", true, ProtocolHint::Opaque),
+        );
+        check(("", 8443, Some("https")), None, ("api.example.com:8443", true, ProtocolHint::Unknown));
+        check(("", 443, Some("kubernetes.io/wss")), None, ("api.example.com", true, ProtocolHint::Unknown));
+        check(("https", 443, None), Some(Tls::Off), ("api.example.com:443", false, ProtocolHint::Opaque));
     }
 
     #[test]

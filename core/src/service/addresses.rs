@@ -5,10 +5,10 @@ use alloc::format;
 use alloc::string::String;
 use core::net::IpAddr;
 
-use super::invalid::{Mistakes, Path};
+use super::invalid::{FieldErrors, Path};
 
 /// The address, or nothing and a mistake.
-pub(super) fn read(text: &str, at: Path<'_>, found: &mut Mistakes) -> Option<IpAddr> {
+pub(super) fn read(text: &str, at: Path<'_>, found: &mut FieldErrors) -> Option<IpAddr> {
     let Some(ip) = parse(text) else {
         found.invalid(at, text, NO_ADDRESS);
         return None;
@@ -18,7 +18,7 @@ pub(super) fn read(text: &str, at: Path<'_>, found: &mut Mistakes) -> Option<IpA
 }
 
 /// Tells of a spelling that programs do not agree on: of leading zeros some make octal numbers.
-pub(super) fn warn(text: &str, ip: IpAddr, at: Path<'_>, found: &mut Mistakes) {
+pub(super) fn warn(text: &str, ip: IpAddr, at: Path<'_>, found: &mut FieldErrors) {
     let is_standard = text.parse().is_ok_and(|strict: IpAddr| strict.to_canonical() == strict);
     if !is_standard {
         let expected = format!("is a non-standard IP address, read as {ip}: newer API servers refuse it");

@@ -1,19 +1,19 @@
 //! What a Service says of traffic from outside, and of load balancers (S-15, S-24): nothing here routes by it, and an API server refuses it in
 //! the wrong place.
 
-use super::invalid::{Mistakes, Path};
+use super::invalid::{FieldErrors, Path};
 use super::object::{Metadata, ServiceSpec};
 use super::paths::{ANNOTATIONS, SPEC};
-use super::{Kind, addresses, grammar};
+use super::{ServiceType, addresses, grammar};
 
 /// In the order of the API server's `ValidateService`.
-pub(super) fn check(metadata: &Metadata, spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) {
+pub(super) fn check(metadata: &Metadata, spec: &ServiceSpec, kind: ServiceType, found: &mut FieldErrors) {
     check_source_ranges(metadata, spec, kind, found);
-    if spec.allocate_load_balancer_node_ports.is_some() && kind != Kind::LoadBalancer {
+    if spec.allocate_load_balancer_node_ports.is_some() && kind != ServiceType::LoadBalancer {
         found.forbidden(SPEC.field("allocateLoadBalancerNodePorts"), ONLY_BALANCED);
     }
     match spec.load_balancer_class.as_deref() {
-        Some(class) if kind == Kind::LoadBalancer => {
+        Some(class) if kind == ServiceType::LoadBalancer => {
             found.invalid_each(SPEC.field("loadBalancerClass"), class, grammar::qualified_name(class));
         }
         Some(_) => found.forbidden(SPEC.field("loadBalancerClass"), ONLY_BALANCED),
@@ -24,11 +24,11 @@ pub(super) fn check(metadata: &Metadata, spec: &ServiceSpec, kind: Kind, found: 
 }
 
 /// The field, or where that is empty the annotation that was there before it.
-fn check_source_ranges(metadata: &Metadata, spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) {
+fn check_source_ranges(metadata: &Metadata, spec: &ServiceSpec, kind: ServiceType, found: &mut FieldErrors) {
     let ranges = spec.load_balancer_source_ranges.as_deref().unwrap_or_default();
     if !ranges.is_empty() {
         let at = SPEC.field("loadBalancerSourceRanges");
-        if kind != Kind::LoadBalancer {
+        if kind != ServiceType::LoadBalancer {
             found.forbidden(at, ONLY_BALANCED);
         }
         for (index, range) in ranges.iter().enumerate() {
@@ -39,7 +39,7 @@ fn check_source_ranges(metadata: &Metadata, spec: &ServiceSpec, kind: Kind, foun
     let annotation = metadata.annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_RANGES));
     let Some(ranges) = annotation else { return };
     let at = ANNOTATIONS.key(SOURCE_RANGES);
-    if kind != Kind::LoadBalancer {
+    if kind != ServiceType::LoadBalancer {
         found.forbidden(at, ONLY_BALANCED);
     }
     for range in ranges.split(',').map(str::trim).filter(|_| !ranges.trim().is_empty()) {
@@ -47,20 +47,20 @@ fn check_source_ranges(metadata: &Metadata, spec: &ServiceSpec, kind: Kind, foun
     }
 }
 
-fn check_range(range: &str, at: Path<'_>, found: &mut Mistakes) {
+fn check_range(range: &str, at: Path<'_>, found: &mut FieldErrors) {
     if !addresses::is_cidr(range) {
         found.invalid(at, range, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     }
 }
 
-fn check_external_traffic(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) {
+fn check_external_traffic(spec: &ServiceSpec, kind: ServiceType, found: &mut FieldErrors) {
     let at = SPEC.field("externalTrafficPolicy");
     let policy = spec.external_traffic_policy.as_deref().unwrap_or_default();
     let has_external_ips = spec.external_ips.as_ref().is_some_and(|ips| !ips.is_empty());
     let is_external = match kind {
-        Kind::LoadBalancer | Kind::NodePort => true,
-        Kind::ClusterIp => has_external_ips,
-        Kind::ExternalName => false,
+        ServiceType::LoadBalancer | ServiceType::NodePort => true,
+        ServiceType::ClusterIp => has_external_ips,
+        ServiceType::ExternalName => false,
     };
     match policy {
         "" => {}
@@ -72,7 +72,7 @@ fn check_external_traffic(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) 
     }
     let Some(port) = spec.health_check_node_port.filter(|port| *port != 0) else { return };
     let at = SPEC.field("healthCheckNodePort");
-    if kind != Kind::LoadBalancer || policy != "Local" {
+    if kind != ServiceType::LoadBalancer || policy != "Local" {
         let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         found.invalid(at, port, detail);
     } else if let Err(problem) = grammar::port_number(port) {
@@ -81,7 +81,7 @@ fn check_external_traffic(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) 
 }
 
 /// Two names of one annotation.
-fn check_topology(metadata: &Metadata, found: &mut Mistakes) {
+fn check_topology(metadata: &Metadata, found: &mut FieldErrors) {
     let annotation = |key| metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
     if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
         && mode != hints

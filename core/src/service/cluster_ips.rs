@@ -7,10 +7,10 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::invalid::{Mistakes, Value};
+use super::invalid::{FieldErrors, Value};
 use super::object::{self, ServiceSpec};
 use super::paths::SPEC;
-use super::{Kind, Rules, addresses};
+use super::{Rules, ServiceType, addresses};
 
 #[derive(Default)]
 pub(super) struct ClusterIps {
@@ -19,14 +19,19 @@ pub(super) struct ClusterIps {
 }
 
 /// Reads them in the order of the API server's `ValidateServiceClusterIPsRelatedFields`, then as its allocator would.
-pub(super) fn read(spec: &ServiceSpec, kind: Kind, rules: &Rules, found: &mut Mistakes) -> ClusterIps {
+pub(super) fn read(
+    spec: &ServiceSpec,
+    kind: ServiceType,
+    rules: &Rules,
+    found: &mut FieldErrors,
+) -> ClusterIps {
     let list_at = SPEC.field("clusterIPs");
     let first = spec.cluster_ip.as_ref().filter(|ip| !ip.is_empty());
     let list = match (spec.cluster_ips.as_deref(), first) {
         (None | Some([]), Some(first)) => core::slice::from_ref(first),
         (list, _) => list.unwrap_or_default(),
     };
-    if kind == Kind::ExternalName {
+    if kind == ServiceType::ExternalName {
         if !list.is_empty() {
             found.forbidden(list_at, NOT_EXTERNAL);
         }
@@ -65,18 +70,18 @@ pub(super) fn read(spec: &ServiceSpec, kind: Kind, rules: &Rules, found: &mut Mi
     ClusterIps { ips, headless: false }
 }
 
-fn check_headless(list: &[String], kind: Kind, found: &mut Mistakes) {
+fn check_headless(list: &[String], kind: ServiceType, found: &mut FieldErrors) {
     let list_at = SPEC.field("clusterIPs");
     if list.len() > 1 {
         found.invalid(list_at, Value::list(list), "'None' must be the first and only value");
     }
-    if matches!(kind, Kind::NodePort | Kind::LoadBalancer) {
+    if matches!(kind, ServiceType::NodePort | ServiceType::LoadBalancer) {
         let detail = format!("may not be set to 'None' for {} services", kind.as_str());
         found.invalid(list_at.index(0), NONE, &detail);
     }
 }
 
-fn check_families(spec: &ServiceSpec, found: &mut Mistakes) {
+fn check_families(spec: &ServiceSpec, found: &mut FieldErrors) {
     let at = SPEC.field("ipFamilies");
     let families = spec.ip_families.as_deref().unwrap_or_default();
     for (index, family) in families.iter().enumerate() {
@@ -91,7 +96,7 @@ fn check_families(spec: &ServiceSpec, found: &mut Mistakes) {
 
 /// What the allocator of an API server asks of the policy. One that is told nothing of it, where there are two of something, refuses the
 /// Service; here it serves, with a warning, for nothing depends on it.
-fn check_policy(spec: &ServiceSpec, list: &[String], rules: &Rules, found: &mut Mistakes) {
+fn check_policy(spec: &ServiceSpec, list: &[String], rules: &Rules, found: &mut FieldErrors) {
     const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
     let at = SPEC.field("ipFamilyPolicy");
     let policy = spec.ip_family_policy.as_deref();
@@ -132,7 +137,7 @@ fn is_without_pods(spec: &ServiceSpec, list: &[String]) -> bool {
     !selects && list.first().is_some_and(|ip| ip == NONE)
 }
 
-fn parse(list: &[String], found: &mut Mistakes) -> Vec<IpAddr> {
+fn parse(list: &[String], found: &mut FieldErrors) -> Vec<IpAddr> {
     let list_at = SPEC.field("clusterIPs");
     let mut ips = Vec::with_capacity(list.len());
     for (index, text) in list.iter().enumerate() {
@@ -144,7 +149,7 @@ fn parse(list: &[String], found: &mut Mistakes) -> Vec<IpAddr> {
     ips
 }
 
-fn check_pair(list: &[String], ips: &[IpAddr], found: &mut Mistakes) {
+fn check_pair(list: &[String], ips: &[IpAddr], found: &mut FieldErrors) {
     if let [first, second] = ips
         && first.is_ipv4() == second.is_ipv4()
     {
@@ -156,7 +161,7 @@ fn check_pair(list: &[String], ips: &[IpAddr], found: &mut Mistakes) {
     }
 }
 
-fn check_expected_families(spec: &ServiceSpec, list: &[String], ips: &[IpAddr], found: &mut Mistakes) {
+fn check_expected_families(spec: &ServiceSpec, list: &[String], ips: &[IpAddr], found: &mut FieldErrors) {
     let families = spec.ip_families.as_deref().unwrap_or_default();
     for (index, (ip, expected)) in ips.iter().zip(families).enumerate() {
         if family(ip) != expected {
@@ -167,7 +172,7 @@ fn check_expected_families(spec: &ServiceSpec, list: &[String], ips: &[IpAddr], 
 }
 
 /// S-11: chosen addresses lie in the range of their family, where ranges are given.
-fn check_range(list: &[String], ips: &[IpAddr], rules: &Rules, found: &mut Mistakes) {
+fn check_range(list: &[String], ips: &[IpAddr], rules: &Rules, found: &mut FieldErrors) {
     for (index, ip) in ips.iter().enumerate() {
         let mut ranges =
             rules.service_cidrs.iter().filter(|range| family(&range.addr()) == family(ip)).peekable();
@@ -184,7 +189,7 @@ fn check_range(list: &[String], ips: &[IpAddr], rules: &Rules, found: &mut Mista
     }
 }
 
-fn out_of_range(list: &[String], ip: &IpAddr, range: &IpNet, found: &mut Mistakes) {
+fn out_of_range(list: &[String], ip: &IpAddr, range: &IpNet, found: &mut FieldErrors) {
     let detail = format!(
         "failed to allocate IP {ip}: the provided IP is not in the valid range. The range of valid IPs is {range}"
     );

@@ -17,7 +17,7 @@ mod health;
 mod policies;
 mod values;
 
-pub(super) use annotations::Annotations;
+pub(super) use annotations::AnnotationReader;
 pub(super) use health::is_encrypted;
 
 /// How the traffic of one Service is to be handled. Where it says nothing, the flags of the sidecar decide.
@@ -90,7 +90,7 @@ impl Default for Handling {
 /// Which annotations mean something to who reads them; the others are passed over, mistakes included. A filter of a few hundred kilobytes has no
 /// room for grammars of which nothing follows: what is not named here is not in its code.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope(fn(&mut Annotations<'_>) -> Handling);
+pub struct Scope(fn(&mut AnnotationReader<'_>) -> Handling);
 
 impl Scope {
     /// All.
@@ -99,14 +99,14 @@ impl Scope {
     pub const CHOICE: Scope = Scope(Handling::read_choice);
 
     /// What the annotations ask for.
-    pub(super) fn read(self, annotations: &mut Annotations<'_>) -> Handling {
+    pub(super) fn read(self, annotations: &mut AnnotationReader<'_>) -> Handling {
         (self.0)(annotations)
     }
 }
 
 impl Handling {
     /// What the annotations ask for: what ours say counts before what AWS's say.
-    pub(super) fn read(annotations: &mut Annotations<'_>) -> Handling {
+    pub(super) fn read(annotations: &mut AnnotationReader<'_>) -> Handling {
         let aws_idle_timeout = aws::idle_timeout(annotations);
         let aws_health_check = health::of_aws(annotations);
         let aws_proxy_protocol = aws::proxy_protocol(annotations);
@@ -129,7 +129,7 @@ impl Handling {
     }
 
     /// The part in [`Scope::CHOICE`].
-    fn read_choice(annotations: &mut Annotations<'_>) -> Handling {
+    fn read_choice(annotations: &mut AnnotationReader<'_>) -> Handling {
         let unasked = Handling::default();
         Handling {
             policy: annotations.read(annotation::LOAD_BALANCER, policies::balancing),

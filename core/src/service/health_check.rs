@@ -7,7 +7,7 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     /// What is tried.
-    pub probe: Probe,
+    pub probe: HealthProbe,
     /// From the beginning of one check to that of the next.
     pub interval: Duration,
     /// How long one check may take; no longer than `interval`.
@@ -22,7 +22,7 @@ pub struct HealthCheck {
 
 /// What is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub enum HealthProbe {
     /// A connection.
     Tcp,
     /// A GET.
@@ -36,7 +36,7 @@ impl Default for HealthCheck {
     /// A connection every 10 s, of 5 s at most; 2 good ones in a row, or 6 bad ones, decide.
     fn default() -> HealthCheck {
         HealthCheck {
-            probe: Probe::Tcp,
+            probe: HealthProbe::Tcp,
             interval: Duration::from_secs(10),
             timeout: Duration::from_secs(5),
             healthy: 2,

@@ -3,14 +3,14 @@
 use alloc::sync::Arc;
 use core::hash::Hash;
 
-use super::Place;
+use super::Locality;
 use crate::hash::HashSet;
 
 /// Hands out one shared copy of equal texts and equal places. A million endpoints name a few hundred nodes and a handful of zones.
 #[derive(Debug, Default)]
 pub struct Interner {
     texts: HashSet<Arc<str>>,
-    places: HashSet<Arc<Place>>,
+    places: HashSet<Arc<Locality>>,
 }
 
 impl Interner {
@@ -20,8 +20,8 @@ impl Interner {
     }
 
     /// The shared copy of `place`; none of one that says nothing.
-    pub fn place(&mut self, place: Place) -> Option<Arc<Place>> {
-        if place == Place::default() {
+    pub fn place(&mut self, place: Locality) -> Option<Arc<Locality>> {
+        if place == Locality::default() {
             return None;
         }
         Some(shared(&mut self.places, &place, || place.clone().into()))
@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn equal_places_share_memory_and_a_place_that_says_nothing_is_none() {
         let mut interner = Interner::default();
-        assert_eq!(interner.place(Place::default()), None);
-        let place = Place { node: Some(interner.text("node-1")), ..Place::default() };
+        assert_eq!(interner.place(Locality::default()), None);
+        let place = Locality { node: Some(interner.text("node-1")), ..Locality::default() };
         let (first, second) = (interner.place(place.clone()).unwrap(), interner.place(place).unwrap());
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));

@@ -17,12 +17,12 @@ pub struct Invalid {
     /// The object's name; empty when it has none.
     pub name: String,
     /// At least one, in the order of the checks.
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<FieldError>,
 }
 
 /// One mistake. Shown as `spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct FieldError {
     /// Where: `spec.ports[1].name`.
     pub field: String,
     /// Of which sort: `Required value`, `Invalid value`.
@@ -61,7 +61,7 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-impl fmt::Display for Mistake {
+impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.field, self.sort)?;
         if let Some(value) = &self.value {
@@ -88,11 +88,11 @@ impl fmt::Display for Warning {
 #[derive(Clone, Copy)]
 pub(super) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
-    step: Step<'a>,
+    step: PathStep<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PathStep<'a> {
     Field(&'a str),
     Index(usize),
     Key(&'a str),
@@ -100,19 +100,19 @@ enum Step<'a> {
 
 impl<'a> Path<'a> {
     pub(super) const fn root(field: &'a str) -> Path<'a> {
-        Path { parent: None, step: Step::Field(field) }
+        Path { parent: None, step: PathStep::Field(field) }
     }
 
     pub(super) const fn field(&'a self, name: &'a str) -> Path<'a> {
-        Path { parent: Some(self), step: Step::Field(name) }
+        Path { parent: Some(self), step: PathStep::Field(name) }
     }
 
     pub(super) const fn index(&'a self, index: usize) -> Path<'a> {
-        Path { parent: Some(self), step: Step::Index(index) }
+        Path { parent: Some(self), step: PathStep::Index(index) }
     }
 
     pub(super) const fn key(&'a self, key: &'a str) -> Path<'a> {
-        Path { parent: Some(self), step: Step::Key(key) }
+        Path { parent: Some(self), step: PathStep::Key(key) }
     }
 }
 
@@ -122,10 +122,10 @@ impl fmt::Display for Path<'_> {
             parent.fmt(f)?;
         }
         match self.step {
-            Step::Field(name) if self.parent.is_none() => f.write_str(name),
-            Step::Field(name) => write!(f, ".{name}"),
-            Step::Index(index) => write!(f, "[{index}]"),
-            Step::Key(key) => write!(f, "[{key}]"),
+            PathStep::Field(name) if self.parent.is_none() => f.write_str(name),
+            PathStep::Field(name) => write!(f, ".{name}"),
+            PathStep::Index(index) => write!(f, "[{index}]"),
+            PathStep::Key(key) => write!(f, "[{key}]"),
         }
     }
 }
@@ -169,12 +169,12 @@ impl fmt::Display for Value<'_> {
 
 /// Gathers mistakes and warnings; the constructors are those of `k8s.io/apimachinery/pkg/util/validation/field`.
 #[derive(Default)]
-pub(super) struct Mistakes {
-    mistakes: Vec<Mistake>,
+pub(super) struct FieldErrors {
+    mistakes: Vec<FieldError>,
     warnings: Vec<Warning>,
 }
 
-impl Mistakes {
+impl FieldErrors {
     pub(super) fn required(&mut self, at: Path<'_>, detail: &str) {
         self.add(at, "Required value", None, detail.into());
     }
@@ -239,7 +239,7 @@ impl Mistakes {
         if self.mistakes.len() >= MAX_MISTAKES {
             return;
         }
-        let mistake = Mistake { field: at.to_string(), sort, value, expected };
+        let mistake = FieldError { field: at.to_string(), sort, value, expected };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_told_has_an_end() {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = FieldErrors::default();
         (0..100_000).for_each(|index| mistakes.required(Path::root("endpoints").index(index), ""));
         assert_eq!(mistakes.len(), 64);
     }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn one_mistake_stands_alone_and_several_stand_in_brackets() {
         let spec = Path::root("spec");
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = FieldErrors::default();
         mistakes.required(spec.field("ports").index(1).field("name"), "");
         let alone = Invalid { kind: "Service", name: "web".into(), mistakes: mistakes.mistakes.clone() };
         assert_eq!(alone.to_string(), r#"Service "web" is invalid: spec.ports[1].name: Required value"#);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use svc_proto::names::annotation;
 
-use super::invalid::{Mistake, Mistakes, Path, Value};
+use super::invalid::{FieldError, FieldErrors, Path, Value};
 use super::object::Metadata;
 use super::paths::{ANNOTATIONS, METADATA};
 use super::weights::Weights;
@@ -20,7 +20,7 @@ pub(super) fn read(
     metadata: &Metadata,
     name_grammar: fn(&str) -> Vec<&'static str>,
     rules: &Rules,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> ServiceName {
     if let Some(base) = metadata.generate_name.as_deref().filter(|base| !base.is_empty()) {
         found.invalid_each(METADATA.field("generateName"), base, name_grammar(&as_a_name(base)));
@@ -42,8 +42,8 @@ pub(super) fn read(
 }
 
 /// What is wrong with the metadata of an object whose name is a DNS name, as that of a Secret is, and of which nothing else is read here.
-pub fn check_metadata(metadata: &Metadata, rules: &Rules) -> Vec<Mistake> {
-    let mut found = Mistakes::default();
+pub fn check_metadata(metadata: &Metadata, rules: &Rules) -> Vec<FieldError> {
+    let mut found = FieldErrors::default();
     read(metadata, grammar::dns_subdomain, rules, &mut found);
     found.verdict("", "").err().map(|invalid| invalid.mistakes).unwrap_or_default()
 }
@@ -57,7 +57,7 @@ fn as_a_name(base: &str) -> Cow<'_, str> {
 }
 
 /// Owners and finalizers.
-fn check_bonds(metadata: &Metadata, found: &mut Mistakes) {
+fn check_bonds(metadata: &Metadata, found: &mut FieldErrors) {
     let at = METADATA.field("ownerReferences");
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     for (index, owner) in owners.iter().enumerate() {
@@ -110,13 +110,13 @@ fn is_of_aws(key: &str) -> bool {
 }
 
 /// `svcmesh.dev/weights` of an object, as written.
-pub(super) fn weights(metadata: &Metadata, found: &mut Mistakes) -> Option<Arc<str>> {
+pub(super) fn weights(metadata: &Metadata, found: &mut FieldErrors) -> Option<Arc<str>> {
     let value = metadata.annotations.as_ref()?.get(annotation::WEIGHTS)?;
     check_weights(value, found);
     Some(value.as_str().into())
 }
 
-fn check_weights(value: &str, found: &mut Mistakes) {
+fn check_weights(value: &str, found: &mut FieldErrors) {
     if let Err(bad) = Weights::parse(value) {
         found.invalid(
             ANNOTATIONS.key(annotation::WEIGHTS),
@@ -127,7 +127,7 @@ fn check_weights(value: &str, found: &mut Mistakes) {
 }
 
 /// `protocol` of a port at `at`; TCP where the object does not say. Whether an empty one says nothing depends on the kind.
-pub(super) fn transport(protocol: Option<&String>, at: Path<'_>, found: &mut Mistakes) -> Transport {
+pub(super) fn transport(protocol: Option<&String>, at: Path<'_>, found: &mut FieldErrors) -> Transport {
     match protocol.map(String::as_str) {
         None | Some("TCP") => Transport::Tcp,
         Some("UDP") => Transport::Udp,
@@ -140,7 +140,11 @@ pub(super) fn transport(protocol: Option<&String>, at: Path<'_>, found: &mut Mis
 }
 
 /// `appProtocol` of a port at `at` (S-06).
-pub(super) fn app_protocol(value: Option<&String>, at: Path<'_>, found: &mut Mistakes) -> Option<Arc<str>> {
+pub(super) fn app_protocol(
+    value: Option<&String>,
+    at: Path<'_>,
+    found: &mut FieldErrors,
+) -> Option<Arc<str>> {
     let value = value?;
     found.invalid_each(at.field("appProtocol"), value, grammar::qualified_name(value));
     Some(value.as_str().into())

@@ -49,9 +49,9 @@ pub use balancing::{Policy, Unit};
 pub use ejection::EjectPolicy;
 pub(crate) use grammar::special_ip;
 pub use handling::{Handling, Scope, Tls};
-pub use health_check::{HealthCheck, Probe};
+pub use health_check::{HealthCheck, HealthProbe};
 pub use intern::Interner;
-pub use invalid::{Invalid, Mistake, Warning};
+pub use invalid::{FieldError, Invalid, Warning};
 pub use metadata::check_metadata;
 pub use slice::read_endpoint_slice;
 pub use subsets::read_endpoints;
@@ -96,7 +96,7 @@ pub struct Service {
     /// Its namespace and name.
     pub name: ServiceName,
     /// `spec.type`.
-    pub kind: Kind,
+    pub kind: ServiceType,
     /// `spec.clusterIPs`; empty when headless, or when one is still to be allocated (see `headless`).
     pub cluster_ips: Vec<IpAddr>,
     /// `clusterIP: None` (S-14).
@@ -104,7 +104,7 @@ pub struct Service {
     /// `spec.externalIPs` (S-27).
     pub external_ips: Vec<IpAddr>,
     /// `status.loadBalancer.ingress`.
-    pub ingress: Vec<Ingress>,
+    pub ingress: Vec<IngressPoint>,
     /// `spec.externalName`, lower case, without a trailing dot (S-26).
     pub external_name: Option<Arc<str>>,
     /// The timeout of `sessionAffinity: ClientIP`; `None` when there is no affinity (S-10).
@@ -128,7 +128,7 @@ impl Service {
     pub fn plain(name: ServiceName, ports: Vec<Port>) -> Service {
         Service {
             name,
-            kind: Kind::ClusterIp,
+            kind: ServiceType::ClusterIp,
             cluster_ips: Vec::new(),
             headless: false,
             external_ips: Vec::new(),
@@ -147,7 +147,7 @@ impl Service {
 
 /// `spec.type` (S-15).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServiceType {
     /// The default.
     #[default]
     ClusterIp,
@@ -159,14 +159,14 @@ pub enum Kind {
     ExternalName,
 }
 
-impl Kind {
+impl ServiceType {
     /// The name the API uses.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::ClusterIp => "ClusterIP",
-            Kind::NodePort => "NodePort",
-            Kind::LoadBalancer => "LoadBalancer",
-            Kind::ExternalName => "ExternalName",
+            ServiceType::ClusterIp => "ClusterIP",
+            ServiceType::NodePort => "NodePort",
+            ServiceType::LoadBalancer => "LoadBalancer",
+            ServiceType::ExternalName => "ExternalName",
         }
     }
 }
@@ -213,7 +213,7 @@ pub enum TargetPort {
 
 /// One entry of `status.loadBalancer.ingress`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ingress {
+pub struct IngressPoint {
     /// The address, if the balancer has one.
     pub ip: Option<IpAddr>,
     /// The name, if it has one.
@@ -269,7 +269,7 @@ pub struct SliceEndpoint {
     /// `hostname`.
     pub hostname: Option<Arc<str>>,
     /// Where it runs; `None` when the object does not say.
-    pub place: Option<Arc<Place>>,
+    pub place: Option<Arc<Locality>>,
     /// The pod's name (`targetRef`), by which an annotation may give it a weight, and by which one pod that moves between
     /// slices is told from two pods with one address. Nobody shares it.
     pub pod: Option<Box<str>>,
@@ -278,18 +278,18 @@ pub struct SliceEndpoint {
 /// Where an endpoint runs, and whom it is meant for. One handle to all of it: a million endpoints are in a few hundred places, and
 /// three handles each, in the facts and in the table, would be 80 MB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Locality {
     /// `nodeName`.
     pub node: Option<Arc<str>>,
     /// `zone`.
     pub zone: Option<Arc<str>>,
     /// `hints`; empty when the object has none.
-    pub hints: Hints,
+    pub hints: TopologyHints,
 }
 
 /// `hints` of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Hints {
+pub struct TopologyHints {
     /// `forZones[].name`.
     pub zones: Vec<Arc<str>>,
     /// `forNodes[].name`.

@@ -4,17 +4,22 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::invalid::{Mistakes, Path, Value};
+use super::invalid::{FieldErrors, Path, Value};
 use super::object::{IntOrString, ServicePort, ServiceSpec};
 use super::paths::SPEC;
-use super::{Kind, Port, TargetPort, grammar, metadata};
+use super::{Port, ServiceType, TargetPort, grammar, metadata};
 use crate::address::Transport;
 use crate::hash::HashSet;
 
-pub(super) fn read(spec: &ServiceSpec, kind: Kind, headless: bool, found: &mut Mistakes) -> Vec<Port> {
+pub(super) fn read(
+    spec: &ServiceSpec,
+    kind: ServiceType,
+    headless: bool,
+    found: &mut FieldErrors,
+) -> Vec<Port> {
     let at = SPEC.field("ports");
     let written = spec.ports.as_deref().unwrap_or_default();
-    if written.is_empty() && !headless && kind != Kind::ExternalName {
+    if written.is_empty() && !headless && kind != ServiceType::ExternalName {
         found.required(at, "");
     }
     let mut seen = Seen::default();
@@ -35,9 +40,9 @@ fn read_port<'a>(
     port: &'a ServicePort,
     at: Path<'_>,
     several: bool,
-    kind: Kind,
+    kind: ServiceType,
     seen: &mut Seen<'a>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Port {
     let name = port.name.as_deref().unwrap_or_default();
     match name {
@@ -63,7 +68,7 @@ fn read_port<'a>(
     Port { name: name.into(), port: number, transport, target, node_port, app_protocol }
 }
 
-fn port_number(number: i32, at: Path<'_>, found: &mut Mistakes) -> u16 {
+fn port_number(number: i32, at: Path<'_>, found: &mut FieldErrors) -> u16 {
     grammar::port_number(number).unwrap_or_else(|problem| {
         found.invalid(at, number, problem);
         0
@@ -71,7 +76,7 @@ fn port_number(number: i32, at: Path<'_>, found: &mut Mistakes) -> u16 {
 }
 
 /// The same as the port where the object does not say, as 0 and `""` do not.
-fn target_port(target: Option<&IntOrString>, port: u16, at: Path<'_>, found: &mut Mistakes) -> TargetPort {
+fn target_port(target: Option<&IntOrString>, port: u16, at: Path<'_>, found: &mut FieldErrors) -> TargetPort {
     match target {
         None | Some(IntOrString::Int(0)) => TargetPort::Number(port),
         Some(IntOrString::Int(number)) => TargetPort::Number(port_number(*number, at, found)),
@@ -85,27 +90,27 @@ fn target_port(target: Option<&IntOrString>, port: u16, at: Path<'_>, found: &mu
 
 fn node_port(
     port: &ServicePort,
-    kind: Kind,
+    kind: ServiceType,
     transport: Transport,
     at: Path<'_>,
     seen: &mut Seen<'_>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<u16> {
     let number = port.node_port.filter(|number| *number != 0)?;
     match kind {
-        Kind::ClusterIp => found.forbidden(at, "may not be used when `type` is 'ClusterIP'"),
-        Kind::NodePort | Kind::LoadBalancer if !NODE_PORTS.contains(&number) => {
+        ServiceType::ClusterIp => found.forbidden(at, "may not be used when `type` is 'ClusterIP'"),
+        ServiceType::NodePort | ServiceType::LoadBalancer if !NODE_PORTS.contains(&number) => {
             let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
             found.invalid(at, number, detail);
         }
-        Kind::NodePort | Kind::LoadBalancer => {
+        ServiceType::NodePort | ServiceType::LoadBalancer => {
             let number = u16::try_from(number).expect("it lies in the range of node ports");
             if !seen.node_ports.insert((transport, number)) {
                 found.duplicate(at, i32::from(number));
             }
             return Some(number);
         }
-        Kind::ExternalName => {} // dropped, as the API server does when a Service changes its type
+        ServiceType::ExternalName => {} // dropped, as the API server does when a Service changes its type
     }
     None
 }

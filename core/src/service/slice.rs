@@ -9,12 +9,12 @@ use core::net::IpAddr;
 
 use svc_proto::names::label;
 
-use super::invalid::{Invalid, Mistakes, Path};
+use super::invalid::{FieldErrors, Invalid, Path};
 use super::object::{self, Endpoint, EndpointPort};
 use super::paths::METADATA;
 use super::{
-    Hints, Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, addresses, grammar, labels,
-    metadata,
+    Interner, Locality, Rules, Slice, SliceEndpoint, SlicePort, TopologyHints, Valid, addresses, grammar,
+    labels, metadata,
 };
 use crate::address::{ServiceName, Transport};
 
@@ -31,7 +31,7 @@ pub fn read_endpoint_slice(
 ) -> Result<Valid<Vec<Slice>>, Invalid> {
     let no_metadata = object::Metadata::default();
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
-    let mut found = Mistakes::default();
+    let mut found = FieldErrors::default();
 
     let name = metadata::read(metadata, grammar::dns_subdomain, rules, &mut found);
     let service = service_label(metadata, &mut found);
@@ -39,12 +39,12 @@ pub fn read_endpoint_slice(
     let family = family(object, &mut found);
     let endpoints = endpoints(object, family, rules, interner, &mut found);
     let ports = ports(object.ports.as_deref().unwrap_or_default(), &mut found);
-    if family == Family::Fqdn {
+    if family == AddressFamily::Fqdn {
         let text = "is accepted and ignored, as kube-proxy does";
         found.warn(Path::root("addressType"), Some("FQDN".into()), text.into());
     }
     let warnings = found.verdict("EndpointSlice.discovery.k8s.io", &name.name)?;
-    if family == Family::Fqdn {
+    if family == AddressFamily::Fqdn {
         return Ok(Valid { fact: Vec::new(), warnings });
     }
     let service = ServiceName::new(name.namespace, service);
@@ -52,7 +52,7 @@ pub fn read_endpoint_slice(
     Ok(Valid { fact: [slice].into(), warnings })
 }
 
-fn service_label(metadata: &object::Metadata, found: &mut Mistakes) -> Arc<str> {
+fn service_label(metadata: &object::Metadata, found: &mut FieldErrors) -> Arc<str> {
     let service = metadata.labels.as_ref().and_then(|labels| labels.get(label::SERVICE_NAME));
     let service = service.map(String::as_str).unwrap_or_default();
     let labels = METADATA.field("labels");
@@ -66,7 +66,7 @@ fn service_label(metadata: &object::Metadata, found: &mut Mistakes) -> Arc<str> 
 
 /// `addressType`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
+enum AddressFamily {
     V4,
     V6,
     Fqdn,
@@ -74,29 +74,29 @@ enum Family {
     Unknown,
 }
 
-fn family(object: &object::EndpointSlice, found: &mut Mistakes) -> Family {
+fn family(object: &object::EndpointSlice, found: &mut FieldErrors) -> AddressFamily {
     let at = Path::root("addressType");
     match object.address_type.as_deref() {
-        Some("IPv4") => Family::V4,
-        Some("IPv6") => Family::V6,
-        Some("FQDN") => Family::Fqdn,
+        Some("IPv4") => AddressFamily::V4,
+        Some("IPv6") => AddressFamily::V6,
+        Some("FQDN") => AddressFamily::Fqdn,
         None | Some("") => {
             found.required(at, "");
-            Family::Unknown
+            AddressFamily::Unknown
         }
         Some(other) => {
             found.unsupported(at, other, &["FQDN", "IPv4", "IPv6"]);
-            Family::Unknown
+            AddressFamily::Unknown
         }
     }
 }
 
 fn endpoints(
     object: &object::EndpointSlice,
-    family: Family,
+    family: AddressFamily,
     rules: &Rules,
     interner: &mut Interner,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Vec<SliceEndpoint> {
     let at = Path::root("endpoints");
     let written = object.endpoints.as_deref().unwrap_or_default();
@@ -116,10 +116,10 @@ fn endpoints(
 /// The first of `addresses`: they are fungible, and consumers use that one.
 fn first_address(
     endpoint: &Endpoint,
-    family: Family,
+    family: AddressFamily,
     rules: &Rules,
     at: Path<'_>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<IpAddr> {
     let list_at = at.field("addresses");
     let written = endpoint.addresses.as_deref().unwrap_or_default();
@@ -132,7 +132,7 @@ fn first_address(
     for (index, text) in written.iter().enumerate() {
         let address = read_address(text, family, rules, list_at.index(index), found);
         first = first.or(address);
-        if index == 1 && family != Family::Fqdn {
+        if index == 1 && family != AddressFamily::Fqdn {
             let text = "and what follows is not used: the addresses of one endpoint are taken for the same, as kube-proxy does; \
                         write an endpoint for each";
             found.warn(list_at.index(1), Some((&*written[1]).into()), text.into());
@@ -143,19 +143,19 @@ fn first_address(
 
 fn read_address(
     text: &str,
-    family: Family,
+    family: AddressFamily,
     rules: &Rules,
     at: Path<'_>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<IpAddr> {
-    if family == Family::Fqdn {
+    if family == AddressFamily::Fqdn {
         found.invalid_each(at, text, grammar::full_name(text));
     }
-    if matches!(family, Family::Fqdn | Family::Unknown) {
+    if matches!(family, AddressFamily::Fqdn | AddressFamily::Unknown) {
         return None;
     }
     let ip = addresses::read(text, at, found)?;
-    let problem = match family == Family::V4 {
+    let problem = match family == AddressFamily::V4 {
         true if ip.is_ipv6() => Some("must be a valid IPv4 address"),
         false if ip.is_ipv4() => Some("must be a valid IPv6 address"),
         true | false => grammar::special_ip(ip, rules.allow_loopback_endpoints),
@@ -169,7 +169,7 @@ fn read_endpoint(
     address: Option<IpAddr>,
     at: Path<'_>,
     interner: &mut Interner,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<SliceEndpoint> {
     let deprecated = endpoint.topology.as_ref().or(endpoint.deprecated_topology.as_ref());
     check_topology(deprecated, at, found);
@@ -181,7 +181,7 @@ fn read_endpoint(
     }
     let hostname = hostname(endpoint.hostname.as_ref(), at, found);
     let hints = endpoint.hints.as_ref().map(|hints| read_hints(hints, at, interner, found));
-    let place = Place {
+    let place = Locality {
         node: node.map(|node| interner.text(node)),
         zone: zone.map(|zone| interner.text(zone)),
         hints: hints.unwrap_or_default(),
@@ -200,7 +200,7 @@ fn read_endpoint(
 }
 
 /// `topology` of `v1beta1`, which `v1` keeps by another name.
-fn check_topology(topology: Option<&BTreeMap<String, String>>, at: Path<'_>, found: &mut Mistakes) {
+fn check_topology(topology: Option<&BTreeMap<String, String>>, at: Path<'_>, found: &mut FieldErrors) {
     let at = at.field("deprecatedTopology");
     let count = topology.into_iter().flatten().count();
     if count > MAX_TOPOLOGY {
@@ -210,7 +210,7 @@ fn check_topology(topology: Option<&BTreeMap<String, String>>, at: Path<'_>, fou
 }
 
 /// `hostname` of an endpoint at `at`.
-pub(super) fn hostname(hostname: Option<&String>, at: Path<'_>, found: &mut Mistakes) -> Option<Arc<str>> {
+pub(super) fn hostname(hostname: Option<&String>, at: Path<'_>, found: &mut FieldErrors) -> Option<Arc<str>> {
     let hostname = hostname?;
     found.invalid_each(at.field("hostname"), hostname, grammar::dns_label(hostname));
     Some(hostname.as_str().into())
@@ -222,14 +222,19 @@ pub(super) fn pod(target: Option<&object::TargetRef>) -> Option<Box<str>> {
     target.name.as_deref().map(Box::from)
 }
 
-fn read_hints(hints: &object::Hints, at: Path<'_>, interner: &mut Interner, found: &mut Mistakes) -> Hints {
+fn read_hints(
+    hints: &object::Hints,
+    at: Path<'_>,
+    interner: &mut Interner,
+    found: &mut FieldErrors,
+) -> TopologyHints {
     let at = at.field("hints");
     let mut names = |field: &'static str, list: &Option<Vec<object::Hint>>, grammar| {
         hint_names(list.as_deref().unwrap_or_default(), at.field(field), grammar, interner, found)
     };
     let zones = names("forZones", &hints.for_zones, grammar::label_value as fn(&str) -> _);
     let nodes = names("forNodes", &hints.for_nodes, grammar::dns_subdomain);
-    Hints { zones, nodes }
+    TopologyHints { zones, nodes }
 }
 
 fn hint_names(
@@ -237,7 +242,7 @@ fn hint_names(
     at: Path<'_>,
     grammar: fn(&str) -> Vec<&'static str>,
     interner: &mut Interner,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Vec<Arc<str>> {
     if list.len() > MAX_HINTS {
         found.too_many(at, list.len(), MAX_HINTS);
@@ -255,7 +260,7 @@ fn hint_names(
     names
 }
 
-fn ports(written: &[EndpointPort], found: &mut Mistakes) -> Vec<SlicePort> {
+fn ports(written: &[EndpointPort], found: &mut FieldErrors) -> Vec<SlicePort> {
     let at = Path::root("ports");
     if written.len() > MAX_PORTS {
         found.too_many(at, written.len(), MAX_PORTS);
@@ -289,7 +294,7 @@ pub(super) fn numbered_port(
     port: &EndpointPort,
     transport: Transport,
     at: Path<'_>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<SlicePort> {
     let app_protocol = metadata::app_protocol(port.app_protocol.as_ref(), at, found);
     let number = grammar::port_number(port.port?).ok()?;

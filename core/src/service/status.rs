@@ -5,12 +5,12 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::invalid::{Mistakes, Path, Value};
+use super::invalid::{FieldErrors, Path, Value};
 use super::object::{self, LoadBalancerIngress};
-use super::{Ingress, addresses, grammar};
+use super::{IngressPoint, addresses, grammar};
 
 /// The entries of `status.loadBalancer.ingress` that mean something.
-pub(super) fn ingress(object: &object::Service, found: &mut Mistakes) -> Vec<Ingress> {
+pub(super) fn ingress(object: &object::Service, found: &mut FieldErrors) -> Vec<IngressPoint> {
     let status = object.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let entries = status.and_then(|balancer| balancer.ingress.as_ref()).into_iter().flatten();
     let status_at = Path::root("status");
@@ -20,7 +20,7 @@ pub(super) fn ingress(object: &object::Service, found: &mut Mistakes) -> Vec<Ing
 }
 
 /// Nothing where a part of it is wrong: nobody knows then what it was to say.
-fn read_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut Mistakes) -> Option<Ingress> {
+fn read_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut FieldErrors) -> Option<IngressPoint> {
     let mut ignore = |field, value: &str, problem: &str| {
         let text = format!("{problem}: the entry is ignored");
         found.warn(at.field(field), Some(Value::Text(value)), text);
@@ -50,5 +50,5 @@ fn read_entry(entry: &LoadBalancerIngress, at: Path<'_>, found: &mut Mistakes) -
             return None;
         }
     };
-    Some(Ingress { ip, hostname: hostname.map(Arc::from), proxied })
+    Some(IngressPoint { ip, hostname: hostname.map(Arc::from), proxied })
 }

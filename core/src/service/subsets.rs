@@ -4,10 +4,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use super::invalid::{Invalid, Mistakes, Path};
+use super::invalid::{FieldErrors, Invalid, Path};
 use super::object::{self, EndpointPort, Subset, SubsetAddress};
 use super::slice::{hostname, numbered_port, pod};
-use super::{Interner, Place, Rules, Slice, SliceEndpoint, SlicePort, Valid, addresses, grammar, metadata};
+use super::{
+    Interner, Locality, Rules, Slice, SliceEndpoint, SlicePort, Valid, addresses, grammar, metadata,
+};
 use crate::address::ServiceName;
 
 /// Reads an Endpoints object as the API server would admit it (S-04). Its slices come in the order of the subsets, IPv4 before IPv6.
@@ -22,7 +24,7 @@ pub fn read_endpoints(
 ) -> Result<Valid<Vec<Slice>>, Invalid> {
     let no_metadata = object::Metadata::default();
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
-    let mut found = Mistakes::default();
+    let mut found = FieldErrors::default();
 
     let service = metadata::read(metadata, grammar::dns_subdomain, rules, &mut found);
     let weights = metadata::weights(metadata, &mut found);
@@ -41,7 +43,7 @@ fn read_subset(
     at: Path<'_>,
     rules: &Rules,
     interner: &mut Interner,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> (Vec<SliceEndpoint>, Vec<SlicePort>) {
     let ready = subset.addresses.as_deref().unwrap_or_default();
     let not_ready = subset.not_ready_addresses.as_deref().unwrap_or_default();
@@ -65,7 +67,7 @@ fn endpoint(
     at: Path<'_>,
     rules: &Rules,
     interner: &mut Interner,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) -> Option<SliceEndpoint> {
     let text = address.ip.as_deref().unwrap_or_default();
     let ip = addresses::read(text, at.field("ip"), found).filter(|ip| {
@@ -84,12 +86,12 @@ fn endpoint(
         terminating: false,
         weight: None,
         hostname,
-        place: interner.place(Place { node, ..Place::default() }),
+        place: interner.place(Locality { node, ..Locality::default() }),
         pod: pod(address.target_ref.as_ref()),
     })
 }
 
-fn ports(written: &[EndpointPort], at: Path<'_>, found: &mut Mistakes) -> Vec<SlicePort> {
+fn ports(written: &[EndpointPort], at: Path<'_>, found: &mut FieldErrors) -> Vec<SlicePort> {
     let mut read = Vec::with_capacity(written.len());
     for (index, port) in written.iter().enumerate() {
         let at = at.index(index);

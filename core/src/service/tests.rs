@@ -49,7 +49,7 @@ fn what_a_service_leaves_out_has_the_defaults_of_the_api() {
         app_protocol: None,
     };
     assert_eq!(read.name, ServiceName::new("default", "web"));
-    assert_eq!((read.kind, read.affinity, read.headless), (Kind::ClusterIp, None, false));
+    assert_eq!((read.kind, read.affinity, read.headless), (ServiceType::ClusterIp, None, false));
     assert_eq!(read.ports, [port]);
 }
 

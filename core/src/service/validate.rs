@@ -10,13 +10,13 @@ use core::time::Duration;
 use svc_proto::json::nearest;
 use svc_proto::names::annotation;
 
-use super::handling::{Annotations, is_encrypted};
-use super::invalid::{Invalid, Mistakes};
+use super::handling::{AnnotationReader, is_encrypted};
+use super::invalid::{FieldErrors, Invalid};
 use super::object::{self, ServiceSpec};
 use super::paths::{ANNOTATIONS, METADATA, SPEC};
 use super::{
-    Kind, Rules, Scope, Service, Valid, addresses, balancer, cluster_ips, grammar, labels, metadata, ports,
-    status,
+    Rules, Scope, Service, ServiceType, Valid, addresses, balancer, cluster_ips, grammar, labels, metadata,
+    ports, status,
 };
 use crate::address::ServiceName;
 use crate::dns::names::is_address;
@@ -39,12 +39,12 @@ pub(crate) fn read_service_in(
     let (no_metadata, no_spec) = (object::Metadata::default(), ServiceSpec::default());
     let metadata = object.metadata.as_ref().unwrap_or(&no_metadata);
     let spec = object.spec.as_ref().unwrap_or(&no_spec);
-    let mut found = Mistakes::default();
+    let mut found = FieldErrors::default();
 
     let name = metadata::read(metadata, grammar::dns_label, rules, &mut found);
     let annotations = metadata::annotations(metadata);
     let class = spec.load_balancer_class.as_deref();
-    let handling = scope.read(&mut Annotations::new(&annotations, &mut found).of_class(class));
+    let handling = scope.read(&mut AnnotationReader::new(&annotations, &mut found).of_class(class));
     metadata::weights(metadata, &mut found);
     let kind = kind(spec, &mut found);
     let own = cluster_ips::read(spec, kind, rules, &mut found);
@@ -71,22 +71,22 @@ pub(crate) fn read_service_in(
     Ok(Valid { fact: service, warnings })
 }
 
-fn kind(spec: &ServiceSpec, found: &mut Mistakes) -> Kind {
+fn kind(spec: &ServiceSpec, found: &mut FieldErrors) -> ServiceType {
     match spec.kind.as_deref() {
-        None | Some("" | "ClusterIP") => Kind::ClusterIp,
-        Some("NodePort") => Kind::NodePort,
-        Some("LoadBalancer") => Kind::LoadBalancer,
-        Some("ExternalName") => Kind::ExternalName,
+        None | Some("" | "ClusterIP") => ServiceType::ClusterIp,
+        Some("NodePort") => ServiceType::NodePort,
+        Some("LoadBalancer") => ServiceType::LoadBalancer,
+        Some("ExternalName") => ServiceType::ExternalName,
         Some(other) => {
             let known = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
             found.unsupported(SPEC.field("type"), other, &known);
-            Kind::ClusterIp
+            ServiceType::ClusterIp
         }
     }
 }
 
-fn external_name(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) -> Option<Arc<str>> {
-    if kind != Kind::ExternalName {
+fn external_name(spec: &ServiceSpec, kind: ServiceType, found: &mut FieldErrors) -> Option<Arc<str>> {
+    if kind != ServiceType::ExternalName {
         return None;
     }
     let written = spec.external_name.as_deref().unwrap_or_default();
@@ -103,7 +103,7 @@ fn external_name(spec: &ServiceSpec, kind: Kind, found: &mut Mistakes) -> Option
 }
 
 /// S-10: 3 hours where the object does not say, a day at most.
-fn affinity(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Duration> {
+fn affinity(spec: &ServiceSpec, found: &mut FieldErrors) -> Option<Duration> {
     const DEFAULT_SECONDS: i32 = 10_800;
     const MAX_SECONDS: i32 = 86_400;
     let config_at = SPEC.field("sessionAffinityConfig");
@@ -134,7 +134,7 @@ fn affinity(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Duration> {
     }
 }
 
-fn external_ips(spec: &ServiceSpec, found: &mut Mistakes) -> Vec<IpAddr> {
+fn external_ips(spec: &ServiceSpec, found: &mut FieldErrors) -> Vec<IpAddr> {
     let list_at = SPEC.field("externalIPs");
     let mut ips = Vec::new();
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
@@ -147,7 +147,7 @@ fn external_ips(spec: &ServiceSpec, found: &mut Mistakes) -> Vec<IpAddr> {
     ips
 }
 
-fn internal_traffic_local(spec: &ServiceSpec, found: &mut Mistakes) -> bool {
+fn internal_traffic_local(spec: &ServiceSpec, found: &mut FieldErrors) -> bool {
     match spec.internal_traffic_policy.as_deref() {
         None | Some("Cluster") => false,
         Some("Local") => true,
@@ -158,7 +158,7 @@ fn internal_traffic_local(spec: &ServiceSpec, found: &mut Mistakes) -> bool {
     }
 }
 
-fn traffic_distribution(spec: &ServiceSpec, found: &mut Mistakes) -> Option<Arc<str>> {
+fn traffic_distribution(spec: &ServiceSpec, found: &mut FieldErrors) -> Option<Arc<str>> {
     const KNOWN: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZone"];
     let value = spec.traffic_distribution.as_deref()?;
     if !KNOWN.contains(&value) {
@@ -172,7 +172,7 @@ fn warn(
     metadata: &object::Metadata,
     name: &ServiceName,
     annotations: &BTreeMap<Arc<str>, Arc<str>>,
-    found: &mut Mistakes,
+    found: &mut FieldErrors,
 ) {
     if name.name.starts_with(|first: char| first.is_ascii_digit()) {
         let text = "starts with a digit, which API servers before 1.37 refuse";

@@ -3,7 +3,7 @@
 use core::mem;
 use core::time::Duration;
 
-use super::eject::{Change, Probe};
+use super::eject::{EjectionChange, Probe};
 use super::health::Health;
 use super::pushback::{pushback_of_grpc_status, pushback_of_status};
 use super::{EndpointStats, PortStats};
@@ -36,7 +36,7 @@ pub struct Subject<'a> {
 
 /// The head of an answer. `field` finds the first value of a header by its name in lower case.
 #[derive(Clone, Copy, Debug)]
-pub struct Head<F> {
+pub struct AnswerHead<F> {
     /// The status.
     pub status: u16,
     /// Whether it is the answer to a call of gRPC, of which the status says little.
@@ -49,7 +49,7 @@ pub struct Head<F> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     /// What has changed for the endpoint.
-    pub change: Option<Change>,
+    pub change: Option<EjectionChange>,
     /// The pushback: for how long the endpoint has asked for less, which it gets now.
     pub backoff: Option<Duration>,
 }
@@ -81,7 +81,7 @@ impl Attempt {
     /// The head of the endpoint's answer is there. `unix_seconds` is the time of day.
     pub fn hears<'h>(
         &mut self,
-        head: Head<impl Fn(&str) -> Option<&'h [u8]>>,
+        head: AnswerHead<impl Fn(&str) -> Option<&'h [u8]>>,
         of: Subject<'_>,
         unix_seconds: impl FnOnce() -> u64,
         now: Now,
@@ -127,13 +127,13 @@ impl Attempt {
     }
 
     /// The endpoint has begun well. Its last word is still to come, but an ejection need not wait for that: a stream may take hours.
-    pub fn promises(&mut self, of: Subject<'_>, now: impl FnOnce() -> Now) -> Option<Change> {
+    pub fn promises(&mut self, of: Subject<'_>, now: impl FnOnce() -> Now) -> Option<EjectionChange> {
         let probe = self.probe.take()?;
         of.endpoint.probe_succeeded(probe, of.port, now())
     }
 
     /// The endpoint did what it was asked.
-    pub fn succeeded(&mut self, of: Subject<'_>, now: Now) -> Option<Change> {
+    pub fn succeeded(&mut self, of: Subject<'_>, now: Now) -> Option<EjectionChange> {
         if mem::replace(&mut self.is_told, true) {
             return None;
         }
@@ -147,7 +147,7 @@ impl Attempt {
     }
 
     /// The endpoint did not.
-    pub fn failed(&mut self, of: Subject<'_>, at: impl FnOnce() -> (Now, u64)) -> Option<Change> {
+    pub fn failed(&mut self, of: Subject<'_>, at: impl FnOnce() -> (Now, u64)) -> Option<EjectionChange> {
         if mem::replace(&mut self.is_told, true) {
             return None;
         }
@@ -195,7 +195,7 @@ impl Subject<'_> {
 }
 
 /// Whether the endpoint did what it was asked, so that the time it took counts: who refuses in no time must not look fast.
-fn is_good<'h>(head: &Head<impl Fn(&str) -> Option<&'h [u8]>>) -> bool {
+fn is_good<'h>(head: &AnswerHead<impl Fn(&str) -> Option<&'h [u8]>>) -> bool {
     let grpc_status = if head.is_grpc { (head.field)(GRPC_STATUS) } else { None };
     Health::of_status(head.status) == Health::Well
         && grpc_status.is_none_or(|status| Health::of_grpc_status(status) == Health::Well)
@@ -241,7 +241,7 @@ mod tests {
         let mut attempt = Attempt::begin(endpoint, probe, at(100));
         let field =
             |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes());
-        let heard = attempt.hears(Head { status, is_grpc, field }, of, || 0, at(107), || 0);
+        let heard = attempt.hears(AnswerHead { status, is_grpc, field }, of, || 0, at(107), || 0);
         attempt.end(of, || (at(107), 0));
         heard
     }
@@ -274,7 +274,7 @@ mod tests {
             let changes: [_; 5] = core::array::from_fn(|_| hears(&world, None, answer, fields).change);
             assert_eq!(changes[..4], [None; 4]);
             let ejected =
-                |change| matches!(change, Some(Change::Ejected { reason: Reason::Consecutive, .. }));
+                |change| matches!(change, Some(EjectionChange::Ejected { reason: Reason::Consecutive, .. }));
             assert!(ejected(changes[4]), "{changes:?}");
         }
     }
@@ -288,7 +288,7 @@ mod tests {
             for _ in 0..20 {
                 let mut attempt = Attempt::begin(&endpoint, None, at(100));
                 attempt.has_had(None);
-                let head = Head { status: answer.0, is_grpc: answer.1, field };
+                let head = AnswerHead { status: answer.0, is_grpc: answer.1, field };
                 assert_eq!(attempt.hears(head, of, || 0, at(107), || 0).change, None);
                 attempt.end(of, || (at(107), 0));
             }
@@ -303,7 +303,7 @@ mod tests {
             let of = Subject { endpoint: &endpoint, port: &port };
             let mut attempt = Attempt::begin(&endpoint, None, at(100));
             attempt.has_had(whole);
-            let head = Head { status: 200, is_grpc: false, field: |_: &str| None };
+            let head = AnswerHead { status: 200, is_grpc: false, field: |_: &str| None };
             let _ = attempt.hears(head, of, || 0, at(9_000), || 0);
             attempt.end(of, || (at(9_000), 0));
             endpoint.latency.reading()
@@ -380,7 +380,7 @@ mod tests {
         assert!(endpoint.is_out());
         let probe = endpoint.ejector.claim_probe(true, port, at(4_000));
         assert!(probe.is_some());
-        assert_eq!(hears(&world, probe, (204, false), &[]).change, Some(Change::Returned));
+        assert_eq!(hears(&world, probe, (204, false), &[]).change, Some(EjectionChange::Returned));
         assert!(!endpoint.is_out());
     }
 

@@ -11,7 +11,7 @@ use crate::time::{Now, millis};
 
 mod standing;
 
-use standing::{Stage, Standing};
+use standing::{EjectionStage, EjectionState};
 
 /// Judges one endpoint by what comes of the attempts at it.
 ///
@@ -22,7 +22,7 @@ use standing::{Stage, Standing};
 /// All workers share it. Whoever wins the exchange of a word's old value for its new one has made the change; the others have not.
 #[derive(Debug, Default)]
 pub struct Ejector {
-    /// A [`Standing`].
+    /// An [`EjectionState`].
     standing: AtomicU64,
     failures_in_a_row: AtomicU32,
     recent: Recent,
@@ -35,7 +35,7 @@ pub struct Probe(u64);
 
 /// What a user would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum EjectionChange {
     /// It gets nothing for that long.
     Ejected {
         /// Why.
@@ -65,11 +65,11 @@ impl Ejector {
     }
 
     /// An attempt that began at `begun` failed. One that began before the endpoint came back says nothing of how it is now.
-    pub fn failed(&self, begun: Now, port: &PortStats, now: Now, draw: u64) -> Option<Change> {
+    pub fn failed(&self, begun: Now, port: &PortStats, now: Now, draw: u64) -> Option<EjectionChange> {
         let policy = port.policy()?;
         let word = self.standing.load(Ordering::Acquire);
-        let standing = Standing::from(word);
-        if standing.stage == Stage::Usable && millis(begun.0) < standing.at_ms {
+        let standing = EjectionState::from(word);
+        if standing.stage == EjectionStage::Usable && millis(begun.0) < standing.at_ms {
             return None;
         }
         let in_a_row = self.failures_in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
@@ -81,7 +81,7 @@ impl Ejector {
         };
         let penalty = self.eject(word, policy, port, now, draw)?;
         port.count(reason);
-        Some(Change::Ejected { reason, penalty })
+        Some(EjectionChange::Ejected { reason, penalty })
     }
 
     fn eject(
@@ -92,14 +92,15 @@ impl Ejector {
         now: Now,
         draw: u64,
     ) -> Option<Duration> {
-        let before = Standing::from(word);
-        if before.stage != Stage::Usable || !port.take_place() {
+        let before = EjectionState::from(word);
+        if before.stage != EjectionStage::Usable || !port.take_place() {
             return None;
         }
         let well_ms = millis(now.0).saturating_sub(before.at_ms);
         let strikes = if well_ms >= millis(policy.max) { 0 } else { before.strikes }.saturating_add(1);
         let penalty_ms = policy.penalty_ms(strikes, draw);
-        let after = Standing { stage: Stage::Ejected, strikes, at_ms: millis(now.0) + penalty_ms };
+        let after =
+            EjectionState { stage: EjectionStage::Ejected, strikes, at_ms: millis(now.0) + penalty_ms };
         if !self.exchange(word, after) {
             port.give_place_back();
             return None;
@@ -112,7 +113,7 @@ impl Ejector {
     /// long again as the penalty was: if the endpoint is still ill, it is this request that suffers.
     pub fn claim_probe(&self, replayable: bool, port: &PortStats, now: Now) -> Option<Probe> {
         let word = self.standing.load(Ordering::Acquire);
-        let standing = Standing::from(word);
+        let standing = EjectionState::from(word);
         if !standing.is_ejected() {
             return None;
         }
@@ -123,26 +124,32 @@ impl Ejector {
             return None;
         }
         let given_up_ms = millis(now.0) + penalty_ms.max(PROBE_PATIENCE_MS);
-        let after = Standing { stage: Stage::Probed, at_ms: given_up_ms, ..standing };
+        let after = EjectionState { stage: EjectionStage::Probed, at_ms: given_up_ms, ..standing };
         self.exchange(word, after).then_some(Probe(after.into()))
     }
 
     /// The probe went well: the endpoint is used again, and what it did before is not held against it, but for how often.
-    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<Change> {
-        self.comes_back(probe.0, port, now).then_some(Change::Returned)
+    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<EjectionChange> {
+        self.comes_back(probe.0, port, now).then_some(EjectionChange::Returned)
     }
 
     /// The probe failed.
-    pub fn probe_failed(&self, probe: Probe, port: &PortStats, now: Now, draw: u64) -> Option<Change> {
-        let strikes = Standing::from(probe.0).strikes.saturating_add(1);
+    pub fn probe_failed(
+        &self,
+        probe: Probe,
+        port: &PortStats,
+        now: Now,
+        draw: u64,
+    ) -> Option<EjectionChange> {
+        let strikes = EjectionState::from(probe.0).strikes.saturating_add(1);
         let penalty = self.stays_out(probe, strikes, port, now, draw)?;
-        Some(Change::Kept { penalty })
+        Some(EjectionChange::Kept { penalty })
     }
 
     /// The probe has told nothing: its client went away. The next one waits as long as this one did, for the client may have had its
     /// reasons.
     pub fn probe_abandoned(&self, probe: Probe, port: &PortStats, now: Now, draw: u64) {
-        let strikes = Standing::from(probe.0).strikes;
+        let strikes = EjectionState::from(probe.0).strikes;
         self.stays_out(probe, strikes, port, now, draw);
     }
 
@@ -155,7 +162,8 @@ impl Ejector {
         draw: u64,
     ) -> Option<Duration> {
         let penalty_ms = port.policy()?.penalty_ms(strikes, draw);
-        let after = Standing { stage: Stage::Ejected, strikes, at_ms: millis(now.0) + penalty_ms };
+        let after =
+            EjectionState { stage: EjectionStage::Ejected, strikes, at_ms: millis(now.0) + penalty_ms };
         if !self.exchange(probe.0, after) {
             return None; // it was given up, or pardoned
         }
@@ -166,7 +174,7 @@ impl Ejector {
     /// Ends the ejection, if there is one, without asking the endpoint.
     pub(super) fn pardon(&self, port: &PortStats, now: Now) {
         let word = self.standing.load(Ordering::Acquire);
-        if Standing::from(word).is_ejected() {
+        if EjectionState::from(word).is_ejected() {
             self.comes_back(word, port, now);
         }
     }
@@ -178,8 +186,9 @@ impl Ejector {
         // Before it is usable: afterwards a failure may be one that counts.
         self.failures_in_a_row.store(0, Ordering::Relaxed);
         self.recent.forget();
-        let strikes = Standing::from(word).strikes;
-        let came = self.exchange(word, Standing { stage: Stage::Usable, strikes, at_ms: millis(now.0) });
+        let strikes = EjectionState::from(word).strikes;
+        let came = self
+            .exchange(word, EjectionState { stage: EjectionStage::Usable, strikes, at_ms: millis(now.0) });
         if came {
             port.give_place_back();
         }
@@ -188,8 +197,8 @@ impl Ejector {
 
     /// The endpoint is no member any more: it leaves its place among the ejected, and takes none from now on.
     pub(super) fn leave(&self, port: &PortStats) {
-        let away = Standing { stage: Stage::Away, strikes: 0, at_ms: 0 };
-        let before = Standing::from(self.standing.swap(away.into(), Ordering::AcqRel));
+        let away = EjectionState { stage: EjectionStage::Away, strikes: 0, at_ms: 0 };
+        let before = EjectionState::from(self.standing.swap(away.into(), Ordering::AcqRel));
         if before.is_ejected() {
             port.give_place_back();
         }
@@ -198,21 +207,21 @@ impl Ejector {
     /// The endpoint is a member again, with a clean sheet; false when it was one.
     pub(super) fn arrive(&self) -> bool {
         let word = self.standing.load(Ordering::Acquire);
-        if Standing::from(word).stage != Stage::Away {
+        if EjectionState::from(word).stage != EjectionStage::Away {
             return false;
         }
         self.failures_in_a_row.store(0, Ordering::Relaxed);
         self.recent.forget();
-        self.exchange(word, Standing { stage: Stage::Usable, strikes: 0, at_ms: 0 })
+        self.exchange(word, EjectionState { stage: EjectionStage::Usable, strikes: 0, at_ms: 0 })
     }
 
-    fn exchange(&self, before: u64, after: Standing) -> bool {
+    fn exchange(&self, before: u64, after: EjectionState) -> bool {
         self.standing.compare_exchange(before, after.into(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Whether it is left out.
     pub fn is_ejected(&self) -> bool {
-        Standing::from(self.standing.load(Ordering::Acquire)).is_ejected()
+        EjectionState::from(self.standing.load(Ordering::Acquire)).is_ejected()
     }
 
     /// Whether it has failed so often in a row that it is left out, or would be if there were room among the ejected.
@@ -223,7 +232,7 @@ impl Ejector {
 
     /// When it is next due for a probe, in ms; `u64::MAX` when it is not ejected.
     pub(crate) fn due_ms(&self) -> u64 {
-        let standing = Standing::from(self.standing.load(Ordering::Acquire));
+        let standing = EjectionState::from(self.standing.load(Ordering::Acquire));
         if standing.is_ejected() { standing.at_ms } else { u64::MAX }
     }
 }

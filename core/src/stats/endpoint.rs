@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use super::eject::{Change, Ejector, Probe};
+use super::eject::{EjectionChange, Ejector, Probe};
 use super::latency::Latency;
 use super::load::Load;
 use super::port::PortStats;
@@ -53,9 +53,9 @@ impl EndpointStats {
     }
 
     /// As [`Ejector::probe_succeeded`]; an endpoint that comes back gets its share little by little.
-    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<Change> {
+    pub fn probe_succeeded(&self, probe: Probe, port: &PortStats, now: Now) -> Option<EjectionChange> {
         let change = self.ejector.probe_succeeded(probe, port, now);
-        if change == Some(Change::Returned) {
+        if change == Some(EjectionChange::Returned) {
             self.share.start_slowly(port.slow_start().max(START_AFTER_EJECTION), port, now);
         }
         change

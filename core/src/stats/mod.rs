@@ -17,9 +17,9 @@ mod reason;
 mod recent;
 mod share;
 
-pub use attempt::{Attempt, GRPC_STATUS, Head, Heard, Subject};
+pub use attempt::{AnswerHead, Attempt, GRPC_STATUS, Heard, Subject};
 pub use check::Checkup;
-pub use eject::{Change, Ejector, Probe};
+pub use eject::{EjectionChange, Ejector, Probe};
 pub use endpoint::EndpointStats;
 pub use health::{Health, is_held_against, is_its_own};
 pub use latency::{Latency, Reading};

@@ -7,11 +7,11 @@ use core::net::SocketAddr;
 
 use super::{Entry, Source, Table, Target};
 use crate::address::Transport;
-use crate::authority::{Authority, Host};
+use crate::authority::{Authority, UriHost};
 use crate::dns::answer::ALIAS_HOPS_MAX;
 use crate::dns::names::{is_address, service_of, split_service, split_srv};
 use crate::outcome::Failure;
-use crate::service::Kind;
+use crate::service::ServiceType;
 
 impl Table {
     /// The TCP Service port that an HTTP request for `authority` is for; port 80 when it names none (a caller that speaks
@@ -22,10 +22,10 @@ impl Table {
     pub fn by_authority(&self, authority: &Authority<'_>) -> Result<&Arc<Target>, NotFound> {
         let port = authority.port.unwrap_or(HTTP_PORT);
         match authority.host {
-            Host::Address(address) => {
+            UriHost::Address(address) => {
                 self.by_destination(Transport::Tcp, SocketAddr::new(address, port)).ok_or(NotFound::Service)
             }
-            Host::Name(host) => match self.by_host(host) {
+            UriHost::Name(host) => match self.by_host(host) {
                 Some(entry) => match entry.target(Transport::Tcp, port) {
                     Some(target) => Ok(target),
                     None => self.by_alias(entry, port),
@@ -66,7 +66,7 @@ impl Table {
     /// Nothing would come of it.
     pub fn unasked<'a>(&'a self, authority: &Authority<'a>) -> Result<Unasked<'a>, Failure> {
         let port = authority.port.unwrap_or(HTTP_PORT);
-        let Host::Name(host) = authority.host else { return Err(Failure::UnknownDestination) };
+        let UriHost::Name(host) = authority.host else { return Err(Failure::UnknownDestination) };
         let (host, absolute) = match self.by_host(host) {
             None if is_address(host) => return Err(Failure::UnknownDestination),
             None if self.by_srv(host).is_some() => return Err(Failure::NoSuchPort),
@@ -134,7 +134,7 @@ impl Table {
 type End<'a> = Result<(&'a Arc<Entry>, Option<&'a str>), &'a str>;
 
 fn other_name(entry: &Entry) -> Option<&str> {
-    let alias = entry.service.kind == Kind::ExternalName && entry.service.ports.is_empty();
+    let alias = entry.service.kind == ServiceType::ExternalName && entry.service.ports.is_empty();
     entry.service.external_name.as_deref().filter(|_| alias)
 }
 

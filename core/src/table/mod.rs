@@ -26,12 +26,12 @@ pub struct Table {
     /// What follows `svc` in a full name.
     pub(crate) cluster_domain: Arc<str>,
     pub(crate) services: Services,
-    pub(crate) destinations: HashMap<Destination, Arc<Target>>,
+    pub(crate) destinations: HashMap<DestinationKey, Arc<Target>>,
 }
 
 /// What a connection can be addressed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Destination {
+pub(crate) struct DestinationKey {
     pub(crate) transport: Transport,
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
@@ -117,7 +117,7 @@ impl Table {
     /// The Service port that answers at `destination`. An IPv4 address in IPv6 clothes is that IPv4 address.
     pub fn by_destination(&self, transport: Transport, destination: SocketAddr) -> Option<&Arc<Target>> {
         let address = destination.ip().to_canonical();
-        self.destinations.get(&Destination { transport, address, port: destination.port() })
+        self.destinations.get(&DestinationKey { transport, address, port: destination.port() })
     }
 
     /// The Service of that name.

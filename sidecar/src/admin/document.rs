@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use svc_core::describe::{Filter, describe};
+use svc_core::describe::{ServiceFilter, describe};
 use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
@@ -84,7 +84,8 @@ impl ServicesView {
     }
 
     fn write(&self, mut out: impl Write) -> io::Result<()> {
-        let filter = Filter { namespace: self.query.namespace.as_deref(), name: self.query.name.as_deref() };
+        let filter =
+            ServiceFilter { namespace: self.query.namespace.as_deref(), name: self.query.name.as_deref() };
         serde_json::to_writer(
             &mut out,
             &describe(&self.table, self.rejections.iter(), filter, &self.ejected),

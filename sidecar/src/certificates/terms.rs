@@ -11,7 +11,7 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{Error, RootCertStore};
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 
 use super::Identity;
 use crate::config::TlsPolicy;
@@ -55,15 +55,15 @@ impl Terms {
 
     /// The terms for one client. Where nobody says what the application speaks, a client that names only protocols that we do not know
     /// is given bytes: to insist on HTTP would turn it away.
-    pub(crate) fn for_client(&self, hint: Hint, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+    pub(crate) fn for_client(&self, hint: ProtocolHint, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         let offers_http = || match hello.alpn() {
             None => true,
             Some(mut offered) => offered.any(|name| name == H2 || name == HTTP1),
         };
         match hint {
-            Hint::Http1 | Hint::Http | Hint::Http2 => self.http.clone(),
-            Hint::Unknown if offers_http() => self.http.clone(),
-            Hint::Unknown | Hint::Opaque => self.bytes.clone(),
+            ProtocolHint::Http1 | ProtocolHint::Http | ProtocolHint::Http2 => self.http.clone(),
+            ProtocolHint::Unknown if offers_http() => self.http.clone(),
+            ProtocolHint::Unknown | ProtocolHint::Opaque => self.bytes.clone(),
         }
     }
 }

@@ -11,15 +11,14 @@ use crate::net::TcpStream;
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConnection};
 use svc_core::outcome::Failure;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::clients::Clients;
 use super::tracker::{Graceful, supervise};
 use crate::config::ShownBy;
-use crate::http::pulse::ConnDeadlines;
-use crate::http::pulse::Pulse;
+use crate::http::pulse::{ConnDeadlines, Pulse};
 use crate::metrics::{Direction, HandshakeResult};
 use crate::net::linger::linger;
 use crate::net::stream::Stream;
@@ -39,7 +38,7 @@ pub(crate) struct Secured {
 /// The client is too slow, does not speak TLS, or wants what we do not have; or there is nothing to show it.
 pub(crate) async fn accept(
     tcp: TcpStream,
-    hint: Hint,
+    hint: ProtocolHint,
     shown: &ShownBy,
     clients: &Clients,
 ) -> Result<Option<Secured>, Failure> {
@@ -81,7 +80,7 @@ impl PendingHandshake {
 
 async fn shake(
     mut tcp: TcpStream,
-    hint: Hint,
+    hint: ProtocolHint,
     shown: &ShownBy,
     clients: &Clients,
     seen: &PendingHandshake,
@@ -102,7 +101,7 @@ async fn shake(
 
 async fn shake_hands(
     tcp: TcpStream,
-    hint: Hint,
+    hint: ProtocolHint,
     shown: &ShownBy,
     clients: &Clients,
     seen: &PendingHandshake,

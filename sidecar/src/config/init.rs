@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use svc_core::capture::{Capture, Facts, Mistake};
+use svc_core::capture::{Capture, CaptureConflict, PodFacts};
 
 use super::flag::{Expected, Flag};
 use super::privileges::PRIVILEGES;
@@ -28,7 +28,7 @@ impl Init {
     pub fn read(flags: &ArgMatches, surroundings: &Surroundings) -> Result<Init, SettingMistakes> {
         let mut settings = SettingsReader::new(INIT, flags, surroundings);
         let privileges = settings.read(&PRIVILEGES);
-        let facts = Facts {
+        let facts = PodFacts {
             outbound: settings.read(&OUTBOUND_PORT),
             inbound: settings.read(&INBOUND_PORT),
             sidecar_ports: settings.read(&OTHER_PORTS),
@@ -48,12 +48,16 @@ impl Init {
 }
 
 /// Tells of a mistake where it was made.
-fn refuse(mistake: Mistake, settings: &mut SettingsReader<'_>) {
+fn refuse(mistake: CaptureConflict, settings: &mut SettingsReader<'_>) {
     let expected = mistake.to_string();
     match mistake {
-        Mistake::NothingToCapture | Mistake::OutboundTaken => settings.refuse(&OUTBOUND_PORT, expected),
-        Mistake::OnePortForBoth | Mistake::InboundTaken => settings.refuse(&INBOUND_PORT, expected),
-        Mistake::OwnUnknown | Mistake::OwnIsRoot => settings.refuse(&USER, expected),
+        CaptureConflict::NothingToCapture | CaptureConflict::OutboundTaken => {
+            settings.refuse(&OUTBOUND_PORT, expected)
+        }
+        CaptureConflict::OnePortForBoth | CaptureConflict::InboundTaken => {
+            settings.refuse(&INBOUND_PORT, expected)
+        }
+        CaptureConflict::OwnUnknown | CaptureConflict::OwnIsRoot => settings.refuse(&USER, expected),
     }
 }
 
@@ -204,7 +208,7 @@ mod tests {
     fn what_the_flags_say_is_what_the_rules_do() {
         let flags = ["--outbound-port=1", "--inbound-port=2", "--skip-inbound-ports=9, 8", "--user=7"];
         let variables = [("SIDECAR_SKIP_OUTBOUND_PORTS", "443,443"), ("SIDECAR_PRIVILEGES", "transparent")];
-        let facts = Facts {
+        let facts = PodFacts {
             outbound: Some(1),
             inbound: Some(2),
             sidecar_ports: [15002, 15020].into(),

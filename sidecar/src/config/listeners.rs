@@ -10,7 +10,7 @@ use clap::Arg;
 use svc_core::address::{SecretName, ServiceName};
 use svc_core::hash::HashMap;
 use svc_core::inventory::LoopbackVips;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 
 use super::flag::{Expected, Flag};
 use super::settings::SettingsReader;
@@ -27,7 +27,7 @@ pub struct Listeners {
     /// Ports that stand for ports of the application; each once.
     pub inbound_map: Vec<Mapping>,
     /// What the application speaks at its ports; each once, ascending.
-    pub inbound_protocols: Vec<(u16, Hint)>,
+    pub inbound_protocols: Vec<(u16, ProtocolHint)>,
     /// The explicit HTTP proxy.
     pub forward_proxy: Vec<SocketAddr>,
     /// A loopback address per Service; fixed ones are all different and in 127.66.0.0/16.
@@ -82,7 +82,7 @@ impl Listeners {
     }
 
     /// What the application is said to speak at a port.
-    pub(crate) fn spoken_at(&self, port: u16) -> Option<Hint> {
+    pub(crate) fn spoken_at(&self, port: u16) -> Option<ProtocolHint> {
         let found = self.inbound_protocols.binary_search_by_key(&port, |(port, _)| *port);
         found.ok().map(|index| self.inbound_protocols[index].1)
     }
@@ -128,7 +128,7 @@ pub(super) const INBOUND_MAP: Flag<Vec<Mapping>> = Flag {
     parse: |raw| Ok(optional(raw, inbound_map)?.unwrap_or_default()),
 };
 
-const INBOUND_PROTOCOLS: Flag<Vec<(u16, Hint)>> = Flag {
+const INBOUND_PROTOCOLS: Flag<Vec<(u16, ProtocolHint)>> = Flag {
     name: "inbound-protocols",
     value: "MAP",
     default: "",
@@ -225,16 +225,16 @@ fn inbound_map(raw: &str) -> Result<Vec<Mapping>, Expected> {
     if ports.len() == map.len() { Ok(map) } else { Err("each port once".into()) }
 }
 
-fn inbound_protocols(raw: &str) -> Result<Vec<(u16, Hint)>, Expected> {
+fn inbound_protocols(raw: &str) -> Result<Vec<(u16, ProtocolHint)>, Expected> {
     const EXPECTED: &str =
         "a list such as `8080=http,5432=tcp`, with `http`, `http1`, `http2`, `grpc` or `tcp`";
     let spoken = |raw: &str| {
         let (at, protocol) = raw.split_once('=').ok_or(EXPECTED)?;
         let hint = match protocol {
-            "http" => Hint::Http,
-            "http1" => Hint::Http1,
-            "http2" | "grpc" => Hint::Http2,
-            "tcp" => Hint::Opaque,
+            "http" => ProtocolHint::Http,
+            "http1" => ProtocolHint::Http1,
+            "http2" | "grpc" => ProtocolHint::Http2,
+            "tcp" => ProtocolHint::Opaque,
             _ => return Err(Expected::from(EXPECTED)),
         };
         Ok((port(at).map_err(|_| EXPECTED)?, hint))
@@ -360,8 +360,13 @@ mod tests {
 
     #[test]
     fn a_port_speaks_one_protocol() {
-        let all =
-            [(80, Hint::Http), (81, Hint::Http1), (82, Hint::Http2), (83, Hint::Http2), (84, Hint::Opaque)];
+        let all = [
+            (80, ProtocolHint::Http),
+            (81, ProtocolHint::Http1),
+            (82, ProtocolHint::Http2),
+            (83, ProtocolHint::Http2),
+            (84, ProtocolHint::Opaque),
+        ];
         assert_eq!(inbound_protocols("84=tcp, 83=grpc,82=http2,81=http1,80=http"), Ok(all.to_vec()));
         assert_eq!(inbound_protocols("80=http,80=tcp").unwrap_err(), "each port once");
         for raw in ["", "80", "80=", "http", "0=http", "80=HTTP", "80=udp", "80=http,"] {

@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use hyper::body::Frame;
 use hyper::header::HeaderValue;
 use hyper::http::response::Parts;
-use svc_core::stats::{self, Change, Head, Heard, Probe, Subject};
+use svc_core::stats::{self, AnswerHead, EjectionChange, Heard, Probe, Subject};
 use svc_core::time::Now;
 
 use crate::clock;
@@ -43,7 +43,7 @@ impl AttemptGuard {
 
     /// The head of the endpoint's answer is there.
     pub(crate) fn hears(&mut self, head: &Parts, is_grpc: bool, context: &WorkerContext) {
-        let head = Head { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
+        let head = AnswerHead { status: head.status.as_u16(), is_grpc, field: first_of(&head.headers) };
         let heard =
             self.attempt.hears(head, subject(&self.upstream), unix_seconds, clock::now(), || context.draw());
         self.notes(heard);
@@ -99,17 +99,17 @@ impl AttemptGuard {
         self.log(heard.change);
     }
 
-    fn log(&self, change: Option<Change>) {
+    fn log(&self, change: Option<EjectionChange>) {
         let (service, endpoint) = (&self.upstream.of.0, self.upstream.addr);
         match change {
             None => {}
-            Some(Change::Ejected { reason, penalty }) => {
+            Some(EjectionChange::Ejected { reason, penalty }) => {
                 tracing::info!(%service, %endpoint, reason = reason.as_str(), ?penalty, "endpoint ejected");
             }
-            Some(Change::Kept { penalty }) => {
+            Some(EjectionChange::Kept { penalty }) => {
                 tracing::debug!(%service, %endpoint, ?penalty, "endpoint stays ejected");
             }
-            Some(Change::Returned) => tracing::info!(%service, %endpoint, "endpoint used again"),
+            Some(EjectionChange::Returned) => tracing::info!(%service, %endpoint, "endpoint used again"),
         }
     }
 }

@@ -14,7 +14,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 use svc_core::stats::GRPC_STATUS;
 
 use super::account::Account;
@@ -298,15 +298,20 @@ struct WantedVersion {
 fn endpoint_version(route: &Route, client: Version, scheme: Scheme, dialect: Dialect) -> WantedVersion {
     let is_grpc = dialect == Dialect::Grpc;
     let version = match (route.hint, scheme) {
-        (Hint::Http2, _) => Version::HTTP_2,
-        (Hint::Http1, _) | (_, Scheme::Https) if is_grpc => Version::HTTP_2,
-        (Hint::Http1, _) | (_, Scheme::Https) => Version::HTTP_11,
-        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) if client == Version::HTTP_2 => {
+        (ProtocolHint::Http2, _) => Version::HTTP_2,
+        (ProtocolHint::Http1, _) | (_, Scheme::Https) if is_grpc => Version::HTTP_2,
+        (ProtocolHint::Http1, _) | (_, Scheme::Https) => Version::HTTP_11,
+        (ProtocolHint::Http | ProtocolHint::Unknown | ProtocolHint::Opaque, Scheme::Http)
+            if client == Version::HTTP_2 =>
+        {
             Version::HTTP_2
         }
-        (Hint::Http | Hint::Unknown | Hint::Opaque, Scheme::Http) => Version::HTTP_11,
+        (ProtocolHint::Http | ProtocolHint::Unknown | ProtocolHint::Opaque, Scheme::Http) => Version::HTTP_11,
     };
-    WantedVersion { version, is_fixed: is_grpc || matches!(route.hint, Hint::Http1 | Hint::Http2) }
+    WantedVersion {
+        version,
+        is_fixed: is_grpc || matches!(route.hint, ProtocolHint::Http1 | ProtocolHint::Http2),
+    }
 }
 
 fn protocol(request: &Request<ClientBody>, dialect: Dialect) -> Protocol {

@@ -6,7 +6,7 @@ use hyper::Version;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use svc_core::authority::is_host;
 use svc_core::forwarding::{
-    self, Fields, HttpVersion, Telling, forwarded_element, is_forwarding, is_look_alike, tell,
+    self, HeaderFields, HttpVersion, Telling, forwarded_element, is_forwarding, is_look_alike, tell,
 };
 use svc_core::outcome::Failure;
 use svc_proto::names;
@@ -109,7 +109,7 @@ const X_REAL_IP: HeaderName = HeaderName::from_static(names::header::X_REAL_IP);
 /// What core reads headers by.
 struct HeaderView<'a>(&'a HeaderMap);
 
-impl Fields for HeaderView<'_> {
+impl HeaderFields for HeaderView<'_> {
     fn values<'f>(&'f self, name: &'f str) -> impl DoubleEndedIterator<Item = &'f [u8]> {
         self.0.get_all(name).into_iter().map(HeaderValue::as_bytes)
     }

@@ -11,18 +11,16 @@ use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 
 use super::account::Account;
-use super::attempts::Attempting;
-use super::attempts::Attempts;
+use super::attempts::{Attempting, Attempts};
 use super::body::{BodySource, ResponseBody};
 use super::deadlines::{Deadline, RequestDeadlines, within};
 use super::forward::turn;
 use super::relay::Prebuffered;
 use super::request::Outgoing;
-use super::respond;
-use super::tunnel;
+use super::{respond, tunnel};
 use crate::client::facts::Destination;
 use crate::client::io::ClientIo;
 use crate::context::WorkerContext;
@@ -305,7 +303,9 @@ async fn ask_for_tunnel(
 ) -> Result<UpgradeAnswer, Failure> {
     let routed = origin.route(&request, &context.router).await?;
     match (routed.form, routed.route.hint) {
-        (Form::Authority, hint) if hint != Hint::Http2 => ask(request, None, origin, context, account).await,
+        (Form::Authority, hint) if hint != ProtocolHint::Http2 => {
+            ask(request, None, origin, context, account).await
+        }
         _ => Err(Failure::UpgradeRefused),
     }
 }

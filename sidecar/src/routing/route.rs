@@ -12,7 +12,7 @@ use svc_core::balance::{Ask, Choice, Member, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
 use svc_core::port::{BalancerState, unavailable_reason};
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 use svc_core::rewrite::hint;
 use svc_core::service::{Policy, Service, Unit};
 use svc_core::stats::Probe;
@@ -29,7 +29,7 @@ use crate::upstream::registry::UpstreamRegistry;
 pub(crate) struct Route {
     pub(crate) target: Arc<Target>,
     pub(crate) port: Rc<PortState>,
-    pub(crate) hint: Hint,
+    pub(crate) hint: ProtocolHint,
     /// Those that may be used.
     pub(crate) members: Box<[Member]>,
     /// Beside each member, what this worker keeps of it; found when it is first picked.
@@ -93,7 +93,7 @@ impl Route {
     pub(crate) fn inbound(
         local_target: LocalTarget,
         target: Arc<Target>,
-        declared: Option<Hint>,
+        declared: Option<ProtocolHint>,
         now: Now,
     ) -> Route {
         let port = PortState::new(&target.service, Arc::default());
@@ -107,7 +107,7 @@ impl Route {
     /// (RFC 9110 §6.6.1).
     pub(crate) fn heard_http(&self, head: &Parts) {
         let speaks_http = &self.port.shared.speaks_http;
-        if self.hint == Hint::Unknown
+        if self.hint == ProtocolHint::Unknown
             && !speaks_http.load(Relaxed)
             && (head.version != Version::HTTP_10 || head.headers.contains_key(DATE))
         {

@@ -2,7 +2,7 @@
 
 use hyper::{Method, Request};
 use svc_core::address::Transport;
-use svc_core::authority::{Authority, Host};
+use svc_core::authority::{Authority, UriHost};
 use svc_core::table::Table;
 
 use super::route::Route;
@@ -35,8 +35,8 @@ fn is_of(route: &Route, authority: &str, destination: Destination, table: &Table
     let Ok(Authority { host, .. }) = Authority::parse(authority) else { return false };
     let service = &route.target.service.name;
     match host {
-        Host::Name(name) => table.by_host(name).is_some_and(|entry| entry.service.name == *service),
-        Host::Address(ip) => match destination {
+        UriHost::Name(name) => table.by_host(name).is_some_and(|entry| entry.service.name == *service),
+        UriHost::Address(ip) => match destination {
             Destination::Address(addr) => {
                 let target = table.by_destination(Transport::Tcp, std::net::SocketAddr::new(ip, addr.port()));
                 ip == addr.ip().to_canonical() || target.is_some_and(|target| target.service.name == *service)

@@ -7,7 +7,7 @@ use hyper::header::{Entry, HeaderMap, HeaderName, HeaderValue, LOCATION, REFRESH
 use hyper::http::uri::{Authority, PathAndQuery, Scheme as UriScheme};
 use hyper::{Uri, Version};
 use svc_core::outcome::Failure;
-use svc_core::rewrite::{Place, RewriteRules, location, refresh, set_cookie};
+use svc_core::rewrite::{RewriteRules, WebOrigin, location, refresh, set_cookie};
 
 use crate::client::facts::Scheme;
 
@@ -64,16 +64,16 @@ impl UpstreamProtocol {
             return;
         }
         let (Some(far), Ok(near)) = (self.far(asked), asked.authority.to_str()) else { return };
-        let near = Place { scheme: asked.scheme.as_str(), authority: near };
+        let near = WebOrigin { scheme: asked.scheme.as_str(), authority: near };
         turn(headers, &LOCATION, |value| location(value, far, near));
         turn(headers, &REFRESH, |value| refresh(value, far, near));
         turn(headers, &SET_COOKIE, |value| set_cookie(value, host(far.authority)));
     }
 
     /// Where the endpoint thinks that it is.
-    fn far<'a>(&'a self, asked: ClientAuthority<'a>) -> Option<Place<'a>> {
+    fn far<'a>(&'a self, asked: ClientAuthority<'a>) -> Option<WebOrigin<'a>> {
         let authority = self.authority.as_ref().unwrap_or(asked.authority).to_str().ok()?;
-        Some(Place { scheme: self.rewrite.scheme(), authority })
+        Some(WebOrigin { scheme: self.rewrite.scheme(), authority })
     }
 }
 

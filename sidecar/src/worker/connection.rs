@@ -11,7 +11,7 @@ use bytes::Bytes;
 use svc_core::address::{Transport, canonical};
 use svc_core::balance::Caller;
 use svc_core::outcome::Failure;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 use svc_core::sniff::Sniffed;
 use tokio::task::spawn_local;
 
@@ -221,7 +221,7 @@ impl ClientConn {
 fn speak(
     client: ClientConn,
     destination: Destination,
-    hint: Hint,
+    hint: ProtocolHint,
     context: Rc<WorkerContext>,
 ) -> impl Future<Output = ()> {
     // Not in the block, which would hold a client twice that it borrows and then hands on.
@@ -244,7 +244,7 @@ fn speak(
 fn detect_and_serve(
     mut client: ClientConn,
     destination: Destination,
-    hint: Hint,
+    hint: ProtocolHint,
     pulse: &Arc<Pulse>,
     context: &Rc<WorkerContext>,
 ) -> impl Future<Output = Result<(), Failure>> {
@@ -254,7 +254,7 @@ fn detect_and_serve(
         let deadlines = ConnDeadlines { header: limits.header, idle };
         let connection_guard = context.clients.tracker.enter(pulse.clone(), deadlines);
         // What was HTTP before is HTTP, and what of it cannot be read is refused as such.
-        let is_unknown = hint == Hint::Unknown && !speaks_http(destination, context);
+        let is_unknown = hint == ProtocolHint::Unknown && !speaks_http(destination, context);
         let limit = is_unknown.then_some(limits.detect);
         let detected = detect(&mut client.stream, pulse, limit, &connection_guard).await?;
         if detected.is_gone {
@@ -265,7 +265,7 @@ fn detect_and_serve(
         }
         let is_unread = match detected.protocol {
             Sniffed::Http1 | Sniffed::Http2 => false,
-            Sniffed::Tls => hint == Hint::Unknown || encrypts(destination, context),
+            Sniffed::Tls => hint == ProtocolHint::Unknown || encrypts(destination, context),
             Sniffed::Opaque | Sniffed::More => is_unknown,
         };
         match (detected.protocol, is_unread) {

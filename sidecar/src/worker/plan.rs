@@ -7,10 +7,9 @@ use std::time::Duration;
 use crate::net::TcpStream;
 use svc_core::address::{OriginalDst, Transport, canonical};
 use svc_core::outcome::Failure;
-use svc_core::protocol::Hint;
+use svc_core::protocol::ProtocolHint;
 
-use crate::client::facts::Destination;
-use crate::client::facts::LocalTarget;
+use crate::client::facts::{Destination, LocalTarget};
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::context::WorkerContext;
 use crate::metrics::Direction;
@@ -59,7 +58,7 @@ impl ListenerKind {
 /// Which way a connection goes.
 pub(crate) enum ConnectionPlan {
     /// To whoever serves what it speaks, which is to be found out; of a Service, where its address says of which.
-    Speak(Destination, Hint, Option<Rc<Route>>),
+    Speak(Destination, ProtocolHint, Option<Rc<Route>>),
     /// To an endpoint of a Service, unread.
     Bytes(Rc<Route>, Destination),
     /// To where it was going, unread: that is no Service of ours.
@@ -98,18 +97,18 @@ impl ConnectionPlan {
         self.local_target().filter(|local_target| local_target.client.is_some())
     }
 
-    pub(crate) fn hint(&self) -> Hint {
+    pub(crate) fn hint(&self) -> ProtocolHint {
         match self {
             ConnectionPlan::Speak(_, hint, _) => *hint,
-            ConnectionPlan::Bytes(..) | ConnectionPlan::Through(_) => Hint::Opaque,
+            ConnectionPlan::Bytes(..) | ConnectionPlan::Through(_) => ProtocolHint::Opaque,
         }
     }
 
     /// The same way, now that the client has said that it speaks HTTP.
     pub(crate) fn of_http(self) -> ConnectionPlan {
         match self {
-            ConnectionPlan::Speak(destination, Hint::Unknown, route) => {
-                ConnectionPlan::Speak(destination, Hint::Http, route)
+            ConnectionPlan::Speak(destination, ProtocolHint::Unknown, route) => {
+                ConnectionPlan::Speak(destination, ProtocolHint::Http, route)
             }
             other @ (ConnectionPlan::Speak(..) | ConnectionPlan::Bytes(..) | ConnectionPlan::Through(_)) => {
                 other
@@ -144,7 +143,7 @@ pub(crate) fn plan(
     let own = || stream.local_addr().map(canonical).map_err(|_| Failure::ClientGone);
     let destination = match listener_kind {
         ListenerKind::ForwardProxy => {
-            return Ok(ConnectionPlan::Speak(Destination::Request, Hint::Http, None));
+            return Ok(ConnectionPlan::Speak(Destination::Request, ProtocolHint::Http, None));
         }
         ListenerKind::LoopbackVip(vip) => vip,
         ListenerKind::Captured => match original_dst::of(stream) {
@@ -171,7 +170,7 @@ pub(crate) fn plan(
     let table = context.router.table.load();
     Ok(match table.by_destination(Transport::Tcp, destination).map(|target| context.router.route(target)) {
         None => ConnectionPlan::Through(destination),
-        Some(route) if route.hint == Hint::Opaque => {
+        Some(route) if route.hint == ProtocolHint::Opaque => {
             ConnectionPlan::Bytes(route, Destination::Address(destination))
         }
         Some(route) => ConnectionPlan::Speak(Destination::Address(destination), route.hint, Some(route)),
@@ -185,7 +184,7 @@ pub(crate) fn plan_inbound(local_target: LocalTarget, context: &WorkerContext) -
     let begins_with_header = route.target.service.handling.proxy_protocol.is_some();
     // Where it is not taken off here, the header is the application's, which reads it and what follows.
     let is_unread = begins_with_header && context.config.limits.proxy_protocol_in != ProxyProtocolIn::Require;
-    match route.hint == Hint::Opaque || is_unread {
+    match route.hint == ProtocolHint::Opaque || is_unread {
         true => ConnectionPlan::Bytes(route, destination),
         false => ConnectionPlan::Speak(destination, route.hint, Some(route)),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use svc_core::discovery::document::Documents;
-use svc_core::discovery::poll::{Ask, Outcome, Pace, Poll, Verdict};
+use svc_core::discovery::poll::{Pace, Poll, PollAction, PollOutcome, PollRequest};
 use svc_core::inventory::Inventory;
 use svc_core::table::{Source, Table};
 use svc_core::time::Now;
@@ -33,7 +33,7 @@ impl Asking {
 
     /// Asks, where it is time to.
     pub(super) fn tick(&mut self, mesh: &Mesh, host: &impl Plugin, now: Now) {
-        let failures = self.poll.count(Outcome::Failed);
+        let failures = self.poll.count(PollOutcome::Failed);
         let asked = self.poll.tick(now, mesh.jitter.draw());
         if let Some(ask) = asked {
             self.call = call(&self.of, ask, host);
@@ -42,8 +42,8 @@ impl Asking {
                 self.poll.failed(now, mesh.jitter.draw());
             }
         }
-        let failed = self.poll.count(Outcome::Failed) - failures;
-        mesh.counts.add(Series::Updates(Outcome::Failed), failed);
+        let failed = self.poll.count(PollOutcome::Failed) - failures;
+        mesh.counts.add(Series::Updates(PollOutcome::Failed), failed);
     }
 
     /// Whether that call is the question that is under way.
@@ -62,13 +62,13 @@ impl Asking {
         self.call = None;
         let now = host.now();
         let status = answer(":status", host).and_then(|status| status.parse().ok()).unwrap_or(0);
-        let before = Outcome::ALL.map(|outcome| self.poll.count(outcome));
+        let before = PollOutcome::ALL.map(|outcome| self.poll.count(outcome));
         let mut table = None;
-        if self.poll.answered(status, now, mesh.jitter.draw()) == Verdict::Take {
+        if self.poll.answered(status, now, mesh.jitter.draw()) == PollAction::Take {
             let outcome = self.take(body_bytes, inventory, &mut table, host);
             self.poll.took(outcome, answer("etag", host).as_deref(), now, mesh.jitter.draw());
         }
-        for (outcome, before) in Outcome::ALL.into_iter().zip(before) {
+        for (outcome, before) in PollOutcome::ALL.into_iter().zip(before) {
             mesh.counts.add(Series::Updates(outcome), self.poll.count(outcome) - before);
         }
         table
@@ -81,30 +81,30 @@ impl Asking {
         inventory: &mut Inventory,
         table: &mut Option<Arc<Table>>,
         host: &impl Plugin,
-    ) -> Outcome {
+    ) -> PollOutcome {
         if body_bytes > BODY_BYTES_MAX {
             let message = format!("a document of {body_bytes} bytes is too long: {BODY_BYTES_MAX} at most");
             host.log(Level::Warn, &message);
-            return Outcome::Failed;
+            return PollOutcome::Failed;
         }
         let news = match self.documents.read(&host.answer_body(body_bytes)) {
             Ok(news) => news,
             Err(unreadable) => {
                 host.log(Level::Warn, &unreadable.to_string());
-                return Outcome::Failed;
+                return PollOutcome::Failed;
             }
         };
         *table = news.apply(inventory);
         let refused = self.documents.rejections().chain(inventory.rejections());
         match (log_rejections(refused, host), &table) {
-            (0, Some(_)) => Outcome::Applied,
-            (0, None) => Outcome::Unchanged,
-            _ => Outcome::Refused,
+            (0, Some(_)) => PollOutcome::Applied,
+            (0, None) => PollOutcome::Unchanged,
+            _ => PollOutcome::Refused,
         }
     }
 }
 
-fn call(of: &Update, ask: Ask<'_>, host: &impl Plugin) -> Option<CallId> {
+fn call(of: &Update, ask: PollRequest<'_>, host: &impl Plugin) -> Option<CallId> {
     let mut head = vec![
         (":method", "GET"),
         (":path", of.path.as_str()),

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use svc_core::forwarding::{Fields as _, Told};
+use svc_core::forwarding::{HeaderFields as _, Told};
 use svc_proto::names::header;
 use svc_proto::plugin::Plugin;
 

@@ -18,7 +18,7 @@ use crate::service::{Interner, Rules, Scope, Service, Slice};
 use crate::table::Source;
 
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct ServiceFacts {
     pub(super) service: Arc<Service>,
     only_dns_knows: bool,
     slices: Vec<Arc<Slice>>,
@@ -38,16 +38,16 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads the Service with this index in its document.
-    pub(super) fn read(self, index: usize, json: &str) -> Result<Facts, Refused> {
+    pub(super) fn read(self, index: usize, json: &str) -> Result<ServiceFacts, RefusedService> {
         let value = serde_json::from_slice(json.as_bytes())
-            .map_err(|error| Refused::unnamed(index, error.to_string()))?;
+            .map_err(|error| RefusedService::unnamed(index, error.to_string()))?;
         let (written, mistakes) = document::Service::read(&value);
         let name = ServiceName::new(&*written.namespace, &*written.name);
         if let Some(mistake) = mistakes.first() {
             let is_named = !mistakes.iter().any(|mistake| NAMING.contains(&&*mistake.field));
             return Err(match is_named {
-                true => Refused::new(&name, mistake.to_string()),
-                false => Refused::unnamed(index, mistake.to_string()),
+                true => RefusedService::new(&name, mistake.to_string()),
+                false => RefusedService::unnamed(index, mistake.to_string()),
             });
         }
         let only_dns_knows = name.namespace.is_empty() || written.source == Source::Dns.as_str();
@@ -55,7 +55,7 @@ impl Reader<'_> {
             true => service::read_from_dns(&written),
             false => service::read(&written, self.rules, self.scope),
         };
-        let service = service.map_err(|reason| Refused::new(&name, reason))?;
+        let service = service.map_err(|reason| RefusedService::new(&name, reason))?;
         let known_as = match only_dns_knows && service.external_name.is_none() {
             true => Some(full_name(&name, self.cluster_domain).into()),
             false => service.external_name.clone(),
@@ -68,25 +68,25 @@ impl Reader<'_> {
             known_as.map(|name| (name, records(&written))).filter(|(_, records)| !records.is_empty());
         let slices = slices.into_iter().map(Arc::new).collect();
         let refused = refused.into_iter().map(|reason| rejection(&name, reason)).collect();
-        Ok(Facts { service: Arc::new(service), only_dns_knows, slices, records, refused })
+        Ok(ServiceFacts { service: Arc::new(service), only_dns_knows, slices, records, refused })
     }
 }
 
 /// A Service that is wrong in itself.
-pub(super) struct Refused {
+pub(super) struct RefusedService {
     /// Nothing where not even that can be read.
     pub(super) name: Option<ServiceName>,
     pub(super) rejection: Rejection,
 }
 
-impl Refused {
-    fn new(name: &ServiceName, reason: String) -> Refused {
-        Refused { name: Some(name.clone()), rejection: rejection(name, reason) }
+impl RefusedService {
+    fn new(name: &ServiceName, reason: String) -> RefusedService {
+        RefusedService { name: Some(name.clone()), rejection: rejection(name, reason) }
     }
 
-    fn unnamed(index: usize, reason: String) -> Refused {
+    fn unnamed(index: usize, reason: String) -> RefusedService {
         let object = format!("services[{index}]");
-        Refused { name: None, rejection: Rejection { object, file: String::new(), reason } }
+        RefusedService { name: None, rejection: Rejection { object, file: String::new(), reason } }
     }
 }
 
@@ -128,9 +128,9 @@ fn records(written: &document::Service<'_>) -> Vec<Record> {
     records
 }
 
-impl Facts {
+impl ServiceFacts {
     /// These in the place of those before; what is equal shares their memory, and is no news.
-    pub(super) fn instead_of(mut self, before: Option<Facts>, news: &mut News) -> Facts {
+    pub(super) fn instead_of(mut self, before: Option<ServiceFacts>, news: &mut News) -> ServiceFacts {
         let before = match before {
             Some(before) if before.only_dns_knows != self.only_dns_knows => {
                 before.withdraw(news);

@@ -31,7 +31,7 @@ mod slices;
 #[cfg(test)]
 mod tests;
 
-use facts::Facts;
+use facts::ServiceFacts;
 
 /// What one series of documents has said so far. Each tells everything: what the next does not mention is gone.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Documents {
     scope: Scope,
     cluster_domain: Arc<str>,
     interner: Interner,
-    known: HashMap<ServiceName, Known>,
+    known: HashMap<ServiceName, KnownService>,
     /// The Services by the hashes of their texts. That two texts of one Service have the same is as likely as 1 in 2^64.
     by_text: HashMap<u64, ServiceName>,
     /// What the inventory has been told of names.
@@ -54,8 +54,8 @@ pub struct Documents {
 
 /// One Service, and the last document that mentions it.
 #[derive(Debug)]
-struct Known {
-    facts: Facts,
+struct KnownService {
+    facts: ServiceFacts,
     text: u64,
     edition: u64,
 }
@@ -116,7 +116,7 @@ impl Documents {
 
     /// What the last document says in vain.
     pub fn rejections(&self) -> impl Iterator<Item = &Rejection> {
-        let mut known: Vec<&Facts> = self.known.values().map(|known| &known.facts).collect();
+        let mut known: Vec<&ServiceFacts> = self.known.values().map(|known| &known.facts).collect();
         known.retain(|facts| !facts.refused.is_empty());
         known.sort_unstable_by(|a, b| a.service.name.cmp(&b.service.name));
         self.strays.iter().chain(known.into_iter().flat_map(|facts| &facts.refused))
@@ -153,7 +153,7 @@ impl Documents {
         }
         let facts = facts.instead_of(before.map(|before| before.facts), news);
         self.by_text.insert(text, name.clone());
-        self.known.insert(name, Known { facts, text, edition: self.edition });
+        self.known.insert(name, KnownService { facts, text, edition: self.edition });
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use svc_proto::services as document;
 use svc_proto::values;
 
 use crate::address::{ServiceName, Transport};
-use crate::service::{Kind, Policy, Port, Rules, Scope, Service, TargetPort, object, read_service_in};
+use crate::service::{Policy, Port, Rules, Scope, Service, ServiceType, TargetPort, object, read_service_in};
 
 /// What the Service says, or why it is refused.
 pub(super) fn read(written: &document::Service<'_>, rules: &Rules, scope: Scope) -> Result<Service, String> {
@@ -20,8 +20,8 @@ pub(super) fn read(written: &document::Service<'_>, rules: &Rules, scope: Scope)
     })?;
     let mut service = valid.fact;
     // Whoever wrote the document has given out all addresses, and an only port without a name is one of the environment.
-    service.headless = written.cluster_ips.is_empty() && service.kind != Kind::ExternalName;
-    let needs_names = service.kind != Kind::ExternalName && unnamed(&written.ports) > 1;
+    service.headless = written.cluster_ips.is_empty() && service.kind != ServiceType::ExternalName;
+    let needs_names = service.kind != ServiceType::ExternalName && unnamed(&written.ports) > 1;
     for (port, written) in service.ports.iter_mut().zip(&written.ports).filter(|_| !needs_names) {
         port.name = (&*written.name).into();
     }
@@ -38,7 +38,7 @@ pub(super) fn read_from_dns(written: &document::Service<'_>) -> Result<Service, 
     let known_as = written.external_name.as_deref().unwrap_or(&written.name);
     let name = ServiceName::new(&*written.namespace, &*written.name);
     Ok(Service {
-        kind: if is_host { Kind::ExternalName } else { Kind::ClusterIp },
+        kind: if is_host { ServiceType::ExternalName } else { ServiceType::ClusterIp },
         external_name: is_host.then(|| known_as.to_ascii_lowercase().into()),
         headless: !is_host && written.cluster_ips.is_empty(),
         cluster_ips: if is_host { Vec::new() } else { written.cluster_ips.clone() },

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use svc_proto::services as document;
 use svc_proto::values::Quoted;
 
-use crate::service::{Hints, Interner, Place, Rules, Service, Slice, SliceEndpoint, SlicePort, special_ip};
+use crate::service::{
+    Interner, Locality, Rules, Service, Slice, SliceEndpoint, SlicePort, TopologyHints, special_ip,
+};
 use crate::table::Source;
 
 /// The slices, and what is wrong with endpoints that are in none.
@@ -81,10 +83,10 @@ fn port_of(endpoint: &document::Endpoint<'_>, ports: &[document::Port<'_>]) -> O
 
 fn endpoint(written: &document::Endpoint<'_>, interner: &mut Interner) -> SliceEndpoint {
     let mut text = |text: &str| interner.text(text);
-    let place = Place {
+    let place = Locality {
         node: written.node.as_deref().map(&mut text),
         zone: written.zone.as_deref().map(&mut text),
-        hints: written.hints.as_ref().map_or_else(Hints::default, |hints| Hints {
+        hints: written.hints.as_ref().map_or_else(TopologyHints::default, |hints| TopologyHints {
             zones: hints.zones.iter().map(|zone| text(zone)).collect(),
             nodes: hints.nodes.iter().map(|node| text(node)).collect(),
         }),

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::service::{Kind, Service};
+use crate::service::{Service, ServiceType};
 
 /// The variables that a container in `namespace` starts with, in the kubelet's order within each Service; the
 /// Services stay in theirs (the kubelet's own order of Services is random).
@@ -51,10 +51,13 @@ fn is_master(service: &Service) -> bool {
 /// The first cluster IP, the one the API calls `clusterIP`.
 fn address(service: &Service) -> Option<IpAddr> {
     match service.kind {
-        Kind::ClusterIp | Kind::NodePort | Kind::LoadBalancer if !service.headless => {
+        ServiceType::ClusterIp | ServiceType::NodePort | ServiceType::LoadBalancer if !service.headless => {
             service.cluster_ips.first().copied()
         }
-        Kind::ClusterIp | Kind::NodePort | Kind::LoadBalancer | Kind::ExternalName => None,
+        ServiceType::ClusterIp
+        | ServiceType::NodePort
+        | ServiceType::LoadBalancer
+        | ServiceType::ExternalName => None,
     }
 }
 

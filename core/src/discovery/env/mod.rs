@@ -25,4 +25,4 @@ mod round_trip;
 mod tests;
 
 pub use generate::{generate, prefix};
-pub use parse::{Discovered, Warning, parse};
+pub use parse::{Discovered, EnvWarning, parse};

@@ -2,11 +2,10 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
+use alloc::{format, vec};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -25,7 +24,7 @@ pub struct Discovered {
     /// The Services, in the order of their names as variables have them.
     pub services: Vec<Service>,
     /// The variables that should have told something but were no help.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<EnvWarning>,
 }
 
 impl Discovered {
@@ -38,7 +37,7 @@ impl Discovered {
 
 /// A variable that was ignored, or what could not be known for want of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
+pub struct EnvWarning {
     /// The variable's name.
     pub variable: String,
     /// The start of its value.
@@ -47,7 +46,7 @@ pub struct Warning {
     pub expected: &'static str,
 }
 
-impl fmt::Display for Warning {
+impl fmt::Display for EnvWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} `{}`: expected {}", self.variable, Escaped(&self.value), self.expected)
     }
@@ -86,7 +85,7 @@ struct Announced<'a> {
 /// The Services by their prefixes: those of which a variable tells the address.
 fn announced<'a>(
     variables: &BTreeMap<&'a str, &'a str>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<EnvWarning>,
 ) -> BTreeMap<&'a str, Announced<'a>> {
     let mut announced = BTreeMap::new();
     for (variable, value) in variables {
@@ -117,7 +116,7 @@ fn attribute<'a>(
     value: &'a str,
     variables: &BTreeMap<&str, &str>,
     announced: &mut BTreeMap<&'a str, Announced<'a>>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<EnvWarning>,
 ) {
     if url_variable(variable).is_some_and(|url| variables.contains_key(url)) {
         return; // repeats a part of that one
@@ -140,7 +139,7 @@ fn service(
     prefix: &str,
     found: Announced<'_>,
     namespace: &Arc<str>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<EnvWarning>,
 ) -> Option<Service> {
     let (ports, nameless) = ports::from_facts(found.facts);
     for (name, number) in nameless {
@@ -162,8 +161,8 @@ fn service(
     Some(Service { cluster_ips: vec![found.address], ..Service::plain(name, ports) })
 }
 
-fn warning(variable: &str, value: &str, expected: &'static str) -> Warning {
-    Warning {
+fn warning(variable: &str, value: &str, expected: &'static str) -> EnvWarning {
+    EnvWarning {
         variable: variable.to_owned(),
         value: value.chars().take(VALUE_CHARS_SHOWN).collect(),
         expected,

@@ -8,7 +8,7 @@ use Transport::{Sctp, Tcp, Udp};
 
 use super::*;
 use crate::address::{ServiceName, Transport};
-use crate::service::{Handling, Kind, Port, Service, TargetPort};
+use crate::service::{Handling, Port, Service, ServiceType, TargetPort};
 
 pub(super) fn service(name: &str, address: &str, ports: &[(&str, u16, Transport)]) -> Service {
     let port = |&(name, port, transport): &(&str, u16, Transport)| Port {
@@ -21,7 +21,7 @@ pub(super) fn service(name: &str, address: &str, ports: &[(&str, u16, Transport)
     };
     Service {
         name: ServiceName::new("shop", name),
-        kind: Kind::ClusterIp,
+        kind: ServiceType::ClusterIp,
         cluster_ips: address.parse().into_iter().collect(),
         headless: address == "None",
         external_ips: Vec::new(),
@@ -82,7 +82,8 @@ fn a_service_is_written_as_the_kubelet_writes_it() {
 
 #[test]
 fn what_has_no_address_is_not_written() {
-    let external = Service { kind: Kind::ExternalName, ..service("docs", "10.0.0.1", &[("", 80, Tcp)]) };
+    let external =
+        Service { kind: ServiceType::ExternalName, ..service("docs", "10.0.0.1", &[("", 80, Tcp)]) };
     let headless = Service { headless: true, ..service("db", "10.0.0.2", &[("", 80, Tcp)]) };
     let portless = service("none", "10.0.0.3", &[]);
     assert_eq!(generated(&[external, headless, portless]), "");

@@ -13,9 +13,9 @@ pub(super) enum Fact<'a> {
     /// `_SERVICE_PORT_<NAME>`: a port's name as the variable has it, and number.
     Named(&'a str, u16),
     /// `_PORT`: the first port as a URL.
-    FirstLink(Link),
+    FirstLink(DockerLink),
     /// `_PORT_<number>_<PROTOCOL>`: any port as a URL.
-    Link(Link),
+    Link(DockerLink),
 }
 
 impl Fact<'_> {
@@ -38,7 +38,7 @@ impl Fact<'_> {
 
 /// A port as Docker's links write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(super) struct DockerLink {
     pub(super) address: IpAddr,
     pub(super) port: u16,
     pub(super) transport: Transport,
@@ -111,14 +111,14 @@ fn port_and_transport(raw: &str) -> Option<(u16, Transport)> {
 }
 
 /// `tcp://10.0.0.1:80`, `udp://[2001:db8::1]:53`
-fn url(raw: &str) -> Option<Link> {
+fn url(raw: &str) -> Option<DockerLink> {
     let (scheme, rest) = raw.split_once(':')?;
     let authority = rest.strip_prefix("//")?;
     let transport =
         TRANSPORTS.into_iter().find(|transport| transport.as_str().to_ascii_lowercase() == scheme)?;
     let authority: SocketAddr =
         authority.parse().ok().filter(|authority: &SocketAddr| authority.port() != 0)?;
-    Some(Link { address: authority.ip(), port: authority.port(), transport })
+    Some(DockerLink { address: authority.ip(), port: authority.port(), transport })
 }
 
 /// As the kubelet writes it: no sign, no leading zero.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_variable_can_be_read_for_each_prefix_it_has() {
-        let link = Link { address: IpAddr::from([10, 0, 0, 1]), port: 80, transport: Transport::Tcp };
+        let link = DockerLink { address: IpAddr::from([10, 0, 0, 1]), port: 80, transport: Transport::Tcp };
         let read: Vec<_> = readings("FOO_SERVICE_PORT", "tcp://10.0.0.1:80").collect();
         assert_eq!(
             read,

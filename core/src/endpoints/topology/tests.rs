@@ -32,7 +32,7 @@ fn here(node: &str, zone: &str) -> Here {
 /// An endpoint in a few words: its condition, then of `node=a`, `zone=x`, `for-nodes=a,b` and `for-zones=x,y` what it has.
 fn endpoint(index: usize, words: &str) -> Endpoint {
     let (condition, words) = words.split_once(' ').unwrap_or((words, ""));
-    let mut place = Place::default();
+    let mut place = Locality::default();
     for word in words.split_whitespace() {
         let (name, value) = word.split_once('=').unwrap();
         let values = value.split(',').map(text).collect();
@@ -54,7 +54,7 @@ fn endpoint(index: usize, words: &str) -> Endpoint {
     made(index, (ready, serving, terminating), place)
 }
 
-fn made(index: usize, (ready, serving, terminating): (bool, bool, bool), place: Place) -> Endpoint {
+fn made(index: usize, (ready, serving, terminating): (bool, bool, bool), place: Locality) -> Endpoint {
     let octet = u8::try_from(index).unwrap();
     Endpoint {
         id: EndpointId(u64::from(octet)),
@@ -63,7 +63,7 @@ fn made(index: usize, (ready, serving, terminating): (bool, bool, bool), place: 
         serving,
         terminating,
         weight: 1,
-        place: Some(Arc::new(place)).filter(|place| **place != Place::default()),
+        place: Some(Arc::new(place)).filter(|place| **place != Locality::default()),
         hostname: None,
     }
 }
@@ -217,19 +217,20 @@ fn model(service: &Service, here: &Here, endpoints: &[Endpoint]) -> BTreeSet<usi
         return of(&all, &stands_in);
     }
     let distribution = service.traffic_distribution.as_deref();
-    let nobody_hints = ready.iter().all(|&index| place(&endpoints[index]).hints == Hints::default());
-    let hints = |endpoint: &Endpoint| -> Hints {
+    let nobody_hints = ready.iter().all(|&index| place(&endpoints[index]).hints == TopologyHints::default());
+    let hints = |endpoint: &Endpoint| -> TopologyHints {
         let place = place(endpoint);
         match (nobody_hints, distribution) {
             (false, _) => place.hints,
-            (true, None) => Hints::default(),
-            (true, Some("PreferSameNode")) => {
-                Hints { zones: place.zone.into_iter().collect(), nodes: place.node.into_iter().collect() }
-            }
-            (true, Some(_)) => Hints { zones: place.zone.into_iter().collect(), nodes: Vec::new() },
+            (true, None) => TopologyHints::default(),
+            (true, Some("PreferSameNode")) => TopologyHints {
+                zones: place.zone.into_iter().collect(),
+                nodes: place.node.into_iter().collect(),
+            },
+            (true, Some(_)) => TopologyHints { zones: place.zone.into_iter().collect(), nodes: Vec::new() },
         }
     };
-    let everybody_has = |which: &dyn Fn(Hints) -> Vec<Arc<str>>| {
+    let everybody_has = |which: &dyn Fn(TopologyHints) -> Vec<Arc<str>>| {
         ready.iter().all(|&index| !which(hints(&endpoints[index])).is_empty())
     };
     if let Some(node) = &here.node
@@ -266,10 +267,10 @@ fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     any::<[bool; 2]>().prop_flat_map(|[for_nodes, for_zones]| {
         let conditions = (prop::bool::weighted(0.6), any::<bool>(), any::<bool>());
         let hints = (some(&NODES, for_nodes), some(&ZONES, for_zones));
-        let place = (maybe(&NODES), maybe(&ZONES), hints).prop_map(|(node, zone, (nodes, zones))| Place {
+        let place = (maybe(&NODES), maybe(&ZONES), hints).prop_map(|(node, zone, (nodes, zones))| Locality {
             node,
             zone,
-            hints: Hints { zones, nodes },
+            hints: TopologyHints { zones, nodes },
         });
         let places = prop::collection::vec((conditions, place), 0..9);
         places.prop_map(|places| {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hash::HashMap;
-use crate::service::{Ingress, Kind, Service};
+use crate::service::{IngressPoint, Service, ServiceType};
 
 #[test]
 fn a_service_is_found_by_every_name_and_address_it_has() {
@@ -12,10 +12,10 @@ fn a_service_is_found_by_every_name_and_address_it_has() {
         ..Settings::default()
     });
     let mut web = at("web", "10.96.0.7");
-    web.kind = Kind::LoadBalancer;
+    web.kind = ServiceType::LoadBalancer;
     web.cluster_ips.push(ip("fd00:10:96::7"));
     web.external_ips = [ip("203.0.113.1")].into();
-    let ingress = |address, proxied| Ingress { ip: Some(ip(address)), hostname: None, proxied };
+    let ingress = |address, proxied| IngressPoint { ip: Some(ip(address)), hostname: None, proxied };
     web.ingress = [ingress("203.0.113.2", false), ingress("203.0.113.3", true)].into();
     web.ports[0].node_port = Some(30080);
     world.manifests([says(web)]);

@@ -11,14 +11,14 @@ use crate::samples::{slice_endpoint, slice_port};
 use crate::service::{Service, Slice, SliceEndpoint};
 
 /// Who is an endpoint of what: Service, port, address.
-type Place = (ServiceName, u16, SocketAddr);
+type Locality = (ServiceName, u16, SocketAddr);
 
 #[derive(Default)]
 struct Model {
     services: BTreeMap<ServiceName, Service>,
     slices: BTreeMap<SliceKey, Slice>,
     /// Everybody who was an endpoint after the last step, and everybody who ever was.
-    present: BTreeMap<Place, EndpointId>,
+    present: BTreeMap<Locality, EndpointId>,
     used: HashSet<EndpointId>,
 }
 

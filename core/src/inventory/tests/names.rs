@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::dns::answer::Record;
 use crate::outcome::Failure;
-use crate::service::{Kind, Service};
+use crate::service::{Service, ServiceType};
 use crate::table::Unasked;
 
 impl World {
@@ -39,7 +39,7 @@ fn external(name: &str, external_name: &str) -> Service {
 
 fn portless(name: &str, external_name: &str) -> Service {
     Service {
-        kind: Kind::ExternalName,
+        kind: ServiceType::ExternalName,
         external_name: Some(text(external_name)),
         ports: Vec::new(),
         ..service("default", name)

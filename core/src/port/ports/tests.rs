@@ -13,7 +13,7 @@ use crate::outcome::Failure;
 use crate::port::AttemptHandle;
 use crate::samples::{ip, service, slice};
 use crate::service::{Policy, Service, Unit};
-use crate::stats::{Head, Reason};
+use crate::stats::{AnswerHead, Reason};
 use crate::table::Source;
 
 const PINNING: Pinning = Pinning { entries_max: 100, seed: 7 };
@@ -21,7 +21,7 @@ const PINNING: Pinning = Pinning { entries_max: 100, seed: 7 };
 /// A worker and what discovery tells it of the namespace `shop`.
 struct World {
     inventory: Inventory,
-    ports: Ports,
+    ports: WorkerPorts,
     now: Now,
     draws: crate::draws::Draws,
 }
@@ -30,7 +30,7 @@ fn world() -> World {
     let settings = Settings { sources: [Source::Manifests].into(), ..Settings::default() };
     World {
         inventory: Inventory::new(settings),
-        ports: Ports::new(PINNING),
+        ports: WorkerPorts::new(PINNING),
         now: Now(Duration::from_secs(1)),
         draws: crate::draws::Draws::new(1),
     }
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    fn port(&mut self, name: &str) -> &mut Port {
+    fn port(&mut self, name: &str) -> &mut WorkerPort {
         self.ports.of(&self.target(name), self.now)
     }
 
@@ -79,7 +79,7 @@ impl World {
     /// The endpoint that answers a request of a client with this status.
     fn answered(&mut self, name: &str, client: &str, status: u16) -> Result<String, Failure> {
         let mut attempt = self.asks(name, ip(client))?;
-        let head = Head { status, is_grpc: false, field: |_: &str| None };
+        let head = AnswerHead { status, is_grpc: false, field: |_: &str| None };
         let _changed = attempt.hears(head, || 0, self.now, || 0);
         attempt.succeeded(self.now);
         let addr = attempt.addr().0.ip().to_string();

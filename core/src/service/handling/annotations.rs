@@ -5,13 +5,13 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::service::invalid::Mistakes;
+use crate::service::invalid::FieldErrors;
 use crate::service::paths::ANNOTATIONS;
 
 /// Reads annotations, and notes at its key whatever is wrong with one.
-pub(in crate::service) struct Annotations<'a> {
+pub(in crate::service) struct AnnotationReader<'a> {
     written: &'a BTreeMap<Arc<str>, Arc<str>>,
-    found: &'a mut Mistakes,
+    found: &'a mut FieldErrors,
     class: Option<&'a str>,
 }
 
@@ -27,17 +27,17 @@ pub(in crate::service) enum Problem<'a> {
 /// At least one where it is an error.
 pub(in crate::service) type Problems<'a> = Vec<Problem<'a>>;
 
-impl<'a> Annotations<'a> {
+impl<'a> AnnotationReader<'a> {
     pub(in crate::service) fn new(
         written: &'a BTreeMap<Arc<str>, Arc<str>>,
-        found: &'a mut Mistakes,
-    ) -> Annotations<'a> {
-        Annotations { written, found, class: None }
+        found: &'a mut FieldErrors,
+    ) -> AnnotationReader<'a> {
+        AnnotationReader { written, found, class: None }
     }
 
     /// Those of a Service with this `loadBalancerClass`.
-    pub(in crate::service) fn of_class(self, class: Option<&'a str>) -> Annotations<'a> {
-        Annotations { class, ..self }
+    pub(in crate::service) fn of_class(self, class: Option<&'a str>) -> AnnotationReader<'a> {
+        AnnotationReader { class, ..self }
     }
 
     /// Whether the Service names the one that makes its load balancer, which is then none of the oldest sort.

@@ -7,16 +7,16 @@ use core::time::Duration;
 use svc_proto::names::annotation::aws;
 use svc_proto::proxy_header::Version;
 
-use super::annotations::{Annotations, Problem, Problems};
+use super::annotations::{AnnotationReader, Problem, Problems};
 use super::values::seconds;
 
 /// `connection-idle-timeout`.
-pub(super) fn idle_timeout(annotations: &mut Annotations<'_>) -> Option<Duration> {
+pub(super) fn idle_timeout(annotations: &mut AnnotationReader<'_>) -> Option<Duration> {
     annotations.read(aws::IDLE_TIMEOUT, |text| seconds(text, IDLE_SECONDS).map_err(|problem| vec![problem]))
 }
 
 /// `connection-draining-timeout`, where `connection-draining-enabled` says so.
-pub(super) fn drain(annotations: &mut Annotations<'_>) -> Option<Duration> {
+pub(super) fn drain(annotations: &mut AnnotationReader<'_>) -> Option<Duration> {
     let enabled = annotations.read(aws::DRAINING_ENABLED, boolean).unwrap_or(false);
     let timeout = annotations
         .read(aws::DRAINING_TIMEOUT, |text| seconds(text, DRAINING_SECONDS).map_err(|problem| vec![problem]));
@@ -24,7 +24,7 @@ pub(super) fn drain(annotations: &mut Annotations<'_>) -> Option<Duration> {
 }
 
 /// `proxy-protocol`: the only ports that can be asked for are all of them, and version 1 is what a classic load balancer sends.
-pub(super) fn proxy_protocol(annotations: &mut Annotations<'_>) -> Option<Version> {
+pub(super) fn proxy_protocol(annotations: &mut AnnotationReader<'_>) -> Option<Version> {
     annotations.read(aws::PROXY_PROTOCOL, |text| match text {
         "*" => Ok(Version::V1),
         _ => Err(vec![Problem::Unsupported(text, vec!["*"])]),

@@ -1,15 +1,14 @@
 //! The annotations that ask for health checks: ours, and those of AWS (S-23).
 
-use alloc::format;
-use alloc::vec;
+use alloc::{format, vec};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use svc_proto::names::annotation::aws;
 
-use super::annotations::{Annotations, Problem, Problems};
+use super::annotations::{AnnotationReader, Problem, Problems};
 use super::values::{number, path, port, seconds, settings};
-use crate::service::health_check::{HealthCheck, Probe};
+use crate::service::health_check::{HealthCheck, HealthProbe};
 
 /// `http:/PATH` or `tcp`, then any of `interval=DURATION,timeout=DURATION,healthy=N,unhealthy=N`. Without a timeout it is 5 s, or half the
 /// interval where that is shorter.
@@ -35,17 +34,17 @@ pub(super) fn parse(text: &str) -> Result<HealthCheck, Problems<'_>> {
     if problems.is_empty() { Ok(check) } else { Err(problems) }
 }
 
-fn read_probe(text: &str) -> Result<Probe, Problem<'_>> {
+fn read_probe(text: &str) -> Result<HealthProbe, Problem<'_>> {
     match text.strip_prefix("http:") {
-        Some(written) => Ok(Probe::Http { path: path(written)?.into() }),
-        None if text == "tcp" => Ok(Probe::Tcp),
+        Some(written) => Ok(HealthProbe::Http { path: path(written)?.into() }),
+        None if text == "tcp" => Ok(HealthProbe::Tcp),
         None => Err(Problem::Invalid(text, "must begin with tcp or http:/PATH".into())),
     }
 }
 
 /// The check that any of AWS's annotations asks for. A classic load balancer wants the timeout below the interval; the others, whose own
 /// defaults are 10 s for both, do not, and a check ends at the latest when the next begins.
-pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
+pub(super) fn of_aws(annotations: &mut AnnotationReader<'_>) -> Option<HealthCheck> {
     if !annotations.have(&ASKING) {
         return None;
     }
@@ -60,7 +59,7 @@ pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
         count.map_or(unasked, threshold)
     };
     let mut check = HealthCheck {
-        probe: if speaks_http { Probe::Http { path: path.into() } } else { Probe::Tcp },
+        probe: if speaks_http { HealthProbe::Http { path: path.into() } } else { HealthProbe::Tcp },
         healthy: threshold_of(aws::HEALTHY_THRESHOLD, unasked.healthy),
         unhealthy: threshold_of(aws::UNHEALTHY_THRESHOLD, unasked.unhealthy),
         interval: aws_seconds(annotations, aws::CHECK_INTERVAL, 5..=300).unwrap_or(unasked.interval),
@@ -80,7 +79,11 @@ pub(super) fn of_aws(annotations: &mut Annotations<'_>) -> Option<HealthCheck> {
     Some(check)
 }
 
-fn aws_seconds(annotations: &mut Annotations<'_>, key: &str, range: RangeInclusive<u32>) -> Option<Duration> {
+fn aws_seconds(
+    annotations: &mut AnnotationReader<'_>,
+    key: &str,
+    range: RangeInclusive<u32>,
+) -> Option<Duration> {
     annotations.read(key, |text| seconds(text, range).map_err(|problem| vec![problem]))
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use svc_proto::proxy_header::Version;
 
 use super::annotations::{Problem, Problems};
-use super::values::{Setting, number, settings};
+use super::values::{AnnotationSetting, number, settings};
 use crate::retry::RetryPolicy;
 use crate::service::{EjectPolicy, Policy};
 
@@ -51,7 +51,7 @@ pub(super) fn retry(text: &str) -> Result<RetryPolicy, Problems<'_>> {
     done(policy, problems)
 }
 
-fn conditions<'a>(setting: &Setting<'a>, policy: &mut RetryPolicy) -> Result<(), Problem<'a>> {
+fn conditions<'a>(setting: &AnnotationSetting<'a>, policy: &mut RetryPolicy) -> Result<(), Problem<'a>> {
     (policy.reset, policy.gateway_error) = (false, false);
     for condition in setting.text.split('|') {
         match condition.trim() {

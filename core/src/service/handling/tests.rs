@@ -5,15 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::*;
-use crate::service::Probe;
-use crate::service::invalid::Mistakes;
+use crate::service::HealthProbe;
+use crate::service::invalid::FieldErrors;
 
 /// What these annotations ask for, or every mistake in them.
 fn read(annotations: &[(&str, &str)]) -> Result<Handling, Vec<String>> {
     let annotations: BTreeMap<_, _> =
         annotations.iter().map(|&(key, value)| (key.into(), value.into())).collect();
-    let mut found = Mistakes::default();
-    let handling = Handling::read(&mut Annotations::new(&annotations, &mut found));
+    let mut found = FieldErrors::default();
+    let handling = Handling::read(&mut AnnotationReader::new(&annotations, &mut found));
     match found.verdict("Service", "web") {
         Ok(_) => Ok(handling),
         Err(invalid) => Err(invalid.mistakes.iter().map(ToString::to_string).collect()),
@@ -163,7 +163,7 @@ fn a_health_check_begins_with_what_is_tried() {
     check("health-check", "tcp", |handling| handling.health_check = Some(unasked.clone()));
     check("health-check", "http:/live?x=1,interval=1s,timeout=900ms,healthy=10,unhealthy=2", |handling| {
         handling.health_check = Some(HealthCheck {
-            probe: Probe::Http { path: "/live?x=1".into() },
+            probe: HealthProbe::Http { path: "/live?x=1".into() },
             interval: seconds(1),
             timeout: Duration::from_millis(900),
             healthy: 10,
@@ -218,11 +218,11 @@ fn any_annotation_of_aws_about_checks_makes_one() {
     assert_eq!(check(&[("connection-idle-timeout", "60")]), None);
     assert_eq!(check(&[("healthcheck-port", "traffic-port")]), Some(unasked.clone()));
     for (protocol, probe) in [
-        ("TCP", Probe::Tcp),
-        ("tcp", Probe::Tcp),
-        ("HTTP", Probe::Http { path: "/".into() }),
-        ("HTTPS", Probe::Tcp),
-        ("ssl", Probe::Tcp),
+        ("TCP", HealthProbe::Tcp),
+        ("tcp", HealthProbe::Tcp),
+        ("HTTP", HealthProbe::Http { path: "/".into() }),
+        ("HTTPS", HealthProbe::Tcp),
+        ("ssl", HealthProbe::Tcp),
     ] {
         let expected = HealthCheck { probe, ..unasked.clone() };
         assert_eq!(check(&[("healthcheck-protocol", protocol)]), Some(expected), "{protocol}");
@@ -237,7 +237,7 @@ fn any_annotation_of_aws_about_checks_makes_one() {
         ("healthcheck-path", "/live"),
     ];
     let expected = HealthCheck {
-        probe: Probe::Http { path: "/live".into() },
+        probe: HealthProbe::Http { path: "/live".into() },
         interval: seconds(300),
         timeout: seconds(60),
         healthy: 10,

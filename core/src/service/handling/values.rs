@@ -1,8 +1,7 @@
 //! The values that several annotations share.
 
-use alloc::format;
-use alloc::vec;
 use alloc::vec::Vec;
+use alloc::{format, vec};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -70,16 +69,17 @@ fn is_path(mut text: &[u8]) -> bool {
 
 /// One part of an annotation that has several, between commas: `name=value`, or a word that is its name.
 #[derive(Clone, Copy)]
-pub(in crate::service) struct Setting<'a> {
+pub(in crate::service) struct AnnotationSetting<'a> {
     pub(in crate::service) text: &'a str,
     pub(in crate::service) name: &'a str,
     value: &'a str,
 }
 
 /// The parts of `text`, and a problem for each that says again what one before it has said.
-pub(in crate::service) fn settings(text: &str) -> (Vec<Setting<'_>>, Problems<'_>) {
-    let settings: Vec<Setting<'_>> = text.split(',').map(|part| Setting::parse(part.trim())).collect();
-    let known = |(index, setting): &(usize, &Setting<'_>)| {
+pub(in crate::service) fn settings(text: &str) -> (Vec<AnnotationSetting<'_>>, Problems<'_>) {
+    let settings: Vec<AnnotationSetting<'_>> =
+        text.split(',').map(|part| AnnotationSetting::parse(part.trim())).collect();
+    let known = |(index, setting): &(usize, &AnnotationSetting<'_>)| {
         settings[..*index].iter().any(|earlier| earlier.name == setting.name)
     };
     let repeated = settings.iter().enumerate().filter(known);
@@ -87,10 +87,10 @@ pub(in crate::service) fn settings(text: &str) -> (Vec<Setting<'_>>, Problems<'_
     (settings, problems)
 }
 
-impl<'a> Setting<'a> {
-    fn parse(text: &'a str) -> Setting<'a> {
+impl<'a> AnnotationSetting<'a> {
+    fn parse(text: &'a str) -> AnnotationSetting<'a> {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        Setting { text, name: name.trim(), value: value.trim() }
+        AnnotationSetting { text, name: name.trim(), value: value.trim() }
     }
 
     /// The whole part is wrong.

@@ -2,8 +2,8 @@
 
 /// Where an endpoint stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub(super) stage: Stage,
+pub(super) struct EjectionState {
+    pub(super) stage: EjectionStage,
     /// How often it was ejected without having been well for long.
     pub(super) strikes: u8,
     /// Usable: since when. Ejected: when the probe is due. Probed: when the probe is given up.
@@ -11,7 +11,7 @@ pub(super) struct Standing {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum EjectionStage {
     Usable,
     Ejected,
     /// Ejected, and a probe is under way.
@@ -20,26 +20,26 @@ pub(super) enum Stage {
     Away,
 }
 
-impl Standing {
+impl EjectionState {
     pub(super) fn is_ejected(self) -> bool {
-        matches!(self.stage, Stage::Ejected | Stage::Probed)
+        matches!(self.stage, EjectionStage::Ejected | EjectionStage::Probed)
     }
 }
 
-impl From<u64> for Standing {
-    fn from(word: u64) -> Standing {
+impl From<u64> for EjectionState {
+    fn from(word: u64) -> EjectionState {
         let stage = match word & 0b11 {
-            0 => Stage::Usable,
-            1 => Stage::Ejected,
-            2 => Stage::Probed,
-            _ => Stage::Away,
+            0 => EjectionStage::Usable,
+            1 => EjectionStage::Ejected,
+            2 => EjectionStage::Probed,
+            _ => EjectionStage::Away,
         };
-        Standing { stage, strikes: (word >> 2) as u8, at_ms: word >> AT_SHIFT }
+        EjectionState { stage, strikes: (word >> 2) as u8, at_ms: word >> AT_SHIFT }
     }
 }
 
-impl From<Standing> for u64 {
-    fn from(standing: Standing) -> u64 {
+impl From<EjectionState> for u64 {
+    fn from(standing: EjectionState) -> u64 {
         standing.at_ms << AT_SHIFT | u64::from(standing.strikes) << 2 | standing.stage as u64
     }
 }
@@ -53,12 +53,14 @@ mod tests {
 
     #[test]
     fn a_word_holds_all_of_it() {
-        for stage in [Stage::Usable, Stage::Ejected, Stage::Probed, Stage::Away] {
+        for stage in
+            [EjectionStage::Usable, EjectionStage::Ejected, EjectionStage::Probed, EjectionStage::Away]
+        {
             for (strikes, at_ms) in [(0, 0), (255, 1), (1, (1 << 54) - 1)] {
-                let standing = Standing { stage, strikes, at_ms };
-                assert_eq!(Standing::from(u64::from(standing)), standing);
+                let standing = EjectionState { stage, strikes, at_ms };
+                assert_eq!(EjectionState::from(u64::from(standing)), standing);
             }
         }
-        assert_eq!(Standing::from(0).stage, Stage::Usable, "as a new endpoint is");
+        assert_eq!(EjectionState::from(0).stage, EjectionStage::Usable, "as a new endpoint is");
     }
 }

@@ -25,7 +25,7 @@ fn asking(policy: EjectPolicy) -> Handling {
     Handling { eject: Some(policy), ..Handling::default() }
 }
 
-fn fail(stats: &EndpointStats, port: &PortStats, times: u32, now: Now) -> Option<Change> {
+fn fail(stats: &EndpointStats, port: &PortStats, times: u32, now: Now) -> Option<EjectionChange> {
     (0..times).filter_map(|_| stats.ejector.failed(now, port, now, 0)).last()
 }
 
@@ -50,7 +50,7 @@ fn failures_in_a_row_eject_and_a_success_between_them_does_not() {
     let penalty = POLICY.base;
     assert_eq!(
         fail(&stats[0], &port, 1, at(0)),
-        Some(Change::Ejected { reason: Reason::Consecutive, penalty })
+        Some(EjectionChange::Ejected { reason: Reason::Consecutive, penalty })
     );
     assert_eq!(port.ejections(), [1, 0, 0]);
 }
@@ -63,7 +63,7 @@ fn an_endpoint_that_fails_every_second_request_is_found_by_its_rate() {
         stats[0].ejector.failed(at(0), &port, at(n * 50), 0)
     });
     let penalty = POLICY.base;
-    assert_eq!(changes.next(), Some(Change::Ejected { reason: Reason::SuccessRate, penalty }));
+    assert_eq!(changes.next(), Some(EjectionChange::Ejected { reason: Reason::SuccessRate, penalty }));
     assert_eq!(changes.next(), None, "it is out");
 }
 
@@ -89,7 +89,7 @@ fn a_failure_of_before_the_return_is_not_held_against_an_endpoint() {
     let (port, stats) = port(2, POLICY);
     fail(&stats[0], &port, 3, at(100));
     let probe = stats[0].ejector.claim_probe(true, &port, at(1_100)).unwrap();
-    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(1_200)), Some(Change::Returned));
+    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(1_200)), Some(EjectionChange::Returned));
     for _ in 0..30 {
         assert_eq!(stats[0].ejector.failed(at(1_199), &port, at(1_300), 0), None);
     }
@@ -116,7 +116,7 @@ fn a_probe_that_was_given_up_changes_nothing() {
     let probe = stats[0].ejector.claim_probe(true, &port, at(20_000)).unwrap();
     assert_eq!(stats[0].ejector.probe_succeeded(late, &port, at(20_001)), None);
     assert!(stats[0].is_out());
-    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(20_002)), Some(Change::Returned));
+    assert_eq!(stats[0].ejector.probe_succeeded(probe, &port, at(20_002)), Some(EjectionChange::Returned));
     assert_eq!(port.ejected(), 0);
 }
 

@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use svc_core::capture::Privileges;
 use svc_core::proxy_protocol::header;
-use svc_core::service::Probe;
+use svc_core::service::HealthProbe;
 use svc_proto::names::PROXY_NAME;
 use svc_proto::proxy_header::{Origin, Tlvs, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -59,8 +59,8 @@ pub(super) async fn ask(question: &CheckRequest<'_>) -> Result<(), CheckError> {
         stream.write_all(&header).await.map_err(CheckError::Connect)?;
     }
     match probe {
-        Probe::Tcp => Ok(()),
-        Probe::Http { path } => {
+        HealthProbe::Tcp => Ok(()),
+        HealthProbe::Http { path } => {
             let request = request(speech.authority.unwrap_or(&addr.to_string()), path)?;
             let answer = match &speech.handshake {
                 None => get(stream, request).await,
@@ -81,7 +81,7 @@ pub(super) async fn ask(question: &CheckRequest<'_>) -> Result<(), CheckError> {
 pub(super) struct CheckRequest<'a> {
     pub(super) addr: SocketAddr,
     pub(super) version: Option<Version>,
-    pub(super) probe: &'a Probe,
+    pub(super) probe: &'a HealthProbe,
     pub(super) privileges: Privileges,
     pub(super) speech: CheckProtocol<'a>,
 }

@@ -1,7 +1,7 @@
 //! What is known of one name.
 
-use svc_core::dns::answer::{Kind, Record};
-use svc_core::dns::lease::{Bounds, Held, Lease, Outcome};
+use svc_core::dns::answer::{QueryType, Record};
+use svc_core::dns::lease::{Bounds, DnsOutcome, HeldAnswer, Lease};
 use svc_core::dns::names::split_srv;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
@@ -22,7 +22,7 @@ pub(super) struct CacheEntry {
 /// What is known of the records of one type.
 #[derive(Debug)]
 struct Answers {
-    kind: Kind,
+    kind: QueryType,
     lease: Lease,
     /// A question is under way.
     flying: bool,
@@ -59,7 +59,8 @@ pub(super) enum NameState {
 
 impl CacheEntry {
     pub(super) fn new(name: &str, now: Now) -> CacheEntry {
-        let kinds: &[Kind] = if split_srv(name).is_some() { &[Kind::Srv] } else { &[Kind::A, Kind::Aaaa] };
+        let kinds: &[QueryType] =
+            if split_srv(name).is_some() { &[QueryType::Srv] } else { &[QueryType::A, QueryType::Aaaa] };
         CacheEntry {
             answers: kinds.iter().map(|&kind| Answers::new(kind, now)).collect(),
             used: now,
@@ -69,10 +70,10 @@ impl CacheEntry {
 
     pub(super) fn standing(&self) -> NameState {
         let holds = |held| move |answers: &&Answers| answers.lease.held() == held;
-        if self.answers.iter().any(|answers| holds(Held::Records)(&answers)) {
+        if self.answers.iter().any(|answers| holds(HeldAnswer::Records)(&answers)) {
             return NameState::Found;
         }
-        let mut open = self.answers.iter().filter(|answers| !holds(Held::Denial)(answers)).peekable();
+        let mut open = self.answers.iter().filter(|answers| !holds(HeldAnswer::Denial)(answers)).peekable();
         if open.peek().is_none() || self.is_absent() {
             let nowhere = self.answers.iter().find_map(|answers| answers.said.nowhere);
             return NameState::Denied(nowhere.unwrap_or(Failure::NameDenied));
@@ -86,7 +87,7 @@ impl CacheEntry {
 
     /// Some servers say that there is no such name to whoever asks for IPv6, where there is (RFC 4074 §4.2): the other answer is waited for.
     fn is_absent(&self) -> bool {
-        self.answers.iter().any(|answers| answers.said.absent && answers.kind != Kind::Aaaa)
+        self.answers.iter().any(|answers| answers.said.absent && answers.kind != QueryType::Aaaa)
     }
 
     /// Every record of every type.
@@ -108,7 +109,7 @@ impl CacheEntry {
     }
 
     /// Takes note of a reply. Where the name does not exist, what is known of its other types is out of date.
-    pub(super) fn hear(&mut self, kind: Kind, reply: Reply, bounds: Bounds, now: Now) -> ReplyMeaning {
+    pub(super) fn hear(&mut self, kind: QueryType, reply: Reply, bounds: Bounds, now: Now) -> ReplyMeaning {
         let gone = matches!(reply, Reply::Denied { exists: false, .. });
         if gone {
             self.answers.iter_mut().for_each(|answers| answers.doubt(now));
@@ -141,7 +142,7 @@ impl CacheEntry {
     }
 
     /// The types to be asked for now; they count as asked.
-    pub(super) fn due(&mut self, now: Now) -> impl Iterator<Item = Kind> {
+    pub(super) fn due(&mut self, now: Now) -> impl Iterator<Item = QueryType> {
         let due =
             self.answers.iter_mut().filter(move |answers| !answers.flying && answers.lease.due() <= now);
         due.map(|answers| {
@@ -158,7 +159,7 @@ impl CacheEntry {
 }
 
 impl Answers {
-    fn new(kind: Kind, now: Now) -> Answers {
+    fn new(kind: QueryType, now: Now) -> Answers {
         Answers {
             kind,
             lease: Lease::new(now),
@@ -173,13 +174,13 @@ impl Answers {
         self.flying = false;
         let (outcome, said) = match reply {
             Reply::Found { records, lifetime, aliased } => {
-                (Outcome::Found(lifetime), LastAnswer { records, aliased, ..LastAnswer::default() })
+                (DnsOutcome::Found(lifetime), LastAnswer { records, aliased, ..LastAnswer::default() })
             }
             Reply::Denied { lifetime, exists } => {
-                (Outcome::Denied(lifetime), LastAnswer { absent: !exists, ..LastAnswer::default() })
+                (DnsOutcome::Denied(lifetime), LastAnswer { absent: !exists, ..LastAnswer::default() })
             }
             Reply::Nowhere(failure) => {
-                (Outcome::Denied(None), LastAnswer { nowhere: Some(failure), ..LastAnswer::default() })
+                (DnsOutcome::Denied(None), LastAnswer { nowhere: Some(failure), ..LastAnswer::default() })
             }
             Reply::Refused => return self.fail(LookedUp::Error, REFUSALS_MAX, bounds, now),
             Reply::Failed(LookedUp::ServFail) => {
@@ -193,9 +194,9 @@ impl Answers {
     }
 
     fn fail(&mut self, how: LookedUp, refusals: u32, bounds: Bounds, now: Now) -> ReplyMeaning {
-        self.lease.learn(Outcome::Failed, bounds, now);
+        self.lease.learn(DnsOutcome::Failed, bounds, now);
         (self.failure, self.refusals) = (Some(failure_of(how)), refusals);
-        if self.lease.held() == Held::Records { ReplyMeaning::ServesOn } else { ReplyMeaning::Nothing }
+        if self.lease.held() == HeldAnswer::Records { ReplyMeaning::ServesOn } else { ReplyMeaning::Nothing }
     }
 
     /// Whether there is no point in waiting for an answer: it is asked for all the same.
@@ -205,7 +206,7 @@ impl Answers {
 
     /// What is held may not be true any more: to be asked again at once.
     fn doubt(&mut self, now: Now) {
-        if self.lease.held() == Held::Records {
+        if self.lease.held() == HeldAnswer::Records {
             self.lease.expire(now);
         }
     }

@@ -7,7 +7,7 @@ use hickory_proto::ProtoError;
 use hickory_proto::op::{Edns, Header, Message, MessageType, Query as Asked, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
-use svc_core::dns::answer::{Data, Kind, Resource, Srv};
+use svc_core::dns::answer::{Data, QueryType, Resource, Srv};
 
 use super::question::Question;
 
@@ -188,11 +188,11 @@ fn text(name: &Name) -> Arc<str> {
     text.strip_suffix('.').unwrap_or(&text).into()
 }
 
-fn record_type(kind: Kind) -> RecordType {
+fn record_type(kind: QueryType) -> RecordType {
     match kind {
-        Kind::A => RecordType::A,
-        Kind::Aaaa => RecordType::AAAA,
-        Kind::Srv => RecordType::SRV,
+        QueryType::A => RecordType::A,
+        QueryType::Aaaa => RecordType::AAAA,
+        QueryType::Srv => RecordType::SRV,
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     fn question() -> Question {
-        Question { name: "x.example.com".into(), kind: Kind::A }
+        Question { name: "x.example.com".into(), kind: QueryType::A }
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
             [("x.example.com", true), ("_http._tcp.x", true), ("a..b", false), (&long, false)]
         {
             assert_eq!(
-                SentQuery::can_carry(&Question { name: name.into(), kind: Kind::A }),
+                SentQuery::can_carry(&Question { name: name.into(), kind: QueryType::A }),
                 is_one,
                 "{name}"
             );

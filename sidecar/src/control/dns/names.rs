@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use svc_core::dns::answer::Kind;
+use svc_core::dns::answer::QueryType;
 use svc_core::dns::lease::Bounds;
 use svc_core::time::Now;
 
@@ -153,7 +153,7 @@ impl NameTable {
 
     fn ask_now(&mut self, name: &Arc<str>, now: Now) -> Vec<Question> {
         let Some(entry) = self.known.get_mut(name) else { return Vec::new() };
-        let kinds: Vec<Kind> = entry.known.due(now).collect();
+        let kinds: Vec<QueryType> = entry.known.due(now).collect();
         self.reschedule(name);
         kinds.into_iter().map(|kind| Question { name: name.clone(), kind }).collect()
     }

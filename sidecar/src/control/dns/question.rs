@@ -3,7 +3,7 @@
 use crate::metrics::LookedUp;
 use std::sync::Arc;
 use std::time::Duration;
-use svc_core::dns::answer::{Kind, Record};
+use svc_core::dns::answer::{QueryType, Record};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
@@ -11,7 +11,7 @@ use svc_core::time::Now;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Question {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: QueryType,
 }
 
 /// What DNS says.

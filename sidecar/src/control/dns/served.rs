@@ -9,7 +9,7 @@ use svc_core::address::ServiceName;
 use svc_core::dns::answer::Record;
 use svc_core::dns::names::{service_of, split_service};
 use svc_core::inventory::Change;
-use svc_core::service::{Kind, Port, Service};
+use svc_core::service::{Port, Service, ServiceType};
 
 use super::cache_entry::CacheEntry;
 use crate::config::Config;
@@ -184,7 +184,7 @@ impl Served {
         let cluster_ips = if elsewhere { Vec::new() } else { cluster.virtual_ips(records) };
         let ports = self.ports.iter().map(|&port| Port::unnamed(port)).collect();
         Service {
-            kind: if elsewhere { Kind::ExternalName } else { Kind::ClusterIp },
+            kind: if elsewhere { ServiceType::ExternalName } else { ServiceType::ClusterIp },
             headless: !elsewhere && cluster_ips.is_empty(),
             cluster_ips,
             external_name: elsewhere.then(|| self.name.clone()),

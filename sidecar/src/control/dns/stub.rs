@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::timeout;
 use hickory_proto::op::ResponseCode;
-use svc_core::dns::answer::{Broken, Chain, Kind, Reading, Record, Srv, read};
+use svc_core::dns::answer::{AliasChain, AnswerReading, BrokenChain, QueryType, Record, Srv, read};
 use svc_core::dns::local::{Permit, prohibition};
 use svc_core::dns::names::SearchPath;
 use svc_core::outcome::Failure;
@@ -57,22 +57,26 @@ impl Stub {
     /// Asks until the aliases end.
     async fn follow(&self, question: Question) -> Result<Followed, Reply> {
         let Question { name, kind } = question;
-        let mut chain = Chain::new(name);
+        let mut chain = AliasChain::new(name);
         let mut shortest = Duration::MAX;
         loop {
             let answer = self.question(chain.end(), kind).await?;
             let (found, lifetime) = match read(&mut chain, kind, &answer.answers) {
                 _ if answer.code == ResponseCode::NXDomain => return Err(denial(&answer)),
-                Reading::Addresses { addresses, lifetime } => (StubAnswer::Addresses(addresses), lifetime),
-                Reading::Services { services, lifetime } => (StubAnswer::Services(services), lifetime),
-                Reading::Nothing => return Err(denial(&answer)),
-                Reading::Alias { .. } if answer.denial.is_some() => return Err(denial(&answer)), // RFC 2308 §2.2
-                Reading::Alias { lifetime } => {
+                AnswerReading::Addresses { addresses, lifetime } => {
+                    (StubAnswer::Addresses(addresses), lifetime)
+                }
+                AnswerReading::Services { services, lifetime } => (StubAnswer::Services(services), lifetime),
+                AnswerReading::Nothing => return Err(denial(&answer)),
+                AnswerReading::Alias { .. } if answer.denial.is_some() => return Err(denial(&answer)), // RFC 2308 §2.2
+                AnswerReading::Alias { lifetime } => {
                     shortest = shortest.min(lifetime);
                     continue;
                 }
-                Reading::Broken(Broken::Circle) => return Err(Reply::Nowhere(Failure::NameLoop)),
-                Reading::Broken(Broken::TooLong) => return Err(Reply::Nowhere(Failure::NameFailed)),
+                AnswerReading::Broken(BrokenChain::Circle) => return Err(Reply::Nowhere(Failure::NameLoop)),
+                AnswerReading::Broken(BrokenChain::TooLong) => {
+                    return Err(Reply::Nowhere(Failure::NameFailed));
+                }
             };
             return Ok(Followed {
                 found,
@@ -84,7 +88,7 @@ impl Stub {
     }
 
     /// One question to the servers, counted by what came of it.
-    async fn question(&self, name: &Arc<str>, kind: Kind) -> Result<DnsAnswer, Reply> {
+    async fn question(&self, name: &Arc<str>, kind: QueryType) -> Result<DnsAnswer, Reply> {
         let question = Question { name: name.clone(), kind };
         if !SentQuery::can_carry(&question) {
             return Err(Reply::Denied { lifetime: None, exists: false }); // nobody has such a name
@@ -128,7 +132,7 @@ impl Stub {
     async fn ask_for(&self, services: Vec<Srv>, targets: &mut Targets) {
         let mut asking = JoinSet::new();
         for service in services {
-            for kind in [Kind::A, Kind::Aaaa] {
+            for kind in [QueryType::A, QueryType::Aaaa] {
                 let question = Question { name: service.target.clone(), kind };
                 let (stub, service) = (self.clone(), service.clone());
                 asking.spawn(async move { (addresses(stub.follow(question).await), service) });
@@ -175,9 +179,11 @@ impl Targets {
     /// Takes the addresses that the server has sent along; whether there are any.
     fn take_along(&mut self, service: &Srv, answer: &DnsAnswer) -> bool {
         let before = self.records.len();
-        for kind in [Kind::A, Kind::Aaaa] {
-            let mut chain = Chain::new(service.target.clone());
-            if let Reading::Addresses { addresses, lifetime } = read(&mut chain, kind, &answer.additionals) {
+        for kind in [QueryType::A, QueryType::Aaaa] {
+            let mut chain = AliasChain::new(service.target.clone());
+            if let AnswerReading::Addresses { addresses, lifetime } =
+                read(&mut chain, kind, &answer.additionals)
+            {
                 self.add(addresses.into_iter().map(Record::of), lifetime, service);
             }
         }

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::shared::dns_interest::PendingLookup;
 use std::time::Duration;
-use svc_core::dns::answer::{Kind, Record};
+use svc_core::dns::answer::{QueryType, Record};
 use svc_core::outcome::Failure;
 
 /// Answers as the test says, and keeps what it was asked.
@@ -23,7 +23,7 @@ struct Script(Arc<Mutex<State>>);
 struct State {
     replies: BTreeMap<String, Reply>,
     delay: Duration,
-    asked: Vec<(String, Kind)>,
+    asked: Vec<(String, QueryType)>,
     flying: usize,
     most_flying: usize,
     answered: usize,
@@ -64,7 +64,7 @@ impl Resolver for Script {
             let of_kind = state.replies.get(&format!("{} {:?}", question.name, question.kind));
             let reply = of_kind.or(state.replies.get(&*question.name)).cloned().unwrap_or(absent);
             match (&reply, question.kind) {
-                (Reply::Found { records, .. }, Kind::Aaaa) if records[0].address.is_ipv4() => {
+                (Reply::Found { records, .. }, QueryType::Aaaa) if records[0].address.is_ipv4() => {
                     Reply::Denied { lifetime: None, exists: true }
                 }
                 _ => reply,

@@ -1,6 +1,6 @@
 //! What is said of a document, an object or a field.
 
-use svc_core::service::{Mistake, Warning};
+use svc_core::service::{FieldError, Warning};
 
 use super::fields::Oddity;
 
@@ -60,10 +60,10 @@ impl Finding {
     }
 }
 
-impl From<Mistake> for Finding {
-    fn from(mistake: Mistake) -> Finding {
+impl From<FieldError> for Finding {
+    fn from(mistake: FieldError) -> Finding {
         let message = mistake.to_string();
-        let Mistake { field, sort, value, expected } = mistake;
+        let FieldError { field, sort, value, expected } = mistake;
         let expected = if expected.is_empty() { sort.to_owned() } else { expected };
         Finding { field, value, expected, ..Finding::whole(Severity::Error, message) }
     }

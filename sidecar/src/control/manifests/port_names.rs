@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use svc_core::address::ServiceName;
-use svc_core::service::{Kind, Service};
+use svc_core::service::{Service, ServiceType};
 
 use super::objects::{ObjectFacts, ObjectKey};
 
@@ -42,7 +42,7 @@ pub(super) fn service_of(facts: &ObjectFacts) -> Option<ServiceName> {
 
 /// What is wrong with a port called `name` in a slice of `service`; nothing where the Service has one of that name.
 pub(crate) fn unknown_to(service: &Service, name: &str) -> Option<String> {
-    if service.kind == Kind::ExternalName
+    if service.kind == ServiceType::ExternalName
         || service.ports.is_empty()
         || service.ports.iter().any(|port| &*port.name == name)
     {

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use svc_core::service::object::Metadata;
-use svc_core::service::{Invalid, Mistake, Rules, Valid, check_metadata};
+use svc_core::service::{FieldError, Invalid, Rules, Valid, check_metadata};
 
 use super::finding::{Finding, Severity};
 use crate::certificates::{Material, Part, PemSource, Unusable, Validity, seconds_since_1970};
@@ -62,7 +62,7 @@ pub(super) fn outdated(secret: &Secret, material: &Material) -> Vec<Finding> {
 /// Reads entries, and gathers what is wrong with them.
 struct Entries<'a> {
     secret: &'a Secret,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<FieldError>,
 }
 
 impl Entries<'_> {
@@ -156,7 +156,7 @@ impl Entries<'_> {
     }
 
     fn blame(&mut self, field: &str, sort: &'static str, expected: &str) {
-        self.mistakes.push(Mistake {
+        self.mistakes.push(FieldError {
             field: field.to_owned(),
             sort,
             value: None,

@@ -7,7 +7,7 @@ use svc_proto::services as document;
 
 use super::*;
 use crate::address::Transport;
-use crate::describe::{Filter, describe};
+use crate::describe::{ServiceFilter, describe};
 use crate::endpoints::{Endpoint, Here};
 use crate::samples::{ip, text};
 use crate::service::{Policy, Unit, read_endpoint_slice, read_service};
@@ -28,7 +28,7 @@ fn told(settings: Settings, changes: [Vec<Change>; 3]) -> Inventory {
 fn check(inventory: &Inventory, settings: Settings) {
     let table = inventory.table();
     let nobody = BTreeSet::new();
-    let json = serde_json::to_string(&describe(&table, [], Filter::default(), &nobody)).unwrap();
+    let json = serde_json::to_string(&describe(&table, [], ServiceFilter::default(), &nobody)).unwrap();
     let mut reader = Reader::new(settings);
     let _changed = reader.documents.read(json.as_bytes()).unwrap().apply(&mut reader.inventory);
     let known = reader.table();
@@ -44,7 +44,7 @@ fn check(inventory: &Inventory, settings: Settings) {
             }
         }
     }
-    let again = serde_json::to_string(&describe(&known, [], Filter::default(), &nobody)).unwrap();
+    let again = serde_json::to_string(&describe(&known, [], ServiceFilter::default(), &nobody)).unwrap();
     assert_eq!(comparable(&again), comparable(&json));
 }
 
@@ -279,7 +279,7 @@ fn dns() -> impl Strategy<Value = Vec<Change>> {
                 ports.into_iter().map(crate::service::Port::unnamed).collect()
             };
             let host = |(host, wanted): (&str, Vec<u16>)| {
-                let kind = crate::service::Kind::ExternalName;
+                let kind = crate::service::ServiceType::ExternalName;
                 let plain = Service::plain(ServiceName::new("", host), ports(wanted));
                 Service { kind, external_name: Some(host.into()), ..plain }
             };
@@ -316,7 +316,8 @@ fn the_frozen_document_is_read_whole() {
     let _changed = reader.documents.read(golden.as_bytes()).unwrap().apply(&mut reader.inventory);
     assert_eq!(reader.rejections(), [""; 0]);
     let known = reader.table();
-    let again = serde_json::to_string(&describe(&known, [], Filter::default(), &BTreeSet::new())).unwrap();
+    let again =
+        serde_json::to_string(&describe(&known, [], ServiceFilter::default(), &BTreeSet::new())).unwrap();
     assert_eq!(comparable(&again), comparable(golden));
     let at = known.by_destination(Transport::Tcp, "10.96.0.7:80".parse().unwrap());
     assert_eq!(at.map(|target| target.service.name.to_string()).as_deref(), Some("shop/web"));

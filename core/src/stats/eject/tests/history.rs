@@ -87,7 +87,7 @@ impl Model {
         (all >= OUTCOMES_MIN && well * 100 < all * SUCCESS_PERCENT_MIN).then_some(Reason::SuccessRate)
     }
 
-    fn fails(&mut self, begun_ms: u64, has_room: bool, now_ms: u64) -> Option<Change> {
+    fn fails(&mut self, begun_ms: u64, has_room: bool, now_ms: u64) -> Option<EjectionChange> {
         if self.ejected.is_none() && begun_ms < self.returned_ms {
             return None;
         }
@@ -99,20 +99,20 @@ impl Model {
         self.strikes = if now_ms - self.returned_ms >= 6_000 { 1 } else { self.strikes + 1 };
         let penalty = Duration::from_millis(self.penalty_ms());
         self.ejected = Some(Ejected { due_ms: now_ms + self.penalty_ms(), probe: None });
-        Some(Change::Ejected { reason, penalty })
+        Some(EjectionChange::Ejected { reason, penalty })
     }
 
-    fn comes_back(&mut self, now_ms: u64) -> Change {
+    fn comes_back(&mut self, now_ms: u64) -> EjectionChange {
         self.ejected = None;
         self.returned_ms = now_ms;
         self.outcomes.clear();
-        Change::Returned
+        EjectionChange::Returned
     }
 
-    fn stays_out(&mut self, strikes: u32, now_ms: u64) -> Change {
+    fn stays_out(&mut self, strikes: u32, now_ms: u64) -> EjectionChange {
         self.strikes += strikes;
         self.ejected = Some(Ejected { due_ms: now_ms + self.penalty_ms(), probe: None });
-        Change::Kept { penalty: Duration::from_millis(self.penalty_ms()) }
+        EjectionChange::Kept { penalty: Duration::from_millis(self.penalty_ms()) }
     }
 }
 

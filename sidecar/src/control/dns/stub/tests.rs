@@ -136,7 +136,7 @@ fn stub(servers: &[SocketAddr]) -> Stub {
     Stub { servers: Servers::new(servers, false, ATTEMPT_MIN), metrics: Metrics::new() }
 }
 
-async fn ask(stub: &Stub, name: &str, kind: Kind) -> Reply {
+async fn ask(stub: &Stub, name: &str, kind: QueryType) -> Reply {
     stub.clone().answer(Question { name: name.into(), kind }).await
 }
 
@@ -169,7 +169,7 @@ async fn a_truncated_answer_comes_over_tcp_with_any_number_of_servers() {
     for count in 1..=4 {
         let servers: Vec<_> = (0..count).map(|_| by_tcp(1)).collect();
         let stub = stub(&servers.iter().map(|server| server.addr).collect::<Vec<_>>());
-        assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1], "{count} servers");
+        assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1], "{count} servers");
     }
 }
 
@@ -189,11 +189,11 @@ async fn a_truncated_answer_comes_over_tcp_whatever_the_other_servers_do() {
             let mut servers = others.clone();
             servers.insert(if first { 0 } else { others.len() }, whole.addr);
             let stub = stub(&servers);
-            assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1], "{others:?} {first}");
+            assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1], "{others:?} {first}");
         }
     }
     assert_eq!(
-        ask(&stub(&[cut.addr]), "x.example.com", Kind::A).await,
+        ask(&stub(&[cut.addr]), "x.example.com", QueryType::A).await,
         Reply::Failed(LookedUp::Error),
         "half an answer is none"
     );
@@ -215,10 +215,10 @@ async fn an_answer_larger_than_asked_for_is_read_and_one_that_is_cut_comes_over_
         Some(packet)
     });
     let stub = stub(&[server.addr]);
-    assert_eq!(found(ask(&stub, "large.example.com", Kind::A).await).len(), 100);
+    assert_eq!(found(ask(&stub, "large.example.com", QueryType::A).await).len(), 100);
     assert_eq!(server.counts()[2], 0);
-    assert_eq!(found(ask(&stub, "cut.example.com", Kind::A).await).len(), 250);
-    assert_eq!(found(ask(&stub, "huge.example.com", Kind::A).await).len(), 250);
+    assert_eq!(found(ask(&stub, "cut.example.com", QueryType::A).await).len(), 250);
+    assert_eq!(found(ask(&stub, "huge.example.com", QueryType::A).await).len(), 250);
 }
 
 #[tokio::test]
@@ -242,11 +242,11 @@ async fn a_server_that_minds_edns_is_asked_without_and_remembered() {
     for (what, says) in kinds {
         let server = Played::new(move |asked| if asked.edns { says(asked) } else { bytes(asked.address(1)) });
         let stub = stub(&[server.addr]);
-        assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1], "{what}");
+        assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1], "{what}");
         let with_edns = server.counts()[0];
         assert!((1..=2).contains(&with_edns), "{what}: {with_edns}");
         for _ in 0..5 {
-            assert_eq!(found(ask(&stub, "y.example.com", Kind::A).await), [1], "{what}");
+            assert_eq!(found(ask(&stub, "y.example.com", QueryType::A).await), [1], "{what}");
         }
         assert_eq!(server.counts(), [with_edns, 6, 0], "{what}: it is known to mind EDNS");
     }
@@ -257,7 +257,7 @@ async fn a_server_that_cannot_read_anything_is_not_taken_for_one_that_minds_edns
     let server = Played::new(|asked| asked.code(ResponseCode::FormErr));
     let stub = stub(&[server.addr]);
     for _ in 0..3 {
-        assert_eq!(ask(&stub, "x.example.com", Kind::A).await, Reply::Refused);
+        assert_eq!(ask(&stub, "x.example.com", QueryType::A).await, Reply::Refused);
     }
     assert_eq!(server.counts(), [3, 3, 0]);
 }
@@ -270,7 +270,7 @@ async fn edns_and_truncation_go_together_on_one_old_server() {
         (false, true) => bytes(asked.address(1)),
     });
     let stub = stub(&[nobody(), server.addr]);
-    assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1]);
+    assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1]);
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn what_one_server_cannot_say_another_may() {
         let bad = Played::new(says);
         for servers in [[bad.addr, good.addr], [good.addr, bad.addr]] {
             let stub = stub(&servers);
-            assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1], "{what}");
+            assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1], "{what}");
         }
     }
     let (servfail, refused) = (Played::new(kinds[0].1), Played::new(kinds[1].1));
@@ -313,7 +313,7 @@ async fn what_one_server_cannot_say_another_may() {
         ([refused.addr, refused.addr], Reply::Refused),
     ] {
         assert_eq!(
-            ask(&stub(&servers), "x.example.com", Kind::A).await,
+            ask(&stub(&servers), "x.example.com", QueryType::A).await,
             expected,
             "there may be one that knows"
         );
@@ -343,7 +343,7 @@ async fn an_answer_by_somebody_who_guesses_does_not_keep_the_right_one_out() {
             proxy.send_to(&packet[..length], client).unwrap();
         }
     });
-    assert_eq!(found(ask(&stub(&[addr]), "x.example.com", Kind::A).await), [1]);
+    assert_eq!(found(ask(&stub(&[addr]), "x.example.com", QueryType::A).await), [1]);
 }
 
 #[tokio::test]
@@ -365,7 +365,7 @@ async fn records_of_others_and_nonsense_behind_the_answer_are_left_alone() {
         bytes(answer).filter(|_| asked.name.starts_with('y')).or(Some(packet))
     });
     let stub = stub(&[server.addr]);
-    assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1]);
+    assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1]);
     assert_eq!(server.counts(), [1, 0, 0]);
 }
 
@@ -393,18 +393,18 @@ async fn sixteen_aliases_are_followed_in_one_answer_and_over_many_and_only_a_cir
         let server = Played::new(chain(step));
         let stub = stub(&[server.addr]);
         for count in [1, 8, 9, 16] {
-            let reply = ask(&stub, &format!("n{count}"), Kind::A).await;
+            let reply = ask(&stub, &format!("n{count}"), QueryType::A).await;
             assert!(matches!(reply, Reply::Found { aliased: true, .. }), "{count} by {step}: {reply:?}");
         }
-        let absent = ask(&stub, "n16", Kind::Aaaa).await;
+        let absent = ask(&stub, "n16", QueryType::Aaaa).await;
         assert!(matches!(absent, Reply::Denied { exists: true, .. }), "by {step}: {absent:?}");
-        assert_eq!(ask(&stub, "n17", Kind::A).await, Reply::Nowhere(Failure::NameFailed), "by {step}");
+        assert_eq!(ask(&stub, "n17", QueryType::A).await, Reply::Nowhere(Failure::NameFailed), "by {step}");
     }
     let circle = Played::new(|asked| {
         let next = if asked.name == "a" { "b" } else { "a" };
         bytes(asked.answer(ResponseCode::NoError, &[(&asked.name, cname(next))]))
     });
-    assert_eq!(ask(&stub(&[circle.addr]), "a", Kind::A).await, Reply::Nowhere(Failure::NameLoop));
+    assert_eq!(ask(&stub(&[circle.addr]), "a", QueryType::A).await, Reply::Nowhere(Failure::NameLoop));
 }
 
 #[tokio::test]
@@ -418,7 +418,7 @@ async fn an_alias_that_its_zone_says_ends_there_is_not_asked_on() {
         });
         let exists = code == ResponseCode::NoError;
         assert_eq!(
-            ask(&stub(&[server.addr]), "x.example.com", Kind::A).await,
+            ask(&stub(&[server.addr]), "x.example.com", QueryType::A).await,
             Reply::Denied { lifetime: Some(Duration::from_secs(7)), exists }
         );
         assert_eq!(server.counts(), [1, 0, 0]);
@@ -451,14 +451,14 @@ async fn services_of_the_next_priority_are_for_when_none_of_the_lowest_has_an_ad
         }
     });
     let stub = stub(&[server.addr]);
-    let Reply::Found { mut records, .. } = ask(&stub, "_http._tcp.x", Kind::Srv).await else { panic!() };
+    let Reply::Found { mut records, .. } = ask(&stub, "_http._tcp.x", QueryType::Srv).await else { panic!() };
     records.sort_unstable();
     let ports: Vec<_> = records.iter().map(|record| (record.port, record.priority)).collect();
     assert_eq!(ports, [(Some(81), 20), (Some(82), 20)]);
-    let mut home = found(ask(&stub, "_http._tcp.y", Kind::Srv).await);
+    let mut home = found(ask(&stub, "_http._tcp.y", QueryType::Srv).await);
     home.sort_unstable();
     assert_eq!(home, [1, 2], "an address that may not be used is told with what is used instead of it");
-    let lame = ask(&stub, "_http._tcp.z", Kind::Srv).await;
+    let lame = ask(&stub, "_http._tcp.z", QueryType::Srv).await;
     assert!(
         matches!(&lame, Reply::Found { records, lifetime: Duration::ZERO, .. } if records.len() == 1),
         "{lame:?}"
@@ -470,11 +470,11 @@ async fn a_server_that_is_dead_costs_a_second_and_then_nothing() {
     let (silent, good) = (Played::new(|_| None), Played::new(|asked| bytes(asked.address(1))));
     let stub = stub(&[silent.addr, good.addr]);
     for _ in 0..3 {
-        assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1]);
+        assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1]);
     }
     let asked = silent.counts();
     for _ in 0..20 {
-        assert_eq!(found(ask(&stub, "x.example.com", Kind::A).await), [1]);
+        assert_eq!(found(ask(&stub, "x.example.com", QueryType::A).await), [1]);
     }
     assert_eq!(silent.counts(), asked, "it is asked after the others");
 }
@@ -486,6 +486,6 @@ async fn a_lifetime_with_its_highest_bit_set_is_none() {
         answer.answers[0].ttl = 1 << 31;
         bytes(answer)
     });
-    let reply = ask(&stub(&[server.addr]), "x.example.com", Kind::A).await;
+    let reply = ask(&stub(&[server.addr]), "x.example.com", QueryType::A).await;
     assert!(matches!(reply, Reply::Found { lifetime: Duration::ZERO, .. }), "{reply:?}");
 }
