@@ -23,11 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{sleep, timeout};
+use crate::net::accept::accept_each;
 use crate::net::{TcpListener, TcpStream};
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
 use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
@@ -69,9 +71,9 @@ pub struct Admin {
 pub async fn serve(listeners: Vec<TcpListener>, admin: Admin) {
     let admin = Arc::new(admin);
     let seats = Arc::new(Seats::default());
-    let mut doors = JoinSet::new();
+    let mut accepting = JoinSet::new();
     for listener in listeners {
-        doors.spawn(accept(listener, admin.clone(), seats.clone()));
+        accepting.spawn(accept(listener, admin.clone(), seats.clone()));
     }
     sleep(SOURCES_DEADLINE).await;
     admin.ready.give_up_on_sources();
@@ -80,23 +82,17 @@ pub async fn serve(listeners: Vec<TcpListener>, admin: Admin) {
 
 async fn accept(listener: TcpListener, admin: Arc<Admin>, seats: Arc<Seats>) {
     let mut connections = JoinSet::new();
-    loop {
+    let take = |stream, peer: SocketAddr| {
         while connections.try_join_next().is_some() {} // forget those that have ended
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let Some(seat) = seats.take(peer.ip()) else { continue };
-                let admin = admin.clone();
-                connections.spawn(async move {
-                    converse(stream, peer.ip(), &admin, &seat).await;
-                    drop(seat);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept an admin connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+        let Some(seat) = seats.take(peer.ip()) else { return };
+        let admin = admin.clone();
+        connections.spawn(async move {
+            converse(stream, peer.ip(), &admin, &seat).await;
+            drop(seat);
+        });
+    };
+    let failed = |error: &io::Error| tracing::warn!(%error, "cannot accept an admin connection");
+    accept_each(listener, take, failed).await;
 }
 
 /// One request and its answer: a peer that stays must not keep a seat, nor one whose seat somebody else needs more.
@@ -132,6 +128,3 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// A pod must start during an API outage.
 const SOURCES_DEADLINE: Duration = Duration::from_secs(5);
-
-/// What keeps `accept` from working (descriptors, mostly) does not pass at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -126,7 +126,7 @@ impl Account {
     }
 
     pub(crate) fn set_details(&mut self, details: impl FnOnce() -> RequestDetails) {
-        if self.context.recorder.access_log.is_some() {
+        if self.context.recorder.takes_records() {
             self.details = Some(Box::new(details()));
         }
     }
@@ -391,7 +391,9 @@ impl Account {
     }
 
     fn record_log(&mut self, failure: Option<Failure>, took: Duration) {
-        let Some(log) = &self.context.recorder.access_log else { return };
+        if !self.context.recorder.takes_records() {
+            return;
+        }
         let call = self.call(failure);
         let request = self.details.take().and_then(|details| {
             Some(LoggedHead {
@@ -402,7 +404,7 @@ impl Account {
                 scheme: details.scheme,
             })
         });
-        log.write(LogRecord {
+        self.context.recorder.record(LogRecord {
             time: clock::wall(),
             kind: if self.is_request() { RecordKind::Request } else { RecordKind::Connection },
             client: self.arrival.client.0,

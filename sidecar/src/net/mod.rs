@@ -1,5 +1,6 @@
 //! Sockets: what the kernel is asked for, and streams of bytes over them. Nothing here knows of HTTP or of Services.
 
+pub(crate) mod accept;
 pub(crate) mod acks;
 pub(crate) mod coalesce;
 pub(crate) mod ending;

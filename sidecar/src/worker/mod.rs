@@ -4,6 +4,7 @@
 pub(crate) mod accept;
 mod connection;
 pub(crate) mod plan;
+mod vip_listeners;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,8 +28,9 @@ use crate::metrics::{Direction, Metrics};
 use crate::net::listen::{listen, listen_transparently};
 use crate::shared::Shared;
 use crate::udp::{self, Relay};
-use accept::{VipListeners, accept};
+use accept::accept;
 use plan::ListenerKind;
+use vip_listeners::VipListeners;
 
 /// What a worker is given.
 #[derive(Clone)]
