@@ -1,7 +1,8 @@
 //! How many descriptors the process may have: each connection that is carried takes two. The last ones are not for traffic.
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::warn;

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::sleep;
-
 use crate::shared::Shared;
 
 /// Watches how many connections are open, and has the allocator let go of what is free when most of them have gone.

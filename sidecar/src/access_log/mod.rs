@@ -13,11 +13,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use hyper::{Method, Version};
 use svc_core::grpc::Status;
 
 use crate::config::AccessLogFormat;
-use hyper::Method;
-use hyper::Version;
 
 /// What is told of one connection or one request when it has ended.
 #[derive(Clone, Debug)]

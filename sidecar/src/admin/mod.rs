@@ -17,32 +17,32 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{sleep, timeout};
-use crate::net::accept::accept_each;
-use crate::net::{TcpListener, TcpStream};
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::io;
 use svc_core::endpoints::EndpointId;
 use svc_core::inventory::Rejection;
 use svc_core::table::Table;
 use tokio::task::JoinSet;
 
+use crate::clock::{sleep, timeout};
 use crate::config::Effective;
 use crate::metrics::format::Format;
+use crate::net::accept::accept_each;
 use crate::net::linger::Lingering;
+use crate::net::{TcpListener, TcpStream};
+
+use seats::{Seat, Seats};
 
 pub use ready::Ready;
 pub use tags::Tags;
-
-use seats::{Seat, Seats};
 
 /// All that the pages show.
 pub struct Admin {

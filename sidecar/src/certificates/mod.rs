@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use rustls::RootCertStore;
 use svc_core::address::SecretName;
 
+use crate::config::ShownBy;
+
 mod material;
 mod pem;
 mod terms;
@@ -23,8 +25,6 @@ pub(crate) use material::{Material, PemSource};
 pub(crate) use pem::{Identity, Part, Unusable, authorities, certificates, check_key, identity};
 pub(crate) use terms::Terms;
 pub(crate) use validity::{Validity, seconds_since_1970};
-
-use crate::config::ShownBy;
 
 /// What Secrets hold, as it was last read, and what handshakes with clients go by. A Secret that is not valid any more stays what it was when it was.
 #[derive(Debug, Default)]

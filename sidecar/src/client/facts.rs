@@ -1,17 +1,14 @@
 //! How a client came to us: what holds for everything on its connection.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 
 use svc_core::address::ClientAddr;
+use svc_proto::proxy_header::{Addresses, Header, Origin, Step, decode};
 
 use crate::metrics::Direction;
 use crate::net::transparent;
-use std::fmt;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
-use std::rc::Rc;
-use svc_proto::proxy_header::{Addresses, Header, Origin, Step, decode};
 
 /// How a client came.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use rustix::net::{RecvFlags, recv};
 use svc_core::forwarding::is_trusted;
 use svc_core::outcome::Failure;
@@ -22,6 +21,7 @@ use super::clients::Clients;
 use super::detect::attend;
 use super::facts::ProxyHeader;
 use crate::http::pulse::{ConnDeadlines, Pulse};
+use crate::net::TcpStream;
 
 /// Takes the header off a connection that must begin with one. `None`: it came and went, as checks do.
 ///

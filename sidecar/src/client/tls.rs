@@ -7,7 +7,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ServerConnection};
 use svc_core::outcome::Failure;
@@ -20,6 +19,7 @@ use super::tracker::{Graceful, supervise};
 use crate::config::ShownBy;
 use crate::http::pulse::{ConnDeadlines, Pulse};
 use crate::metrics::{Direction, HandshakeResult};
+use crate::net::TcpStream;
 use crate::net::linger::linger;
 use crate::net::stream::Stream;
 

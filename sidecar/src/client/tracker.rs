@@ -12,8 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use svc_core::outcome::Failure;
 
-use crate::http::pulse::ConnDeadlines;
-use crate::http::pulse::Pulse;
+use crate::http::pulse::{ConnDeadlines, Pulse};
 use crate::net::acks::SILENCE_MAX;
 
 /// A worker's open client connections.

@@ -4,8 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-mod collisions;
-
 use clap::Arg;
 use svc_core::address::{SecretName, ServiceName};
 use svc_core::hash::HashMap;
@@ -16,6 +14,8 @@ use super::flag::{Expected, Flag};
 use super::settings::SettingsReader;
 use super::tls::ShownBy;
 use super::values::{dns_subdomain, label, list, listeners, optional, path, port};
+
+mod collisions;
 
 /// Where the sidecar listens. An empty list is a listener that is off; port 0 is any free one.
 #[derive(Clone, Debug, PartialEq, Eq)]

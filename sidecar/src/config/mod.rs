@@ -27,8 +27,11 @@ mod verbs;
 mod tests;
 
 use clap::ArgMatches;
-use run::RUN;
 use svc_core::capture::Privileges;
+
+use privileges::PRIVILEGES;
+use run::RUN;
+use settings::SettingsReader;
 use verbs::verbs;
 
 pub use deadlines::DeadlineSettings;
@@ -44,9 +47,6 @@ pub use logs::{AccessLogFormat, LogFormat, Logs};
 pub use run::{CHECK, command};
 pub use settings::{SettingMistake, SettingMistakes, Surroundings, environment};
 pub use tls::{ShownBy, TlsPolicy, TlsSettings};
-
-use privileges::PRIVILEGES;
-use settings::SettingsReader;
 
 /// Everything `sidecar run` can be told, parsed.
 #[derive(Clone, Debug)]

@@ -1,10 +1,9 @@
 //! The verb `run`: its flags, and the manual.
 
-use clap::Command;
+use clap::{Arg, ArgAction, Command};
 
 use super::privileges::PRIVILEGES;
 use super::{deadlines, discovery, dns, drain, limits, listeners, logs, tls};
-use clap::{Arg, ArgAction};
 
 /// The verb `run` with its flags; its `--help` is the manual.
 pub fn command() -> Command {

@@ -12,7 +12,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep_until, timeout};
 use arc_swap::ArcSwap;
 use svc_core::address::{ServiceName, Transport};
 use svc_core::balance::Member;
@@ -27,7 +26,7 @@ use svc_proto::proxy_header::Version;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::clock;
+use crate::clock::{self, Instant, sleep_until, timeout};
 use crate::net::tls_client::TlsHandshake;
 use crate::ports::shared_port::SharedPort;
 use crate::shared::Shared;

@@ -1,8 +1,11 @@
 //! Attempts: which endpoint is next, and whether there is a next.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use hyper::http::response::Parts;
 use svc_core::balance::{Ask, Caller, Tried};
 use svc_core::endpoints::EndpointId;
 use svc_core::outcome::Failure;
@@ -20,9 +23,6 @@ use crate::routing::resolve::ClientOrigin;
 use crate::routing::route::Route;
 use crate::upstream::Upstream;
 use crate::upstream::outbound_proxy_header::OutboundProxyHeader;
-use hyper::http::response::Parts;
-use std::pin::pin;
-use std::time::Duration;
 
 /// Which endpoint is next, for requests, upgrades and tunnels alike: no one is tried twice.
 pub(super) struct Candidates<'a> {

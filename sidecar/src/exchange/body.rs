@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::clock::Sleep;
 use bytes::Bytes;
 use h2::Reason;
 use hyper::HeaderMap;
@@ -20,7 +19,7 @@ use super::account::Account;
 use super::deadlines::Deadline;
 use super::respond;
 use super::websocket::Tunnel;
-use crate::clock;
+use crate::clock::{self, Sleep};
 use crate::http::h2::send::ResetReason;
 use crate::http::headers::strip_trailers;
 use crate::http::pulse::Pulse;

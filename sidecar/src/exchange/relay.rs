@@ -10,13 +10,13 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::net::TcpStream;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use crate::descriptors;
 use crate::http::pulse::Pulse;
 use crate::memory::{Held, Holder};
+use crate::net::TcpStream;
 use crate::net::acks::{Acks, SILENCE_MAX};
 use crate::net::stream::Stream;
 

@@ -2,11 +2,10 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use h2::Reason;

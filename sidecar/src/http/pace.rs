@@ -1,6 +1,7 @@
 //! Clients that neither take what is ready for them nor say what they are waited for: they may, but somebody should notice.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use crate::clock;

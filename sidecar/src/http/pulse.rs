@@ -2,10 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32};
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use svc_core::outcome::Failure;
 
 use super::guard::RequestTurns;
@@ -13,7 +13,7 @@ use super::pace::ClientPace;
 use crate::clock;
 use crate::memory::Holder;
 use crate::net::acks::{Acks, SILENCE_MAX};
-use crate::net::ending;
+use crate::net::{TcpStream, ending};
 
 /// When a connection last moved, and what it waits for. Atomic only because hyper wants the I/O it may hand out as an
 /// upgrade to be `Send`; one thread writes and reads it.

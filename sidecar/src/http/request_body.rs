@@ -19,6 +19,7 @@ use super::headers::strip_trailers;
 use super::pulse::Pulse;
 use crate::clock;
 use crate::memory::Holder;
+
 use kept::Kept;
 
 /// A client's request body, which an attempt takes only when its endpoint wants it. What was taken is kept for the next attempt, as

@@ -7,6 +7,7 @@ use std::path::Path;
 use svc_core::capture::{Capture, Family, REMOVAL, unrouting};
 
 use crate::error::RunError;
+
 use step::InitStep;
 
 /// What is to be done, in this order.

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use svc_core::service::Rules;
 
-pub use report::Report;
-
 use crate::certificates::seconds_since_1970;
 use crate::clock;
 use crate::control::manifests::{Finding, Severity};
+
 use files::{FileSort, ReadFile};
 use report::ReportedFinding;
+
+pub use report::Report;
 
 /// Reads all of `paths`, files and folders, and tells what is wrong with them. Objects are held to `rules`.
 pub fn lint(paths: &[PathBuf], rules: &Rules) -> Report {

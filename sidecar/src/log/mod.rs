@@ -16,11 +16,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{LogFormat, Logs};
 use crate::error::RunError;
 
-pub(crate) use queue::LINES_LOST;
-pub(crate) use rate::LINES_SUPPRESSED;
-
 use queue::Queue;
 use rate::RateLimit;
+
+pub(crate) use queue::LINES_LOST;
+pub(crate) use rate::LINES_SUPPRESSED;
 
 /// Sends every later event to stderr. Called once, before the first thread starts.
 pub fn start(logs: &Logs) {

@@ -1,7 +1,8 @@
 //! No kind of line is logged more often than people can read it: most kinds can be caused by a remote, as often as it likes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 
 use svc_core::time::Now;

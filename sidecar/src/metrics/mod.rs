@@ -18,10 +18,13 @@ mod tls;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use svc_core::outcome::Failure;
@@ -29,21 +32,20 @@ use svc_core::proxy_protocol::ProxyHeaderResult;
 use svc_core::table::{Source, Table};
 use svc_proto::names::metric;
 
-pub(crate) use datagrams::{DatagramLoss, Datagrams, Towards};
+use crate::config::DiscoverySettings;
+use crate::sync::lock;
+
 use encode::SharedMetrics;
 use failures::Failures;
+use floods::Flood;
+use format::Format;
 use process::Process;
+use series::{is_known, now_ms};
+
+pub(crate) use datagrams::{DatagramLoss, Datagrams, Towards};
 pub(crate) use series::{Closed, Direction, Learned, LookedUp, Protocol, Series, SeriesKey};
 
 pub(crate) use tls::HandshakeResult;
-
-use crate::config::DiscoverySettings;
-use crate::sync::lock;
-use arc_swap::ArcSwap;
-use floods::Flood;
-use format::Format;
-use prometheus_client::collector::Collector;
-use series::{is_known, now_ms};
 
 /// Everything that is counted.
 #[derive(Debug)]

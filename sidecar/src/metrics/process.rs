@@ -1,8 +1,7 @@
 //! What every exporter of Prometheus tells of its own process, under the names that all of them use.
 
-use std::fmt;
-use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
+use std::{fmt, fs};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -11,8 +12,7 @@ use prometheus_client::metrics::MetricType;
 use svc_core::grpc::Status;
 use svc_proto::names::metric;
 
-use super::series::Snapshot;
-use super::series::{Protocol, SeriesKey};
+use super::series::{Protocol, SeriesKey, Snapshot};
 use crate::sync::lock;
 
 /// Requests of one protocol. 500 × 4 bytes for the statuses: 2 KiB per endpoint that has answered at all.

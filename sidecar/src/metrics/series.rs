@@ -1,15 +1,16 @@
 //! What is counted of each endpoint, and the labels that tell its series apart.
 
-use super::requests::Requests;
-use crate::clock;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
 use svc_core::address::ServiceName;
 use svc_core::grpc::Status;
 use svc_core::table::Table;
+
+use super::requests::Requests;
+use crate::clock;
 
 /// What tells one series from another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The whole page under snapshot.
 
 use arc_swap::ArcSwap;
+use svc_core::grpc::Status;
 use svc_core::inventory::{Inventory, Settings};
 use svc_core::port::port_key;
 use svc_core::service::Rules;
@@ -11,7 +12,6 @@ use super::*;
 use crate::admin::observed::Observed;
 use crate::control::manifests;
 use crate::shared;
-use svc_core::grpc::Status;
 
 fn page(metrics: &Arc<Metrics>, table: Arc<Table>) -> String {
     let shared = shared::Shared::default();

@@ -1,7 +1,8 @@
 //! Whether a peer acknowledges what it is sent. One that does not read is alive: it says so each time that it is asked, and may take as long
 //! as the idle time; one that acknowledges nothing is gone. `TCP_USER_TIMEOUT` counts both alike, hence this.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use svc_core::ack_timeout::{self, AckState};

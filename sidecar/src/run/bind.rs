@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::net::TcpListener;
 use svc_core::capture::Privileges;
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::error::RunError;
-use crate::net::listen;
+use crate::net::{TcpListener, listen};
 use crate::worker::plan::ListenerKind;
 
 /// Every address this process listens on, loopback VIPs aside.

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::clock::{sleep, timeout};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::clock::{sleep, timeout};
 use crate::config::Drain;
 use crate::lifecycle::Stage;
 use crate::shared::Shared;

@@ -11,9 +11,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use bind::bind;
-use drain::{LAST_LINES_MAX, WORKERS_END_MAX, drain, join};
-
 use crate::access_log::AccessLog;
 use crate::admin::observed::Observed;
 use crate::admin::{self, Admin, Ready, Tags};
@@ -21,15 +18,17 @@ use crate::config::Config;
 use crate::control::checks;
 use crate::control::discovery::Discovery;
 use crate::control::publish::Publisher;
-use crate::descriptors;
 use crate::error::RunError;
 use crate::lifecycle::Stage;
-use crate::memory_trim;
 use crate::metrics::Metrics;
 use crate::net::transparent;
 use crate::shared::Shared;
 use crate::signals::{SignalMeaning, Signals};
 use crate::worker::{self, Job};
+use crate::{descriptors, memory_trim};
+
+use bind::bind;
+use drain::{LAST_LINES_MAX, WORKERS_END_MAX, drain, join};
 
 /// Runs until the process is told to end.
 ///

@@ -17,8 +17,7 @@ use crate::exchange::forward::exchange;
 use crate::exchange::http1_body::Http1Body;
 use crate::http::client_body::ClientBody;
 use crate::http::guard::Guarded;
-use crate::http::limits::HEADER_BYTES_MAX;
-use crate::http::limits::HEADERS_MAX;
+use crate::http::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::metrics::floods::Flood;
 use crate::routing::resolve::ClientOrigin;
 

@@ -23,6 +23,7 @@ use crate::net::tls_client::Trust;
 use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 use crate::sync::lock;
+
 use dns_interest::DnsInterest;
 use vips::{Vip, VipClaims};
 

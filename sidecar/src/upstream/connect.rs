@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::net::TcpStream;
 use svc_core::address::Transport;
 use svc_core::outcome::Failure;
 use tokio::io::AsyncWriteExt as _;
@@ -11,8 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::dialer::Dialer;
 use super::outbound_proxy_header::OutboundProxyHeader;
 use crate::descriptors;
-use crate::net::socket;
-use crate::net::transparent;
+use crate::net::{TcpStream, socket, transparent};
 
 /// Opens a connection within `--connect-timeout`.
 ///

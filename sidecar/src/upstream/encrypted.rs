@@ -1,6 +1,5 @@
 //! An endpoint that wants TLS: how a connection to it is opened, and what it agrees to speak there.
 
-use crate::clock::timeout;
 use hyper::Version;
 use svc_core::outcome::Failure;
 use svc_core::rewrite::Origination;
@@ -9,6 +8,7 @@ use super::dialer::Dialer;
 use super::outbound_proxy_header::OutboundProxyHeader;
 use super::rewrite::UpstreamProtocol;
 use super::{Http1, Http2, Upstream};
+use crate::clock::timeout;
 use crate::net::stream::Stream;
 use crate::net::tls_client::{self, HandshakeError, Payload, TlsHandshake};
 

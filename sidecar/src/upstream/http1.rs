@@ -36,17 +36,17 @@ use super::keep_alive::IDLE_FOR;
 use crate::clock;
 use crate::http::interim::Interim;
 use crate::http::request_body::UpstreamBody;
+
+use head::ResponseHead;
 use read_error::ReadError;
 use request_kind::RequestKind;
+use request_writer::{RequestWriter, SendError};
+use response_reader::ResponseReader;
 
 pub(crate) use request_writer::RequestHead;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use oracle::check;
-
-use head::ResponseHead;
-use request_writer::{RequestWriter, SendError};
-use response_reader::ResponseReader;
 
 /// A connection, and what is under way on it: one request, and its answer.
 pub(crate) struct Http1 {

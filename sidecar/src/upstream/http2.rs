@@ -24,9 +24,9 @@ use crate::http::h2::intake::Bodies;
 use crate::http::limits::HEADER_BYTES_MAX;
 use crate::net::coalesce::coalesce;
 
-pub(crate) use answer::StreamAnswer;
-
 use driver::{ReadTurn, Wire, drive};
+
+pub(crate) use answer::StreamAnswer;
 
 /// A connection that streams share.
 pub(crate) struct Http2 {

@@ -22,7 +22,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Context;
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use hyper::Request;
 use hyper::header::HeaderValue;
 use svc_core::drain::Draining;
@@ -35,11 +34,14 @@ use svc_core::time::Now;
 
 use crate::client::facts::LocalTarget;
 use crate::metrics::{Closed, Series};
+use crate::net::TcpStream;
 use crate::net::stream::Stream;
 use crate::net::tls_client::Payload;
 use crate::ports::shared_port::SharedPort;
+
 use dialer::Dialer;
 use outbound_proxy_header::OutboundProxyHeader;
+use pool::{IDLE_MAX, Pool};
 use rewrite::UpstreamProtocol;
 
 pub(crate) use conn_table::ConnTable;
@@ -48,8 +50,6 @@ pub(crate) use http1::check as check_answer;
 pub(crate) use http1::{Answered, Http1, RequestHead};
 pub(crate) use http2::{Http2, Slot, StreamAnswer};
 pub(crate) use io::UpstreamIo;
-
-use pool::{IDLE_MAX, Pool};
 
 /// One endpoint, to one worker.
 pub(crate) struct Upstream {

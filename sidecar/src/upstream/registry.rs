@@ -3,11 +3,11 @@
 use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use std::net::SocketAddr;
 use svc_core::address::{EndpointAddr, ServiceName, Transport};
 use svc_core::balance::Member;
 use svc_core::endpoints::EndpointId;

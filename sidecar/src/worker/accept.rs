@@ -4,14 +4,14 @@ use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::net::TcpListener;
-use crate::net::accept::accept_each;
 use tokio::sync::watch;
 
 use super::connection::begin;
 use super::plan::ListenerKind;
 use crate::context::WorkerContext;
 use crate::lifecycle::Stage;
+use crate::net::TcpListener;
+use crate::net::accept::accept_each;
 
 /// Accepts until the task is dropped, or, with `closing`, until a drain begins; the connections go on without it.
 ///

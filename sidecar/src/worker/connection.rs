@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use bytes::Bytes;
 use svc_core::address::{Transport, canonical};
 use svc_core::balance::Caller;
@@ -33,7 +32,7 @@ use crate::metrics::floods::Flood;
 use crate::metrics::{Direction, Protocol};
 use crate::net::stream::Stream;
 use crate::net::tls_client::Payload;
-use crate::net::{ending, socket};
+use crate::net::{TcpStream, ending, socket};
 use crate::routing::resolve::{ClientOrigin, caller};
 use crate::routing::route::Route;
 use crate::upstream::UpstreamIo;

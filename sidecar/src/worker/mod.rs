@@ -28,6 +28,7 @@ use crate::metrics::{Direction, Metrics};
 use crate::net::listen::{listen, listen_transparently};
 use crate::shared::Shared;
 use crate::udp::{self, Relay};
+
 use accept::accept;
 use plan::ListenerKind;
 use vip_listeners::VipListeners;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::net::TcpStream;
 use svc_core::address::{OriginalDst, Transport, canonical};
 use svc_core::outcome::Failure;
 use svc_core::protocol::ProtocolHint;
@@ -13,7 +12,7 @@ use crate::client::facts::{Destination, LocalTarget};
 use crate::config::{ProxyProtocolIn, ShownBy};
 use crate::context::WorkerContext;
 use crate::metrics::Direction;
-use crate::net::{original_dst, transparent};
+use crate::net::{TcpStream, original_dst, transparent};
 use crate::routing::route::Route;
 
 /// Which listener a connection came in by.

@@ -1,24 +1,24 @@
 //! Listeners at loopback VIPs, which come and go with the Services of the snapshot (S-07).
 
-use super::accept::accept;
-use crate::context::WorkerContext;
-use crate::net::listen::{listen, probe};
-use crate::shared::Shared;
-use crate::shared::vips::Vip;
-use crate::sync::lock;
-use crate::udp;
-use crate::udp::Relay;
-use crate::worker::plan::ListenerKind;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use svc_core::address::ServiceName;
-use svc_core::address::Transport;
+
+use svc_core::address::{ServiceName, Transport};
 use svc_core::table::Table;
 use tokio::task::JoinHandle;
+
+use super::accept::accept;
+use crate::context::WorkerContext;
+use crate::net::listen::{listen, probe};
+use crate::shared::Shared;
+use crate::shared::vips::Vip;
+use crate::sync::lock;
+use crate::udp::{self, Relay};
+use crate::worker::plan::ListenerKind;
 
 /// A worker's listeners on the loopback VIPs of the snapshot's Services.
 #[derive(Default)]

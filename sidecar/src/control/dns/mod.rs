@@ -22,16 +22,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::clock::{Instant, sleep_until};
 use svc_core::dns::names::SearchPath;
 use svc_core::inventory::Change;
 use svc_core::time::Now;
 
+use crate::clock::{Instant, sleep_until};
 use crate::metrics::{LookedUp, Metrics};
 use crate::shared::dns_interest::{DnsInterest, LookupOutcome, OnDemandLookup};
-pub(crate) use cache::DnsCache;
+
 use flights::Flights;
 use question::ReplyMeaning;
+
+pub(crate) use cache::DnsCache;
 pub(crate) use question::{Question, Reply};
 pub(crate) use served::Cluster;
 pub(crate) use source::NameServers;

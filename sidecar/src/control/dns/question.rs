@@ -1,11 +1,13 @@
 //! What DNS is asked, and what it says.
 
-use crate::metrics::LookedUp;
 use std::sync::Arc;
 use std::time::Duration;
+
 use svc_core::dns::answer::{QueryType, Record};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
+
+use crate::metrics::LookedUp;
 
 /// What is asked: the records of one type of one name, which is absolute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

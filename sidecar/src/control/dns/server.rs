@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep_until};
-use crate::net::{TcpStream, UdpSocket};
 use hickory_proto::op::ResponseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::message::{DnsAnswer, EdnsUse, Packet, SentQuery};
 use super::question::Question;
+use crate::clock::{Instant, sleep_until};
+use crate::net::{TcpStream, UdpSocket};
 use crate::sync::lock;
 
 /// Why there is no answer.

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Instant, sleep_until};
 use tokio::task::JoinSet;
 
 use super::message::DnsAnswer;
 use super::question::Question;
 use super::server::{Server, Unanswered};
+use crate::clock::{Instant, sleep_until};
 
 /// Whom to ask.
 #[derive(Clone, Debug)]

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::timeout;
 use hickory_proto::op::ResponseCode;
 use svc_core::dns::answer::{AliasChain, AnswerReading, BrokenChain, QueryType, Record, Srv, read};
 use svc_core::dns::local::{Permit, prohibition};
@@ -22,6 +21,7 @@ use super::question::{Question, Reply};
 use super::resolv_conf::ResolvConf;
 use super::server::Unanswered;
 use super::servers::Servers;
+use crate::clock::timeout;
 use crate::metrics::{LookedUp, Metrics};
 
 /// Asks the name servers of resolv.conf(5).

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use svc_core::authority::Authority;
+use svc_core::dns::answer::{QueryType, Record};
 use svc_core::dns::lease::Bounds;
 use svc_core::inventory::{Inventory, Settings};
+use svc_core::outcome::Failure;
 use svc_core::table::{Source, Table};
 use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::shared::dns_interest::PendingLookup;
-use std::time::Duration;
-use svc_core::dns::answer::{QueryType, Record};
-use svc_core::outcome::Failure;
 
 /// Answers as the test says, and keeps what it was asked.
 #[derive(Clone, Default)]

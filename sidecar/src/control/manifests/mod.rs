@@ -16,6 +16,13 @@ use svc_core::address::SecretName;
 use svc_core::inventory::{Change, Rejection};
 use svc_core::service::{Interner, Rules};
 
+use crate::certificates::Secrets;
+
+use claims::ObjectClaims;
+use folder::{FileStamp, ManifestFolder};
+use objects::UnreadableObject;
+use port_names::{Slices, service_of};
+
 pub mod yaml;
 
 mod changes;
@@ -47,13 +54,7 @@ pub(crate) use folder::{is_manifest, read_file};
 pub(crate) use head::ObjectKind;
 pub(crate) use objects::{Contents, Object, ObjectFacts, ObjectKey, read};
 pub(crate) use port_names::unknown_to;
-use port_names::{Slices, service_of};
 pub(crate) use source::ManifestSource;
-
-use crate::certificates::Secrets;
-use claims::ObjectClaims;
-use folder::{FileStamp, ManifestFolder};
-use objects::UnreadableObject;
 
 /// The objects of a folder, or of one file.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use svc_core::service::object::{self, EndpointPort};
-use svc_core::service::{Interner, Invalid, Rules, Slice, Valid};
-use svc_core::service::{read_endpoint_slice, read_endpoints, read_service};
+use svc_core::service::{
+    Interner, Invalid, Rules, Slice, Valid, read_endpoint_slice, read_endpoints, read_service,
+};
 
 use super::finding::{Finding, Severity};
 use super::head::{ObjectKind, ObjectNames};

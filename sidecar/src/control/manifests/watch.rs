@@ -8,12 +8,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::clock::sleep;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::folder::ManifestFolder;
+use crate::clock::sleep;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

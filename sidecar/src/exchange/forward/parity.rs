@@ -22,8 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::client::facts::Arrival;
-use crate::client::facts::ClientInfo;
+use crate::client::facts::{Arrival, ClientInfo};
 use crate::clock;
 use crate::config::{Config, Surroundings, command};
 use crate::http::h2::backlog::QueuedPiece;

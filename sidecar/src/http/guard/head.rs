@@ -7,8 +7,7 @@ use httparse::{ParserConfig, Request, Status};
 use hyper::Uri;
 
 use super::rule::Rule;
-use crate::http::limits::HEADER_BYTES_MAX;
-use crate::http::limits::HEADERS_MAX;
+use crate::http::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 
 /// A head in order.
 pub(super) struct GuardedHead {

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pulse::Pulse;
 use crate::memory::Held;
+
 use chunks::ChunkGuard;
 use head::RequestFraming;
 use rule::Rule;

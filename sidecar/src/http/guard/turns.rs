@@ -1,6 +1,7 @@
 //! What the reading side of an HTTP/1 connection and the side that answers tell each other: whose turn it is.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 

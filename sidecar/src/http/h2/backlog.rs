@@ -11,8 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 
-use crate::memory::CONNECTION_HELD_BYTES_MAX;
-use crate::memory::{Held as Ledger, Holder};
+use crate::memory::{CONNECTION_HELD_BYTES_MAX, Held as Ledger, Holder};
 
 /// What one connection's queue holds.
 #[derive(Debug, Default)]

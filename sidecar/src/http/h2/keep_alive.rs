@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::clock::{Sleep, sleep};
 use h2::{Ping, PingPong};
 
 use super::traffic::Traffic;
+use crate::clock::{Sleep, sleep};
 
 /// A client that is silent for this long is asked.
 const PING_AFTER: Duration = Duration::from_secs(60);

@@ -6,14 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::clock::Sleep;
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame};
 
 use super::backlog::{Backlog, QueuedPiece, STREAM_HELD_BYTES_MAX, StreamShare};
-use crate::clock;
+use crate::clock::{self, Sleep};
 use crate::memory::Holder;
 
 /// What the peer of a stream is told when a body breaks off (RFC 9113 §7).

@@ -1,9 +1,9 @@
 //! Header fields as httparse has them, as hyper has them.
 
-use super::read_error::ReadError::{self, Malformed};
 use bytes::Bytes;
-use hyper::header::HeaderName;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::read_error::ReadError::{self, Malformed};
 
 /// A header, whose value is a part of `bytes`.
 pub(super) fn header(

@@ -15,8 +15,7 @@ use super::field::header;
 use super::read_error::ReadError::{self, Malformed};
 use super::request_kind::RequestKind;
 use crate::http::guard::has_bare_line_feed;
-use crate::http::limits::HEADER_BYTES_MAX;
-use crate::http::limits::HEADERS_MAX;
+use crate::http::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::upstream::keep_alive;
 
 /// The head of an answer, without what belonged to the endpoint's hop.

@@ -1,9 +1,8 @@
 //! What was read from an endpoint and is not understood yet: the one buffer of a connection.
 
-use std::io;
-use std::mem;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};

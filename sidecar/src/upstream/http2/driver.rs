@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use crate::clock::Sleep;
 use h2::client::Connection;
 use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Http2State, PING_AFTER};
+use crate::clock::Sleep;
 use crate::http::h2::backlog::QueuedPiece;
 use crate::net::coalesce::{Coalesced, Flusher};
 use crate::upstream::io::UpstreamIo;

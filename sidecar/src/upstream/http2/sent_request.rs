@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use h2::RecvStream;
 use h2::client::ResponseFuture;
-use hyper::HeaderMap;
 use hyper::body::Body;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::response::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use svc_core::outcome::Failure;
 
 use super::answer::Upload;
 use super::{Slot, StreamAnswer, StreamSlot};
 use crate::http::h2::send::{BodySendError, BodySender};
 use crate::http::interim::Interim;
-use crate::http::limits::HEADER_BYTES_MAX;
-use crate::http::limits::HEADERS_MAX;
+use crate::http::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
 use crate::http::request_body::UpstreamBody;
 
 /// A request that has begun to go.

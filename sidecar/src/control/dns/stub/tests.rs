@@ -2,7 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hickory_proto::op::{Edns, Message, MessageType};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV};
