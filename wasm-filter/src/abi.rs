@@ -79,6 +79,7 @@ impl Plugin for Envoy {
         found.ok().flatten().unwrap_or_default()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn environment(&self) -> Vec<(String, String)> {
         let text =
             |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
