@@ -130,7 +130,7 @@ pub mod header {
     pub const X_FORWARDED_HOST: &str = "x-forwarded-host";
     /// The port the client asked for.
     pub const X_FORWARDED_PORT: &str = "x-forwarded-port";
-    /// What the client is called by proxies that believe it; never believed from a stranger.
+    /// What the client is called by proxies that believe it; never believed from an untrusted peer.
     pub const X_REAL_IP: &str = "x-real-ip";
     /// RFC 7239.
     pub const FORWARDED: &str = "forwarded";

@@ -144,7 +144,7 @@ fn what_leads_nowhere_says_why() {
 }
 
 #[test]
-fn a_stranger_is_its_own_client_and_a_trusted_proxy_speaks_for_others() {
+fn an_untrusted_peer_is_its_own_client_and_a_trusted_proxy_speaks_for_others() {
     let mut world = world();
     let mut web = service("shop", "web");
     web.handling.policy = Some(Policy::Maglev);

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_the_family_asked_for_are_taken_and_strangers_are_not() {
+    fn addresses_of_the_family_asked_for_are_taken_and_those_of_other_names_are_not() {
         let answer = [address("a", 30, "10.0.0.1"), address("b", 5, "10.0.0.2"), address("a", 20, "fd00::1")];
         assert_eq!(reads("a", &answer), (leads_to(&["10.0.0.1"], 30), chain(&["a"])));
         assert_eq!(reads("c", &answer).0, AnswerReading::Nothing);

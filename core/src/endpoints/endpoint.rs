@@ -6,7 +6,7 @@ use crate::address::EndpointAddr;
 use crate::service::Locality;
 
 /// Names an endpoint of one Service port for as long as it stays there. Never used again for another, so that counts, pools
-/// and metrics keyed by it cannot be inherited by a stranger with the same address.
+/// and metrics keyed by it cannot be inherited by another one with the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(pub u64);
 

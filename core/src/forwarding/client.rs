@@ -250,9 +250,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a stranger says, a proxy that tells of it is believed, and nothing of what was said.
+        /// Whatever an untrusted peer says, a proxy that tells of it is believed, and nothing of what was said.
         #[test]
-        fn a_stranger_is_itself_whatever_it_says(said in "[ -~é]{0,40}|[0-9a-f.:,\"\\\\\\[\\]=; a-z]{0,60}") {
+        fn an_untrusted_peer_is_itself_whatever_it_says(said in "[ -~é]{0,40}|[0-9a-f.:,\"\\\\\\[\\]=; a-z]{0,60}") {
             let listed = alloc::format!("{said}, 192.0.2.7");
             prop_assert_eq!(client(&[&listed], &[]), "192.0.2.7");
             let elements = alloc::format!("{said}, for=192.0.2.7;proto=http");

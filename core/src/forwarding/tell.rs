@@ -191,7 +191,7 @@ mod tests {
     use crate::forwarding::PASSES_MAX;
     use crate::samples::ip;
 
-    const STRANGER: Provenance<'static> = Provenance {
+    const UNTRUSTED: Provenance<'static> = Provenance {
         peer: IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 9)),
         trusted: false,
         client: IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 9)),
@@ -200,7 +200,7 @@ mod tests {
         authority: "web",
     };
 
-    const PROXY: Provenance<'static> = Provenance { trusted: true, ..STRANGER };
+    const PROXY: Provenance<'static> = Provenance { trusted: true, ..UNTRUSTED };
 
     type List<'a> = &'a [(&'a str, &'a str)];
 
@@ -232,14 +232,14 @@ mod tests {
     ];
 
     #[test]
-    fn nothing_that_a_stranger_says_is_told() {
+    fn nothing_that_an_untrusted_peer_says_is_told() {
         for said in [
             &[][..],
             &[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", "192.0.2.2"), ("x-real-ip", "192.0.2.1")],
             &[("forwarded", "for=192.0.2.1"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "evil")],
             &[("x-forwarded-port", "443"), ("x-forwarded-user", "root"), ("x_forwarded_for", "192.0.2.1")],
         ] {
-            check(said, &STRANGER, &PLAIN);
+            check(said, &UNTRUSTED, &PLAIN);
         }
     }
 
@@ -298,7 +298,7 @@ mod tests {
             scheme: "https",
             version: HttpVersion::Http2,
             authority: "[fd00::1]:8080",
-            ..STRANGER
+            ..UNTRUSTED
         };
         check(
             &[("via", "2.0 a"), ("via", ""), ("via", "1.1 b (c)")],
@@ -312,7 +312,7 @@ mod tests {
                 "x-real-ip: 2001:db8::1",
             ],
         );
-        let mapped = Provenance { peer: ip("::ffff:10.0.0.9"), ..STRANGER };
+        let mapped = Provenance { peer: ip("::ffff:10.0.0.9"), ..UNTRUSTED };
         check(&[], &mapped, &PLAIN);
     }
 
@@ -321,11 +321,11 @@ mod tests {
         let mut passes = Vec::new();
         for _ in 0..PASSES_MAX {
             let fields = passes.as_slice();
-            let via = told(fields, &STRANGER).unwrap().into_iter().find(|line| line.starts_with("via"));
+            let via = told(fields, &UNTRUSTED).unwrap().into_iter().find(|line| line.starts_with("via"));
             assert_eq!(via.map(|line| line.matches("svcmesh").count()), Some(passes.len() + 1));
             passes.push(("via", "1.1 svcmesh"));
         }
-        assert_eq!(told(&passes, &STRANGER), Err(Failure::TooManyPasses));
+        assert_eq!(told(&passes, &UNTRUSTED), Err(Failure::TooManyPasses));
         for authority in ["", "a b", "user@web", "web:0"] {
             assert_eq!(told(&[], &Provenance { authority, ..PROXY }), Err(Failure::BadRequest));
         }
@@ -336,21 +336,21 @@ mod tests {
         let fields: List<'_> = &[("x-forwarded-for", "192.0.2.1"), ("x_real_ip", "1"), ("via", "1.1 a")];
         let nothing = Telling { provenance: false, via: false };
         for telling in [nothing, Telling { via: true, ..nothing }] {
-            let told = tell(fields, &Provenance { authority: "no host", ..STRANGER }, telling).unwrap();
+            let told = tell(fields, &Provenance { authority: "no host", ..UNTRUSTED }, telling).unwrap();
             assert!(!fields.iter().any(|(name, _)| told.ends(name)));
             let via: &[u8] = b"1.1 a, 1.1 svcmesh";
             assert_eq!(told.set, Vec::from_iter(telling.via.then_some(("via", via.into()))));
         }
-        let told = tell(fields, &STRANGER, Telling { provenance: true, via: false }).unwrap();
+        let told = tell(fields, &UNTRUSTED, Telling { provenance: true, via: false }).unwrap();
         assert!(told.ends("x_real_ip") && !told.ends("via") && told.set.len() == 5);
     }
 
     proptest! {
         #[test]
-        fn whatever_a_stranger_sends_under_a_forwarding_name_is_not_seen(
+        fn whatever_an_untrusted_peer_sends_under_a_forwarding_name_is_not_seen(
             name in "x[-_]forwarded[-_][a-z]{1,6}|x[-_]real[-_]ip|forwarded", value in "[ -~]{0,20}",
         ) {
-            prop_assert_eq!(told(&[(&name, &value)], &STRANGER), told(&[], &STRANGER));
+            prop_assert_eq!(told(&[(&name, &value)], &UNTRUSTED), told(&[], &UNTRUSTED));
         }
     }
 }

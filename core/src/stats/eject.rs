@@ -1,4 +1,4 @@
-//! Leaving out an endpoint that fails, for a growing time, and letting it come back.
+//! Outlier detection: an endpoint that fails is ejected for a growing time, and comes back.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;

@@ -16,16 +16,16 @@ pub(crate) struct Fields<'v, 'm> {
     values: Option<&'v Map<String, Value>>,
     /// Whether something else stands there, which is told: no field can be missed then.
     is_other: bool,
-    strangers: Strangers,
+    unknown: UnknownFields,
     asked: Vec<&'static str>,
     mistakes: &'m mut Vec<Mistake>,
 }
 
 /// What becomes of fields that nobody asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Strangers {
+pub(crate) enum UnknownFields {
     /// They are mistakes.
-    Told,
+    Refused,
     /// Later versions may have them.
     Ignored,
 }
@@ -78,7 +78,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     pub(crate) fn of(
         value: &'v Value,
         (place, whole): (Place<'m>, &str),
-        strangers: Strangers,
+        unknown: UnknownFields,
         mistakes: &'m mut Vec<Mistake>,
     ) -> Fields<'v, 'm> {
         let values = value.as_object();
@@ -87,14 +87,14 @@ impl<'v, 'm> Fields<'v, 'm> {
             let at = if whole.is_empty() { place.to_string() } else { whole.into() };
             mistakes.push(Mistake::new(at, Some(value), "an object"));
         }
-        Fields { place, values, is_other, strangers, asked: Vec::new(), mistakes }
+        Fields { place, values, is_other, unknown, asked: Vec::new(), mistakes }
     }
 
     /// Those of the object in field `name`, if there is one.
     pub(crate) fn object(&mut self, name: &'static str) -> Option<Fields<'v, '_>> {
         let value = self.ask(name)?;
         let place = Place { of: Some(&self.place), name, index: None };
-        let fields = Fields::of(value, (place, ""), self.strangers, self.mistakes);
+        let fields = Fields::of(value, (place, ""), self.unknown, self.mistakes);
         fields.values.is_some().then_some(fields)
     }
 
@@ -104,7 +104,7 @@ impl<'v, 'm> Fields<'v, 'm> {
         let mut found = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let place = Place { of: Some(&self.place), name, index: Some(index) };
-            let mut fields = Fields::of(item, (place, ""), self.strangers, self.mistakes);
+            let mut fields = Fields::of(item, (place, ""), self.unknown, self.mistakes);
             found.push(read(&mut fields));
             fields.end();
         }
@@ -245,7 +245,7 @@ impl<'v, 'm> Fields<'v, 'm> {
 
     /// Notes the fields that nobody has asked for. Their values are not shown: one may be a token under a misspelt name.
     pub(crate) fn end(self) {
-        let Some(values) = self.values.filter(|_| self.strangers == Strangers::Told) else { return };
+        let Some(values) = self.values.filter(|_| self.unknown == UnknownFields::Refused) else { return };
         for (name, _) in values.iter().filter(|(name, _)| !self.asked.contains(&name.as_str())) {
             let at = self.path(name);
             self.mistakes.push(Mistake::new(at, None, no_such_field(nearest(name, &self.asked))));
@@ -253,7 +253,7 @@ impl<'v, 'm> Fields<'v, 'm> {
     }
 
     fn ask(&mut self, name: &'static str) -> Option<&'v Value> {
-        if self.strangers == Strangers::Told && !self.asked.contains(&name) {
+        if self.unknown == UnknownFields::Refused && !self.asked.contains(&name) {
             self.asked.push(name);
         }
         self.values?.get(name).filter(|value| !value.is_null())

@@ -5,7 +5,7 @@ mod mistake;
 mod values;
 
 pub use fields::nearest;
-pub(crate) use fields::{Fields, Place, Strangers};
+pub(crate) use fields::{Fields, Place, UnknownFields};
 pub use mistake::Mistake;
 pub(crate) use mistake::no_such_field;
 pub(crate) use values::{boolean, number, one_of, port, text};

@@ -21,7 +21,7 @@ pub use crate::json::Mistake;
 pub use hand_off::{ClusterName, HandOff};
 pub use mistakes::Mistakes;
 
-use crate::json::{Fields, Place, Strangers, boolean, one_of, port, text};
+use crate::json::{Fields, Place, UnknownFields, boolean, one_of, port, text};
 use crate::values::{deadline, dns_subdomain, label, zone};
 use mistakes::WHOLE;
 use values::{authority, header_name, name, network, path, service_name, token};
@@ -171,7 +171,7 @@ impl Plugin {
         };
         let mut mistakes = Mistakes::default();
         let root = (Place::ROOT, WHOLE);
-        let mut fields = Fields::of(&configuration, root, Strangers::Told, &mut mistakes.0);
+        let mut fields = Fields::of(&configuration, root, UnknownFields::Refused, &mut mistakes.0);
         let plugin = read(&mut fields);
         fields.end();
         mistakes.verdict(plugin)

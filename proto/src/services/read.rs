@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use serde_json::Value;
 
 use super::{Annotations, Endpoint, Hints, Ingress, Port, Service, SessionAffinity};
-use crate::json::{self, Fields, Mistake, Place, Strangers, boolean, port, text};
+use crate::json::{self, Fields, Mistake, Place, UnknownFields, boolean, port, text};
 use crate::values::Expected;
 
 impl<'a> Service<'a> {
@@ -15,14 +15,14 @@ impl<'a> Service<'a> {
     /// later versions.
     pub fn read(value: &'a Value) -> (Service<'a>, Vec<Mistake>) {
         let mut mistakes = Vec::new();
-        let mut fields = Fields::of(value, (Place::ROOT, "Service"), Strangers::Ignored, &mut mistakes);
+        let mut fields = Fields::of(value, (Place::ROOT, "Service"), UnknownFields::Ignored, &mut mistakes);
         let service = service(&mut fields);
         (service, mistakes)
     }
 
     /// Notes what is wrong with a Service that somebody has written: a field that nobody knows, too.
     pub(crate) fn check(value: &Value, place: Place<'_>, mistakes: &mut Vec<Mistake>) {
-        let mut fields = Fields::of(value, (place, ""), Strangers::Told, mistakes);
+        let mut fields = Fields::of(value, (place, ""), UnknownFields::Refused, mistakes);
         service(&mut fields);
         fields.end();
     }

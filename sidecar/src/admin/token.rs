@@ -46,7 +46,7 @@ const TOKEN_BYTES_MAX: u64 = 4096;
 mod tests {
     use super::*;
 
-    const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
     fn check(peer: IpAddr, shown: Option<&str>, content: &str) -> bool {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -77,16 +77,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_shows_the_whole_token() {
-        assert!(check(STRANGER, Some("secret"), "secret\n"));
+    fn who_asks_from_elsewhere_shows_the_whole_token() {
+        assert!(check(ELSEWHERE, Some("secret"), "secret\n"));
         for shown in [None, Some(""), Some("secre"), Some("secret2"), Some("Secret")] {
-            assert!(!check(STRANGER, shown, "secret\n"), "{shown:?}");
+            assert!(!check(ELSEWHERE, shown, "secret\n"), "{shown:?}");
         }
     }
 
     #[test]
     fn an_empty_or_missing_file_opens_nothing() {
-        assert!(!check(STRANGER, Some(""), "\n"));
+        assert!(!check(ELSEWHERE, Some(""), "\n"));
         let headers = [(header::TOKEN.parse().unwrap(), "x".parse().unwrap())].into_iter().collect();
         assert!(!shows_token(&headers, Some(Path::new("/nonexistent"))));
         assert!(!shows_token(&headers, None));

@@ -124,11 +124,11 @@ impl<'a> SettingsReader<'a> {
             let mut flags = verbs.iter().flat_map(clap::Command::get_arguments);
             flags.any(|flag| flag.get_id().as_str().replace('-', "_") == name)
         };
-        let strangers =
+        let unknown =
             self.surroundings.variables.keys().filter(|name| !known(name) && !is_service_variable(name));
-        let strangers = strangers.map(|name| variable(name)).collect();
+        let unknown = unknown.map(|name| variable(name)).collect();
         match self.mistakes.is_empty() {
-            true => Ok((Effective(self.effective), strangers)),
+            true => Ok((Effective(self.effective), unknown)),
             false => Err(SettingMistakes { verb: self.verb, mistakes: self.mistakes }),
         }
     }

@@ -65,7 +65,7 @@ struct FlowPath {
 }
 
 /// Stands for a destination that is no endpoint: none has this identity (`core/src/endpoints/mod.rs` begins with 1).
-const STRANGER: EndpointId = EndpointId(0);
+const PASSTHROUGH: EndpointId = EndpointId(0);
 
 /// What a flow needs of its worker.
 #[derive(Clone, Copy)]
@@ -169,19 +169,19 @@ impl UdpFlow {
 
     /// Sees to it that there is a way to where the client sends: that is no Service of ours, any more or yet.
     fn pass_through(&mut self, place: FlowContext<'_>, now: Now) -> Result<(), Failure> {
-        if self.line.as_ref().is_some_and(|line| line.to == STRANGER) {
+        if self.line.as_ref().is_some_and(|line| line.to == PASSTHROUGH) {
             return Ok(());
         }
         place.context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
-        let stranger = place.context.router.endpoints.passthrough(self.destination);
+        let passthrough = place.context.router.endpoints.passthrough(self.destination);
         self.account.serves(&Arc::default());
-        self.account.tries(&stranger, None, now);
+        self.account.tries(&passthrough, None, now);
         let opened = self.open(self.destination, place);
         let socket = opened.map_err(|error| match Trouble::of(&error) {
             Trouble::Lost(..) => Failure::TooManyConnections,
             Trouble::Failed(failure) => failure,
         })?;
-        self.line = Some(FlowPath { socket, to: STRANGER, at: 0, version: 0, header: Vec::new() });
+        self.line = Some(FlowPath { socket, to: PASSTHROUGH, at: 0, version: 0, header: Vec::new() });
         Ok(())
     }
 

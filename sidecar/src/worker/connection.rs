@@ -379,9 +379,9 @@ async fn pass_through(client: ClientConn, destination: SocketAddr, context: &Rc<
     client.stream.break_when_dropped();
     context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
     let mut account = Account::open(context, client.arrival, Protocol::Tcp);
-    let stranger = context.router.endpoints.passthrough(destination);
-    account.tries(&stranger, None, account.begun);
-    match stranger.open(Payload::Untouched, &context.dialer).await {
+    let passthrough = context.router.endpoints.passthrough(destination);
+    account.tries(&passthrough, None, account.begun);
+    match passthrough.open(Payload::Untouched, &context.dialer).await {
         Ok(upstream) => join(client, Bytes::new(), upstream, account, context).await,
         Err(failure) => account.fail(failure),
     }

@@ -130,8 +130,8 @@ fn an_endpoint_that_is_ejected_loses_its_clients_and_does_not_get_them_back() {
         until("its endpoint is the other", || (answer(client, "").body == "b").then_some(()));
     }
     well.store(true, Relaxed);
-    let mut strangers = 5..;
-    until("somebody new finds that it is well", || (go(&world, strangers.next()?) == "a").then_some(()));
+    let mut newcomers = 5..;
+    until("somebody new finds that it is well", || (go(&world, newcomers.next()?) == "a").then_some(()));
     for client in &mut clients {
         assert_eq!(ask(client, ""), "b");
     }
@@ -177,7 +177,7 @@ fn affinity_can_be_turned_on_and_off() {
 }
 
 #[test]
-fn a_trusted_proxys_clients_are_told_apart_and_a_strangers_are_not() {
+fn a_trusted_proxys_clients_are_told_apart_and_an_untrusted_peers_are_not() {
     for (trusted, expected) in [("127.0.0.0/8", 3), ("10.0.0.0/8", 1)] {
         let (world, _backends) = sticky("http", HOURS, &["--trusted-proxies", trusted]);
         let mut proxy = world.client_at(source(1));

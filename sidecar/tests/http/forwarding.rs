@@ -23,10 +23,10 @@ const fn told(told: [&'static str; 6]) -> Told {
 }
 
 /// Of a client of which nothing is believed.
-const STRANGER: Told =
+const UNTRUSTED: Told =
     told(["127.0.0.1", "http", "web", "for=127.0.0.1;host=web;proto=http", "127.0.0.1", "1.1 svcmesh"]);
 
-/// What strangers try.
+/// What untrusted peers try.
 const MADE_UP: &[&[(&str, &str)]] = &[
     &[],
     &[("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "203.0.113.8"), ("X-FORWARDED-PROTO", "https")],
@@ -46,7 +46,7 @@ const MADE_UP: &[&[(&str, &str)]] = &[
 
 /// What proxies say, and what becomes of it when they are trusted.
 const SAID: &[(&[(&str, &str)], Told)] = &[
-    (&[], STRANGER),
+    (&[], UNTRUSTED),
     (
         &[("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "203.0.113.8, 127.0.0.9")],
         told([
@@ -110,7 +110,7 @@ const SAID: &[(&[(&str, &str)], Told)] = &[
     ),
     (
         &[("X-Forwarded-Proto", "https, http"), ("X-Forwarded-Host", "a/b"), ("X-Forwarded-Port", "443x")],
-        STRANGER,
+        UNTRUSTED,
     ),
     (
         &[
@@ -119,7 +119,7 @@ const SAID: &[(&[(&str, &str)], Told)] = &[
             ("X-Forwarded-Host", "a"),
             ("X-Forwarded-Host", "a"),
         ],
-        STRANGER,
+        UNTRUSTED,
     ),
     (
         &[
@@ -128,7 +128,7 @@ const SAID: &[(&[(&str, &str)], Told)] = &[
             ("X_Forwarded_For", "203.0.113.9"),
             ("X_Real_IP", "1"),
         ],
-        Told { told: STRANGER.told, left: " | x-forwarded-port: 8443 | x-forwarded-prefix: /shop" },
+        Told { told: UNTRUSTED.told, left: " | x-forwarded-port: 8443 | x-forwarded-prefix: /shop" },
     ),
     (
         &[
@@ -176,11 +176,11 @@ const SAID: &[(&[(&str, &str)], Told)] = &[
 const TRUSTED: &[&str] = &["--trusted-proxies", "127.0.0.0/8"];
 
 #[test]
-fn what_a_stranger_says_is_dropped_and_set_anew() {
+fn what_an_untrusted_peer_says_is_dropped_and_set_anew() {
     let backend = Backend::answering(OK);
     let world = World::of(&[&backend], &[]);
     for said in MADE_UP {
-        check(&sent_by_http1(&world, &backend, said, ""), &STRANGER, said);
+        check(&sent_by_http1(&world, &backend, said, ""), &UNTRUSTED, said);
     }
 }
 
@@ -198,9 +198,9 @@ fn nobody_can_have_it_stripped() {
     let backend = Backend::answering(OK);
     let nominated = "Connection: close, X-Real-IP, x-forwarded-for, Forwarded\r\n\
                      Connection: x-forwarded-host,X-Forwarded-Proto,X-Forwarded-Port,X-Forwarded-Prefix,via\r\n";
-    let stranger = World::of(&[&backend], &[]);
+    let untrusted = World::of(&[&backend], &[]);
     for said in MADE_UP {
-        check(&sent_by_http1(&stranger, &backend, said, nominated), &STRANGER, said);
+        check(&sent_by_http1(&untrusted, &backend, said, nominated), &UNTRUSTED, said);
     }
     let trusted = World::of(&[&backend], TRUSTED);
     for (said, told) in SAID {
@@ -211,10 +211,10 @@ fn nobody_can_have_it_stripped() {
 #[tokio::test]
 async fn the_same_holds_over_http2() {
     let backend = Backend::start(|talk| speaks_http2(talk, 100, |_, _| Does::Answer));
-    let stranger = World::at("kubernetes.io/h2c", &[backend.address()], &[]);
-    let mut client = connect(&stranger).await;
+    let untrusted = World::at("kubernetes.io/h2c", &[backend.address()], &[]);
+    let mut client = connect(&untrusted).await;
     for said in MADE_UP {
-        check(&sent_by_http2(&mut client, &backend, said).await, &STRANGER, said);
+        check(&sent_by_http2(&mut client, &backend, said).await, &UNTRUSTED, said);
     }
     let trusted = World::at("kubernetes.io/h2c", &[backend.address()], TRUSTED);
     let mut client = connect(&trusted).await;

@@ -12,10 +12,10 @@ use super::head::Head;
 use super::services::web;
 
 #[test]
-fn a_stranger_is_told_by_the_address_that_its_connection_comes_from() {
+fn an_untrusted_peer_is_told_by_the_address_that_its_connection_comes_from() {
     let (envoy, _backends) = trusting_one();
     for made_up in MADE_UP {
-        let received = Client::from(STRANGER, envoy.address()).ask("web", "/", made_up).received();
+        let received = Client::from(UNTRUSTED, envoy.address()).ask("web", "/", made_up).received();
         assert_eq!(
             told(&received),
             ["127.0.0.3", "for=127.0.0.3;host=web;proto=http", "127.0.0.3", "http", "web"],
@@ -73,9 +73,9 @@ fn nothing_is_told_where_nothing_shall_be() {
 }
 
 const TRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
-const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
+const UNTRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
 
-/// What strangers try.
+/// What untrusted peers try.
 const MADE_UP: &[&[(&str, &str)]] = &[
     &[],
     &[("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "127.0.0.2"), ("X-FORWARDED-PROTO", "https")],

@@ -50,9 +50,9 @@ fn what_is_no_header_is_closed() {
 }
 
 #[test]
-fn a_header_of_a_stranger_is_closed() {
+fn a_header_of_an_untrusted_peer_is_closed() {
     let (application, envoy) = behind(&json!({"proxyProtocol": "require"}));
-    let mut client = Client::from(STRANGER, envoy.address());
+    let mut client = Client::from(UNTRUSTED, envoy.address());
     client.send(&[V1, REQUEST].concat());
     assert!(client.is_closed());
     assert_eq!(application.received(), Vec::<String>::new());
@@ -99,7 +99,7 @@ pub(crate) fn free_address() -> SocketAddr {
 }
 
 const TRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
-const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
+const UNTRUSTED: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: application\r\n\r\n";
 const V1: &[u8] = b"PROXY TCP4 203.0.113.9 192.0.2.2 51000 443\r\n";
 /// 203.0.113.9:51000 to 192.0.2.2:443 over TCP.

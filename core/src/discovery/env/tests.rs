@@ -1,4 +1,4 @@
-//! Cases of the kubelet's own tests, of its source, and what a stranger may put into an environment.
+//! Cases of the kubelet's own tests, of its source, and what others may put into an environment.
 
 use alloc::string::String;
 use alloc::sync::Arc;

@@ -60,10 +60,10 @@ fn listed(items: Vec<PolicyItem>) -> Result<TlsPolicy, Expected> {
             |version: &&SupportedProtocolVersion| suites.iter().any(|suite| suite.version() == *version);
         versions = [&TLS13, &TLS12].into_iter().filter(used).collect();
     }
-    let stranger = suites.iter().find(|suite| !versions.contains(&suite.version()));
-    match stranger {
+    let other = suites.iter().find(|suite| !versions.contains(&suite.version()));
+    match other {
         None => Ok(TlsPolicy::of(versions, suites)),
-        Some(stranger) => Err(format!("the version of {} too", name(*stranger)).into()),
+        Some(other) => Err(format!("the version of {} too", name(*other)).into()),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) enum EdnsUse {
 #[derive(Debug)]
 pub(super) enum Packet {
     /// Not the answer: to another question, or by somebody who guesses.
-    Stranger,
+    Unrelated,
     /// The answer, but it cannot be read to the end of what counts.
     Garbled,
     /// The answer.
@@ -80,10 +80,10 @@ impl SentQuery {
     /// Reads a packet of the server that was asked.
     pub(super) fn read(&self, packet: &[u8]) -> Packet {
         let mut decoder = BinDecoder::new(packet);
-        let Ok(Header { metadata, counts }) = Header::read(&mut decoder) else { return Packet::Stranger };
+        let Ok(Header { metadata, counts }) = Header::read(&mut decoder) else { return Packet::Unrelated };
         let answers_us = metadata.id == self.id && metadata.message_type == MessageType::Response;
         if !answers_us || !self.is_answered_by(counts.queries, metadata.response_code, &mut decoder) {
-            return Packet::Stranger;
+            return Packet::Unrelated;
         }
         let mut answer = DnsAnswer {
             code: metadata.response_code,

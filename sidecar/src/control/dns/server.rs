@@ -133,7 +133,7 @@ impl Server {
                     let packet = &buffer[..received?];
                     for query in [&first, &plain] {
                         match query.read(packet) {
-                            Packet::Stranger => {}
+                            Packet::Unrelated => {}
                             Packet::Garbled => return Ok((None, query.dialect)),
                             Packet::Answer(answer) => {
                                 if dialect == EdnsUse::Edns && query.dialect == EdnsUse::Plain && !minds_edns(&answer) {
@@ -213,7 +213,7 @@ async fn over_tcp(server: SocketAddr, query: &SentQuery) -> io::Result<Option<Dn
     match query.read(&packet) {
         Packet::Answer(answer) => Ok(Some(answer)),
         Packet::Garbled => Ok(None),
-        Packet::Stranger => Err(io::Error::other("it answers what was not asked")),
+        Packet::Unrelated => Err(io::Error::other("it answers what was not asked")),
     }
 }
 

@@ -242,22 +242,29 @@ fn whoever_is_late_or_leaves_or_is_not_trusted_reaches_nobody() {
             ("says half and leaves", TRUSTED, half, true, Some("malformed"), Some("CW")),
             ("comes and goes, as checks do", TRUSTED, b"", true, None, None),
             (
-                "is a stranger with a header",
-                STRANGER,
+                "is an untrusted peer with a header",
+                UNTRUSTED,
                 GOOD.as_bytes(),
                 false,
                 Some("refused_untrusted"),
                 Some("CD"),
             ),
             (
-                "is a stranger without one",
-                STRANGER,
+                "is an untrusted peer without one",
+                UNTRUSTED,
                 b"GET / HTTP/1.1\r\n\r\n",
                 false,
                 Some("refused_untrusted"),
                 Some("CD"),
             ),
-            ("is a stranger who says nothing", STRANGER, b"", false, Some("refused_untrusted"), Some("CD")),
+            (
+                "is an untrusted peer who says nothing",
+                UNTRUSTED,
+                b"",
+                false,
+                Some("refused_untrusted"),
+                Some("CD"),
+            ),
         ] {
             let (before, records) = (world.counted(), world.sidecar.access_log().len());
             let mut client = world.connect(from);
@@ -292,7 +299,7 @@ fn a_shadow_counts_and_changes_nothing() {
             ("no header", TRUSTED, b"hello ", "observed_missing"),
             ("a bad header", TRUSTED, b"PROXY TCP4 1.1.1.1\n", "observed_malformed"),
             ("half a header", TRUSTED, b"PROXY TCP4 1.1.1.1", "observed_timeout"),
-            ("a stranger", STRANGER, GOOD.as_bytes(), "observed_refused_untrusted"),
+            ("an untrusted peer", UNTRUSTED, GOOD.as_bytes(), "observed_refused_untrusted"),
         ] {
             let before = (world.heard().len(), world.counted());
             let mut client = world.connect(from);
@@ -316,7 +323,7 @@ fn a_shadow_takes_a_good_header_off_where_the_application_asks_for_none() {
         for (from, bytes, expected) in [
             (TRUSTED, GOOD.as_bytes(), "payload"),
             (TRUSTED, b"PROXY x\r\n", "PROXY x\r\npayload"),
-            (STRANGER, GOOD.as_bytes(), "PROXY TCP4 192.0.2.202 10.0.42.7 12345 7\r\npayload"),
+            (UNTRUSTED, GOOD.as_bytes(), "PROXY TCP4 192.0.2.202 10.0.42.7 12345 7\r\npayload"),
         ] {
             let before = world.heard().len();
             let mut client = world.connect(from);
@@ -384,7 +391,7 @@ struct World {
 
 /// The peers: one may speak for others, one may not.
 const TRUSTED: [u8; 4] = [127, 0, 0, 2];
-const STRANGER: [u8; 4] = [127, 0, 0, 3];
+const UNTRUSTED: [u8; 4] = [127, 0, 0, 3];
 
 /// What the application's Service asks for.
 const V1: &str = "annotations: { svcmesh.dev/proxy-protocol: v1 }";

@@ -23,7 +23,7 @@ enum Event {
     Passes {
         ms: u64,
     },
-    /// An endpoint goes, or is a stranger with a clean sheet.
+    /// An endpoint goes, or is another one with a clean sheet.
     Leaves(usize),
     Arrives(usize),
 }
