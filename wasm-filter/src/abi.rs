@@ -183,11 +183,11 @@ impl RootContext for Root<Envoy> {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpStream::new(Envoy, self.mesh()?)))
+        Some(Box::new(HttpStream::new(Envoy, self.vm()?)))
     }
 
     fn create_stream_context(&self, context_id: u32) -> Option<Box<dyn StreamContext>> {
-        Some(Box::new(TcpStream::new(Envoy, context_id, self.mesh()?)))
+        Some(Box::new(TcpStream::new(Envoy, context_id, self.vm()?)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -11,8 +11,8 @@ use svc_core::table::{Source, Table};
 use svc_core::time::Now;
 use svc_proto::plugin::Plugin as Configuration;
 
+use crate::context::VmContext;
 use crate::host::{CallId, Level, Plugin};
-use crate::mesh::Mesh;
 
 mod asking;
 
@@ -43,17 +43,23 @@ impl Discovery {
     }
 
     /// Asks for changes, where it is time to.
-    pub(crate) fn tick(&mut self, mesh: &Mesh, host: &impl Plugin, now: Now) {
+    pub(crate) fn tick(&mut self, context: &VmContext, host: &impl Plugin, now: Now) {
         if let Some(asking) = &mut self.asking {
-            asking.tick(mesh, host, now);
+            asking.tick(context, host, now);
         }
     }
 
     /// An answer is there, or there will be none.
-    pub(crate) fn answered(&mut self, call: CallId, body_bytes: usize, mesh: &Mesh, host: &impl Plugin) {
+    pub(crate) fn answered(
+        &mut self,
+        call: CallId,
+        body_bytes: usize,
+        context: &VmContext,
+        host: &impl Plugin,
+    ) {
         let Some(asking) = self.asking.as_mut().filter(|asking| asking.waits_for(call)) else { return };
-        if let Some(table) = asking.answered(body_bytes, &mut self.inventory, mesh, host) {
-            mesh.follow(table, host.now());
+        if let Some(table) = asking.answered(body_bytes, &mut self.inventory, context, host) {
+            context.follow(table, host.now());
         }
     }
 

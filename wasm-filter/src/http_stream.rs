@@ -16,9 +16,9 @@ use svc_proto::duration::Shown;
 use svc_proto::names::{PROXY_NAME, header};
 use svc_proto::plugin::{HandOff, ServiceFrom, Unknown};
 
+use crate::context::VmContext;
 use crate::counts::Series;
 use crate::host::{Flow, Http, Level};
-use crate::mesh::Mesh;
 
 mod edits;
 mod peer;
@@ -29,7 +29,7 @@ use edits::Edits;
 /// What is kept of one request until its stream is gone.
 pub struct HttpStream<H: Http> {
     host: H,
-    mesh: Rc<Mesh>,
+    context: Rc<VmContext>,
     /// None while that is not known, and for a host of no namespace, of which clients may name any number.
     service: Option<ServiceName>,
     protocol: &'static str,
@@ -40,8 +40,8 @@ pub struct HttpStream<H: Http> {
 
 impl<H: Http> HttpStream<H> {
     /// A request that nothing is known of yet.
-    pub fn new(host: H, mesh: Rc<Mesh>) -> HttpStream<H> {
-        HttpStream { host, mesh, service: None, protocol: HTTP1, attempt: None, is_answered: false }
+    pub fn new(host: H, context: Rc<VmContext>) -> HttpStream<H> {
+        HttpStream { host, context, service: None, protocol: HTTP1, attempt: None, is_answered: false }
     }
 
     /// The head of the request is there.
@@ -51,8 +51,8 @@ impl<H: Http> HttpStream<H> {
         let head = Head::of(&fields);
         let target = match self.target(&head) {
             Ok(target) => target,
-            Err(Failure::UnknownDestination) if self.mesh.plugin.unknown == Unknown::Pass => {
-                Edits::without_hand_over(&fields, &self.mesh.plugin).make(&self.host);
+            Err(Failure::UnknownDestination) if self.context.plugin.unknown == Unknown::Pass => {
+                Edits::without_hand_over(&fields, &self.context.plugin).make(&self.host);
                 return Flow::Continue;
             }
             Err(failure) => return self.fail(failure),
@@ -69,38 +69,39 @@ impl<H: Http> HttpStream<H> {
         let status = self.host.response_header(":status").and_then(|status| number(&status)).unwrap_or(0);
         if self.service.is_some() {
             let service = self.service.clone();
-            self.mesh.counts.count(Series::Requests { service, protocol: self.protocol, code: status });
+            self.context.counts.count(Series::Requests { service, protocol: self.protocol, code: status });
         }
         if std::mem::replace(&mut self.is_answered, true) {
             return; // it was ours
         }
-        if self.mesh.plugin.debug_header
+        if self.context.plugin.debug_header
             && let Some(service) = &self.service
         {
             let endpoint = self.attempt.as_ref().map(|attempt| format!("; endpoint={}", attempt.addr().0));
             let route = format!("{service}{}", endpoint.unwrap_or_default());
             self.host.set_response_header(header::ROUTE, route.as_bytes());
         }
-        if self.mesh.plugin.learn {
+        if self.context.plugin.learn {
             self.learn(status);
         }
     }
 
     /// The trailers of the answer are there: how a call of gRPC went.
     pub fn answered_in_full(&mut self) {
-        let Some(attempt) = self.attempt.as_mut().filter(|_| self.protocol == GRPC && self.mesh.plugin.learn)
+        let Some(attempt) =
+            self.attempt.as_mut().filter(|_| self.protocol == GRPC && self.context.plugin.learn)
         else {
             return;
         };
         let status = self.host.response_trailer(GRPC_STATUS);
         let field = |name: &str| if name == GRPC_STATUS { status.as_deref() } else { None };
-        let heard = attempt.hears_grpc(field, self.host.now(), || self.mesh.draws.draw());
+        let heard = attempt.hears_grpc(field, self.host.now(), || self.context.draws.draw());
         self.note(heard);
     }
 
     fn target(&self, head: &Head<'_>) -> Result<Arc<Target>, Failure> {
         let metadata;
-        let service_ref = match &self.mesh.plugin.service {
+        let service_ref = match &self.context.plugin.service {
             ServiceFrom::Authority => ServiceRef::Authority(head.authority),
             ServiceFrom::Fixed { namespace, name, port } => ServiceRef::Port { namespace, name, port: *port },
             ServiceFrom::Metadata(key) => {
@@ -111,7 +112,7 @@ impl<H: Http> HttpStream<H> {
                 }
             }
         };
-        self.mesh.resolve(service_ref)
+        self.context.resolve(service_ref)
     }
 
     fn dispatch(
@@ -120,23 +121,23 @@ impl<H: Http> HttpStream<H> {
         head: &Head<'_>,
         target: &Arc<Target>,
     ) -> Result<(), Failure> {
-        let mesh = Rc::clone(&self.mesh);
-        let version = self.version(&mesh);
+        let context = Rc::clone(&self.context);
+        let version = self.version(&context);
         self.protocol = protocol(version, head);
         let request = Request {
             method: head.method,
             authority: head.authority,
             scheme: head.scheme,
             version,
-            peer: peer::of(&self.host, &mesh, target),
+            peer: peer::of(&self.host, &context, target),
             fields,
         };
-        let settings = mesh.settings();
-        let (attempt, authority, told) = match &mesh.plugin.hand_off {
+        let settings = context.settings();
+        let (attempt, authority, told) = match &context.plugin.hand_off {
             HandOff::OriginalDestination { .. } | HandOff::OverrideHost { .. } => {
                 let now = self.now();
-                let mut ports = mesh.ports.borrow_mut();
-                let draw = || mesh.draws.draw();
+                let mut ports = context.ports.borrow_mut();
+                let draw = || context.draws.draw();
                 let Dispatched { attempt, authority, told, .. } =
                     dispatch(target, &mut ports, &request, settings, now, draw)?;
                 (Some(attempt), authority, told)
@@ -146,13 +147,13 @@ impl<H: Http> HttpStream<H> {
                 (None, authority, told)
             }
         };
-        let mut edits = Edits::without_hand_over(fields, &mesh.plugin);
+        let mut edits = Edits::without_hand_over(fields, &context.plugin);
         edits.tell(&told);
         if let Some(authority) = &authority {
             edits.set(":authority", Cow::Borrowed(authority.as_bytes()));
         }
-        let endpoint = attempt.as_ref().map(|attempt| mesh.written(attempt));
-        if let Some((header, value)) = hand_over(&mesh.plugin.hand_off, target, endpoint.as_deref()) {
+        let endpoint = attempt.as_ref().map(|attempt| context.written(attempt));
+        if let Some((header, value)) = hand_over(&context.plugin.hand_off, target, endpoint.as_deref()) {
             edits.set(header, value);
         }
         edits.make(&self.host);
@@ -162,19 +163,19 @@ impl<H: Http> HttpStream<H> {
 
     /// The time: as exactly as it is needed.
     fn now(&self) -> Now {
-        if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() }
+        if self.context.plugin.learn { self.host.now() } else { self.context.last_tick() }
     }
 
     /// Only asked where somebody wants to know: it is a call of the host.
-    fn version(&self, mesh: &Mesh) -> HttpVersion {
-        let wanted = mesh.plugin.via_header || mesh.plugin.learn;
+    fn version(&self, context: &VmContext) -> HttpVersion {
+        let wanted = context.plugin.via_header || context.plugin.learn;
         let said = if wanted { self.host.property(&["request", "protocol"]).and_then(text) } else { None };
         said.map_or(HttpVersion::Http11, |said| HttpVersion::named(&said))
     }
 
     fn learn(&mut self, status: u16) {
         let Some(attempt) = &mut self.attempt else { return };
-        let (host, draws) = (&self.host, &self.mesh.draws);
+        let (host, draws) = (&self.host, &self.context.draws);
         let now = host.now();
         match verdict::of(status, host) {
             verdict::Verdict::Endpoints => {
@@ -192,7 +193,7 @@ impl<H: Http> HttpStream<H> {
             }
             verdict::Verdict::Failed(failure) => {
                 let change = attempt.failed(now, || draws.draw());
-                self.mesh.counts.count(Series::Failures(failure.verdict().code));
+                self.context.counts.count(Series::Failures(failure.verdict().code));
                 self.note(Heard { change, backoff: None });
             }
             verdict::Verdict::Nobodys => self.leave(now), // it was not asked, or not to the end
@@ -202,19 +203,19 @@ impl<H: Http> HttpStream<H> {
     fn note(&self, heard: Heard) {
         let Some(EjectionChange::Ejected { reason, penalty }) = heard.change else { return };
         let service = self.service.clone();
-        self.mesh.counts.count(Series::Ejections { service, reason });
+        self.context.counts.count(Series::Ejections { service, reason });
         if let Some(attempt) = &self.attempt {
             let service = self.service.as_ref().map(ServiceName::label).unwrap_or_default();
             let (endpoint, why, penalty) = (attempt.addr().0, reason.as_str(), Shown(penalty));
             let message = format!("{service}: endpoint {endpoint} ejected for {penalty}: {why}");
-            self.mesh.log(&self.host, Level::Info, &message);
+            self.context.log(&self.host, Level::Info, &message);
         }
     }
 
     /// Nothing more is asked of the endpoint.
     fn leave(&mut self, now: Now) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.end(now, || self.mesh.draws.draw());
+            attempt.end(now, || self.context.draws.draw());
         }
     }
 
@@ -222,7 +223,7 @@ impl<H: Http> HttpStream<H> {
     fn fail(&mut self, failure: Failure) -> Flow {
         self.is_answered = true;
         let verdict = failure.verdict();
-        self.mesh.counts.count(Series::Failures(verdict.code));
+        self.context.counts.count(Series::Failures(verdict.code));
         let proxy_status = format!("{PROXY_NAME}; error={}; details=\"{failure}\"", verdict.proxy_error);
         let head = vec![
             (header::PROXY_STATUS, proxy_status.as_bytes()),
@@ -237,8 +238,8 @@ impl<H: Http> HttpStream<H> {
 impl<H: Http> Drop for HttpStream<H> {
     fn drop(&mut self) {
         let Some(attempt) = &mut self.attempt else { return };
-        let now = if self.mesh.plugin.learn { self.host.now() } else { self.mesh.last_tick() };
-        if self.is_answered && self.mesh.plugin.learn {
+        let now = if self.context.plugin.learn { self.host.now() } else { self.context.last_tick() };
+        if self.is_answered && self.context.plugin.learn {
             let _told_already = attempt.succeeded(now);
         }
         self.leave(now);

@@ -20,8 +20,8 @@
 pub mod headers;
 pub mod host;
 
+pub mod context;
 pub mod http_stream;
-pub mod mesh;
 pub mod root;
 pub mod tcp_stream;
 

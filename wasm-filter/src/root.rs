@@ -7,10 +7,10 @@ use svc_core::outcome::Failure;
 use svc_core::proxy_protocol::{ProxyHeaderError, ProxyHeaderResult};
 use svc_proto::plugin::{Filter, Plugin as Configuration};
 
+use crate::context::VmContext;
 use crate::counts::Series;
 use crate::discovery::Discovery;
 use crate::host::{CallId, Level, Plugin};
-use crate::mesh::Mesh;
 
 /// The plugin itself.
 pub struct Root<H> {
@@ -21,7 +21,7 @@ pub struct Root<H> {
 }
 
 struct Running {
-    mesh: Rc<Mesh>,
+    vm: Rc<VmContext>,
     discovery: Discovery,
 }
 
@@ -43,44 +43,44 @@ impl<H: Plugin> Root<H> {
         let seed = self.host.chance();
         let discovery = Discovery::begin(&plugin, &self.host);
         self.host.tick_every(TICK);
-        let mesh = Rc::new(Mesh::new(plugin, discovery.table(), seed));
-        self.running = Some(Running { mesh, discovery });
+        let vm = Rc::new(VmContext::new(plugin, discovery.table(), seed));
+        self.running = Some(Running { vm, discovery });
         true
     }
 
     /// A second is over.
     pub fn tick(&mut self) {
-        let Some(Running { mesh, discovery }) = &mut self.running else { return };
+        let Some(Running { vm, discovery }) = &mut self.running else { return };
         let now = self.host.now();
-        discovery.tick(mesh, &self.host, now);
-        for context in mesh.late(now) {
+        discovery.tick(vm, &self.host, now);
+        for context in vm.late(now) {
             let refusal = ProxyHeaderError::Late;
-            mesh.counts.count(Series::ProxyHeaders(ProxyHeaderResult::from(refusal)));
-            mesh.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
+            vm.counts.count(Series::ProxyHeaders(ProxyHeaderResult::from(refusal)));
+            vm.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
             if self.host.act_for(context) {
                 self.host.close_downstream();
             }
             self.host.act_for(self.context);
         }
-        mesh.tick(now);
-        mesh.counts.flush(&self.host);
+        vm.tick(now);
+        vm.counts.flush(&self.host);
     }
 
     /// A request to a cluster is over: its answer is there, or there will be none.
     pub fn answered(&mut self, call: CallId, body_bytes: usize) {
-        if let Some(Running { mesh, discovery }) = &mut self.running {
-            discovery.answered(call, body_bytes, mesh, &self.host);
+        if let Some(Running { vm, discovery }) = &mut self.running {
+            discovery.answered(call, body_bytes, vm, &self.host);
         }
     }
 
     /// What streams are born with.
-    pub fn mesh(&self) -> Option<Rc<Mesh>> {
-        self.running.as_ref().map(|running| running.mesh.clone())
+    pub fn vm(&self) -> Option<Rc<VmContext>> {
+        self.running.as_ref().map(|running| running.vm.clone())
     }
 
     /// What the plugin is to the proxy.
     pub fn filter(&self) -> Filter {
-        self.running.as_ref().map_or(Filter::Http, |running| running.mesh.plugin.filter)
+        self.running.as_ref().map_or(Filter::Http, |running| running.vm.plugin.filter)
     }
 }
 

@@ -10,15 +10,15 @@ use svc_core::proxy_protocol::{ProxyHeaderError, ProxyHeaderResult, read_header}
 use svc_proto::plugin::ProxyProtocol;
 use svc_proto::proxy_header::{Addresses, HEADER_BYTES_MAX, Origin, Step};
 
+use crate::context::VmContext;
 use crate::counts::Series;
 use crate::host::{Flow, Level, Tcp};
-use crate::mesh::Mesh;
 
 /// What is kept of one connection.
 pub struct TcpStream<H> {
     host: H,
     id: u32,
-    mesh: Rc<Mesh>,
+    context: Rc<VmContext>,
     stage: Stage,
     service: Option<ServiceName>,
     /// To the endpoint, and back.
@@ -40,25 +40,25 @@ enum Stage {
 
 impl<H: Tcp> TcpStream<H> {
     /// A connection that nothing is known of yet; `id` is its context.
-    pub fn new(host: H, id: u32, mesh: Rc<Mesh>) -> TcpStream<H> {
-        TcpStream { host, id, mesh, stage: Stage::Passing, service: None, bytes: [0; 2] }
+    pub fn new(host: H, id: u32, context: Rc<VmContext>) -> TcpStream<H> {
+        TcpStream { host, id, context, stage: Stage::Passing, service: None, bytes: [0; 2] }
     }
 
     /// A client has connected.
     pub fn begin(&mut self) -> Flow {
-        self.service = self.mesh.service_at(self.address("destination"));
-        self.mesh.counts.count(Series::Opened(self.service.clone()));
-        let mode = self.mesh.plugin.proxy_protocol;
+        self.service = self.context.service_at(self.address("destination"));
+        self.context.counts.count(Series::Opened(self.service.clone()));
+        let mode = self.context.plugin.proxy_protocol;
         if mode == ProxyProtocol::Off {
             return Flow::Continue;
         }
         let peer = self.address("source");
-        let trusted = peer.is_some_and(|peer| is_trusted(peer.ip(), &self.mesh.plugin.trusted_proxies));
+        let trusted = peer.is_some_and(|peer| is_trusted(peer.ip(), &self.context.plugin.trusted_proxies));
         match (mode, trusted) {
             (ProxyProtocol::Require, false) => self.refuse(ProxyHeaderError::Untrusted),
             (ProxyProtocol::Require, true) => {
                 self.stage = Stage::Header;
-                self.mesh.await_greeting(self.id, self.host.now());
+                self.context.await_greeting(self.id, self.host.now());
                 Flow::Pause // nobody connects to an endpoint for whoever has not said this
             }
             (_, false) => {
@@ -96,13 +96,13 @@ impl<H: Tcp> TcpStream<H> {
 
     /// It is over.
     pub fn end(&mut self) {
-        self.mesh.forget_greeting(self.id);
+        self.context.forget_greeting(self.id);
         for (flow, bytes) in ["request", "response"].into_iter().zip(std::mem::take(&mut self.bytes)) {
             if bytes > 0 {
-                self.mesh.counts.add(Series::Bytes { service: self.service.clone(), flow }, bytes);
+                self.context.counts.add(Series::Bytes { service: self.service.clone(), flow }, bytes);
             }
         }
-        self.mesh.counts.count(Series::Closed(self.service.clone()));
+        self.context.counts.count(Series::Closed(self.service.clone()));
     }
 
     fn pass(&mut self, size: usize) -> Flow {
@@ -122,7 +122,7 @@ impl<H: Tcp> TcpStream<H> {
                 self.count(value.origin.into());
                 self.tell(value.origin);
                 self.host.drop_downstream_data(used);
-                self.mesh.forget_greeting(self.id);
+                self.context.forget_greeting(self.id);
                 self.stage = Stage::Passing;
                 self.pass(size.saturating_sub(used))
             }
@@ -156,10 +156,10 @@ impl<H: Tcp> TcpStream<H> {
 
     fn refuse(&mut self, refusal: ProxyHeaderError) -> Flow {
         self.stage = Stage::Refused;
-        self.mesh.forget_greeting(self.id);
-        self.mesh.counts.count(Series::ProxyHeaders(refusal.into()));
-        self.mesh.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
-        self.mesh.log(
+        self.context.forget_greeting(self.id);
+        self.context.counts.count(Series::ProxyHeaders(refusal.into()));
+        self.context.counts.count(Series::Failures(Failure::from(refusal).verdict().code));
+        self.context.log(
             &self.host,
             Level::Debug,
             &format!("a connection was refused for want of a PROXY header: {refusal}"),
@@ -169,7 +169,7 @@ impl<H: Tcp> TcpStream<H> {
     }
 
     fn count(&self, result: ProxyHeaderResult) {
-        self.mesh.counts.count(Series::ProxyHeaders(result));
+        self.context.counts.count(Series::ProxyHeaders(result));
     }
 
     fn address(&self, side: &str) -> Option<SocketAddr> {

@@ -11,9 +11,9 @@ use svc_proto::names::header;
 use svc_proto::plugin::{Plugin as Configuration, Token, Update};
 
 use super::{documents, log_rejections};
+use crate::context::VmContext;
 use crate::counts::Series;
 use crate::host::{CallId, Level, Plugin};
-use crate::mesh::Mesh;
 
 /// Who is asked, and what they have said.
 pub(super) struct Asking {
@@ -32,18 +32,18 @@ impl Asking {
     }
 
     /// Asks, where it is time to.
-    pub(super) fn tick(&mut self, mesh: &Mesh, host: &impl Plugin, now: Now) {
+    pub(super) fn tick(&mut self, context: &VmContext, host: &impl Plugin, now: Now) {
         let failures = self.poll.count(PollOutcome::Failed);
-        let asked = self.poll.tick(now, mesh.jitter.draw());
+        let asked = self.poll.tick(now, context.jitter.draw());
         if let Some(ask) = asked {
             self.call = call(&self.of, ask, host);
             if self.call.is_none() {
                 host.log(Level::Warn, &format!("cannot ask cluster `{}` for Services", self.of.cluster));
-                self.poll.failed(now, mesh.jitter.draw());
+                self.poll.failed(now, context.jitter.draw());
             }
         }
         let failed = self.poll.count(PollOutcome::Failed) - failures;
-        mesh.counts.add(Series::Updates(PollOutcome::Failed), failed);
+        context.counts.add(Series::Updates(PollOutcome::Failed), failed);
     }
 
     /// Whether that call is the question that is under way.
@@ -56,7 +56,7 @@ impl Asking {
         &mut self,
         body_bytes: usize,
         inventory: &mut Inventory,
-        mesh: &Mesh,
+        context: &VmContext,
         host: &impl Plugin,
     ) -> Option<Arc<Table>> {
         self.call = None;
@@ -64,12 +64,12 @@ impl Asking {
         let status = answer(":status", host).and_then(|status| status.parse().ok()).unwrap_or(0);
         let before = PollOutcome::ALL.map(|outcome| self.poll.count(outcome));
         let mut table = None;
-        if self.poll.answered(status, now, mesh.jitter.draw()) == PollAction::Take {
+        if self.poll.answered(status, now, context.jitter.draw()) == PollAction::Take {
             let outcome = self.take(body_bytes, inventory, &mut table, host);
-            self.poll.took(outcome, answer("etag", host).as_deref(), now, mesh.jitter.draw());
+            self.poll.took(outcome, answer("etag", host).as_deref(), now, context.jitter.draw());
         }
         for (outcome, before) in PollOutcome::ALL.into_iter().zip(before) {
-            mesh.counts.add(Series::Updates(outcome), self.poll.count(outcome) - before);
+            context.counts.add(Series::Updates(outcome), self.poll.count(outcome) - before);
         }
         table
     }
@@ -165,8 +165,8 @@ mod tests {
         }
 
         fn knows_web(&self) -> bool {
-            let mesh = self.root.mesh().unwrap();
-            let table = mesh.table.borrow().clone();
+            let context = self.root.vm().unwrap();
+            let table = context.table.borrow().clone();
             table.by_host("web").is_some()
         }
 

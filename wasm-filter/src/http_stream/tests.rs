@@ -41,7 +41,7 @@ impl Scene {
     fn send(&self, authority: &str, fields: &[(&str, &str)]) -> (HttpStream<Fake>, Flow) {
         let head = [(":method", "GET"), (":path", "/"), (":scheme", "http"), (":authority", authority)];
         self.host.set_request(&[&head[..], fields].concat());
-        let mut stream = HttpStream::new(self.host.clone(), self.root.mesh().unwrap());
+        let mut stream = HttpStream::new(self.host.clone(), self.root.vm().unwrap());
         let flow = stream.begin();
         (stream, flow)
     }

@@ -20,7 +20,7 @@ impl Scene {
         let host = Fake::configured(json).with_property("source.address", peer);
         let mut root = Root::new(host.clone(), 1);
         assert!(root.configure(), "{:?}", host.log());
-        let stream = TcpStream::new(host.clone(), 2, root.mesh().unwrap());
+        let stream = TcpStream::new(host.clone(), 2, root.vm().unwrap());
         Scene { host, root, stream }
     }
 

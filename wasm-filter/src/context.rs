@@ -21,7 +21,7 @@ use crate::counts::Counts;
 use crate::host::{Host, Level};
 
 /// The configuration, the snapshot in force, what is kept of Service ports, and counts.
-pub struct Mesh {
+pub struct VmContext {
     pub(crate) plugin: Plugin,
     pub(crate) table: RefCell<Arc<Table>>,
     /// What authorities have led to in that snapshot.
@@ -39,9 +39,9 @@ pub struct Mesh {
     greetings: RefCell<HashMap<u32, Now>>,
 }
 
-impl Mesh {
-    pub(crate) fn new(plugin: Plugin, table: Arc<Table>, seed: u64) -> Mesh {
-        Mesh {
+impl VmContext {
+    pub(crate) fn new(plugin: Plugin, table: Arc<Table>, seed: u64) -> VmContext {
+        VmContext {
             plugin,
             table: RefCell::new(table),
             memo: RefCell::default(),
