@@ -15,7 +15,7 @@ pub struct Authority<'a> {
 /// The host of an [`Authority`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriHost<'a> {
-    /// An IP literal; an IPv4 address in IPv6 clothes (`::ffff:10.0.0.1`) is an IPv4 address.
+    /// An IP literal; an IPv4-mapped one (`::ffff:10.0.0.1`) is an IPv4 address.
     Address(IpAddr),
     /// A name of at most 253 bytes in labels of 1 to 63: letters as the client wrote them, digits, `-` and `_`; without the
     /// dot at its end.

@@ -1,6 +1,8 @@
 //! What to do, given facts and a time: the decisions that svcmesh's programs share.
 //!
 //! No I/O, no clock, no randomness: `no_std` makes each a compile error here. Time and chance are arguments, always last.
+//!
+//! The modules stand in their order below, the ground floor first: each uses only those of the groups before its own.
 #![cfg_attr(not(test), no_std)]
 #![warn(missing_docs)]
 
@@ -8,44 +10,48 @@ extern crate alloc;
 
 pub use svc_proto::duration;
 
-pub mod address;
-pub mod draws;
-pub mod hash;
-pub mod time;
-
-pub mod discovery;
-pub mod dns;
-pub mod protocol;
-pub mod service;
-pub mod sniff;
-
-pub mod allocate;
-pub mod authority;
-pub mod describe;
-pub mod endpoints;
-pub mod inventory;
-pub mod table;
-
-pub mod capture;
-
 pub mod ack_timeout;
-pub mod affinity;
-pub mod balance;
-pub mod dispatch;
-pub mod drain;
-pub mod flows;
-pub mod forwarding;
-pub mod grpc;
+pub mod address;
+pub mod authority;
+pub mod draws;
 pub mod grpc_timeout;
+pub mod hash;
 pub mod http_date;
-pub mod inbound;
 pub mod max_forwards;
 pub mod outcome;
-pub mod port;
+pub mod sniff;
+pub mod time;
+
+pub mod allocate;
+pub mod dns;
+pub mod forwarding;
+pub mod grpc;
 pub mod proxy_protocol;
 pub mod retry;
+
+pub mod capture;
+pub mod service;
+
+pub mod drain;
+pub mod endpoints;
+pub mod protocol;
+
 pub mod rewrite;
 pub mod stats;
+
+pub mod balance;
+
+pub mod affinity;
+pub mod flows;
+pub mod table;
+
+pub mod inbound;
+pub mod inventory;
+pub mod port;
+
+pub mod describe;
+pub mod discovery;
+pub mod dispatch;
 
 #[cfg(test)]
 mod samples;

@@ -40,7 +40,7 @@ pub struct Pins {
     entries_max: usize,
 }
 
-/// 24 bytes, as there is no tag: an IPv4 client is kept in IPv6 clothes.
+/// 24 bytes, as there is no tag: an IPv4 client is kept as an IPv4-mapped address.
 #[derive(Clone, Copy, Debug)]
 struct PinSlot {
     client: Ipv6Addr,

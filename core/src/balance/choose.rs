@@ -1,5 +1,6 @@
 //! The choice itself: the policy's, among those that are well.
 
+use super::eligibility::EligibilityFilter;
 use super::{Ask, Balancer, Member};
 use crate::stats::{PortStats, Probe};
 use crate::time::Now;
@@ -12,33 +13,6 @@ pub struct Choice {
     pub index: usize,
     /// This one shall find out whether an ejected endpoint is well again.
     pub probe: Option<Probe>,
-}
-
-/// Which members are eligible, beside what [`Ask::admits`] says.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum EligibilityFilter {
-    /// Whoever has less to do than that.
-    Full { active_max: u32 },
-    /// Those of them that are not out.
-    Out { active_max: u32 },
-    /// Those of them that chance gives this pick, by their shares.
-    Share { active_max: u32, now: Now, draw: u64 },
-}
-
-impl EligibilityFilter {
-    /// Apart from the code of the policies, which mostly run where nobody is out.
-    #[cold]
-    pub(super) fn admits(self, member: &Member) -> bool {
-        let stats = &member.stats;
-        let has_room = |active_max| stats.load.active() < active_max;
-        match self {
-            EligibilityFilter::Full { active_max } => has_room(active_max),
-            EligibilityFilter::Out { active_max } => has_room(active_max) && !stats.is_out(),
-            EligibilityFilter::Share { active_max, now, draw } => {
-                has_room(active_max) && !stats.is_out() && stats.share.admits(member.id, now, draw)
-            }
-        }
-    }
 }
 
 impl Balancer {

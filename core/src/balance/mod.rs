@@ -12,6 +12,7 @@ use crate::time::Now;
 
 mod ask;
 mod choose;
+mod eligibility;
 mod tried;
 
 mod buckets;
@@ -31,7 +32,7 @@ pub use choose::Choice;
 pub use tried::Tried;
 
 use buckets::Buckets;
-use choose::EligibilityFilter;
+use eligibility::EligibilityFilter;
 use maglev::Maglev;
 use round_robin::RoundRobin;
 use two_choices::TwoChoices;

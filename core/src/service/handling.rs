@@ -15,10 +15,12 @@ mod aws;
 mod encryption;
 mod health;
 mod policies;
+mod tls;
 mod values;
 
 pub(super) use annotations::AnnotationReader;
 pub(super) use health::is_encrypted;
+pub use tls::Tls;
 
 /// How the traffic of one Service is to be handled. Where it says nothing, the flags of the sidecar decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +55,6 @@ pub struct Handling {
     pub rewrite_location: bool,
     /// `allow-local-external-name`: the external name may lead to this pod or its node.
     pub allow_local_external_name: bool,
-}
-
-/// What a Service says of encrypting the way to its endpoints (S-19, S-26).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    /// It is left as it comes.
-    Off,
-    /// What does not come in TLS goes on in TLS.
-    Originate,
 }
 
 impl Default for Handling {

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 
-use super::Entry;
+use super::entry::Entry;
 
 /// DNS does not tell upper from lower case (RFC 4343), so neither does a look-up; it allocates nothing. The key is the name in
 /// the entry itself: a second copy would be most of what cloning a table costs.

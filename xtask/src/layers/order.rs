@@ -26,14 +26,13 @@ const CORE: &[&[&str]] = &[
         "time",
     ],
     &["allocate", "dns", "forwarding", "grpc", "proxy_protocol", "retry"],
-    &["service"],
+    &["capture", "service"],
     &["drain", "endpoints", "protocol"],
     &["rewrite", "stats"],
     &["balance"],
     &["affinity", "flows", "table"],
     &["inbound", "inventory", "port"],
     &["describe", "discovery", "dispatch"],
-    &["capture"],
 ];
 
 const SIDECAR: &[&[&str]] = &[

@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec;
 
-use super::Tls;
 use super::annotations::{Problem, Problems};
+use super::tls::Tls;
 use crate::service::grammar;
 
 /// `tls`.

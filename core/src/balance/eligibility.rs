@@ -1,0 +1,31 @@
+//! Which members a policy may choose among.
+
+use super::Member;
+use crate::time::Now;
+
+/// Which members are eligible, beside what [`Ask::admits`] says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EligibilityFilter {
+    /// Whoever has less to do than that.
+    Full { active_max: u32 },
+    /// Those of them that are not out.
+    Out { active_max: u32 },
+    /// Those of them that chance gives this pick, by their shares.
+    Share { active_max: u32, now: Now, draw: u64 },
+}
+
+impl EligibilityFilter {
+    /// Apart from the code of the policies, which mostly run where nobody is out.
+    #[cold]
+    pub(super) fn admits(self, member: &Member) -> bool {
+        let stats = &member.stats;
+        let has_room = |active_max| stats.load.active() < active_max;
+        match self {
+            EligibilityFilter::Full { active_max } => has_room(active_max),
+            EligibilityFilter::Out { active_max } => has_room(active_max) && !stats.is_out(),
+            EligibilityFilter::Share { active_max, now, draw } => {
+                has_room(active_max) && !stats.is_out() && stats.share.admits(member.id, now, draw)
+            }
+        }
+    }
+}
