@@ -1,5 +1,7 @@
 //! The first bytes of a connection, and what they are the beginning of.
 
+use core::ops::RangeInclusive;
+
 /// What a connection's first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sniffed {
@@ -7,7 +9,7 @@ pub enum Sniffed {
     Http1,
     /// The preface of HTTP/2 (RFC 9113 §3.4).
     Http2,
-    /// The first record of a TLS handshake (RFC 8446 §5.1).
+    /// The first record of a TLS handshake, which begins a ClientHello (RFC 8446 §4, §5.1).
     Tls,
     /// Anything else.
     Opaque,
@@ -30,10 +32,8 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     if PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]) {
         return if bytes.len() >= PREFACE.len() { Sniffed::Http2 } else { Sniffed::More };
     }
-    match bytes {
-        [HANDSHAKE] => return Sniffed::More,
-        [HANDSHAKE, VERSION_MAJOR, ..] => return Sniffed::Tls,
-        _ => {}
+    if bytes.first() == Some(&HANDSHAKE) {
+        return sniff_client_hello(bytes);
     }
     let is_full = bytes.len() == SNIFF_BYTES_MAX;
     let line = skip(bytes, is_space);
@@ -61,6 +61,22 @@ pub fn may_become_request(bytes: &[u8]) -> bool {
         (_, []) => METHODS.iter().any(|known| begins(known)) || PREFACE.starts_with(bytes),
         (_, [_, ..]) => true,
     }
+}
+
+/// Tells a ClientHello from what has only its first byte: a server of HTTP may skip a few odd ones in front of a request.
+fn sniff_client_hello(bytes: &[u8]) -> Sniffed {
+    let number = |digits: &[u8]| digits.iter().fold(0, |sum, &digit| (sum << 8) | usize::from(digit));
+    let may_be = match bytes {
+        [_, major, ..] if *major != VERSION_MAJOR => false,
+        [_, _, minor, ..] if *minor > VERSION_MINOR_MAX => false,
+        [_, _, _, length @ ..] if length.len() >= 2 && !RECORD_BYTES.contains(&number(&length[..2])) => false,
+        [_, _, _, _, _, kind, ..] if *kind != CLIENT_HELLO => false,
+        [_, _, _, _, _, _, length @ ..] if length.len() >= 3 => {
+            return if HELLO_BYTES.contains(&number(&length[..3])) { Sniffed::Tls } else { Sniffed::Opaque };
+        }
+        _ => true,
+    };
+    if may_be { Sniffed::More } else { Sniffed::Opaque }
 }
 
 /// Tells what a method, or a word that may be one, begins, by what follows its space.
@@ -130,6 +146,14 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 const HANDSHAKE: u8 = 0x16; // RFC 8446 §5.1
 const VERSION_MAJOR: u8 = 0x03; // of all there is, RFC 8446 §5.1
+const VERSION_MINOR_MAX: u8 = 0x04; // TLS 1.3
+const CLIENT_HELLO: u8 = 0x01; // RFC 8446 §4
+
+/// Of a record that is not encrypted and holds the head of a handshake message (RFC 8446 §4, §5.1).
+const RECORD_BYTES: RangeInclusive<usize> = 4..=1 << 14;
+
+/// From version, random, no session, one cipher suite and one compression method (RFC 8446 §4.1.2) on; as large as OpenSSL takes them.
+const HELLO_BYTES: RangeInclusive<usize> = 41..=0x1_ffff;
 
 #[cfg(test)]
 mod tests {
@@ -245,13 +269,32 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_told_from_noise_by_two_bytes() {
-        check(&[0x16], Sniffed::More);
-        check(&[0x16, 0x03], Sniffed::Tls);
-        check(&[0x16, 0x03, 0x01, 0x02], Sniffed::Tls);
-        check(&[0x16, 0x02], Sniffed::Opaque);
-        check(&[0x17, 0x03, 0x03], Sniffed::Opaque);
-        check(&[0, 0, 0, 8], Sniffed::Opaque);
+    fn tls_is_told_by_the_head_of_a_client_hello() {
+        let hello = [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+        for end in 1..=hello.len() {
+            check(&hello[..end], if end < 9 { Sniffed::More } else { Sniffed::Tls });
+        }
+        check(&[0x16, 3, 3, 0, 4, 1, 0, 6, 0], Sniffed::Tls); // a fragment of a large one
+    }
+
+    #[test]
+    fn what_only_begins_like_tls_is_noise() {
+        for bytes in [
+            &[0x16, 2][..],
+            &[0x16, 3, 5],
+            &[0x16, 3, 1, 0x40, 1],
+            &[0x16, 3, 1, 0, 3],
+            &[0x16, 3, 1, 0, 200, 2],
+            &[0x16, 3, 1, 0, 200, 1, 0, 0, 40],
+            &[0x16, 3, 1, 0, 200, 1, 2, 0, 0],
+            &[0x17, 3, 3],
+            &[0, 0, 0, 8],
+            b"\x16\x03GET / HTTP/1.1\r\n",
+            b"\x16\x03\x01GET / HTTP/1.1\r\n",
+            b"\x16\x03\r\nGET / HTTP/1.1\r\n",
+        ] {
+            check(bytes, Sniffed::Opaque);
+        }
     }
 
     #[test]

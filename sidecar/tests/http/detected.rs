@@ -104,9 +104,11 @@ fn a_port_that_has_answered_requests_refuses_what_is_none() {
     let mut client = world.client();
     client.send("GET /1 HTTP/1.1\r\nHost: web\r\n\r\n");
     assert_eq!(client.response("GET").map(|response| response.status()), Ok(200));
-    let mut client = world.client();
-    client.send(format!("\x01GET / HTTP/1.1\r\n{FORGED}"));
-    assert_eq!(client.response("GET").map(|response| response.status()), Ok(400));
+    for noise in ["\x01", "\x16\x03", "\x16\x03\x01", "\x16\x03\r\n"] {
+        let mut client = world.client();
+        client.send(format!("{noise}GET / HTTP/1.1\r\n{FORGED}"));
+        assert_eq!(client.response("GET").map(|response| response.status()), Ok(400), "{noise:?}");
+    }
     // Who is slow is no other client than before.
     let mut client = world.client();
     assert!(client.is_quiet_for(Duration::from_millis(400)));
