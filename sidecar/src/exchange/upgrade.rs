@@ -77,8 +77,8 @@ pub(crate) async fn exchange(
     if !answer.switches() {
         return answer.into_response(account, origin);
     }
-    if !answer.connection.has_sent_all() {
-        // What the client has yet to say of its request would be the tunnel's.
+    // What the client has yet to say of its request would be the tunnel's.
+    if !answer.connection.has_sent_all() || !answer.agrees_on(&protocol) {
         return respond::failure(Failure::BadResponse, Dialect::Http, account, origin.pulse.clone());
     }
     let UpgradeAnswer { mut head, connection, agreed, .. } = answer;
@@ -106,6 +106,12 @@ pub(crate) struct UpgradeAnswer {
 impl UpgradeAnswer {
     pub(crate) fn switches(&self) -> bool {
         self.head.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// Whether the endpoint says that it goes on in the protocol that was asked for: it may in no other (RFC 9110 §7.8, §15.2.2).
+    pub(crate) fn agrees_on(&self, protocol: &HeaderValue) -> bool {
+        let mut named = self.agreed.iter().flat_map(|agreed| agreed.as_bytes().split(|&byte| byte == b','));
+        named.any(|name| name.trim_ascii().eq_ignore_ascii_case(protocol.as_bytes().trim_ascii()))
     }
 
     /// The response when there is no upgrade: an ordinary one, the last of its connection.

@@ -80,12 +80,8 @@ fn key(nonce: u128) -> String {
 
 /// To the client any 2xx would say that there is a WebSocket: from an endpoint only a `101` to that protocol may.
 fn believed(answer: UpgradeAnswer) -> Result<UpgradeAnswer, Failure> {
-    let agreed = answer
-        .agreed
-        .as_ref()
-        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes()));
     match answer.switches() {
-        true if !agreed => Err(Failure::BadResponse),
+        true if !answer.agrees_on(&HeaderValue::from_static(WEBSOCKET)) => Err(Failure::BadResponse),
         false if answer.head.status.is_success() => Err(Failure::BadResponse),
         true | false => Ok(answer),
     }

@@ -86,6 +86,30 @@ fn a_switch_before_the_request_has_ended_is_a_502() {
 }
 
 #[test]
+fn a_switch_to_a_protocol_that_was_not_asked_for_is_a_502() {
+    for (named, status) in [
+        ("", 502),
+        ("Upgrade: irc\r\n", 502),
+        ("Upgrade: websocket2\r\n", 502),
+        ("Upgrade: WebSocket\r\n", 101),
+        ("Upgrade: irc, websocket\r\n", 101),
+    ] {
+        let backend = Backend::start(move |talk| {
+            let _request = talk.request();
+            talk.wire.send(format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{named}\r\n"));
+            talk.wire.rest();
+        });
+        let world = World::of(&[&backend], &[]);
+        let mut client = world.client();
+        client.send(UPGRADE);
+        assert_eq!(client.response("GET").map(|response| response.status()), Ok(status), "{named:?}");
+        client.finish();
+        assert!(client.is_closed(), "{named:?}");
+        world.records(if status == 502 { &["UP"] } else { &["-"] });
+    }
+}
+
+#[test]
 fn an_upgrade_that_is_declined_is_an_ordinary_exchange() {
     let backend = Backend::answering(OK);
     let world = World::of(&[&backend], &[]);
