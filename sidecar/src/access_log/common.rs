@@ -15,8 +15,8 @@ use super::{LogRecord, LoggedHead};
 pub(super) fn line(record: &LogRecord, out: &mut Vec<u8>) {
     let began = record.time.checked_sub(record.duration).unwrap_or(record.time);
     put(out, format_args!("{} - - [{}] \"", record.client.ip().to_canonical(), date(Civil::of(began))));
-    match &record.request {
-        Some(head) => request_line(head, out),
+    match record.request.as_ref().and_then(|head| Some((head, head.version?))) {
+        Some((head, version)) => request_line(head, version, out),
         None => out.push(b'-'), // a connection has none, and what was not understood is none
     }
     put(
@@ -33,7 +33,7 @@ pub(super) fn line(record: &LogRecord, out: &mut Vec<u8>) {
     put(out, format_args!("{seconds:.6} {} {} {}", record.retries, dash(record.code), dash(call)));
 }
 
-fn request_line(head: &LoggedHead, out: &mut Vec<u8>) {
+fn request_line(head: &LoggedHead, version: &str, out: &mut Vec<u8>) {
     escape(&head.method, out);
     out.push(b' ');
     if let Some(scheme) = &head.scheme {
@@ -42,7 +42,7 @@ fn request_line(head: &LoggedHead, out: &mut Vec<u8>) {
         escape(&head.host, out);
     }
     escape(&head.path, out);
-    put(out, format_args!(" {}", head.version));
+    put(out, format_args!(" {version}"));
 }
 
 /// What clients chose, as Apache's `ap_escape_logitem` writes it.

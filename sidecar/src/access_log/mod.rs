@@ -62,8 +62,8 @@ pub struct LoggedHead {
     pub path: String,
     /// The host that the client asked for.
     pub host: String,
-    /// The version as a request line has it.
-    pub version: &'static str,
+    /// The version as a request line has it; nothing where the line was not understood.
+    pub version: Option<&'static str>,
     /// The scheme, where the request line has a whole URI.
     pub scheme: Option<String>,
 }
@@ -172,7 +172,8 @@ pub(crate) struct RequestDetails {
     pub(crate) method: Option<Method>,
     pub(crate) path: String,
     pub(crate) host: String,
-    pub(crate) version: Version,
+    /// Nothing where the request line was not understood.
+    pub(crate) version: Option<Version>,
     /// Where the target was a whole URI, as proxies are asked (RFC 9112 §3.2.2).
     pub(crate) scheme: Option<String>,
 }

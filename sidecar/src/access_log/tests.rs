@@ -11,7 +11,7 @@ fn head() -> LoggedHead {
         method: "GET".to_owned(),
         path: "/cart?id=1".to_owned(),
         host: "web.shop".to_owned(),
-        version: "HTTP/1.1",
+        version: Some("HTTP/1.1"),
         scheme: None,
     }
 }
@@ -69,7 +69,7 @@ fn others() -> [LogRecord; 4] {
     let call = LoggedHead {
         method: "POST".to_owned(),
         path: "/cart.Cart/Add".to_owned(),
-        version: "HTTP/2.0",
+        version: Some("HTTP/2.0"),
         ..head()
     };
     let tunnel = LoggedHead { method: "CONNECT".to_owned(), path: "web.shop:443".to_owned(), ..head() };
@@ -77,7 +77,7 @@ fn others() -> [LogRecord; 4] {
         LogRecord { request: Some(call), protocol: "grpc", call: Some(Status::Unavailable), ..request() },
         LogRecord { request: Some(LoggedHead { scheme: Some("http".to_owned()), ..head() }), ..request() },
         LogRecord { request: Some(tunnel), kind: RecordKind::Connection, protocol: "tcp", ..request() },
-        LogRecord { request: Some(LoggedHead { version: "HTTP/1.0", ..head() }), ..request() },
+        LogRecord { request: Some(LoggedHead { version: Some("HTTP/1.0"), ..head() }), ..request() },
     ]
 }
 
@@ -115,6 +115,13 @@ fn json_lines_have_stable_fields_and_escape_what_clients_chose() {
 #[test]
 fn common_lines_are_apaches_and_escape_what_clients_chose() {
     insta::assert_snapshot!(written(AccessLogFormat::Common, all()));
+}
+
+#[test]
+fn a_request_line_that_was_not_understood_is_a_dash_in_common_lines() {
+    let bad = LoggedHead { method: "BAD".to_owned(), path: String::new(), version: None, ..head() };
+    let line = written(AccessLogFormat::Common, [LogRecord { request: Some(bad), ..request() }]);
+    assert!(line.contains("] \"-\" 200 "), "{line}");
 }
 
 #[test]

@@ -400,7 +400,7 @@ impl Account {
                 method: details.method?.to_string(), // what has none is no request
                 path: details.path,
                 host: details.host,
-                version: version(details.version),
+                version: details.version.map(version),
                 scheme: details.scheme,
             })
         });

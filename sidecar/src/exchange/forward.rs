@@ -332,7 +332,7 @@ impl RequestDetails {
         RequestDetails {
             method: Some(request.method().clone()),
             path,
-            version: request.version(),
+            version: Some(request.version()),
             scheme: uri.scheme_str().filter(|_| request.version() != Version::HTTP_2).map(str::to_owned),
             host: host.map(|host| String::from_utf8_lossy(host).into_owned()).unwrap_or_default(),
         }

@@ -88,7 +88,8 @@ pub(crate) struct RefusedHead {
     scheme: Option<String>,
     path: String,
     host: String,
-    version: Version,
+    /// Nothing where the line does not end with one that we speak.
+    version: Option<Version>,
 }
 
 impl RefusedHead {
@@ -97,9 +98,14 @@ impl RefusedHead {
         let mut lines = bytes.trim_ascii_start().split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let mut words = lines.next().unwrap_or_default().splitn(2, |byte| byte.is_ascii_whitespace());
         let method = words.next().and_then(|word| Method::from_bytes(word).ok());
-        let rest = shown(words.next().unwrap_or_default().trim_ascii());
-        let (target, said) = rest.rsplit_once(' ').unwrap_or((&rest, ""));
-        let version = if said == "HTTP/1.0" { Version::HTTP_10 } else { Version::HTTP_11 };
+        let rest = words.next().unwrap_or_default().trim_ascii();
+        let version = match rest.rsplit(|&byte| byte == b' ').next() {
+            Some(b"HTTP/1.0") => Some(Version::HTTP_10),
+            Some(b"HTTP/1.1") => Some(Version::HTTP_11),
+            Some(_) | None => None,
+        };
+        let rest = shown(rest);
+        let (target, _version) = rest.rsplit_once(' ').unwrap_or((&rest, ""));
         let host = lines.take_while(|line| !line.is_empty()).find_map(|line| {
             let (name, value) = line.split_at_checked("host:".len())?;
             name.eq_ignore_ascii_case(b"host:").then_some(value.trim_ascii())
