@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::ext::ReasonPhrase;
 use hyper::header::{self, HeaderValue};
 use hyper::http::response::Parts;
 use hyper::http::uri::Authority;
@@ -280,6 +281,9 @@ pub(crate) fn turn(head: &mut Parts, origin: &ClientOrigin) {
     }
     if respond::is_early(origin.pulse.as_ref()) {
         head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if head.status.canonical_reason().is_none() {
+        head.extensions.insert(ReasonPhrase::from_static(b"")); // hyper would write one, as in `599 <none>`
     }
     head.version = Version::HTTP_11; // what hyper's server makes its own of; an HTTP/1.0 endpoint does not make us one
 }

@@ -123,6 +123,8 @@ fn a_length_is_that_of_the_data() {
         with_data("§8.6: a sign", lengths(&["+5"]), "hello", Refused),
         with_data("§8.6: a list", lengths(&["5, 5"]), "hello", Refused),
         with_data("§8.6: no number", lengths(&["x"]), "hello", Refused),
+        with_data("§8.6: no digits", lengths(&[""]), "hello", Refused),
+        row("§8.6: no digits, without data", lengths(&[""]), Refused),
     ]);
 }
 

@@ -23,6 +23,15 @@ fn check(method: &str, said: &'static str, seen: Result<&str, Broken>) {
 }
 
 #[test]
+fn a_status_without_a_registered_reason_has_none() {
+    check(
+        "GET",
+        "HTTP/1.1 599 Own Words\r\nContent-Length: 2\r\n\r\nok",
+        Ok("HTTP/1.1 599  | content-length: 2 | ok"),
+    );
+}
+
+#[test]
 fn a_response_keeps_its_framing_and_loses_its_hop() {
     check(
         "GET",

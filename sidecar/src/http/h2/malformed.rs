@@ -21,6 +21,9 @@ pub(crate) fn rule_broken_by_fields(fields: &HeaderMap) -> Option<&'static str> 
         let is_space = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
         is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())
     };
+    if fields.get_all(CONTENT_LENGTH).iter().any(HeaderValue::is_empty) {
+        return Some("a length without digits (RFC 9110 §8.6)"); // h2 takes it for 0
+    }
     fields.values().any(is_padded).then_some("space around a field's value (RFC 9113 §8.2.1)")
 }
 
