@@ -31,7 +31,7 @@ use crate::http::authority::{self, without_userinfo};
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
 use crate::http::headers::strip_hop;
-use crate::http::limits::HEADERS_MAX;
+use crate::http::limits::exceeded_by;
 use crate::metrics::Protocol;
 use crate::metrics::floods::Flood;
 use crate::routing::resolve::{ClientOrigin, Routed};
@@ -68,7 +68,8 @@ pub(crate) fn exchange<B>(
         }
         account.set_details(|| RequestDetails::of(&request));
         let answered = |answer: Response<ResponseBody>| Ok(answer.map(|body| turned(body, origin)));
-        if request.headers().len() > HEADERS_MAX {
+        if is_too_large(&request) {
+            context.recorder.metrics.flooded(Flood::LongHead);
             return answered(respond::failure(Failure::HeadTooLarge, dialect, account, origin.pulse.clone()));
         }
         if let ControlFlow::Break(ended) = hops::spend(&mut request) {
@@ -108,6 +109,14 @@ pub(crate) fn exchange<B>(
             Err(failure) => respond::failure(failure, dialect, account, origin.pulse.clone()),
         })
     }
+}
+
+/// Whether a head of HTTP/2 is larger than any may be. Those of HTTP/1 have been held to that before.
+fn is_too_large(request: &Request<ClientBody>) -> bool {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    request.version() == Version::HTTP_2 && exceeded_by(request.headers(), path + authority)
 }
 
 /// A request with its way. Made without waiting, so that no future holds the client's request beside ours.

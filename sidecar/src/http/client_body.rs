@@ -16,6 +16,7 @@ use super::h2::malformed::rule_broken_by_fields;
 use super::h2::recv::RecvBody;
 use super::h2::send::ResetReason;
 use super::interim::{Interim, Respond};
+use super::limits::exceeded_by;
 
 /// A request's body as its client sends it.
 pub(crate) enum ClientBody {
@@ -136,7 +137,10 @@ impl ClientBody {
 /// Trailers are held to the rules of all fields.
 fn well_formed(part: Option<Result<Frame<Bytes>, Cut>>) -> Option<Result<Frame<Bytes>, Cut>> {
     let trailers = part.as_ref().and_then(|part| part.as_ref().ok()?.trailers_ref());
-    match trailers.and_then(rule_broken_by_fields) {
+    let broken = |fields| {
+        rule_broken_by_fields(fields).or_else(|| exceeded_by(fields, 0).then_some("length of the trailers"))
+    };
+    match trailers.and_then(broken) {
         Some(rule) => {
             tracing::debug!(rule, "trailers are refused");
             Some(Err(Cut::new(Failure::BadRequest)))

@@ -35,6 +35,10 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 /// not read stop none of the others. `--memory-max` bounds the sum over all clients.
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 
+/// Heads beyond [`HEADER_BYTES_MAX`] are read as long as they are no larger than this, so that the answer and the record are ours. One
+/// connection has one of them in the making: 128 KiB of it, and as much of what has been read of it.
+const READ_HEADER_BYTES_MAX: u32 = 2 * HEADER_BYTES_MAX;
+
 /// Serves a client until it leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve(
     io: ClientIo,
@@ -69,7 +73,7 @@ fn settings() -> Builder {
     builder
         .enable_connect_protocol()
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_header_list_size(READ_HEADER_BYTES_MAX)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .data_frame_budget(usize::MAX) // `Intake` bounds what it is for

@@ -1,6 +1,9 @@
 //! Requests that are refused: told why, and recorded with what can be read of them, whoever has found out.
 
+use hyper::Request;
+
 use super::backend::Backend;
+use super::http2::{answer_of, connect};
 use super::table::OK;
 use super::world::World;
 
@@ -49,6 +52,25 @@ fn every_refusal_says_whose_it_is_and_has_a_record() {
     }
     world.counts("svcmesh_failures_total{service=\"\",code=\"CB\"} 2");
     world.counts("svcmesh_floods_total{kind=\"long-head\"} 2");
+    assert_eq!(backend.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_large_head_over_http2_is_refused_as_over_http1() {
+    let backend = Backend::answering(OK);
+    let world = World::of(&[&backend], &[]);
+    let mut client = connect(&world).await;
+    let request = Request::get("http://web/a?b").header("x", "a".repeat(70 * 1024)).body(());
+    let (response, text, _) = answer_of(&mut client, request.expect("a request")).await;
+    assert_eq!(response.status(), 431, "{text}");
+    let proxy_status = response.headers().get("proxy-status").map(|status| status.as_bytes().escape_ascii());
+    let proxy_status = proxy_status.map(|status| status.to_string()).unwrap_or_default();
+    assert!(proxy_status.starts_with("svcmesh; error=http_request_error; details="), "{response:?}");
+    let log = world.logged(1);
+    let logged = ["failure.code", "request.method", "request.path", "request.host"]
+        .map(|name| log[0][name].as_str().unwrap_or("-").to_owned());
+    assert_eq!(logged, ["CB", "GET", "/a?b", "web"]);
+    world.counts("svcmesh_floods_total{kind=\"long-head\"} 1");
     assert_eq!(backend.connections(), 0);
 }
 

@@ -17,7 +17,7 @@ use super::answer::Upload;
 use super::{Slot, StreamAnswer, StreamSlot};
 use crate::http::h2::send::{BodySendError, BodySender};
 use crate::http::interim::Interim;
-use crate::http::limits::{HEADER_BYTES_MAX, HEADERS_MAX};
+use crate::http::limits::exceeded_by;
 use crate::http::request_body::UpstreamBody;
 
 /// A request that has begun to go.
@@ -108,22 +108,13 @@ impl SentRequest {
 
 /// Holds a head to the limits of all heads, and says its length once: h2 has refused those that differ (RFC 9110 §8.6).
 fn settle(headers: &mut HeaderMap) -> Result<(), Failure> {
-    let (mut bytes, mut fields, mut lengths) = (0, 0, 0);
-    for (name, value) in &*headers {
-        bytes += name.as_str().len() + value.len() + FIELD_BYTES;
-        fields += 1;
-        lengths += usize::from(*name == CONTENT_LENGTH);
-    }
-    if bytes > HEADER_BYTES_MAX as usize || fields > HEADERS_MAX {
+    if exceeded_by(headers, 0) {
         return Err(Failure::ResponseTooLarge);
     }
-    if lengths > 1
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
         && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
     {
         headers.insert(CONTENT_LENGTH, length);
     }
     Ok(())
 }
-
-/// What a field counts beside its name and its value (RFC 9113 §6.5.2).
-const FIELD_BYTES: usize = 32;
