@@ -7,7 +7,7 @@ pub(crate) struct Help {
 }
 
 /// All commands.
-pub(crate) const ALL: [Help; 6] = [
+pub(crate) const ALL: [Help; 7] = [
     Help {
         command: "test",
         text: "\
@@ -80,6 +80,14 @@ Prints the modules that use one above them, and circles of files. The order is a
 Refused are upward uses, circles of more than three files, and circles that are not within one top-level module.
 
   --uses      also prints a line for each module, with the modules that it uses
+",
+    },
+    Help {
+        command: "names",
+        text: "\
+cargo xtask names
+
+Prints the names of types that two modules or more define, and the share that they are of all names.
 ",
     },
     Help {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test | demo | bench | wasm | layers | tools`.
+//! The project's own commands: `cargo xtask test | demo | bench | wasm | layers | names | tools`.
 //!
 //! Only the standard library: this program is built before anything else, on every machine and in CI.
 #![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
@@ -12,6 +12,7 @@ mod help;
 mod layers;
 #[cfg(test)]
 mod lazy;
+mod names;
 mod nextest;
 mod packages;
 mod place;
@@ -63,6 +64,7 @@ fn run(command: &str, rest: &[&str]) -> Result<ExitCode> {
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),
         "layers" => layers::run(rest),
+        "names" => names::run(),
         "tools" => install(rest),
         unheard => Err(unknown(unheard)),
     }
