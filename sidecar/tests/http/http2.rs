@@ -234,7 +234,7 @@ impl Frames<'_> {
         self.send(RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes());
     }
 
-    /// Waits until the other side resets a stream, or ends the connection: why.
+    /// Waits until the other side resets a stream: why. It does not if it answers a ping sooner, or ends the connection.
     pub(crate) fn reset_of(&mut self, stream: u32) -> Option<Reason> {
         loop {
             match self.next()? {
@@ -242,6 +242,7 @@ impl Frames<'_> {
                     let reason = self.payload.first_chunk().expect("RFC 9113 §6.4: four bytes");
                     return Some(u32::from_be_bytes(*reason).into());
                 }
+                (PING, ACK, _) => return None,
                 _ => {}
             }
         }
@@ -256,16 +257,18 @@ impl Frames<'_> {
         }
     }
 
-    /// Sends a request on stream 1 whose fields, data and trailers are these.
+    /// Sends a request on stream 1 whose fields, data and trailers are these, all at once.
     pub(crate) fn ask(&mut self, head: &[(&str, &str)], data: &str, trailers: &[(&str, &str)]) {
         let ends = |last: bool| if last { END_STREAM } else { 0 };
-        self.send(HEADERS, END_HEADERS | ends(data.is_empty() && trailers.is_empty()), 1, &literals(head));
+        let head_flags = END_HEADERS | ends(data.is_empty() && trailers.is_empty());
+        let mut frames = frame(HEADERS, head_flags, 1, &literals(head));
         if !data.is_empty() {
-            self.send(DATA, ends(trailers.is_empty()), 1, data.as_bytes());
+            frames.extend(frame(DATA, ends(trailers.is_empty()), 1, data.as_bytes()));
         }
         if !trailers.is_empty() {
-            self.send(HEADERS, END_HEADERS | END_STREAM, 1, &literals(trailers));
+            frames.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &literals(trailers)));
         }
+        self.wire.send(frames);
     }
 
     /// Begins a request on stream 1, which does not end.

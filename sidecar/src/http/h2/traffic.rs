@@ -59,14 +59,17 @@ impl Traffic {
         self.credit.borrow().frames == 0
     }
 
-    /// A request came of the head of `stream`.
+    /// A request came of the head of `stream`. It may have been reset by then, where h2 has read a body that breaks the rules, too.
     pub(crate) fn accepts(&self, stream: u32) {
-        self.heads.borrow_mut().unseen.retain(|&unseen| unseen != stream);
+        let mut heads = self.heads.borrow_mut();
+        heads.unseen.retain(|&unseen| unseen != stream);
+        heads.refused.retain(|&(refused, _)| refused != stream);
     }
 
-    /// What h2 has refused since this was asked last.
-    pub(crate) fn refused(&self) -> Vec<RefusedByH2> {
-        std::mem::take(&mut self.heads.borrow_mut().refused)
+    /// What h2 has refused since this was asked last. Asked when all requests that there are have been accepted.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = RefusedByH2> + use<> {
+        let refused = std::mem::take(&mut self.heads.borrow_mut().refused);
+        refused.into_iter().map(|(_, refused)| refused)
     }
 
     /// How many bytes, and how many small frames of bodies among them, have come since this was asked last.
@@ -170,7 +173,8 @@ impl Credit {
 struct Heads {
     last: u32,
     unseen: VecDeque<u32>,
-    refused: Vec<RefusedByH2>,
+    /// On which streams.
+    refused: Vec<(u32, RefusedByH2)>,
 }
 
 /// More than a client may have open; beyond that, what a client sends after it was told to go (GOAWAY) is forgotten.
@@ -197,7 +201,7 @@ impl Heads {
         };
         if let Some(index) = self.unseen.iter().position(|&unseen| unseen == frame.stream) {
             self.unseen.remove(index);
-            self.refused.extend(refused);
+            self.refused.extend(refused.map(|refused| (frame.stream, refused)));
         }
     }
 }
