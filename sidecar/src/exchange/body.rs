@@ -238,12 +238,11 @@ impl ResetReason for BodyError {
 }
 
 impl BodyError {
-    /// What a gRPC client is told of an answer that had begun; nothing where its endpoint has reset the stream, whose words are passed on.
-    fn grpc_status(&self) -> Option<grpc::Status> {
+    /// What a gRPC client is told of an answer that had begun, as the account has it.
+    fn grpc_status(&self) -> grpc::Status {
         match self {
-            BodyError::Stream(error) if error.is_reset() && error.is_remote() => None,
-            BodyError::Stream(_) | BodyError::Connection(_) => Some(grpc::Status::Unavailable),
-            BodyError::Overdue(_) => Some(grpc::Status::DeadlineExceeded),
+            BodyError::Stream(_) | BodyError::Connection(_) => grpc::Status::Unavailable,
+            BodyError::Overdue(_) => grpc::Status::DeadlineExceeded,
         }
     }
 }
@@ -277,7 +276,7 @@ impl ResponseBody {
             account.failed(failure);
             if account.is_grpc() {
                 let told = account.tell(failure);
-                self.last_words = broken.grpc_status().map(|status| respond::grpc_trailers(status, &told));
+                self.last_words = Some(respond::grpc_trailers(broken.grpc_status(), &told));
             }
         }
         self.broken = Some(broken);

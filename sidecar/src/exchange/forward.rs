@@ -30,7 +30,7 @@ use crate::context::WorkerContext;
 use crate::http::authority::{self, without_userinfo};
 use crate::http::client_body::ClientBody;
 use crate::http::dialect::Dialect;
-use crate::http::headers::strip_hop;
+use crate::http::headers::{strip_hop, strip_length};
 use crate::http::limits::exceeded_by;
 use crate::metrics::Protocol;
 use crate::metrics::floods::Flood;
@@ -232,7 +232,7 @@ async fn forward(
         Some(_) if !wanted.is_fixed => Box::pin(upstream.agree(wanted.version, &context.dialer)).await?,
         Some(_) | None => (wanted.version, None),
     };
-    let (head, source) = if version == Version::HTTP_2 {
+    let (mut head, source) = if version == Version::HTTP_2 {
         let (head, answer) = stream(outgoing, upstream, context).await?;
         (head, BodySource::Http2(answer))
     } else {
@@ -253,6 +253,7 @@ async fn forward(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::BadResponse); // nobody asked for it (RFC 9110 §15.2.2)
     }
+    strip_length(&mut head.headers, head.status);
     Ok(ForwardedAnswer { head, source })
 }
 
@@ -270,7 +271,7 @@ async fn stream(
         let Some(mut asked) = slot.ask(upstream.put(outgoing.http2()?)?)? else { continue };
         let interim = outgoing.interim.as_ref().or(Some(&context.uncarried));
         let (mut head, body) = poll_fn(|cx| asked.poll_head(interim, cx)).await?;
-        let answer = asked.answer(&head, body);
+        let answer = asked.answer(outgoing.method(), &head, body);
         strip_hop(&mut head.headers);
         return Ok((head, answer));
     }

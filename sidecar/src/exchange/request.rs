@@ -8,7 +8,7 @@ use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Request, Uri, Version};
+use hyper::{Method, Request, Uri, Version};
 use svc_core::forwarding::is_hop_by_hop;
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
@@ -101,6 +101,10 @@ impl<'o> Outgoing<'o> {
     /// Who the client asked for.
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.parts.method
     }
 
     /// An endpoint has answered: no attempt follows.

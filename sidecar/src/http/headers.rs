@@ -1,5 +1,6 @@
 //! Header fields that end at each hop, or frame its messages.
 
+use hyper::StatusCode;
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap};
 use svc_core::forwarding::{is_forwarding, is_hop_by_hop, nominated};
@@ -53,6 +54,13 @@ fn belongs_to_head(name: &str) -> bool {
 /// Removes what is about this connection only, in a request or a response.
 pub(crate) fn strip_hop(headers: &mut HeaderMap) {
     strip(headers, is_hop_by_hop);
+}
+
+/// Removes a length that is that of nothing (RFC 9110 §8.6).
+pub(crate) fn strip_length(headers: &mut HeaderMap, status: StatusCode) {
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+    }
 }
 
 /// Removes the headers that end here, and those that `Connection` nominates, which ends here itself. Looks at each name once: many

@@ -12,7 +12,7 @@ use hyper::Response;
 use hyper::http::response::Parts;
 
 use super::h2::backlog::QueuedPiece;
-use super::headers::strip_hop;
+use super::headers::{strip_hop, strip_length};
 use crate::metrics::Metrics;
 
 /// Where they go. Told of each head before the answer itself.
@@ -65,6 +65,7 @@ impl Respond {
         *interim.status_mut() = head.status;
         *interim.headers_mut() = head.headers.clone();
         strip_hop(interim.headers_mut());
+        strip_length(interim.headers_mut(), head.status);
         if let Err(error) = self.stream().send_informational(interim) {
             tracing::debug!(%error, "an interim answer cannot be sent");
         }

@@ -1,6 +1,7 @@
 //! Answers of HTTP/2 endpoints, whole and cut: who reads one must never take the one for the other.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -180,6 +181,119 @@ fn interim_answers_are_no_answers() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_can_have_no_body_is_whole_with_its_head() {
+    for (method, status) in [("HEAD", "200"), ("GET", "204"), ("GET", "304")] {
+        for (late, data) in [(false, ""), (true, ""), (true, "ok")] {
+            let (heard, hears) = channel();
+            let heard = Mutex::new(heard);
+            let backend = Backend::start(move |talk| {
+                let mut frames = Frames::begin(talk);
+                while let Some(stream) = frames.request() {
+                    frames.head(stream, &[(":status", status)], false);
+                    if late {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    frames.data(stream, data.as_bytes(), true);
+                    frames.ping(); // its answer comes behind a reset, if there is one
+                    let reset = frames.reset_of(stream);
+                    if reset.is_some() {
+                        assert_eq!(frames.reset_of(stream), None);
+                    }
+                    let _ = heard.lock().unwrap().send(reset);
+                }
+            });
+            let world = World::at("grpc", &[backend.address()], &[]);
+            let mut client = world.client();
+            client.send(format!("{method} / HTTP/1.1\r\nHost: web\r\n\r\n"));
+            let response = client.response(method).expect("it is whole");
+            assert_eq!((response.status().to_string(), &*response.body), (status.to_owned(), ""));
+            world.records(&["-"]);
+            let reset = hears.recv_timeout(Duration::from_secs(5)).expect("the endpoint hears the ping");
+            if data.is_empty() {
+                assert_eq!(reset, None, "{method} {status} {late}");
+            }
+            let mut client = connect(&world).await;
+            let request = Request::builder().method(method).uri("http://web/").body(()).expect("a request");
+            let (response, _) = client.send_request(request, true).expect("it is open");
+            let response = response.await.expect("a head").into_body();
+            assert!(response.is_end_stream(), "{method} {status}: END_STREAM comes with the head");
+            world.records(&["-", "-"]);
+        }
+    }
+}
+
+#[test]
+fn a_stream_whose_answer_is_whole_and_that_does_not_end_is_given_up() {
+    let (heard, hears) = channel();
+    let heard = Mutex::new(heard);
+    let backend = Backend::start(move |talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "204")], false);
+            let _ = heard.lock().unwrap().send(frames.reset_of(stream));
+        }
+    });
+    let world = World::at("grpc", &[backend.address()], &[]);
+    let mut client = world.client();
+    client.send(GET);
+    assert_eq!(client.response("GET").map(|response| response.status()), Ok(204));
+    let reset = hears.recv_timeout(Duration::from_secs(5)).expect("the endpoint hears of it");
+    assert_eq!(reset, Some(Reason::CANCEL));
+    world.records(&["-"]);
+}
+
+#[test]
+fn the_length_of_what_can_have_none_is_not_passed_on() {
+    let http1 = Backend::answering("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n");
+    let http2 = Backend::start(|talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "204"), ("content-length", "0")], true);
+        }
+    });
+    for (app_protocol, backend) in [("http", http1), ("grpc", http2)] {
+        let world = World::at(app_protocol, &[backend.address()], &[]);
+        let mut client = world.client();
+        client.send(GET);
+        let response = client.response("GET").expect("an answer");
+        assert_eq!((response.status(), response.header("content-length")), (204, None), "{app_protocol}");
+    }
+}
+
+#[tokio::test]
+async fn the_length_of_an_interim_answer_is_not_passed_on() {
+    let backend = Backend::answering(
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let world = World::at("http", &[backend.address()], &[]);
+    let mut client = connect(&world).await;
+    let (mut response, _) = client.send_request(get(), true).expect("it is open");
+    let told = std::future::poll_fn(|cx| response.poll_informational(cx)).await;
+    let told = told.expect("an interim answer comes first").expect("it is well-formed");
+    assert_eq!((told.status().as_u16(), told.headers().get("content-length")), (103, None));
+    assert_eq!(response.await.expect("the answer").status(), 200);
+}
+
+#[tokio::test]
+async fn trailers_with_space_around_a_value_do_not_end_an_answer() {
+    let backend = Backend::start(|talk| {
+        let mut frames = Frames::begin(talk);
+        while let Some(stream) = frames.request() {
+            frames.head(stream, &[(":status", "200")], false);
+            frames.data(stream, b"part", false);
+            frames.head(stream, &[("x-a", " b")], true);
+        }
+    });
+    let world = World::at("grpc", &[backend.address()], &[]);
+    let mut client = connect(&world).await;
+    let (response, _) = client.send_request(get(), true).expect("it is open");
+    let (text, ended) = heard(response.await.expect("a head").into_body()).await;
+    assert_eq!(text, "part");
+    assert_eq!(ended, Err(Some(Reason::INTERNAL_ERROR)));
+    world.records(&["UB"]);
+}
+
 #[test]
 fn an_http2_endpoint_is_asked_whether_it_wants_a_body() {
     let backend = Backend::start(|talk| {
@@ -268,6 +382,8 @@ fn answers_that_are_malformed_or_too_large_are_told_as_such() {
             "http_protocol_error",
         ),
         ("no length", vec![(":status", "200"), ("content-length", "x")], "UP", "http_protocol_error"),
+        ("space before a value", vec![(":status", "200"), ("x-a", " b")], "UP", "http_protocol_error"),
+        ("space behind a value", vec![(":status", "200"), ("x-a", "b\t")], "UP", "http_protocol_error"),
         ("70 kB", large(), "UZ", "http_response_header_section_size"),
         ("300 fields", many(), "UZ", "http_response_header_section_size"),
         ("1.8 MB", larger(), "UZ", "http_response_header_section_size"),
@@ -275,6 +391,13 @@ fn answers_that_are_malformed_or_too_large_are_told_as_such() {
         let (found, told) = refused(move |frames, stream| frames.head(stream, &head, true));
         assert_eq!(found, code, "{why}: {told}");
         assert!(told.contains(error), "{why}: {told}");
+    }
+    for interim in [&[(":status", "101")][..], &[(":status", "103"), ("link", " </a>")]] {
+        let (code, told) = refused(move |frames, stream| {
+            frames.head(stream, interim, false);
+            frames.head(stream, &[(":status", "200")], true);
+        });
+        assert_eq!(code, "UP", "{interim:?}: {told}");
     }
     let (code, told) = refused(|frames, stream| frames.data(stream, b"no head", true));
     assert_eq!(code, "UQ", "{told}");

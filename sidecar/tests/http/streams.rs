@@ -74,11 +74,21 @@ async fn a_call_that_takes_too_long_ends_as_that() {
 }
 
 #[tokio::test]
-async fn an_endpoints_own_reset_is_passed_on() {
-    let backend = breaking(|frames, stream| frames.reset(stream, Reason::CANCEL));
-    let world = World::at("grpc", &[backend.address()], &[]);
-    let (text, ended) = call(&world).await;
-    assert_eq!((&*text, ended), ("message", Err(Some(Reason::CANCEL))));
+async fn a_call_whose_endpoint_resets_it_ends_as_its_record_says() {
+    let endings: [fn(&mut Frames<'_>, u32); 4] = [
+        |frames, stream| frames.reset(stream, Reason::NO_ERROR),
+        |frames, stream| frames.reset(stream, Reason::INTERNAL_ERROR),
+        |frames, stream| frames.reset(stream, Reason::REFUSED_STREAM),
+        |frames, stream| frames.reset(stream, Reason::CANCEL),
+    ];
+    for ends in endings {
+        let backend = breaking(ends);
+        let world = World::at("grpc", &[backend.address()], &[]);
+        let (text, ended) = call(&world).await;
+        assert_eq!((&*text, status(&ended)), ("message", Some("14")), "{ended:?}");
+        let record = &world.logged(1)[0];
+        assert_eq!((&record["response.grpc_status"], &record["failure.code"]), (&14.into(), &"UB".into()));
+    }
 }
 
 #[tokio::test]
@@ -138,6 +148,30 @@ fn what_the_specification_calls_malformed_resets_its_stream_and_is_recorded() {
         world.records(&["CR"]);
     }
     assert_eq!(backend.take_requests().len(), 0);
+}
+
+#[test]
+fn a_request_whose_body_breaks_its_promise_behind_its_head_has_one_record() {
+    let backend = Backend::start(|talk| while talk.wire.bytes(1).is_ok() {});
+    for length in ["10", "3", "0"] {
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "web"),
+            (":path", "/"),
+            ("content-length", length),
+        ];
+        let world = World::of(&[&backend], &[]);
+        let mut wire = world.client();
+        let mut frames = Frames::of_client(&mut wire);
+        frames.ask(&head, "hello", &[]);
+        assert_eq!(frames.end_of_stream(1), Err(Some(u32::from(Reason::PROTOCOL_ERROR))), "{length}");
+        let first = world.logged(1);
+        world.client().send("GET /behind it\r\n\r\n");
+        let records = world.logged(2);
+        assert_eq!(records.len(), 2, "{length}: {records:?}");
+        assert_eq!(first[0]["request.method"], "POST", "{first:?}");
+    }
 }
 
 #[test]

@@ -10,11 +10,12 @@ use h2::client::ResponseFuture;
 use hyper::body::Body;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use svc_core::outcome::Failure;
 
 use super::answer::Upload;
 use super::{Slot, StreamAnswer, StreamSlot};
+use crate::http::h2::malformed::rule_broken_by_fields;
 use crate::http::h2::send::{BodySendError, BodySender};
 use crate::http::interim::Interim;
 use crate::http::limits::exceeded_by;
@@ -64,7 +65,14 @@ impl SentRequest {
         self.send_more(cx)?;
         while let Some(proxy_header) = ready!(self.response.poll_informational(cx)) {
             let head = proxy_header.map_err(|error| self.stream.explain_unanswered(&error))?;
-            self.hears(&head.into_parts().0, interim);
+            let head = head.into_parts().0;
+            // HTTP/2 has no answer of 101 (RFC 9113 §8.6).
+            if head.status == StatusCode::SWITCHING_PROTOCOLS
+                || rule_broken_by_fields(&head.headers).is_some()
+            {
+                return Poll::Ready(Err(Failure::BadResponse));
+            }
+            self.hears(&head, interim);
         }
         let response = ready!(Pin::new(&mut self.response).poll(cx));
         Poll::Ready(match response {
@@ -99,17 +107,21 @@ impl SentRequest {
         }
     }
 
-    /// The answer whose head has come. What is not sent of the request goes while it comes, and after it.
-    pub(crate) fn answer(self, head: &Parts, stream: RecvStream) -> StreamAnswer {
+    /// The answer to a request of `method` whose head has come. What is not sent of the request goes while it comes, and after it.
+    pub(crate) fn answer(self, method: &Method, head: &Parts, stream: RecvStream) -> StreamAnswer {
         let upload = self.upload.map(|upload| Upload::go_on(upload, self.stream.clone()));
-        StreamAnswer::new(stream, head, self.stream, upload)
+        StreamAnswer::new(stream, method, head, self.stream, upload)
     }
 }
 
-/// Holds a head to the limits of all heads, and says its length once: h2 has refused those that differ (RFC 9110 §8.6).
+/// Holds a head to the limits of all heads and to the rules that h2 does not look at, and says its length once: h2 has refused those that
+/// differ (RFC 9110 §8.6).
 fn settle(headers: &mut HeaderMap) -> Result<(), Failure> {
     if exceeded_by(headers, 0) {
         return Err(Failure::ResponseTooLarge);
+    }
+    if rule_broken_by_fields(headers).is_some() {
+        return Err(Failure::BadResponse);
     }
     if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
         && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
