@@ -11,7 +11,7 @@ use svc_core::outcome::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::stream::{StreamClient, serve_stream};
-use crate::client::flood::StreamCounts;
+use crate::client::flood::{CANCELLED_AT_FIRST, StreamCounts};
 use crate::client::io::ClientIo;
 use crate::client::tracker::{ConnectionGuard, Graceful, supervise};
 use crate::context::WorkerContext;
@@ -38,6 +38,10 @@ const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
 /// Heads beyond [`HEADER_BYTES_MAX`] are read as long as they are no larger than this, so that the answer and the record are ours. One
 /// connection has one of them in the making: 128 KiB of it, and as much of what has been read of it.
 const READ_HEADER_BYTES_MAX: u32 = 2 * HEADER_BYTES_MAX;
+
+/// How many streams that we have reset in the last second h2 remembers: trailers on their way to one that it has forgotten end the
+/// connection. Twice those that can be open, about half a KiB each.
+const RESETS_REMEMBERED: usize = 2 * STREAMS_MAX as usize;
 
 /// Serves a client until it leaves, the connection is overdue, or it has drained.
 pub(crate) async fn serve(
@@ -77,6 +81,9 @@ fn settings() -> Builder {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .data_frame_budget(usize::MAX) // `Intake` bounds what it is for
+        .max_local_error_reset_streams(None) // `Traffic` and `StreamCounts` bound what it is for
+        .max_concurrent_reset_streams(RESETS_REMEMBERED)
+        .max_pending_accept_reset_streams(CANCELLED_AT_FIRST as usize)
         .max_send_buffer_size(2 * STREAM_HELD_BYTES_MAX); // what is queued is bounded before
     builder
 }
@@ -146,6 +153,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> OpenConnection<I> {
         if bytes > 0 {
             client.intake.hears(bytes, small_frames);
         }
+        traffic.ends_turn(cx);
         for refused in traffic.refused() {
             client.record_refusal(refused);
         }

@@ -90,6 +90,8 @@ impl Http2 {
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .data_frame_budget(usize::MAX) // answers are gathered
+            .max_local_error_reset_streams(None) // one client's answers that come too late end no other's
+            .max_concurrent_reset_streams(STREAMS_MAX as usize)
             .max_header_list_size(READ_HEADER_BYTES_MAX);
         let handshake = builder.handshake::<_, QueuedPiece>(Wire::new(io, turn.clone()));
         let begun = flusher.clone().drive(handshake).await;

@@ -169,13 +169,28 @@ pub(crate) struct Frames<'a> {
     settings_acknowledged: usize,
     /// Of the last frame that was read.
     payload: Vec<u8>,
+    /// The same frame's.
+    flags: u8,
+}
+
+/// What is sent on a stream.
+#[derive(Clone, Copy)]
+pub(crate) enum Burst<'a> {
+    /// A request without a body.
+    Head(&'a [(&'a str, &'a str)]),
+    /// A part of a body.
+    Data(&'a [u8]),
+    /// Its end (RST_STREAM).
+    Reset(Reason),
+    /// So much more of a window (WINDOW_UPDATE).
+    Update(u32),
 }
 
 impl<'a> Frames<'a> {
     /// A client's end.
     pub(crate) fn of_client(wire: &'a mut Wire) -> Frames<'a> {
         wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        let mut frames = Frames { wire, settings_acknowledged: 0, payload: Vec::new() };
+        let mut frames = Frames { wire, settings_acknowledged: 0, payload: Vec::new(), flags: 0 };
         frames.send(SETTINGS, 0, 0, &[]);
         frames
     }
@@ -184,7 +199,8 @@ impl<'a> Frames<'a> {
 impl Frames<'_> {
     /// An endpoint's end.
     pub(crate) fn begin(talk: &mut Talk) -> Frames<'_> {
-        let mut frames = Frames { wire: &mut talk.wire, settings_acknowledged: 0, payload: Vec::new() };
+        let mut frames =
+            Frames { wire: &mut talk.wire, settings_acknowledged: 0, payload: Vec::new(), flags: 0 };
         frames.send(SETTINGS, 0, 0, &[]);
         let _preface = frames.wire.bytes(24);
         frames
@@ -197,6 +213,15 @@ impl Frames<'_> {
                 (HEADERS, _, stream) => return Some(stream),
                 (PING, ACK, _) => return None,
                 _ => {}
+            }
+        }
+    }
+
+    /// The stream of the next head or reset, and whether it is one.
+    pub(crate) fn head_or_reset(&mut self) -> Option<(u32, bool)> {
+        loop {
+            if let (kind @ (HEADERS | RST_STREAM), _, stream) = self.next()? {
+                return Some((stream, kind == RST_STREAM));
             }
         }
     }
@@ -221,6 +246,22 @@ impl Frames<'_> {
     /// Sends a part of a body.
     pub(crate) fn data(&mut self, stream: u32, data: &[u8], ends: bool) {
         self.send(DATA, if ends { END_STREAM } else { 0 }, stream, data);
+    }
+
+    /// Sends these on streams, all at once.
+    pub(crate) fn burst(&mut self, parts: &[(u32, Burst<'_>)]) {
+        let bytes = parts.iter().map(|(stream, part)| match part {
+            Burst::Head(fields) => frame(HEADERS, END_STREAM | END_HEADERS, *stream, &literals(fields)),
+            Burst::Data(data) => frame(DATA, 0, *stream, data),
+            Burst::Reset(reason) => frame(RST_STREAM, 0, *stream, &u32::from(*reason).to_be_bytes()),
+            Burst::Update(bytes) => frame(WINDOW_UPDATE, 0, *stream, &bytes.to_be_bytes()),
+        });
+        self.wire.send(bytes.collect::<Vec<_>>().concat());
+    }
+
+    /// Whether what was read last ends its stream.
+    pub(crate) fn ends_at_once(&self) -> bool {
+        self.flags & END_STREAM != 0
     }
 
     /// Sends parts of a body, all at once.
@@ -318,6 +359,18 @@ impl Frames<'_> {
         true
     }
 
+    /// Waits until the other side has reset so many streams: whether it has.
+    pub(crate) fn are_reset(&mut self, mut streams: usize) -> bool {
+        while streams > 0 {
+            match self.next() {
+                Some((RST_STREAM, ..)) => streams -= 1,
+                Some((GOAWAY, ..)) | None => return false,
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
     /// Waits for what becomes of it: whether that is 200, or anything else.
     pub(crate) fn is_answered_with_200(&mut self) -> bool {
         loop {
@@ -351,6 +404,7 @@ impl Frames<'_> {
         let payload = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
         self.payload = self.wire.bytes(payload).ok()?;
         let (kind, flags) = (head[3], head[4]);
+        self.flags = flags;
         match (kind, flags & ACK) {
             (SETTINGS, ACK) => self.settings_acknowledged += 1,
             (SETTINGS, _) => self.send(SETTINGS, ACK, 0, &[]),
@@ -400,6 +454,7 @@ const FRAME_BYTES_MAX: usize = 16 * 1024;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
 const GOAWAY: u8 = 0x7;
+const WINDOW_UPDATE: u8 = 0x8;
 const ACK: u8 = 0x1;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;

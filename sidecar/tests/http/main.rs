@@ -31,6 +31,7 @@ mod hops;
 mod hostile;
 mod introduction;
 mod limits;
+mod long_lived;
 mod loops;
 mod malformed;
 mod memory;

@@ -4,7 +4,7 @@
 //! Only frame heads are looked at (RFC 9113 §4.1); the frames themselves are h2's.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,6 +13,10 @@ use std::task::{Context, Poll};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::{
+    CONTINUATION, DATA, Frame, FrameReader, Frames, GOAWAY, HEADERS, PREFACE_BYTES, Passes, RST_STREAM,
+    WINDOW_UPDATE,
+};
 use super::intake::{SMALL_FRAME_BYTES, TURN_BYTES_MAX};
 use crate::clock;
 
@@ -23,6 +27,9 @@ pub(crate) struct Traffic {
     heard: Cell<(usize, usize)>,
     credit: RefCell<Credit>,
     heads: RefCell<Heads>,
+    uploads: RefCell<Uploads>,
+    /// The client does not take what h2 has to say.
+    blocked: Cell<bool>,
     /// It was told that it sends too much (GOAWAY).
     sent_away: Cell<bool>,
 }
@@ -43,6 +50,8 @@ impl Default for Traffic {
             heard: Cell::default(),
             credit: RefCell::default(),
             heads: RefCell::default(),
+            uploads: RefCell::default(),
+            blocked: Cell::default(),
             sent_away: Cell::default(),
         }
     }
@@ -77,46 +86,88 @@ impl Traffic {
         self.heard.take()
     }
 
-    fn hears(&self, frame: &Frame) {
-        if frame.kind == DATA && frame.payload_bytes < SMALL_FRAME_BYTES {
-            let (bytes, small_frames) = self.heard.get();
-            self.heard.set((bytes, small_frames + 1));
-        }
-        match frame.kind {
-            HEADERS => {
-                self.credit.borrow_mut().earn(CREDIT_PER_HEAD);
-                self.heads.borrow_mut().opens(frame.stream);
+    /// The turn is over: what h2 had to say is said, unless the client does not take it.
+    pub(crate) fn ends_turn(&self, cx: &Context<'_>) {
+        let mut uploads = self.uploads.borrow_mut();
+        if !self.blocked.get() {
+            if uploads.owes_much() {
+                cx.waker().wake_by_ref(); // reading goes on
             }
-            DATA => {}         // windows bound it
-            CONTINUATION => {} // h2 does
-            WINDOW_UPDATE => self.credit.borrow_mut().acknowledge(),
-            _ => self.credit.borrow_mut().spend(),
+            uploads.late.clear();
         }
     }
 
+    fn hears(&self, frame: &Frame) -> Passes {
+        match frame.kind {
+            HEADERS => {
+                self.credit.borrow_mut().earn(CREDIT_PER_HEAD);
+                let begins = self.heads.borrow_mut().opens(frame.stream);
+                self.uploads.borrow_mut().hears_head(frame, begins);
+            }
+            DATA => return self.hears_data(frame),
+            CONTINUATION => {} // h2 bounds it
+            WINDOW_UPDATE => self.credit.borrow_mut().acknowledge(),
+            RST_STREAM => {
+                self.credit.borrow_mut().spend(1);
+                self.uploads.borrow_mut().ends(frame.stream);
+            }
+            _ => self.credit.borrow_mut().spend(1),
+        }
+        Passes::On
+    }
+
+    /// Windows bound how many bytes there are.
+    fn hears_data(&self, frame: &Frame) -> Passes {
+        let mut credit = self.credit.borrow_mut();
+        let in_time = self.uploads.borrow_mut().hears_data(frame);
+        if frame.is_empty_data() {
+            credit.pause();
+        } else {
+            credit.unpaused_frames += 1;
+        }
+        if !in_time {
+            credit.come_late();
+        } else if frame.is_empty_data() {
+            return Passes::Hidden;
+        }
+        if frame.payload_bytes < SMALL_FRAME_BYTES {
+            let (bytes, small_frames) = self.heard.get();
+            self.heard.set((bytes, small_frames + 1));
+        }
+        Passes::On
+    }
+
     fn says(&self, frame: &Frame) {
+        let mut credit = self.credit.borrow_mut();
         if frame.kind == DATA {
-            let mut credit = self.credit.borrow_mut();
             credit.earn(CREDIT_PER_DATA);
             credit.unacknowledged_bytes += frame.payload_bytes as u64;
+        }
+        if frame.kind == RST_STREAM && self.uploads.borrow_mut().ends(frame.stream) {
+            credit.late_frames += LATE_FRAMES_PER_RESET;
         }
         if frame.kind == GOAWAY && frame.code == Reason::ENHANCE_YOUR_CALM {
             self.sent_away.set(true);
         }
         let mut heads = self.heads.borrow_mut();
-        if !heads.unseen.is_empty() {
-            heads.answers(frame);
+        if !heads.unseen.is_empty() && heads.answers(frame) {
+            credit.spend(CREDIT_PER_HEAD + 1);
         }
     }
 }
 
 /// How many frames a client may send that are no part of a message: PING, SETTINGS, PRIORITY and the like, their acknowledgements, and
-/// types that nobody knows (CVE-2019-9512, -9513 and -9515 are floods of them). WINDOW_UPDATEs are paid for by what they acknowledge.
+/// types that nobody knows (CVE-2019-9512, -9513 and -9515 are floods of them); and heads that are refused. Some frames are paid for by
+/// others, however much later they come: a client takes its time.
 struct Credit {
     frames: u32,
     since_ms: u32,
-    /// Bytes in DATA that we have sent, less those that WINDOW_UPDATEs were paid with. Without a bound: a client takes its time.
+    /// Bytes in DATA that we have sent, less those that WINDOW_UPDATEs were paid with.
     unacknowledged_bytes: u64,
+    /// DATA frames with bytes, less those that ones without were paid with (CVE-2019-9518).
+    unpaused_frames: u64,
+    /// How much of bodies may be on its way that we wanted no more of.
+    late_frames: u64,
 }
 
 /// With the connection. h2 writes a line to the log for each PING that it did not ask to be acknowledged.
@@ -132,6 +183,10 @@ const CREDIT_PER_DATA: u32 = 2;
 /// the connection; the shortest message has 5 bytes.
 const UPDATE_BYTES_MIN: u64 = 2;
 
+/// For each body that we break off: as many of the shortest messages of gRPC as its window has. Many more come late only of who does
+/// not look at our resets, or wants them (CVE-2019-9514).
+const LATE_FRAMES_PER_RESET: u64 = 64 * 1024 / 5;
+
 /// In case somebody measures the way, or keeps it open, all the time.
 const CREDIT_PER_SECOND: u32 = 100;
 
@@ -140,7 +195,13 @@ const CREDIT_MAX: u32 = 10_000;
 
 impl Default for Credit {
     fn default() -> Credit {
-        Credit { frames: CREDIT_AT_FIRST, since_ms: clock::coarse_ms(), unacknowledged_bytes: 0 }
+        Credit {
+            frames: CREDIT_AT_FIRST,
+            since_ms: clock::coarse_ms(),
+            unacknowledged_bytes: 0,
+            unpaused_frames: 0,
+            late_frames: 0,
+        }
     }
 }
 
@@ -154,17 +215,31 @@ impl Credit {
     fn acknowledge(&mut self) {
         match self.unacknowledged_bytes.checked_sub(UPDATE_BYTES_MIN) {
             Some(left) => self.unacknowledged_bytes = left,
-            None => self.spend(),
+            None => self.spend(1),
         }
     }
 
-    fn spend(&mut self) {
+    fn pause(&mut self) {
+        match self.unpaused_frames.checked_sub(1) {
+            Some(left) => self.unpaused_frames = left,
+            None => self.spend(1),
+        }
+    }
+
+    fn come_late(&mut self) {
+        match self.late_frames.checked_sub(1) {
+            Some(left) => self.late_frames = left,
+            None => self.spend(1),
+        }
+    }
+
+    fn spend(&mut self, frames: u32) {
         let earned = u64::from(clock::coarse_since(self.since_ms)) * u64::from(CREDIT_PER_SECOND) / 1000;
         if earned > 0 && self.frames > 0 {
             self.since_ms = clock::coarse_ms();
             self.frames = (u64::from(self.frames) + earned).min(CREDIT_MAX.into()) as u32; // at most CREDIT_MAX
         }
-        self.frames = self.frames.saturating_sub(1);
+        self.frames = self.frames.saturating_sub(frames);
     }
 }
 
@@ -181,133 +256,96 @@ struct Heads {
 const UNSEEN_MAX: usize = 256;
 
 impl Heads {
-    fn opens(&mut self, stream: u32) {
+    /// Whether it is no head of trailers.
+    fn opens(&mut self, stream: u32) -> bool {
         if stream <= self.last {
-            return; // trailers
+            return false;
         }
         self.last = stream;
         if self.unseen.len() >= UNSEEN_MAX {
             self.unseen.pop_front();
         }
         self.unseen.push_back(stream);
+        true
     }
 
-    fn answers(&mut self, frame: &Frame) {
+    /// Whether it answers a head of which no request came.
+    fn answers(&mut self, frame: &Frame) -> bool {
         let refused = match frame.kind {
             HEADERS => Some(RefusedByH2::TooLarge),
             RST_STREAM if frame.code == Reason::PROTOCOL_ERROR => Some(RefusedByH2::Malformed),
             RST_STREAM => None, // more streams than it may have
-            _ => return,
+            _ => return false,
         };
-        if let Some(index) = self.unseen.iter().position(|&unseen| unseen == frame.stream) {
-            self.unseen.remove(index);
-            self.refused.extend(refused.map(|refused| (frame.stream, refused)));
-        }
+        let Some(index) = self.unseen.iter().position(|&unseen| unseen == frame.stream) else { return false };
+        self.unseen.remove(index);
+        self.refused.extend(refused.map(|refused| (frame.stream, refused)));
+        true
     }
 }
 
-const DATA: u8 = 0x0; // RFC 9113 §6.1
-const HEADERS: u8 = 0x1; // §6.2
-const RST_STREAM: u8 = 0x3; // §6.4
-const GOAWAY: u8 = 0x7; // §6.8
-const WINDOW_UPDATE: u8 = 0x8; // §6.9
-const CONTINUATION: u8 = 0x9; // §6.10
-
-/// What the head of a frame says.
-struct Frame {
-    kind: u8,
-    stream: u32,
-    payload_bytes: usize,
-    /// Of RST_STREAM and GOAWAY.
-    code: Reason,
+/// The streams whose bodies the client may go on with, and what it sends on others.
+#[derive(Default)]
+struct Uploads {
+    open: VecDeque<u32>,
+    /// Those on which something came that nobody wants, since h2 last said all that it had to say: for each of them it keeps a reset,
+    /// half a KiB.
+    late: BTreeSet<u32>,
 }
 
-/// Finds the frames in a stream of bytes.
-struct Frames {
-    head: [u8; CODE_END_MAX],
-    /// So much of a head is there.
-    filled: usize,
-    /// So many bytes come before the next head.
-    skip: usize,
-}
+/// Nothing more is read before the client takes what h2 has to say. One that looks at our resets sends late on as many as it may have open.
+const LATE_STREAMS_MAX: usize = 1024;
 
-const HEAD_BYTES: usize = 9;
-
-/// The head of a GOAWAY, its last stream, and the code.
-const CODE_END_MAX: usize = HEAD_BYTES + 4 + CODE_BYTES;
-
-const CODE_BYTES: usize = 4;
-
-const PREFACE_BYTES: usize = 24;
-
-impl Frames {
-    /// Those behind so many bytes.
-    fn behind(skip: usize) -> Frames {
-        Frames { head: [0; CODE_END_MAX], filled: 0, skip }
-    }
-
-    fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&Frame)) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
+impl Uploads {
+    fn hears_head(&mut self, frame: &Frame, begins: bool) {
+        if frame.ends_stream() {
+            self.ends(frame.stream);
+        } else if begins {
+            if self.open.len() >= UNSEEN_MAX {
+                self.open.pop_front();
             }
-            let taken = (self.wanted() - self.filled).min(bytes.len());
-            self.head[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            self.end_head(&mut each);
+            self.open.push_back(frame.stream);
         }
     }
 
-    /// How much of the frame is looked at: its head, and a code if it has one.
-    fn wanted(&self) -> usize {
-        let code_end = match self.head[3] {
-            _ if self.filled < HEAD_BYTES => 0,
-            RST_STREAM => CODE_BYTES,
-            GOAWAY => 4 + CODE_BYTES,
-            _ => 0,
+    /// Whether more of that body is expected.
+    fn hears_data(&mut self, frame: &Frame) -> bool {
+        let expected = match frame.ends_stream() {
+            true => self.ends(frame.stream),
+            false => self.open.contains(&frame.stream),
         };
-        HEAD_BYTES + if code_end <= self.payload_bytes() { code_end } else { 0 }
-    }
-
-    fn payload_bytes(&self) -> usize {
-        let [a, b, c, ..] = self.head;
-        u32::from_be_bytes([0, a, b, c]) as usize
-    }
-
-    fn end_head(&mut self, each: &mut impl FnMut(&Frame)) {
-        let wanted = self.wanted();
-        if self.filled < wanted {
-            return;
+        if !expected {
+            self.late.insert(frame.stream);
         }
-        let [_, _, _, kind, _flags, e, f, g, h, ..] = self.head;
-        let stream = u32::from_be_bytes([e, f, g, h]) & 0x7fff_ffff; // the first bit is reserved
-        let code = self.head[HEAD_BYTES..wanted].last_chunk().map_or(0, |code| u32::from_be_bytes(*code));
-        let payload_bytes = self.payload_bytes();
-        self.skip = payload_bytes - (wanted - HEAD_BYTES);
-        self.filled = 0;
-        each(&Frame { kind, stream, payload_bytes, code: code.into() });
+        expected
+    }
+
+    /// No more of that body will come, or is wanted: whether it was expected.
+    fn ends(&mut self, stream: u32) -> bool {
+        let index = self.open.iter().position(|&open| open == stream);
+        index.and_then(|index| self.open.remove(index)).is_some()
+    }
+
+    fn owes_much(&self) -> bool {
+        self.late.len() >= LATE_STREAMS_MAX
     }
 }
 
 /// A connection whose frames are noted.
 pub(crate) struct Watched<I> {
     io: I,
-    heard: Frames,
+    heard: FrameReader,
     said: Frames,
     traffic: Rc<Traffic>,
 }
 
 impl<I> Watched<I> {
     pub(crate) fn new(io: I, traffic: Rc<Traffic>) -> Watched<I> {
-        Watched { io, heard: Frames::behind(PREFACE_BYTES), said: Frames::behind(0), traffic }
+        Watched { io, heard: FrameReader::behind(PREFACE_BYTES), said: Frames::behind(0), traffic }
     }
 
     fn note_said(&mut self, bytes: &[u8]) {
-        self.said.feed(bytes, |frame| self.traffic.says(frame));
+        self.said.feed(bytes, |frame, _| self.traffic.says(frame));
     }
 }
 
@@ -325,14 +363,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
             cx.waker().wake_by_ref(); // and asks what was heard
             return Poll::Pending;
         }
+        if traffic.uploads.borrow().owes_much() {
+            return Poll::Pending; // until the turn ends that says it all
+        }
         let before = buf.filled().len();
-        let polled = Pin::new(io).poll_read(cx, buf);
-        let read = &buf.filled()[before..];
-        if !read.is_empty() {
+        let polled = heard.poll_read(io, cx, buf, |frame| traffic.hears(frame));
+        let read_bytes = buf.filled().len() - before;
+        if read_bytes > 0 {
             traffic.heard_ms.set(clock::coarse_ms());
-            heard.feed(read, |frame| traffic.hears(frame));
             let (bytes, small_frames) = traffic.heard.get();
-            traffic.heard.set((bytes + read.len(), small_frames));
+            traffic.heard.set((bytes + read_bytes, small_frames));
         }
         polled
     }
@@ -341,6 +381,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.traffic.blocked.set(polled.is_pending());
         if let Poll::Ready(Ok(written)) = &polled {
             self.note_said(&buf[..*written]);
         }
@@ -353,6 +394,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.traffic.blocked.set(polled.is_pending());
         if let Poll::Ready(Ok(written)) = &polled {
             let mut left = *written;
             for buf in bufs {

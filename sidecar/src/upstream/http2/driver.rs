@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Http2State, PING_AFTER};
 use crate::clock::Sleep;
 use crate::http::h2::backlog::QueuedPiece;
+use crate::http::h2::frames::{FrameReader, Passes};
 use crate::net::coalesce::{Coalesced, Flusher};
 use crate::upstream::io::UpstreamIo;
 
@@ -81,13 +82,14 @@ impl ReadTurn {
 pub(super) struct Wire {
     io: Coalesced<UpstreamIo>,
     turn: Rc<ReadTurn>,
+    frames: FrameReader,
     /// Its end was read, and is told next time.
     ended: bool,
 }
 
 impl Wire {
     pub(super) fn new(io: Coalesced<UpstreamIo>, turn: Rc<ReadTurn>) -> Wire {
-        Wire { io, turn, ended: false }
+        Wire { io, turn, frames: FrameReader::behind(0), ended: false }
     }
 }
 
@@ -104,7 +106,9 @@ impl AsyncRead for Wire {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        let Wire { io, frames, .. } = &mut *self;
+        // h2 ends a connection when 100 of them have come in its life.
+        let read = ready!(frames.poll_read(io, cx, buf, |_| Passes::Hidden));
         let bytes = buf.filled().len() - before;
         self.turn.read(bytes);
         if bytes == 0 && !std::mem::replace(&mut self.ended, true) {

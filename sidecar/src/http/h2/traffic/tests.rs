@@ -1,3 +1,7 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Wake;
+
 use super::*;
 
 /// A frame on a stream (RFC 9113 §4.1).
@@ -13,43 +17,21 @@ fn reset(stream: u32, reason: Reason) -> Vec<u8> {
     frame(RST_STREAM, stream, &u32::from(reason).to_be_bytes())
 }
 
+/// A part of a body, which may be the last.
+fn part(stream: u32, payload: &[u8], ends: bool) -> Vec<u8> {
+    let mut frame = frame(DATA, stream, payload);
+    frame[4] = u8::from(ends);
+    frame
+}
+
 fn hear(traffic: &Traffic, bytes: &[u8]) {
-    Frames::behind(0).feed(bytes, |frame| traffic.hears(frame));
+    Frames::behind(0).feed(bytes, |frame, _| {
+        traffic.hears(frame);
+    });
 }
 
 fn say(traffic: &Traffic, bytes: &[u8]) {
-    Frames::behind(0).feed(bytes, |frame| traffic.says(frame));
-}
-
-#[test]
-fn frames_are_found_however_their_bytes_come() {
-    let bytes = [
-        b"preface".to_vec(),
-        frame(HEADERS, 1, b"head"),
-        frame(DATA, 1, &[0; 300]),
-        reset(3, Reason::CANCEL),
-        frame(DATA, 5, b""),
-        frame(GOAWAY, 0, &[0, 0, 0, 5, 0, 0, 0, 11, b'w', b'h', b'y']),
-        frame(RST_STREAM, 7, b"odd"),
-        frame(PING, 0, &[0; 8]),
-    ]
-    .concat();
-    let expected = vec![
-        (HEADERS, 1, 0),
-        (DATA, 1, 0),
-        (RST_STREAM, 3, 8),
-        (DATA, 5, 0),
-        (GOAWAY, 0, 11),
-        (RST_STREAM, 7, 0),
-        (PING, 0, 0),
-    ];
-    for size in 1..=bytes.len() {
-        let (mut frames, mut found) = (Frames::behind(7), Vec::new());
-        for part in bytes.chunks(size) {
-            frames.feed(part, |frame| found.push((frame.kind, frame.stream, u32::from(frame.code))));
-        }
-        assert_eq!(found, expected, "in parts of {size}");
-    }
+    Frames::behind(0).feed(bytes, |frame, _| traffic.says(frame));
 }
 
 #[test]
@@ -149,6 +131,108 @@ fn a_client_may_give_up_each_stream_at_once_and_ask_whether_we_are_there() {
         hear(&traffic, &frame(PING, 0, &[0; 8]));
     }
     assert!(!traffic.is_flood());
+}
+
+#[test]
+fn a_part_without_a_byte_is_paid_for_by_one_with_bytes_and_h2_does_not_see_it() {
+    let traffic = Traffic::default();
+    hear(&traffic, &frame(HEADERS, 1, b""));
+    hear(&traffic, &part(1, b"m", false).repeat(50_000));
+    hear(&traffic, &part(1, b"", false).repeat(50_000));
+    assert!(!traffic.is_flood());
+    hear(&traffic, &part(1, b"", false).repeat(2 * CREDIT_AT_FIRST as usize));
+    assert!(traffic.is_flood());
+    let passes = |bytes: &[u8]| {
+        let mut all = Vec::new();
+        Frames::behind(0).feed(bytes, |frame, _| all.push(traffic.hears(frame)));
+        all
+    };
+    assert_eq!(passes(&part(1, b"", false)), [Passes::Hidden]);
+    assert_eq!(passes(&part(1, b"m", false)), [Passes::On]);
+    assert_eq!(passes(&part(3, b"", false)), [Passes::On], "whose stream there is not");
+    assert_eq!(passes(&part(1, b"", true)), [Passes::On], "that ends a body");
+}
+
+#[test]
+fn a_body_that_we_break_off_may_come_late_and_no_other() {
+    let (broken_off, ended) = (Traffic::default(), Traffic::default());
+    for stream in [1, 3] {
+        hear(&broken_off, &frame(HEADERS, stream, b""));
+        say(&broken_off, &reset(stream, Reason::NO_ERROR));
+        say(&broken_off, &reset(stream, Reason::STREAM_CLOSED));
+    }
+    hear(&broken_off, &part(1, b"late", false).repeat(2 * 64 * 1024 / 5));
+    assert!(!broken_off.is_flood());
+    hear(&ended, &frame(HEADERS, 1, b""));
+    hear(&ended, &part(1, b"all", true));
+    say(&ended, &reset(1, Reason::NO_ERROR));
+    hear(&ended, &part(1, b"more", false).repeat(2 * CREDIT_AT_FIRST as usize));
+    for traffic in [broken_off, ended] {
+        hear(&traffic, &part(1, b"late", false).repeat(2 * CREDIT_AT_FIRST as usize));
+        assert!(traffic.is_flood());
+    }
+}
+
+#[test]
+fn heads_that_are_refused_pay_for_nothing() {
+    for refusal in [Reason::REFUSED_STREAM, Reason::PROTOCOL_ERROR] {
+        let traffic = Traffic::default();
+        for stream in (1..).step_by(2).take(2 * CREDIT_AT_FIRST as usize) {
+            hear(&traffic, &frame(HEADERS, stream, b""));
+            say(&traffic, &reset(stream, refusal));
+        }
+        assert!(traffic.is_flood());
+    }
+}
+
+#[test]
+fn a_connection_may_last_for_ever_of_whose_heads_ninety_a_second_are_refused() {
+    let traffic = Traffic::default();
+    for stream in (1..).step_by(2).take(90_000) {
+        hear(&traffic, &frame(HEADERS, stream, b""));
+        say(&traffic, &reset(stream, Reason::REFUSED_STREAM));
+        clock::pass_ms(if stream % 20 == 1 { 111 } else { 0 });
+    }
+    assert!(!traffic.is_flood());
+}
+
+#[test]
+fn nothing_is_read_of_who_takes_none_of_very_many_resets() {
+    let traffic = Traffic::default();
+    let hear_late = |streams: usize| {
+        for stream in (1..).step_by(2).take(streams) {
+            hear(&traffic, &part(stream, b"late", false));
+        }
+        traffic.uploads.borrow().owes_much()
+    };
+    let woken = Arc::new(Woken::default());
+    let waker = woken.clone().into();
+    let cx = Context::from_waker(&waker);
+    for stream in (1..).step_by(2).take(LATE_STREAMS_MAX) {
+        hear(&traffic, &frame(HEADERS, stream, b""));
+        say(&traffic, &reset(stream, Reason::NO_ERROR));
+    }
+    assert!(!hear_late(LATE_STREAMS_MAX - 1) && !hear_late(LATE_STREAMS_MAX - 1));
+    traffic.blocked.set(true);
+    traffic.ends_turn(&cx);
+    assert!(hear_late(LATE_STREAMS_MAX));
+    traffic.ends_turn(&cx);
+    assert!(traffic.uploads.borrow().owes_much(), "they are not said");
+    assert!(!woken.0.load(Relaxed));
+    traffic.blocked.set(false);
+    traffic.ends_turn(&cx);
+    assert!(!traffic.uploads.borrow().owes_much());
+    assert!(woken.0.load(Relaxed), "reading goes on");
+}
+
+/// Whether a task was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 const PING: u8 = 0x6; // RFC 9113 §6.7
