@@ -41,7 +41,7 @@ fn heads_that_never_end() {
 
 #[test]
 fn streams_that_are_reset_as_they_begin() {
-    flooded("resets", 1, |over| {
+    flooded("frames", 10, |over| {
         while !over() {
             let mut client = Http2::connect();
             let mut open = true;
