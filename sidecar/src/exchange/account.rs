@@ -32,7 +32,7 @@ pub(crate) struct Account {
     /// `namespace/name`, once it is known.
     service: Option<Arc<str>>,
     /// The last attempt.
-    trial: Option<AttemptGuard>,
+    attempt: Option<AttemptGuard>,
     status: u16,
     /// How a call of gRPC went, as far as its endpoint has said.
     call: Option<grpc::Status>,
@@ -108,7 +108,7 @@ impl Account {
             protocol,
             begun: clock::now(),
             service: None,
-            trial: None,
+            attempt: None,
             status: 0,
             call: None,
             outcome: AccountOutcome::Open,
@@ -174,38 +174,38 @@ impl Account {
     /// An endpoint is about to be tried, at `now`.
     pub(crate) fn tries(&mut self, upstream: &Rc<Upstream>, probe: Option<Probe>, now: Now) {
         self.leave();
-        let mut trial = AttemptGuard::begin(upstream, probe, now);
+        let mut attempt = AttemptGuard::begin(upstream, probe, now);
         if self.patience.1 {
-            trial.heeds_client();
+            attempt.heeds_client();
         }
-        self.trial = Some(trial);
+        self.attempt = Some(attempt);
     }
 
-    /// Lets the trial know how much of the request its endpoint has had.
+    /// Lets the attempt know how much of the request its endpoint has had.
     fn measure(&mut self) {
-        if let (Some(trial), Some(body)) = (&mut self.trial, &self.body) {
-            trial.has_had(body.whole_since());
+        if let (Some(attempt), Some(body)) = (&mut self.attempt, &self.body) {
+            attempt.has_had(body.whole_since());
         }
     }
 
     /// Nothing is asked of the endpoint any more.
     fn leave(&mut self) {
-        if let Some(trial) = &mut self.trial {
-            trial.end(&self.context);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.end(&self.context);
         }
     }
 
     /// The endpoint has taken the connection, and what it does with the bytes is not ours to judge.
     pub(crate) fn connected(&mut self) {
-        if let Some(trial) = &mut self.trial {
-            trial.succeeded(clock::now());
+        if let Some(attempt) = &mut self.attempt {
+            attempt.succeeded(clock::now());
         }
     }
 
     /// One side of the tunnel has said its last; may be told again.
     pub(crate) fn half_closed(&mut self) {
-        if let Some(trial) = &mut self.trial {
-            trial.half_closed();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.half_closed();
         }
     }
 
@@ -216,8 +216,8 @@ impl Account {
         if is_grpc {
             self.hears_call(&head.headers);
         }
-        if let Some(trial) = &mut self.trial {
-            trial.hears(head, is_grpc, &self.context);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.hears(head, is_grpc, &self.context);
         }
     }
 
@@ -231,8 +231,8 @@ impl Account {
             self.hears_call(trailers);
             self.measure();
         }
-        if let Some(trial) = &mut self.trial {
-            trial.hears_frame(frame, &self.context);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.hears_frame(frame, &self.context);
         }
     }
 
@@ -245,10 +245,10 @@ impl Account {
 
     fn blame(&mut self, failure: Failure) {
         self.measure();
-        let Some(trial) = &mut self.trial else { return };
-        let had = trial.had_for(clock::now()).filter(|_| !self.reading.may_have_caused(failure));
+        let Some(attempt) = &mut self.attempt else { return };
+        let had = attempt.had_for(clock::now()).filter(|_| !self.reading.may_have_caused(failure));
         if is_its_own(failure, had, self.patience.0) {
-            trial.failed(&self.context);
+            attempt.failed(&self.context);
         }
     }
 
@@ -268,8 +268,8 @@ impl Account {
     }
 
     fn count_moved(&mut self) {
-        if let Some(trial) = &self.trial {
-            let (series, counted) = (&trial.upstream.series, &mut self.counted);
+        if let Some(attempt) = &self.attempt {
+            let (series, counted) = (&attempt.upstream.series, &mut self.counted);
             series.to_upstream_bytes.fetch_add(self.to_upstream_bytes - counted.to_upstream_bytes, Relaxed);
             series.to_client_bytes.fetch_add(self.to_client_bytes - counted.to_client_bytes, Relaxed);
             *counted = MovedBytes {
@@ -282,31 +282,31 @@ impl Account {
     /// Datagrams went to the endpoint. Another may get the next ones, so each one's bytes are counted as they go.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.to_upstream_bytes += bytes;
-        if let Some(trial) = &self.trial {
-            trial.upstream.series.to_upstream_bytes.fetch_add(bytes, Relaxed);
+        if let Some(attempt) = &self.attempt {
+            attempt.upstream.series.to_upstream_bytes.fetch_add(bytes, Relaxed);
         }
     }
 
     /// Datagrams came from the endpoint.
     pub(crate) fn heard(&mut self, bytes: u64, now: Now) {
         self.to_client_bytes += bytes;
-        if let Some(trial) = &mut self.trial {
-            trial.upstream.series.to_client_bytes.fetch_add(bytes, Relaxed);
-            trial.succeeded(now);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.upstream.series.to_client_bytes.fetch_add(bytes, Relaxed);
+            attempt.succeeded(now);
         }
     }
 
     /// The endpoint did not take what it was sent at `asked`, whatever it took before.
     pub(crate) fn refused(&mut self, failure: Failure, asked: Now) {
-        if let Some(trial) = &mut self.trial {
-            trial.ask_again(asked);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.ask_again(asked);
         }
         self.blame(failure);
     }
 
     /// Since when it is to find out if an ejected endpoint is well again, while it has not yet.
     pub(crate) fn probe_begun(&self) -> Option<Now> {
-        self.trial.as_ref().and_then(AttemptGuard::probe_begun)
+        self.attempt.as_ref().and_then(AttemptGuard::probe_begun)
     }
 
     /// A flow of datagrams ended at `until`.
@@ -340,7 +340,7 @@ impl Account {
 
     /// What is told of a failure, with the name that the endpoint had to prove.
     pub(crate) fn tell(&self, failure: Failure) -> String {
-        let speech = self.trial.as_ref().and_then(|trial| trial.upstream.speech.as_ref());
+        let speech = self.attempt.as_ref().and_then(|attempt| attempt.upstream.speech.as_ref());
         let tls = speech.and_then(|speech| speech.rewrite.tls.as_ref());
         tls.map_or_else(|| failure.to_string(), |tls| failure.about(&tls.name))
     }
@@ -380,8 +380,8 @@ impl Account {
             }
             series.answered(self.protocol, self.status, call, took);
         };
-        match &self.trial {
-            Some(trial) => add(&trial.upstream.series),
+        match &self.attempt {
+            Some(attempt) => add(&attempt.upstream.series),
             None => add(&self.context.recorder.metrics.series(SeriesKey {
                 direction: self.arrival.direction,
                 service: self.service.clone().unwrap_or_default(),
@@ -410,7 +410,7 @@ impl Account {
             client: self.arrival.client.0,
             peer: self.arrival.proxy(),
             service: self.service.clone().filter(|service| !service.is_empty()),
-            endpoint: self.trial.as_ref().map(|trial| trial.upstream.addr),
+            endpoint: self.attempt.as_ref().map(|attempt| attempt.upstream.addr),
             protocol: self.protocol.as_str(),
             request,
             status: (self.status != 0).then_some(self.status),
@@ -449,8 +449,8 @@ impl Drop for Account {
         if let (0, true, Some(failure)) = (self.status, self.is_request(), failure) {
             self.status = failure.verdict().status;
         }
-        if let (None, Some(trial)) = (failure, &mut self.trial) {
-            trial.succeeded(now);
+        if let (None, Some(attempt)) = (failure, &mut self.attempt) {
+            attempt.succeeded(now);
         }
         self.leave();
         self.record_metrics(failure, took);
