@@ -18,19 +18,20 @@ const CODES: [Reason; 5] =
 
 type Read = Result<Message, Broken>;
 
-/// An HTTP/1 endpoint, and what it makes of each request. It says `answer` when it has the head.
-fn recording(answer: &'static str) -> (Backend, Receiver<Read>) {
-    let (tell, told) = channel();
-    let tell = Mutex::new(tell);
+/// An HTTP/1 endpoint, that it has something of a request, and what it makes of it. It says `answer` when it has the head.
+fn recording(answer: &'static str) -> (Backend, Receiver<()>, Receiver<Read>) {
+    let ((begin, begun), (tell, told)) = (channel(), channel());
+    let (begin, tell) = (Mutex::new(begin), Mutex::new(tell));
     let backend = Backend::start(move |talk| {
         if talk.wire.peek().is_empty() {
             return;
         }
+        let _unless_nobody_waits = begin.lock().expect("nobody panics with it").send(());
         talk.wire.send(answer);
         let read = talk.wire.request();
         tell.lock().expect("nobody panics with it").send(read).expect("the test waits for it");
     });
-    (backend, told)
+    (backend, begun, told)
 }
 
 /// The head of a request with a body, of a length or of none.
@@ -48,12 +49,12 @@ fn is_cut(read: &Read) -> bool {
 fn a_request_that_its_client_resets_is_never_complete_whatever_the_code() {
     for code in CODES {
         for length in [None, Some("10"), Some("4")] {
-            let (backend, told) = recording("");
+            let (backend, begun, told) = recording("");
             let world = World::of(&[&backend], &[]);
             let mut wire = world.client();
             let mut frames = Frames::of_client(&mut wire);
             frames.open(&head(length), "part");
-            pause(Duration::from_millis(30)); // the endpoint has it
+            begun.recv().expect("the endpoint is connected to");
             frames.reset(1, code);
             let read = told.recv().expect("the endpoint reads until the end");
             assert!(is_cut(&read), "{code:?} {length:?}: {read:?}");
@@ -65,12 +66,12 @@ fn a_request_that_its_client_resets_is_never_complete_whatever_the_code() {
 #[test]
 fn a_request_that_promises_nothing_and_has_not_ended_is_not_complete() {
     for code in CODES {
-        let (backend, told) = recording("");
+        let (backend, begun, told) = recording("");
         let world = World::of(&[&backend], &[]);
         let mut wire = world.client();
         let mut frames = Frames::of_client(&mut wire);
         frames.open(&head(Some("0")), "");
-        pause(Duration::from_millis(30)); // the endpoint has what there is
+        begun.recv().expect("the endpoint is connected to");
         frames.reset(1, code);
         let read = told.recv().expect("the endpoint reads until the end");
         assert!(is_cut(&read), "{code:?}: {read:?}");
@@ -81,7 +82,7 @@ fn a_request_that_promises_nothing_and_has_not_ended_is_not_complete() {
 #[test]
 fn a_reset_right_behind_the_data_is_no_end_either() {
     for code in CODES {
-        let (backend, told) = recording("");
+        let (backend, _begun, told) = recording("");
         let world = World::of(&[&backend], &[]);
         let mut wire = world.client();
         let mut frames = Frames::of_client(&mut wire);
@@ -96,7 +97,7 @@ fn a_reset_right_behind_the_data_is_no_end_either() {
 fn a_request_whose_answer_has_begun_is_cut_as_well() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
     for code in CODES {
-        let (backend, told) = recording(answer);
+        let (backend, _begun, told) = recording(answer);
         let world = World::of(&[&backend], &[]);
         let mut wire = world.client();
         let mut frames = Frames::of_client(&mut wire);
@@ -112,11 +113,11 @@ fn a_request_whose_answer_has_begun_is_cut_as_well() {
 #[test]
 fn a_request_whose_connection_is_lost_is_never_complete() {
     for with_reset in [false, true] {
-        let (backend, told) = recording("");
+        let (backend, begun, told) = recording("");
         let world = World::of(&[&backend], &[]);
         let mut wire = world.client();
         Frames::of_client(&mut wire).open(&head(None), "part");
-        pause(Duration::from_millis(30)); // the endpoint has it
+        begun.recv().expect("the endpoint is connected to");
         if with_reset {
             wire.ends_with_reset();
         }
@@ -129,7 +130,7 @@ fn a_request_whose_connection_is_lost_is_never_complete() {
 
 #[test]
 fn more_than_is_kept_for_another_attempt_is_cut_as_well() {
-    let (backend, told) = recording("");
+    let (backend, _begun, told) = recording("");
     let world = World::of(&[&backend], &[]);
     let mut wire = world.client();
     let mut frames = Frames::of_client(&mut wire);
@@ -150,11 +151,12 @@ fn more_than_is_kept_for_another_attempt_is_cut_as_well() {
 #[test]
 fn an_http2_endpoint_is_told_cancel_of_a_client_that_went_away() {
     for code in CODES {
-        let (tell, told) = channel();
-        let tell = Mutex::new(tell);
+        let ((begin, begun), (tell, told)) = (channel(), channel());
+        let (begin, tell) = (Mutex::new(begin), Mutex::new(tell));
         let backend = Backend::start(move |talk| {
             let mut frames = Frames::begin(talk);
             if frames.request().is_some() {
+                begin.lock().expect("nobody panics with it").send(()).expect("the test waits for it");
                 let ended = frames.end_of_stream(1);
                 tell.lock().expect("nobody panics with it").send(ended).expect("the test waits for it");
             }
@@ -163,7 +165,7 @@ fn an_http2_endpoint_is_told_cancel_of_a_client_that_went_away() {
         let mut wire = world.client();
         let mut frames = Frames::of_client(&mut wire);
         frames.open(&head(None), "part");
-        pause(Duration::from_millis(30)); // the endpoint has it
+        begun.recv().expect("the endpoint is connected to");
         frames.reset(1, code);
         assert_eq!(told.recv(), Ok(Err(Some(u32::from(Reason::CANCEL)))), "{code:?}");
         world.records(&["CA"]);
