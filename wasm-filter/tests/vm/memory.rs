@@ -1,5 +1,5 @@
-//! The VM's memory, which only ever grows, by pages of 64 KiB: what a million requests and ten thousand changes leave behind; where
-//! `SVCMESH_TEST_LONG` is not set, so many that a byte of each request and a hundred of each change would be another page.
+//! The VM's memory, which only ever grows, by pages of 64 KiB: what a million requests and ten thousand changes leave behind, or three
+//! tenths of them where `SVCMESH_TEST_LONG` is not set.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn ask(vm: &mut Vm, number: usize) {
 
 #[test]
 fn requests_leave_nothing_behind() {
-    let (mut vm, requests) = (running(), if is_long() { 1_000_000 } else { WARM_UP + 70_000 });
+    let (mut vm, requests) = (running(), if is_long() { 1_000_000 } else { 300_000 });
     (0..WARM_UP).for_each(|number| ask(&mut vm, number));
     let before = vm.memory_bytes();
     (WARM_UP..requests).for_each(|number| ask(&mut vm, number));
@@ -78,7 +78,7 @@ fn requests_leave_nothing_behind() {
 
 #[test]
 fn changes_of_endpoints_leave_nothing_behind() {
-    let (mut vm, changes) = (running(), if is_long() { 10_000 } else { 1_000 });
+    let (mut vm, changes) = (running(), if is_long() { 10_000 } else { 3_000 });
     let change = |vm: &mut Vm, edition: usize| {
         learn(vm, edition);
         (0..3).for_each(|number| ask(vm, edition * 3 + number));
