@@ -6,11 +6,11 @@ use crate::time::Now;
 /// Which members are eligible, beside what [`Ask::admits`] says.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum EligibilityFilter {
-    /// Whoever has less to do than that.
+    /// Members with fewer active requests than `active_max`.
     Full { active_max: u32 },
-    /// Those of them that are not out.
+    /// Of these, the members that are not ejected.
     Out { active_max: u32 },
-    /// Those of them that chance gives this pick, by their shares.
+    /// Of these, the members that `draw` admits, by their shares.
     Share { active_max: u32, now: Now, draw: u64 },
 }
 

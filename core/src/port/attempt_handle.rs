@@ -35,7 +35,7 @@ impl AttemptHandle {
         }
     }
 
-    /// Who is tried.
+    /// The endpoint of this attempt.
     pub fn id(&self) -> EndpointId {
         self.id
     }

@@ -1,7 +1,7 @@
-//! What is kept of a Service port across snapshots: what is known of its endpoints, whose turn it is, and where its clients are pinned.
+//! State of a Service port across snapshots: endpoint statistics, the balancer's state, and the pins of its clients.
 //!
 //! Nothing here locks or shares. Where several workers have a port in common, each of these parts stands behind a lock of theirs or
-//! belongs to one of them. Who has a port alone has all parts in one: a [`WorkerPort`].
+//! belongs to one of them. A worker that shares nothing has all parts in one: a [`WorkerPort`].
 
 mod affinity;
 mod balancer_state;

@@ -103,7 +103,7 @@ impl TunnelSide {
     fn of(unsent: &BodySendError<Gone>) -> TunnelSide {
         match unsent {
             BodySendError::Body(Gone) => TunnelSide::Upstream,
-            BodySendError::Reset(_) | BodySendError::Lost(_) | BodySendError::Stalled => TunnelSide::Client,
+            BodySendError::Reset | BodySendError::Lost | BodySendError::Stalled => TunnelSide::Client,
         }
     }
 }

@@ -22,14 +22,13 @@ pub(crate) trait ResetReason: Unpin {
 
 /// Why a body was not sent to its end.
 #[derive(Debug)]
-#[allow(dead_code, reason = "who sends requests wants to know")]
 pub(crate) enum BodySendError<E> {
-    /// It broke off. The peer has been told so.
+    /// The body broke off. The peer has been told so.
     Body(E),
-    /// The peer does not want it, and said why.
-    Reset(Reason),
+    /// The peer does not want it.
+    Reset,
     /// The connection is lost.
-    Lost(h2::Error),
+    Lost,
     /// The peer took nothing of it for too long. It has been told CANCEL.
     Stalled,
 }
@@ -190,7 +189,7 @@ where
             match self.stream.capacity() {
                 0 => match self.stream.poll_capacity(cx) {
                     Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => return Err(BodySendError::Lost(error)),
+                    Poll::Ready(Some(Err(_))) => return Err(BodySendError::Lost),
                     Poll::Ready(None) => return Err(self.why_closed(cx)),
                     Poll::Pending => return Ok(Poll::Pending),
                 },
@@ -231,9 +230,9 @@ where
     /// Why the stream takes nothing any more.
     fn why_closed(&mut self, cx: &mut Context<'_>) -> BodySendError<B::Error> {
         match self.stream.poll_reset(cx) {
-            Poll::Ready(Ok(reason)) => BodySendError::Reset(reason),
-            Poll::Ready(Err(error)) => BodySendError::Lost(error),
-            Poll::Pending => BodySendError::Reset(Reason::STREAM_CLOSED),
+            Poll::Ready(Ok(_)) => BodySendError::Reset,
+            Poll::Ready(Err(_)) => BodySendError::Lost,
+            Poll::Pending => BodySendError::Reset,
         }
     }
 
@@ -299,8 +298,8 @@ where
     /// Waits: for the peer, where it has to take something first, else for the body. Both ways the peer may lose interest.
     fn wait(&mut self, for_peer: bool, cx: &mut Context<'_>) -> Poll<Result<(), BodySendError<B::Error>>> {
         match self.stream.poll_reset(cx) {
-            Poll::Ready(Ok(reason)) => return Poll::Ready(Err(BodySendError::Reset(reason))),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(BodySendError::Lost(error))),
+            Poll::Ready(Ok(_)) => return Poll::Ready(Err(BodySendError::Reset)),
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(BodySendError::Lost)),
             Poll::Pending => {}
         }
         if for_peer && self.stall.poll_over(cx).is_ready() {

@@ -91,7 +91,7 @@ impl SentRequest {
             Poll::Pending => Ok(()),
             Poll::Ready(Err(BodySendError::Body(_))) => Err(Failure::ClientGone),
             Poll::Ready(
-                Ok(()) | Err(BodySendError::Reset(_) | BodySendError::Lost(_) | BodySendError::Stalled),
+                Ok(()) | Err(BodySendError::Reset | BodySendError::Lost | BodySendError::Stalled),
             ) => {
                 self.upload = None;
                 Ok(())
