@@ -49,6 +49,7 @@ pub fn application(addr: EndpointAddr, serving: Option<&Target>) -> Target {
         port,
         endpoints: EndpointSet::new([endpoint(addr)]),
         name: None,
+        watched: None,
         failure: None,
         rewrite: None, // whatever sidecars elsewhere do on the way here
     }

@@ -22,7 +22,7 @@ use crate::hash::HashSet;
 use crate::outcome::Failure;
 use crate::rewrite::RewriteRules;
 use crate::service::{Port, Service, ServiceType};
-use crate::table::{Entry, Source, Target};
+use crate::table::{Entry, Source, Target, Watched};
 
 /// What an entry is made of, besides the Service itself.
 pub(super) struct Builder<'a> {
@@ -53,7 +53,7 @@ impl Builder<'_> {
     ) -> Option<Arc<Entry>> {
         let cluster_ips = match decision.source {
             Source::Dns => &decision.service.cluster_ips, // nobody gives them out
-            Source::Manifests | Source::Environment | Source::Services => {
+            Source::Manifests | Source::Kubernetes | Source::Environment | Source::Services => {
                 self.addresses.cluster_ips(decision.service)?
             }
         };
@@ -70,7 +70,7 @@ impl Builder<'_> {
                 Endings::Of(Way::Name(name)) => self.targets_of_name(&service, name, previous),
                 Endings::Of(Way::Nowhere(failure)) => self.targets_of_nobody(&service, *failure, previous),
                 Endings::Of(Way::Own | Way::Alias(_)) => match decision.source {
-                    Source::Manifests | Source::Services => {
+                    Source::Manifests | Source::Kubernetes | Source::Services => {
                         self.targets_of_slices(&service, decision, previous)
                     }
                     Source::Environment | Source::Dns => self.targets_of_vip(&service, previous),
@@ -89,12 +89,16 @@ impl Builder<'_> {
     ) -> Vec<Arc<Target>> {
         let refused = self.refused_addresses(decision);
         self.miss_own_node(service);
+        let watched = (decision.source == Source::Kubernetes).then(|| Watched {
+            service: service.name.clone(),
+            is_known: decision.facts.is_complete(&service.name),
+        });
         let merge = Merge::new(service, decision.facts.slices(&service.name), &refused, &self.settings.here);
         targets(&service.ports, previous, &mut |port, known| {
             let mut port = port.clone();
             port.app_protocol = port.app_protocol.take().or_else(|| merge.app_protocol(&port));
             let endpoints = merge.endpoints(&port, known, self.ids);
-            Target::plain(service, port, endpoints)
+            Target { watched: watched.clone(), ..Target::plain(service, port, endpoints) }
         })
     }
 
@@ -174,7 +178,8 @@ impl Builder<'_> {
             let original = original.and_then(|entry| entry.target(port.transport, port.port));
             let endpoints = original.map(|target| target.endpoints.renamed(|addr| self.ids.of(addr, known)));
             let rewrite = RewriteRules::of(service, port, Some(&external));
-            Target { rewrite, ..Target::plain(service, port.clone(), endpoints.unwrap_or_default()) }
+            let watched = original.and_then(|target| target.watched.clone());
+            Target { watched, rewrite, ..Target::plain(service, port.clone(), endpoints.unwrap_or_default()) }
         })
     }
 
@@ -205,10 +210,9 @@ impl Builder<'_> {
                 refused.insert(address);
                 let kind = match decision.source {
                     Source::Services => "Service",
-                    Source::Manifests | Source::Environment | Source::Dns if slice.from_endpoints => {
-                        "Endpoints"
+                    Source::Manifests | Source::Kubernetes | Source::Environment | Source::Dns => {
+                        if slice.from_endpoints { "Endpoints" } else { "EndpointSlice" }
                     }
-                    Source::Manifests | Source::Environment | Source::Dns => "EndpointSlice",
                 };
                 let object = format!("{kind} \"{}/{}\"", slice.service.namespace, slice.name);
                 let reason = format!("endpoint {address} is the cluster IP of Service \"{holder}\"");

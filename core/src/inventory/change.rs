@@ -13,6 +13,10 @@ pub enum Change {
     Service(ServiceName, Option<Arc<Service>>),
     /// A part of its endpoints.
     Slice(SliceKey, Option<Arc<Slice>>),
+    /// Whether the slices of this Service are known to its source: where not, whoever asks for it waits. Only [`Source::Kubernetes`] tells.
+    ///
+    /// [`Source::Kubernetes`]: crate::table::Source::Kubernetes
+    Endpoints(ServiceName, bool),
     /// What DNS says of a name (lower case, without a dot at the end), for every Service that is reached by it. `None`: nothing, or
     /// that there is none.
     Name(Arc<str>, Option<Arc<[Record]>>),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::change::SliceKey;
 use crate::address::ServiceName;
-use crate::hash::HashMap;
+use crate::hash::{HashMap, HashSet};
 use crate::service::{Service, Slice};
 
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct SourceFacts {
     slices: HashMap<SliceKey, Arc<Slice>>,
     /// Sorted, so that what is merged from them does not depend on the order in which they came.
     slices_of: HashMap<ServiceName, Vec<SliceKey>>,
+    /// The Services whose slices are all here, where a source tells those of some only.
+    complete: HashSet<ServiceName>,
 }
 
 impl SourceFacts {
@@ -26,6 +28,27 @@ impl SourceFacts {
     pub(super) fn slices(&self, service: &ServiceName) -> impl Iterator<Item = &Slice> + Clone {
         let keys = self.slices_of.get(service).into_iter().flatten();
         keys.filter_map(|key| self.slices.get(key).map(|slice| &**slice))
+    }
+
+    /// Whether the slices of a Service are all here, as far as its source tells.
+    pub(super) fn is_complete(&self, service: &ServiceName) -> bool {
+        self.complete.contains(service)
+    }
+
+    /// Notes whether the slices of a Service are all here.
+    pub(super) fn learn_complete(
+        &mut self,
+        service: ServiceName,
+        complete: bool,
+        touched: &mut BTreeSet<ServiceName>,
+    ) {
+        let changed = match complete {
+            true => self.complete.insert(service.clone()),
+            false => self.complete.remove(&service),
+        };
+        if changed {
+            touched.insert(service);
+        }
     }
 
     /// Notes what is said of a Service, and that it concerns it: not when it says nothing new.

@@ -116,6 +116,7 @@ impl Inventory {
                 match change {
                     Change::Service(name, service) => facts.learn_service(name, service, &mut touched),
                     Change::Slice(key, slice) => facts.learn_slice(key, slice, &mut touched),
+                    Change::Endpoints(name, known) => facts.learn_complete(name, known, &mut touched),
                     Change::Name(name, records) => self.names.learn(name, records, &mut touched),
                 }
             }
@@ -138,7 +139,7 @@ impl Inventory {
         }
         let concerned = |entry: &&Arc<Entry>| {
             let mut sets = entry.targets.iter().map(|target| &target.endpoints);
-            matches!(entry.source, Source::Manifests | Source::Services)
+            matches!(entry.source, Source::Manifests | Source::Kubernetes | Source::Services)
                 && sets.any(|endpoints| endpoints.has_any(addresses))
         };
         self.table.entries().filter(concerned).map(|entry| entry.service.name.clone()).collect()

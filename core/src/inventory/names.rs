@@ -123,7 +123,7 @@ pub(super) fn name_of(source: Source, service: &Service, cluster_domain: &str) -
     match (service.kind, source) {
         (ServiceType::ExternalName, _) => service.external_name.clone(),
         (_, Source::Dns) => Some(full_name(&service.name, cluster_domain).into()),
-        (_, Source::Manifests | Source::Environment | Source::Services) => None,
+        (_, Source::Manifests | Source::Kubernetes | Source::Environment | Source::Services) => None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::address::Transport;
 
 mod addresses;
 mod history;
+mod kubernetes;
 mod names;
 
 /// An inventory with both sources, at which things are said and looked up.

@@ -16,7 +16,7 @@ pub use entry::Entry;
 pub use hosts::{NotFound, Unasked};
 pub(crate) use services::Services;
 pub use source::Source;
-pub use target::Target;
+pub use target::{Target, Watched};
 
 /// Every Service, found in constant time. Cheap to share (`Arc`), cheap to replace: an update clones the maps and the handles in
 /// them, and only the Services that changed are new.

@@ -69,7 +69,7 @@ impl Discovery {
                     None => continue,
                 },
                 table::Source::Dns => Box::new(NameServers::new(config, &shared.wanted, &metrics)),
-                table::Source::Services => continue, // no flag names it
+                table::Source::Kubernetes | table::Source::Services => continue, // no flag names them
             };
             discovery.begin(source);
         }
