@@ -2,4 +2,5 @@
 
 pub mod document;
 pub mod env;
+pub mod kubernetes;
 pub mod poll;

@@ -1,0 +1,74 @@
+//! What has been told to the log: once when something goes wrong, once when it is right again.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::report::{Access, Problem, Report};
+
+/// What is wrong now.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    of: BTreeMap<Access, Complaint>,
+    lost: bool,
+    unauthorized: bool,
+    was_reached: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Complaint {
+    Refused,
+    Failing,
+}
+
+impl Complaints {
+    pub(super) fn refused(&mut self, access: Access, reports: &mut Vec<Report>) {
+        if self.note(&access, Complaint::Refused) {
+            reports.push(Report::Refused(access));
+        }
+    }
+
+    pub(super) fn failing(&mut self, access: Access, problem: Problem, reports: &mut Vec<Report>) {
+        if !self.of.contains_key(&access) && self.note(&access, Complaint::Failing) {
+            reports.push(Report::Failing(access, problem));
+        }
+    }
+
+    pub(super) fn works(&mut self, access: Access, reports: &mut Vec<Report>) {
+        match self.of.remove(&access) {
+            Some(Complaint::Refused) => reports.push(Report::Allowed(access)),
+            Some(Complaint::Failing) => reports.push(Report::Works(access)),
+            None => {}
+        }
+    }
+
+    pub(super) fn lost(&mut self, reason: &str, reports: &mut Vec<Report>) {
+        if !core::mem::replace(&mut self.lost, true) && !self.unauthorized {
+            reports.push(Report::Lost(reason.into()));
+        }
+    }
+
+    pub(super) fn unauthorized(&mut self, reports: &mut Vec<Report>) {
+        if !core::mem::replace(&mut self.unauthorized, true) {
+            reports.push(Report::Unauthorized);
+        }
+    }
+
+    /// A connection serves.
+    pub(super) fn reached(&mut self, reports: &mut Vec<Report>) {
+        let news = self.lost || self.unauthorized || !self.was_reached;
+        (self.lost, self.unauthorized, self.was_reached) = (false, false, true);
+        if news {
+            reports.push(Report::Reached);
+        }
+    }
+
+    fn note(&mut self, access: &Access, complaint: Complaint) -> bool {
+        if self.of.len() >= COMPLAINTS_MAX && !self.of.contains_key(access) {
+            return false;
+        }
+        self.of.insert(access.clone(), complaint) != Some(complaint)
+    }
+}
+
+/// Three verbs of two resources in a few namespaces; clients name namespaces, and do not fill the log.
+const COMPLAINTS_MAX: usize = 64;
