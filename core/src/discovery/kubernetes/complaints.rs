@@ -12,6 +12,8 @@ pub(super) struct Complaints {
     lost: bool,
     unauthorized: bool,
     was_reached: bool,
+    /// That addresses cannot be looked up is told once and for all: it is an option.
+    no_lookup: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,12 @@ impl Complaints {
     pub(super) fn failing(&mut self, access: Access, problem: Problem, reports: &mut Vec<Report>) {
         if !self.of.contains_key(&access) && self.note(&access, Complaint::Failing) {
             reports.push(Report::Failing(access, problem));
+        }
+    }
+
+    pub(super) fn no_lookup(&mut self, access: Access, problem: Problem, reports: &mut Vec<Report>) {
+        if !core::mem::replace(&mut self.no_lookup, true) {
+            reports.push(Report::NoLookup(access, problem));
         }
     }
 

@@ -163,7 +163,7 @@ impl Writing<'_> {
             .map(slices),
         };
         if let Ok(Fact::Slices(slices)) = &fact {
-            reader.place.look(slices);
+            reader.place.look(slices.iter().map(|slice| &**slice));
         }
         (name, fact.map(|fact| Some(fact).filter(|fact| self.belongs(fact))))
     }
@@ -254,17 +254,32 @@ impl Objects for Writing<'_> {
     }
 }
 
+/// Looks for the pod in a slice that is not kept.
+pub(super) fn look(object: &RawValue, api: SliceApi, reader: Reader<'_>) {
+    let read = match api {
+        SliceApi::Endpoints => parse(bytes(object), |object: &object::Endpoints| {
+            read_endpoints(object, reader.rules, reader.interner)
+        }),
+        SliceApi::V1 | SliceApi::V1beta1 => parse(bytes(object), |object: &object::EndpointSlice| {
+            read_endpoint_slice(object, reader.rules, reader.interner)
+        }),
+    };
+    if let Ok(slices) = read {
+        reader.place.look(slices.iter());
+    }
+}
+
 impl PlaceSearch {
     /// Whether there is something to look for.
     pub(super) fn is_open(&self) -> bool {
         self.found.is_none() && !self.addresses.is_empty()
     }
 
-    fn look(&mut self, slices: &[Arc<Slice>]) {
+    fn look<'a>(&mut self, slices: impl Iterator<Item = &'a Slice>) {
         if !self.is_open() {
             return;
         }
-        let endpoints = slices.iter().flat_map(|slice| &slice.endpoints);
+        let endpoints = slices.flat_map(|slice| &slice.endpoints);
         let mut own = endpoints.filter(|endpoint| self.addresses.contains(&endpoint.address));
         let place = own.find_map(|endpoint| endpoint.place.as_ref());
         self.found = place.map(|place| Place { zone: place.zone.clone(), node: place.node.clone() });

@@ -7,9 +7,10 @@
 //! What was known stays in force while the API server is gone. What is not known in time, or not allowed, is for others to decide (the
 //! environment, DNS): a Service whose endpoints cannot be had is withdrawn until they can.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::address::ServiceName;
@@ -26,8 +27,10 @@ mod group;
 mod interest;
 mod known;
 mod link;
+mod lookups;
 mod pages;
 mod pauses;
+mod place_list;
 mod report;
 mod resource;
 mod told;
@@ -46,7 +49,9 @@ use group::{Answer, GROUP_PATH, Group};
 use interest::{Interests, Memory};
 use known::PlaceSearch;
 use link::Link;
-use resource::is_label;
+use lookups::Lookups;
+use place_list::PlaceList;
+use resource::{Collection, SliceApi, is_label};
 use told::{Saying, Told};
 use watch::{Step, Watch};
 use watches::{WatchKey, Watches, What};
@@ -71,6 +76,10 @@ pub struct Kubernetes {
     slices_refused: bool,
     /// Whether our own Services have been listed once, or failed once.
     synced: bool,
+    lookups: Lookups,
+    /// The addresses that were looked up, of Services that are waited for.
+    addresses: BTreeMap<ServiceName, BTreeSet<IpAddr>>,
+    place_list: PlaceList,
     told: Told,
     complaints: Complaints,
     out: Output,
@@ -80,6 +89,8 @@ pub struct Kubernetes {
 enum Asker {
     Watch(WatchKey),
     Group,
+    Address(IpAddr),
+    Place,
 }
 
 /// What is known of a Service.
@@ -112,6 +123,9 @@ impl Kubernetes {
             whole: BTreeSet::new(),
             slices_refused: false,
             synced: false,
+            lookups: Lookups::new(),
+            addresses: BTreeMap::new(),
+            place_list: PlaceList::new(),
             told: Told::default(),
             complaints: Complaints::default(),
             out: Output::default(),
@@ -122,7 +136,11 @@ impl Kubernetes {
     pub fn want(&mut self, want: Want, now: Now) {
         match want {
             Want::Service(service) => self.want_service(service, now),
-            Want::Address(_) => self.out.settled.push((want, Outcome::Unknown)),
+            Want::Address(ip) => {
+                if self.link.is_lost() || !self.lookups.want(ip, now) {
+                    self.out.settled.push((want, Outcome::Unknown));
+                }
+            }
         }
     }
 
@@ -171,6 +189,14 @@ impl Kubernetes {
                 let answer = self.group.head(status, now, &self.draws);
                 self.group_answered(id, answer, now);
             }
+            Asker::Address(ip) => {
+                let step = self.lookups.head(ip, status, now);
+                self.looked_up(id, ip, step, now);
+            }
+            Asker::Place => {
+                let step = self.place_list.head(status, now, &self.draws);
+                self.place_listed(id, step, now);
+            }
         }
     }
 
@@ -188,6 +214,14 @@ impl Kubernetes {
                 let answer = self.group.data(bytes, now, draws);
                 self.group_answered(id, answer, now);
             }
+            Asker::Address(ip) => {
+                let step = self.lookups.data(ip, bytes, now);
+                self.looked_up(id, ip, step, now);
+            }
+            Asker::Place => {
+                let step = self.place_list.data(bytes, now, draws);
+                self.place_listed(id, step, now);
+            }
         }
     }
 
@@ -204,6 +238,15 @@ impl Kubernetes {
             Asker::Group => {
                 let answer = self.group.end(end, now, draws);
                 self.group_answered(id, answer, now);
+            }
+            Asker::Address(ip) => {
+                let step = self.lookups.end(ip, end, now);
+                self.looked_up(id, ip, step, now);
+            }
+            Asker::Place => {
+                let watches = &mut self.watches;
+                let step = self.place_list.end(end, |object| watches.look(object), now, draws);
+                self.place_listed(id, step, now);
             }
         }
     }
@@ -256,7 +299,7 @@ impl Kubernetes {
             Some(interest) => {
                 interest.asked.get_or_insert(now);
             }
-            None => self.out.settled.push((Want::Service(service), Outcome::Unknown)),
+            None => self.settled(&service, Outcome::Unknown, now),
         }
     }
 
@@ -319,7 +362,7 @@ impl Kubernetes {
         let present = self.watches.watch(key).and_then(Watch::request);
         let over = |(id, asker): (&RequestId, &Asker)| match asker {
             Asker::Watch(of) if of == key && Some(*id) != present => Some(*id),
-            Asker::Watch(_) | Asker::Group => None,
+            Asker::Watch(_) | Asker::Group | Asker::Address(_) | Asker::Place => None,
         };
         let over: Vec<RequestId> = self.asked.iter().filter_map(over).collect();
         over.into_iter().for_each(|id| self.cancel(id));
@@ -361,14 +404,74 @@ impl Kubernetes {
                     return;
                 }
                 match api {
-                    resource::SliceApi::V1 => {}
-                    resource::SliceApi::V1beta1 => self.out.reports.push(Report::OldSlices(Some("v1beta1"))),
-                    resource::SliceApi::Endpoints => self.out.reports.push(Report::OldSlices(None)),
+                    SliceApi::V1 => {}
+                    SliceApi::V1beta1 => self.out.reports.push(Report::OldSlices(Some("v1beta1"))),
+                    SliceApi::Endpoints => self.out.reports.push(Report::OldSlices(None)),
                 }
                 for key in self.watches.keys().into_iter().filter(|key| key.what == What::Slices) {
                     self.watches.with(&key, |watch, objects| watch.begin_anew(objects, now));
                     self.cancel_all_but(&key);
                 }
+            }
+        }
+    }
+
+    fn looked_up(&mut self, id: RequestId, ip: IpAddr, step: lookups::Step, now: Now) {
+        if step == lookups::Step::Continues {
+            return;
+        }
+        self.cancel(id);
+        match step {
+            lookups::Step::Continues | lookups::Step::Again => {}
+            lookups::Step::Unauthorized => self.log_in_again(now),
+            lookups::Step::Found(None) => self.out.settled.push((Want::Address(ip), Outcome::Unknown)),
+            lookups::Step::Found(Some(service)) => {
+                self.addresses.entry(service.clone()).or_default().insert(ip);
+                self.want_service(service, now);
+            }
+            lookups::Step::Closed(access, problem) => {
+                self.out.settled.push((Want::Address(ip), Outcome::Unknown));
+                self.give_up_lookups();
+                self.complaints.no_lookup(access, problem, &mut self.out.reports);
+            }
+        }
+    }
+
+    fn give_up_lookups(&mut self) {
+        for ip in self.lookups.give_up() {
+            self.out.settled.push((Want::Address(ip), Outcome::Unknown));
+        }
+        let asks = |(id, asker): (&RequestId, &Asker)| matches!(asker, Asker::Address(_)).then_some(*id);
+        let over: Vec<RequestId> = self.asked.iter().filter_map(asks).collect();
+        over.into_iter().for_each(|id| self.cancel(id));
+    }
+
+    fn place_listed(&mut self, id: RequestId, step: place_list::Step, now: Now) {
+        match step {
+            place_list::Step::Continues => {}
+            place_list::Step::Over => self.cancel(id),
+            place_list::Step::Unauthorized => self.log_in_again(now),
+            place_list::Step::Refused => {
+                self.cancel(id);
+                self.slices_of_place()
+                    .into_iter()
+                    .for_each(|of| self.complaints.refused(of.access("list"), &mut self.out.reports));
+            }
+        }
+    }
+
+    /// Where the pod is looked for.
+    fn slices_of_place(&self) -> Option<Collection> {
+        WatchKey::all(What::Slices, &self.namespace).collection(self.watches.api)
+    }
+
+    /// A Service is waited for no longer, nor are its addresses.
+    fn settled(&mut self, service: &ServiceName, outcome: Outcome, now: Now) {
+        self.out.settled.push((Want::Service(service.clone()), outcome));
+        for ip in self.addresses.remove(service).into_iter().flatten() {
+            self.out.settled.push((Want::Address(ip), outcome));
+            if outcome == Outcome::Unknown {
+                self.lookups.forget(ip, now);
             }
         }
     }
@@ -387,10 +490,12 @@ impl Kubernetes {
         if !self.link.lost(now, &self.draws) {
             return false;
         }
-        self.asked.clear();
+        self.asked.clear(); // first: nothing of this connection is cancelled
         let of_connection = |action: &Action| matches!(action, Action::Send { .. } | Action::Cancel(_));
         self.out.actions.retain(|action| !of_connection(action));
         self.group.lost(self.watches.api);
+        self.place_list.lost();
+        self.give_up_lookups();
         for key in self.watches.keys() {
             self.watches.with(&key, |watch, objects| watch.lost(objects));
         }
@@ -408,6 +513,10 @@ impl Kubernetes {
             let answer = self.group.tick(now, &self.draws);
             self.group_answered(id, answer, now);
         }
+        for (ip, id) in self.lookups.late(now) {
+            self.looked_up(id, ip, lookups::Step::Found(None), now);
+        }
+        self.place_list.late(now, &self.draws).into_iter().for_each(|id| self.cancel(id));
     }
 
     /// Forgets what nobody has used for long. Where slices are refused, somebody must ask from time to time.
@@ -462,10 +571,10 @@ impl Kubernetes {
                 }
             };
             if interest.asked.take().is_some() {
-                self.out.settled.push((Want::Service(service.clone()), outcome));
                 if outcome == Outcome::Unknown && !core::mem::replace(&mut interest.gave_up, true) {
                     self.watches.touched.insert(service.clone());
                 }
+                self.settled(&service, outcome, now);
             }
             match knowledge {
                 Knowledge::Absent => gone.push(service),
@@ -555,6 +664,18 @@ impl Kubernetes {
             let id = self.send(GROUP_PATH.into(), Asker::Group);
             self.group.sent(id, now);
         }
+        if self.watches.place.is_open()
+            && self.place_list.is_due(now)
+            && let Some(of) = self.slices_of_place()
+        {
+            let path = self.place_list.pages().path(&of);
+            let id = self.send(path, Asker::Place);
+            self.place_list.sent(id, now);
+        }
+        while let Some((ip, path)) = self.lookups.next() {
+            let id = self.send(path, Asker::Address(ip));
+            self.lookups.sent(ip, id, now);
+        }
         let mut asks_again = false;
         for key in self.watches.keys() {
             let Some(of) = key.collection(self.watches.api) else { continue };
@@ -620,6 +741,8 @@ impl Kubernetes {
         if self.link.is_up() {
             wakes.extend(self.watches.iter().map(|(_, watch)| watch.wake()));
             wakes.extend(self.group.wake());
+            wakes.extend(self.lookups.wake());
+            wakes.extend(self.place_list.wake().filter(|_| self.watches.place.is_open()));
         }
         wakes.into_iter().filter(|wake| *wake > now).min() // what is overdue waits for something else
     }

@@ -4,8 +4,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use serde_json::value::RawValue;
+
 use super::api::RequestId;
-use super::known::{Known, PlaceSearch, Reader, Writing};
+use super::known::{self, Known, PlaceSearch, Reader, Writing};
 use super::resource::{Collection, Kind, SliceApi};
 use super::watch::Watch;
 use crate::address::ServiceName;
@@ -156,6 +158,18 @@ impl Watches {
             place: &mut self.place,
         };
         Some(act(watch, &mut Writing { of: &of, known, reader }))
+    }
+
+    /// Looks for the pod's place in a slice of its namespace.
+    pub(super) fn look(&mut self, object: &RawValue) {
+        let reader = Reader {
+            rules: &self.rules,
+            interner: &mut self.interner,
+            touched: &mut self.touched,
+            rejections_changed: &mut self.rejections_changed,
+            place: &mut self.place,
+        };
+        known::look(object, self.api.unwrap_or(SliceApi::V1), reader);
     }
 
     pub(super) fn keys(&self) -> Vec<WatchKey> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::report::Problem;
+use crate::address::ServiceName;
 
 /// A page of a list.
 pub(super) struct Page<'a> {
@@ -155,3 +156,57 @@ const VERSION_MAX: usize = 256;
 
 /// Tokens are a version and a key of at most 253 + 63 bytes, in base 64. A path of 64 KiB is still one that servers take.
 const TOKEN_MAX: usize = 16 << 10;
+
+/// The error of an API server about an object has its name: else there is no such resource.
+pub(super) fn is_about_an_object(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Written {
+        details: Option<Details>,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        name: Option<String>,
+    }
+    let written: Option<Written> = serde_json::from_slice(body).ok();
+    let name = written.and_then(|written| written.details).and_then(|details| details.name);
+    name.is_some_and(|name| !name.is_empty())
+}
+
+/// The Service that an IPAddress belongs to.
+pub(super) fn parent(body: &[u8]) -> Option<ServiceName> {
+    #[derive(Deserialize)]
+    struct Written {
+        spec: Spec,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Spec {
+        parent_ref: ParentRef,
+    }
+    #[derive(Deserialize)]
+    struct ParentRef {
+        group: Option<String>,
+        resource: String,
+        namespace: Option<String>,
+        name: String,
+    }
+    let written: Written = serde_json::from_slice(body).ok()?;
+    let ParentRef { group, resource, namespace, name } = written.spec.parent_ref;
+    let is_service = group.unwrap_or_default().is_empty() && resource == "services";
+    is_service.then_some(ServiceName::new(namespace?, name))
+}
+
+/// The namespace and name of an object, which is a Service.
+pub(super) fn service_name(object: &RawValue) -> Option<ServiceName> {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        namespace: String,
+        name: String,
+    }
+    let Written { metadata } = serde_json::from_slice(bytes(object)).ok()?;
+    Some(ServiceName::new(metadata.namespace, metadata.name))
+}

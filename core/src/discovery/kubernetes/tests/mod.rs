@@ -11,8 +11,10 @@ use super::*;
 use crate::inventory::{Change, SliceKey};
 use crate::service::{Rules, Slice};
 
+mod lookups;
 mod outages;
 mod scripts;
+mod storm;
 
 /// A source, and whoever carries out what it says.
 struct World {
@@ -168,12 +170,20 @@ impl World {
 
     /// Time passes, and every wake-up is kept.
     fn pass(&mut self, duration: Duration) {
+        self.answer_watches();
         let end = Now(self.now.0 + duration);
         while let Some(wake) = self.wake.filter(|wake| *wake <= end) {
             self.now = wake;
             self.poll();
         }
         self.now = end;
+        self.poll();
+    }
+
+    /// A server lets one watch at once.
+    fn answer_watches(&mut self) {
+        let watches = self.open.iter().filter(|(_, path)| path.contains("watch=true"));
+        watches.for_each(|(id, _)| self.kube.head(*id, 200, None, self.now));
         self.poll();
     }
 
@@ -184,6 +194,9 @@ impl World {
 
     #[track_caller]
     fn request(&self, part: &str) -> RequestId {
+        if let Some((id, _)) = self.open.iter().find(|(_, path)| *path == part) {
+            return *id;
+        }
         let mut found = self.open.iter().filter(|(_, path)| path.contains(part));
         let Some((id, _)) = found.next() else { panic!("no {part} in {:?}", self.open) };
         assert_eq!(found.next(), None, "{part}");
@@ -220,6 +233,35 @@ impl World {
             200,
             &json!({"kind": "List", "metadata": {"resourceVersion": "10"}, "items": items}),
         );
+    }
+
+    /// A head with a wish.
+    #[track_caller]
+    fn put_off(&mut self, part: &str, status: u16, retry_after: u64) {
+        let id = self.request(part);
+        self.kube.head(id, status, Some(Duration::from_secs(retry_after)), self.now);
+        self.poll();
+    }
+
+    /// How long it takes until this is asked for.
+    #[track_caller]
+    fn time_until(&mut self, part: &str) -> Duration {
+        let start = self.now;
+        while !self.asks(part) {
+            assert!(self.now.since(start) < Duration::from_secs(120), "never: {part}");
+            self.pass(Duration::from_millis(100));
+        }
+        self.now.since(start)
+    }
+
+    /// The watch ends, by itself or not.
+    #[track_caller]
+    fn end(&mut self, part: &str, end: End) {
+        let id = self.request(part);
+        self.kube.head(id, 200, None, self.now);
+        self.open.remove(&id);
+        self.kube.end(id, end, self.now);
+        self.poll();
     }
 
     /// An event of the watch whose path has this in it.
