@@ -1,6 +1,6 @@
 //! Where Services come from, and how their names and addresses are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Arg;
@@ -9,7 +9,7 @@ use svc_core::service::Rules;
 use svc_core::table::Source;
 
 use super::flag::{Expected, Flag};
-use super::settings::SettingsReader;
+use super::settings::{ServiceAccount, SettingsReader};
 use super::values::{boolean, dns_subdomain, label, list, networks, optional, path, zone};
 
 /// Where Services come from, and how their names and addresses are read.
@@ -19,6 +19,8 @@ pub struct DiscoverySettings {
     pub sources: Vec<Source>,
     /// A file or folder of manifests.
     pub manifests: Option<PathBuf>,
+    /// Whom to ask for objects; there where `Kubernetes` is a source.
+    pub api_server: Option<ApiServer>,
     /// The namespace in which bare names are looked up.
     pub namespace: Arc<str>,
     /// What Service names end with: lower case, no dot at either end.
@@ -36,17 +38,34 @@ pub struct DiscoverySettings {
     pub external_ips_all: bool,
 }
 
+/// The API server of the cluster that the pod runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiServer {
+    /// An address, or a name.
+    pub host: Arc<str>,
+    /// Its port.
+    pub port: u16,
+    /// The folder with `token` and `ca.crt`, which are read again as they change.
+    pub account: PathBuf,
+}
+
 impl DiscoverySettings {
     /// Those that a sidecar can read, in the order of their numbers.
-    pub const SOURCES: [Source; 3] = [Source::Manifests, Source::Environment, Source::Dns];
+    pub const SOURCES: [Source; 4] =
+        [Source::Manifests, Source::Kubernetes, Source::Environment, Source::Dns];
 
     pub(super) fn read(settings: &mut SettingsReader<'_>) -> DiscoverySettings {
         let sources = settings.read(&DISCOVERY);
         let manifests = settings.read(&MANIFESTS);
+        let folder = settings.read(&SERVICE_ACCOUNT);
+        let account = settings.account(&folder);
+        let api_server = api_server(folder, &account, settings);
+        let sources = usable(sources, manifests.is_some(), api_server.is_some(), settings);
         DiscoverySettings {
-            sources: usable(sources, manifests.is_some(), settings),
+            api_server: api_server.filter(|_| sources.contains(&Source::Kubernetes)),
+            sources,
             manifests,
-            namespace: read_namespace(settings).into(),
+            namespace: read_namespace(&account, settings).into(),
             cluster_domain: settings.read(&CLUSTER_DOMAIN).into(),
             node_name: settings.read(&NODE_NAME).map(Arc::from),
             zone: settings.read(&ZONE).map(Arc::from),
@@ -59,40 +78,68 @@ impl DiscoverySettings {
 
 /// What objects are held to: three of the settings above, for who only reads manifests.
 pub(super) fn read_rules(settings: &mut SettingsReader<'_>) -> Rules {
+    let account = settings.account(Path::new(SERVICE_ACCOUNT.default));
     Rules {
-        default_namespace: read_namespace(settings).into(),
+        default_namespace: read_namespace(&account, settings).into(),
         allow_loopback_endpoints: settings.read(&ALLOW_LOOPBACK_ENDPOINTS),
         service_cidrs: settings.read(&SERVICE_CIDR),
     }
 }
 
-/// Without `--manifests` that source has nothing to read: fine where nobody asked for it by name.
-fn usable(mut sources: Vec<Source>, has_manifests: bool, settings: &mut SettingsReader<'_>) -> Vec<Source> {
-    if !has_manifests && sources.contains(&Source::Manifests) {
-        if settings.is_given(&DISCOVERY) {
-            settings.refuse(&DISCOVERY, "--manifests to name a file or folder, or no source `manifests`");
+/// Sources that have nothing to read are left out: fine where nobody asked for them by name.
+fn usable(
+    mut sources: Vec<Source>,
+    has_manifests: bool,
+    is_in_cluster: bool,
+    settings: &mut SettingsReader<'_>,
+) -> Vec<Source> {
+    let lacks = [
+        (Source::Manifests, has_manifests, "--manifests to name a file or folder, or no source `manifests`"),
+        (
+            Source::Kubernetes,
+            is_in_cluster,
+            "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT to be set and a `token` to be in --service-account, as in a pod, or no source `kubernetes`",
+        ),
+    ];
+    for (source, is_there, expected) in lacks {
+        if !is_there && sources.contains(&source) {
+            if settings.is_given(&DISCOVERY) {
+                settings.refuse(&DISCOVERY, expected);
+            }
+            sources.retain(|&other| other != source);
         }
-        sources.retain(|&source| source != Source::Manifests);
     }
     sources
 }
 
-fn read_namespace(settings: &mut SettingsReader<'_>) -> String {
+/// The API server, where this is a pod that may speak to it.
+fn api_server(
+    folder: PathBuf,
+    account: &ServiceAccount,
+    settings: &mut SettingsReader<'_>,
+) -> Option<ApiServer> {
+    let (host, port) = settings.api_server()?;
+    let port = port.parse().ok().filter(|&port| port != 0)?;
+    account.has_token.then(|| ApiServer { host: host.into(), port, account: folder })
+}
+
+fn read_namespace(account: &ServiceAccount, settings: &mut SettingsReader<'_>) -> String {
     let given = settings.read(&NAMESPACE);
-    match settings.namespace_of_pod() {
+    match &account.namespace {
         Some(of_pod) if !settings.is_given(&NAMESPACE) => {
             settings.took_from_pod(&NAMESPACE, of_pod);
-            of_pod.to_owned()
+            of_pod.clone()
         }
         Some(_) | None => given,
     }
 }
 
-pub(super) fn args() -> [Arg; 9] {
+pub(super) fn args() -> [Arg; 10] {
     const HEADING: &str = "Discovery";
     [
         DISCOVERY.arg(HEADING),
         MANIFESTS.arg(HEADING),
+        SERVICE_ACCOUNT.arg(HEADING),
         NAMESPACE.arg(HEADING),
         CLUSTER_DOMAIN.arg(HEADING),
         NODE_NAME.arg(HEADING),
@@ -118,10 +165,10 @@ fn allow_loopback_endpoints(heading: &'static str) -> Arg {
 const DISCOVERY: Flag<Vec<Source>> = Flag {
     name: "discovery",
     value: "SOURCES",
-    default: "manifests,env,dns",
-    help: "Where Services come from, best first: `manifests`, `env` (the variables that the kubelet injects), `dns` (asked for the names \
-           that no earlier source knows). The first source that knows a Service decides. By default `manifests` counts only with \
-           --manifests",
+    default: "manifests,kubernetes,env,dns",
+    help: "Where Services come from, best first: `manifests`, `kubernetes` (the API server, which is watched), `env` (the variables that the \
+           kubelet injects), `dns` (asked for the names that no earlier source knows). The first source that knows a Service decides. By \
+           default `manifests` counts only with --manifests, and `kubernetes` only in a pod that has a token of a service account",
     parse: sources,
 };
 
@@ -131,6 +178,14 @@ const MANIFESTS: Flag<Option<PathBuf>> = Flag {
     default: "",
     help: "File or folder of Service, Endpoints, EndpointSlice and Secret objects in YAML or JSON, reloaded on change",
     parse: |raw| optional(raw, path),
+};
+
+const SERVICE_ACCOUNT: Flag<PathBuf> = Flag {
+    name: "service-account",
+    value: "PATH",
+    default: "/var/run/secrets/kubernetes.io/serviceaccount",
+    help: "Folder of the service account by which the API server is asked: `token`, `ca.crt` and `namespace`, read again as they change",
+    parse: path,
 };
 
 const NAMESPACE: Flag<String> = Flag {
@@ -198,7 +253,7 @@ fn sources(raw: &str) -> Result<Vec<Source>, Expected> {
 
 fn source(raw: &str) -> Result<Source, Expected> {
     let source = DiscoverySettings::SOURCES.into_iter().find(|source| source.as_str() == raw);
-    source.ok_or("a list of sources: `manifests`, `env`, `dns`".into())
+    source.ok_or("a list of sources: `manifests`, `kubernetes`, `env`, `dns`".into())
 }
 
 fn service_cidrs(raw: &str) -> Result<Vec<IpNet>, Expected> {
@@ -225,10 +280,10 @@ mod tests {
     #[test]
     fn sources_keep_their_order_and_come_once() {
         assert_eq!(
-            sources("env,dns,manifests"),
-            Ok(vec![Source::Environment, Source::Dns, Source::Manifests])
+            sources("env,kubernetes,dns,manifests"),
+            Ok(vec![Source::Environment, Source::Kubernetes, Source::Dns, Source::Manifests])
         );
-        for raw in ["", "env,env", "kubernetes", "services", "DNS", "Env"] {
+        for raw in ["", "env,env", "kubernetes,kubernetes", "services", "DNS", "Env"] {
             assert!(sources(raw).is_err(), "{raw}");
         }
     }

@@ -35,7 +35,7 @@ use settings::SettingsReader;
 use verbs::verbs;
 
 pub use deadlines::DeadlineSettings;
-pub use discovery::DiscoverySettings;
+pub use discovery::{ApiServer, DiscoverySettings};
 pub use dns::DnsSettings;
 pub use drain::Drain;
 pub use effective::{Effective, Setting, SettingOrigin};

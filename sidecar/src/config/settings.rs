@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use clap::ArgMatches;
 
@@ -15,8 +16,10 @@ use super::flag::{Expected, Flag, PREFIX, variable};
 pub struct Surroundings {
     /// The environment's `SIDECAR_*` variables by their lower-case rest: `connect_timeout`.
     variables: BTreeMap<String, String>,
-    /// The namespace that the service account's volume names.
-    namespace: Option<String>,
+    /// Where the service account's volumes are.
+    accounts: Accounts,
+    /// `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`, which the kubelet sets in every pod.
+    api_server: Option<(String, String)>,
     /// The most memory that the container may take, in bytes.
     memory: Option<u64>,
 }
@@ -24,20 +27,25 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process.
     pub fn of_process() -> Surroundings {
-        let surroundings = Surroundings::new(environment(), std::fs::read_to_string(NAMESPACE_FILE).ok());
-        surroundings.with_memory(cgroup::memory_limit())
+        let surroundings = Surroundings::new(environment(), None);
+        Surroundings { accounts: Accounts::OfFiles, ..surroundings }.with_memory(cgroup::memory_limit())
     }
 
-    /// Those of a process with these variables and this content of the service account's `namespace` file.
+    /// Those of a process with these variables and this content of the service account's `namespace` file. There is a token where there
+    /// is a namespace.
     pub fn new(
         variables: impl IntoIterator<Item = (String, String)>,
         namespace: Option<String>,
     ) -> Surroundings {
+        let variables: Vec<(String, String)> = variables.into_iter().collect();
+        let api_server = api_server(&variables);
         let variables: BTreeMap<String, String> = envy::prefixed(PREFIX)
             .from_iter(variables)
             .expect("a map of strings takes every name and every value");
         let meant = |(name, value): &(String, String)| !value.is_empty() && !is_service_port(name, value);
-        Surroundings { variables: variables.into_iter().filter(meant).collect(), namespace, memory: None }
+        let variables = variables.into_iter().filter(meant).collect();
+        let accounts = Accounts::Fixed(ServiceAccount { has_token: namespace.is_some(), namespace });
+        Surroundings { variables, accounts, api_server, memory: None }
     }
 
     /// The same in a container that may take so many bytes.
@@ -45,6 +53,47 @@ impl Surroundings {
     pub fn with_memory(self, limit: Option<u64>) -> Surroundings {
         Surroundings { memory: limit, ..self }
     }
+}
+
+/// Where a pod's service account is read.
+#[derive(Clone, Debug)]
+enum Accounts {
+    /// In the folder that is asked for.
+    OfFiles,
+    /// Whatever folder is asked for.
+    Fixed(ServiceAccount),
+}
+
+/// What a service account's volume has in it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServiceAccount {
+    pub(super) namespace: Option<String>,
+    pub(super) has_token: bool,
+}
+
+impl Default for Accounts {
+    fn default() -> Accounts {
+        Accounts::Fixed(ServiceAccount::default())
+    }
+}
+
+impl Accounts {
+    fn read(&self, folder: &Path) -> ServiceAccount {
+        match self {
+            Accounts::OfFiles => ServiceAccount {
+                namespace: std::fs::read_to_string(folder.join("namespace")).ok(),
+                has_token: folder.join("token").is_file(),
+            },
+            Accounts::Fixed(account) => account.clone(),
+        }
+    }
+}
+
+/// The API server's host and port as the kubelet tells them.
+fn api_server(variables: &[(String, String)]) -> Option<(String, String)> {
+    let of = |name| variables.iter().find(|variable| variable.0 == name).map(|variable| variable.1.clone());
+    let host = of("KUBERNETES_SERVICE_HOST").filter(|host| !host.is_empty())?;
+    Some((host, of("KUBERNETES_SERVICE_PORT").filter(|port| !port.is_empty())?))
 }
 
 /// The process's variables. In a pod anything may be set, and `std::env::vars` panics at what is not Unicode:
@@ -100,9 +149,16 @@ impl<'a> SettingsReader<'a> {
         self.find(flag).0 != SettingOrigin::Default
     }
 
-    /// The namespace that the service account's volume names.
-    pub(super) fn namespace_of_pod(&self) -> Option<&'a str> {
-        self.surroundings.namespace.as_deref().map(str::trim).filter(|namespace| !namespace.is_empty())
+    /// The service account whose volume is at `folder`.
+    pub(super) fn account(&self, folder: &Path) -> ServiceAccount {
+        let account = self.surroundings.accounts.read(folder);
+        let namespace = account.namespace.map(|namespace| namespace.trim().to_owned());
+        ServiceAccount { namespace: namespace.filter(|namespace| !namespace.is_empty()), ..account }
+    }
+
+    /// The API server's host and port, as the kubelet tells them in a pod.
+    pub(super) fn api_server(&self) -> Option<(&'a str, &'a str)> {
+        self.surroundings.api_server.as_ref().map(|(host, port)| (host.as_str(), port.as_str()))
     }
 
     /// The most memory that the container may take, in bytes.
@@ -191,9 +247,6 @@ impl fmt::Display for SettingMistakes {
 }
 
 impl std::error::Error for SettingMistakes {}
-
-/// Where the kubelet puts the pod's namespace.
-const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Enough to recognise a value by, short enough for one line of a terminal.
 const VALUE_CHARS_MAX: usize = 60;

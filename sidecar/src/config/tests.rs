@@ -35,8 +35,16 @@ fn check_shows_who_set_what() {
 
 #[test]
 fn a_configuration_with_every_flag_wrong_tells_all_of_it() {
-    let any_string_will_do =
-        [CHECK, "manifests", "admin-token-file", "resolv-conf", "tls-cert", "tls-key", "tls-client-ca"];
+    let any_string_will_do = [
+        CHECK,
+        "manifests",
+        "service-account",
+        "admin-token-file",
+        "resolv-conf",
+        "tls-cert",
+        "tls-key",
+        "tls-client-ca",
+    ];
     let names = command().get_arguments().map(|arg| arg.get_id().to_string()).collect::<Vec<_>>();
     let names = names.iter().filter(|name| !any_string_will_do.contains(&name.as_str()));
     let flags: Vec<String> = names.map(|name| format!("--{name}=?!\u{7}")).collect();
@@ -111,6 +119,27 @@ fn the_source_manifests_needs_a_path_once_it_is_asked_for() {
         [Source::Manifests, Source::Environment, Source::Dns]
     );
     assert!(read(&["--discovery=manifests"], &[]).is_err());
+}
+
+#[test]
+fn the_source_kubernetes_needs_a_pod_with_a_token() {
+    use svc_core::table::Source;
+    let of_pod = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+    let discovery = |flags: &[&str], variables: &[(&str, &str)], namespace| {
+        read_in(flags, variables, namespace).map(|config| config.discovery)
+    };
+    let in_pod = discovery(&["--manifests=x", "--service-account=/a"], &of_pod, Some("shop")).unwrap();
+    assert_eq!(in_pod.sources, [Source::Manifests, Source::Kubernetes, Source::Environment, Source::Dns]);
+    let account = "/a".into();
+    assert_eq!(in_pod.api_server, Some(ApiServer { host: "10.96.0.1".into(), port: 443, account }));
+
+    let without_token = discovery(&[], &of_pod, None).unwrap();
+    assert_eq!(
+        (without_token.sources, without_token.api_server),
+        (vec![Source::Environment, Source::Dns], None)
+    );
+    assert_eq!(discovery(&["--discovery=env"], &of_pod, Some("shop")).unwrap().api_server, None);
+    insta::assert_snapshot!(read(&["--discovery=kubernetes,env"], &[]).unwrap_err());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use svc_core::table;
 use super::certificates::{CertificateWatcher, Reloaded};
 use super::dns::NameServers;
 use super::environment::Environment;
+use super::kubernetes::KubernetesSource;
 use super::manifests::{ManifestSource, Manifests};
 use super::publish::Publisher;
 use super::source::{Source, next_of};
@@ -41,7 +42,7 @@ impl Discovery {
     /// # Errors
     /// The manifests are named and cannot be reached, or the files of certificates cannot be used.
     pub(crate) fn start(
-        config: &Config,
+        config: &Arc<Config>,
         publisher: Publisher,
         ready: Arc<Ready>,
         metrics: Arc<Metrics>,
@@ -69,7 +70,13 @@ impl Discovery {
                     None => continue,
                 },
                 table::Source::Dns => Box::new(NameServers::new(config, &shared.wanted, &metrics)),
-                table::Source::Kubernetes | table::Source::Services => continue, // no flag names them
+                table::Source::Kubernetes => match config.discovery.api_server.clone() {
+                    Some(server) => {
+                        Box::new(KubernetesSource::new(server, config, rules(config), &shared.api_wanted))
+                    }
+                    None => continue, // the configuration has told
+                },
+                table::Source::Services => continue, // no flag names it
             };
             discovery.begin(source);
         }
@@ -108,7 +115,8 @@ impl Discovery {
         self.sources.push(source);
         match self.sources[index].list() {
             Some(changes) => self.learn(index, changes),
-            None => self.ready.source_answered(kind), // as soon as it can be asked
+            None if self.sources[index].answers_at_once() => self.ready.source_answered(kind),
+            None => {}
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod checks;
 pub(crate) mod discovery;
 pub(crate) mod dns;
 mod environment;
+mod kubernetes;
 pub(crate) mod publish;
 pub(crate) mod source;
 

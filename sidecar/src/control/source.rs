@@ -20,6 +20,11 @@ pub(crate) trait Source {
     /// All that it knows at the start; `None` where there is nothing to list, because it only answers questions.
     fn list(&mut self) -> Option<Vec<Change>>;
 
+    /// Whether the pod can be ready before it has told anything: it is asked, and does not list.
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     /// What changes next. The changes must be in force when this is called again. May be dropped at any time: nothing is lost.
     fn next(&mut self) -> NextChanges<'_>;
 

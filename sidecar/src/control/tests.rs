@@ -33,7 +33,9 @@ fn world(folder: &Path) -> World {
     let publisher = Publisher::new(&config, metrics.clone());
     let (table, mut published) = (publisher.table(), publisher.published());
     let ready = Arc::new(Ready::new([Source::Manifests]));
-    let discovery = Discovery::start(&config, publisher, ready, metrics.clone(), &Shared::default()).unwrap();
+    let discovery =
+        Discovery::start(&Arc::new(config.clone()), publisher, ready, metrics.clone(), &Shared::default())
+            .unwrap();
     published.mark_unchanged();
     World { discovery, table, published, metrics }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::{HeaderMap, HeaderValue};
-use svc_core::address::{ClientAddr, Transport};
-use svc_core::authority::Authority;
+use svc_core::address::{ClientAddr, ServiceName, Transport};
+use svc_core::authority::{Authority, UriHost};
 use svc_core::balance::Caller;
+use svc_core::dns::names::split_service;
 use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
 use svc_core::table::{Table, Target, Unasked};
 use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
+use tokio::sync::futures::OwnedNotified;
 
 use super::affinity::PinMemory;
 use super::route::Route;
@@ -209,8 +211,28 @@ pub(crate) async fn settled(
 /// Why there is no route.
 enum Unrouted {
     Failed(Failure),
-    /// DNS has been asked: when this is over, the table knows more.
-    Asked(Box<PendingLookup>),
+    /// DNS or the API server has been asked: when this is over, the table knows more.
+    Asked(Box<Answer>),
+}
+
+/// What is waited for.
+enum Answer {
+    /// Of DNS.
+    Name(PendingLookup),
+    /// Of the API server: the endpoints of a Service.
+    Endpoints(OwnedNotified),
+}
+
+impl Answer {
+    async fn wait(self) -> Result<(), Failure> {
+        match self {
+            Answer::Name(name) => name.wait().await,
+            Answer::Endpoints(told) => {
+                told.await;
+                Ok(())
+            }
+        }
+    }
 }
 
 fn look_again(route: &Rc<Route>, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
@@ -218,7 +240,10 @@ fn look_again(route: &Rc<Route>, client: ClientAddr, router: &Router) -> Result<
     if route.target.is_settled() {
         return Ok(route);
     }
-    Err(ask(want_endpoints(&route.target), client, router))
+    Err(match route.target.pending() {
+        Some(service) => ask_api(service, router),
+        None => ask(want_endpoints(&route.target), client, router),
+    })
 }
 
 fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
@@ -228,7 +253,13 @@ fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>,
     let table = router.table.load();
     match table.by_authority(&authority) {
         Ok(target) if target.is_settled() => Ok(router.route(target)),
+        Ok(target) if target.pending().is_some() => Err(target
+            .pending()
+            .map_or(Unrouted::Failed(Failure::NoEndpoints), |service| ask_api(service, router))),
         found => {
+            if let Some(answer) = ask_of_other_namespace(&authority, &table, router) {
+                return Err(answer);
+            }
             let absolute = has_final_dot(text);
             Err(ask(want(found.ok(), &authority, absolute, &table), client, router))
         }
@@ -237,7 +268,31 @@ fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>,
 
 fn ask(want: Result<OnDemandLookup, Failure>, client: ClientAddr, router: &Router) -> Unrouted {
     let asked = want.and_then(|want| router.shared.wanted.ask(want, client.0.ip().to_canonical()));
-    asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
+    asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(Answer::Name(answer))))
+}
+
+/// Asks the API server for the endpoints of a Service that the table has.
+fn ask_api(service: &ServiceName, router: &Router) -> Unrouted {
+    match router.shared.api_wanted.ask(service, clock::now()) {
+        Some(told) => Unrouted::Asked(Box::new(Answer::Endpoints(told))),
+        None => Unrouted::Failed(Failure::NoEndpoints),
+    }
+}
+
+/// Asks the API server for a Service of another namespace, whose Services it is not watched for. Only where the name says that it is a
+/// Service's (`name.namespace.svc`): other hosts of two labels are more often somebody else's.
+fn ask_of_other_namespace(authority: &Authority<'_>, table: &Table, router: &Router) -> Option<Unrouted> {
+    let discovery = &router.config.discovery;
+    let UriHost::Name(host) = authority.host else { return None };
+    let (namespace, name) = split_service(host, &discovery.namespace, &discovery.cluster_domain)?;
+    let says_so = host.split('.').nth(2).is_some();
+    if !says_so || namespace.eq_ignore_ascii_case(&discovery.namespace) || table.by_host(host).is_some() {
+        return None;
+    }
+    let service =
+        ServiceName::new(namespace.to_ascii_lowercase().as_str(), name.to_ascii_lowercase().as_str());
+    let told = router.shared.api_wanted.ask(&service, clock::now())?;
+    Some(Unrouted::Asked(Box::new(Answer::Endpoints(told))))
 }
 
 /// Whether a host is absolute, which an [`Authority`] does not tell.
@@ -275,7 +330,7 @@ fn want_endpoints(target: &Target) -> Result<OnDemandLookup, Failure> {
 /// Waits until DNS has answered, no longer than the request may take, and looks again.
 async fn learn(
     look: impl Fn() -> Result<Rc<Route>, Unrouted>,
-    answer: Box<PendingLookup>,
+    answer: Box<Answer>,
     router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     let begun = clock::now();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use svc_core::ack_timeout;
+use svc_core::address::Transport;
 use svc_core::port::{PortKey, port_key, target};
 use svc_core::table::{Table, Target};
 
@@ -124,6 +125,10 @@ impl Router {
                 in_use.push(&upstream.of);
             }
         }
+        let watched = |(service, port, transport): &(_, u16, Transport)| {
+            Some(table.by_name(service)?.target(*transport, *port)?.watched.as_ref()?.service.clone())
+        };
+        self.shared.api_wanted.note_use(in_use.iter().filter_map(|of| watched(of)));
         self.shared.wanted.note_use(in_use.into_iter().filter_map(|(service, port, transport)| {
             let name = table.by_name(service)?.target(*transport, *port)?.name.clone()?;
             Some((name, *port))

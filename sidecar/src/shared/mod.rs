@@ -1,5 +1,6 @@
 //! What all workers share: how much there is of everything, and what is known of endpoints.
 
+pub(crate) mod api_interest;
 pub(crate) mod dns_interest;
 pub(crate) mod vips;
 
@@ -24,6 +25,7 @@ use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 use crate::sync::lock;
 
+use api_interest::ApiInterest;
 use dns_interest::DnsInterest;
 use vips::{Vip, VipClaims};
 
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     unbound: Mutex<BTreeSet<Vip>>,
     /// What requests wait for. Locked only for those that the table cannot route, and once a second.
     pub(crate) wanted: Arc<DnsInterest>,
+    /// The same of Services whose endpoints the API server is asked for.
+    pub(crate) api_wanted: Arc<ApiInterest>,
     /// What handshakes need of Secrets.
     pub(crate) certificates: Arc<Certificates>,
     /// What handshakes with endpoints need of the system.

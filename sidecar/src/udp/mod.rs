@@ -193,7 +193,10 @@ impl Relay {
         state: &mut RelayTables,
         now: Now,
     ) -> Result<FlowId, Failure> {
-        if route.is_some_and(|route| route.members.is_empty()) {
+        if let Some(route) = route.filter(|route| route.members.is_empty()) {
+            if let Some(service) = route.target.pending() {
+                let _the_next_datagram_finds_them = self.context.shared.api_wanted.ask(service, now);
+            }
             return Err(Failure::NoEndpoints);
         }
         let RelayTables { flows, mouths, .. } = state;

@@ -130,3 +130,17 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString as _;
+
+    #[test]
+    fn the_docs_show_what_is_told_of_a_missing_permission() {
+        let access = Access { verb: "list", resource: "services", namespace: Some("shop".into()) };
+        let document = include_str!("../../../../docs/kubernetes.md");
+        let told = Report::Refused(access).to_string();
+        assert!(document.contains(&told), "docs/kubernetes.md lacks: {told}");
+    }
+}

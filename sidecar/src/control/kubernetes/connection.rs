@@ -1,0 +1,207 @@
+//! One HTTP/2 connection to the API server, and the requests on it.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http2;
+use hyper::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT};
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use svc_core::capture::Privileges;
+use svc_core::discovery::kubernetes::{End, RequestId};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+
+use super::credentials::Credentials;
+use crate::clock::timeout;
+use crate::net::{socket, transparent};
+
+/// What happens on the connection.
+#[derive(Debug)]
+pub(super) enum Event {
+    Connected(http2::SendRequest<Empty<Bytes>>),
+    /// It is over, or could not be opened: why.
+    Lost(String),
+    Head(RequestId, u16, Option<Duration>),
+    Data(RequestId, Bytes),
+    End(RequestId, End),
+}
+
+/// The connection, from its opening to its end: nothing of it is heard once it is dropped.
+pub(super) struct Connection {
+    credentials: Credentials,
+    sender: Option<http2::SendRequest<Empty<Bytes>>>,
+    events: mpsc::Receiver<Event>,
+    told: mpsc::Sender<Event>,
+    driver: AbortHandle,
+    requests: HashMap<RequestId, AbortHandle>,
+}
+
+impl Connection {
+    /// Opens one.
+    pub(super) fn open(credentials: &Credentials, privileges: Privileges) -> Connection {
+        let (told, events) = mpsc::channel(EVENTS_MAX);
+        let driver = tokio::spawn(drive(credentials.clone(), privileges, told.clone())).abort_handle();
+        let (credentials, requests) = (credentials.clone(), HashMap::new());
+        Connection { credentials, sender: None, events, told, driver, requests }
+    }
+
+    /// What happens next. May be dropped at any time.
+    pub(super) async fn next(&mut self) -> Event {
+        let event = self.events.recv().await.expect("the connection has a sender of its own");
+        match &event {
+            Event::Connected(sender) => self.sender = Some(sender.clone()),
+            Event::End(id, _) => {
+                self.requests.remove(id);
+            }
+            Event::Lost(_) | Event::Head(..) | Event::Data(..) => {}
+        }
+        event
+    }
+
+    /// Asks for `path`. A connection that is not there has no answers: it is lost, which is told.
+    pub(super) fn send(&mut self, id: RequestId, path: &str, accept: &'static str) {
+        let Some(sender) = self.sender.clone() else { return };
+        let uri = format!("https://{}{path}", self.credentials.authority());
+        let request = self.credentials.authorization().and_then(|authorization| {
+            let request = Request::get(uri)
+                .header(AUTHORIZATION, authorization)
+                .header(ACCEPT, accept)
+                .header(USER_AGENT, AGENT);
+            request.body(Empty::new()).map_err(io::Error::other)
+        });
+        let told = self.told.clone();
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(%error, path, "cannot ask the API server");
+                let told = async move { told.send(Event::End(id, End::Cut)).await };
+                tokio::spawn(told);
+                return;
+            }
+        };
+        let task = tokio::spawn(ask(sender, request, id, told));
+        self.requests.insert(id, task.abort_handle());
+    }
+
+    /// Wants no more of an answer.
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        if let Some(request) = self.requests.remove(&id) {
+            request.abort();
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+        self.requests.values().for_each(AbortHandle::abort);
+    }
+}
+
+/// Opens the connection, and carries what is on it until its end.
+async fn drive(credentials: Credentials, privileges: Privileges, told: mpsc::Sender<Event>) {
+    let opened = timeout(CONNECT_TIMEOUT, Box::pin(handshake(&credentials, privileges))).await;
+    let reason = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Err(error) => format!("cannot connect to {}: {error}", credentials.authority()),
+        Ok((sender, connection)) => {
+            if told.send(Event::Connected(sender)).await.is_err() {
+                return;
+            }
+            match connection.await {
+                Ok(()) => "closed by the server".into(),
+                Err(error) => with_causes(&error),
+            }
+        }
+    };
+    let _nobody_listens = told.send(Event::Lost(reason)).await;
+}
+
+type Sender = http2::SendRequest<Empty<Bytes>>;
+type Driver = http2::Connection<
+    TokioIo<tokio_rustls::client::TlsStream<crate::net::TcpStream>>,
+    Empty<Bytes>,
+    TokioExecutor,
+>;
+
+async fn handshake(credentials: &Credentials, privileges: Privileges) -> io::Result<(Sender, Driver)> {
+    let config = credentials.tls()?;
+    let tcp = transparent::connect(credentials.address().await?, privileges).await?;
+    socket::prepare(&tcp);
+    let tls = TlsConnector::from(config).connect(credentials.server_name()?, tcp).await?;
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true);
+    Box::pin(builder.handshake(TokioIo::new(tls))).await.map_err(io::Error::other)
+}
+
+/// Asks, and tells of the answer as it comes.
+async fn ask(
+    mut sender: Sender,
+    request: Request<Empty<Bytes>>,
+    id: RequestId,
+    told: mpsc::Sender<Event>,
+) -> Option<()> {
+    let end = match sender.send_request(request).await {
+        Err(_) => End::Cut,
+        Ok(response) => {
+            told.send(Event::Head(id, response.status().as_u16(), retry_after(&response))).await.ok()?;
+            let mut body = response.into_body();
+            loop {
+                match body.frame().await {
+                    None => break End::Whole,
+                    Some(Err(_)) => break End::Cut,
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            told.send(Event::Data(id, data)).await.ok()?;
+                        }
+                    }
+                }
+            }
+        }
+    };
+    told.send(Event::End(id, end)).await.ok()
+}
+
+/// Seconds, as API servers say it.
+fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Opening takes two round trips and a signature.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A server that is gone without a word is found out after at most 40 s.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// How long the answer to a PING may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What may be on its way to us: 256 KiB in all, so much of each answer that one watch cannot stall the others.
+const WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Pieces of answers that wait to be read, of 16 KiB at most: 256 KiB.
+const EVENTS_MAX: usize = 16;
+
+const AGENT: &str = concat!("svcmesh-sidecar/", env!("CARGO_PKG_VERSION"));

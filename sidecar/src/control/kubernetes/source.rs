@@ -1,0 +1,190 @@
+//! Joins what requests wait for, what core decides, and the connection.
+
+use std::future::pending;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use svc_core::address::ServiceName;
+use svc_core::discovery::kubernetes::{Action, Kubernetes, Outcome, Output, Report, Settings, Want};
+use svc_core::draws::Draws;
+use svc_core::inventory::{Change, Rejection};
+use svc_core::service::Rules;
+use svc_core::table;
+use svc_core::time::Now;
+
+use super::connection::{Connection, Event};
+use super::credentials::Credentials;
+use crate::clock::{Instant, sleep_until};
+use crate::config::{ApiServer, Config};
+use crate::control::source::{NextChanges, Source};
+use crate::shared::api_interest::ApiInterest;
+
+/// The API server as a source.
+pub(crate) struct KubernetesSource {
+    decisions: Kubernetes,
+    credentials: Credentials,
+    config: Arc<Config>,
+    connection: Option<Connection>,
+    interest: Arc<ApiInterest>,
+    /// Whoever waits for these is told once the changes are in force.
+    untold: Vec<(ServiceName, bool)>,
+    rejections: Vec<Rejection>,
+    /// Whether the first answer has been told of, for readiness.
+    answered: bool,
+    wake: Option<Now>,
+    /// The origin of this source's time: tokio's clock, which tests can move.
+    origin: Instant,
+}
+
+impl KubernetesSource {
+    /// Of the API server that the configuration names.
+    pub(crate) fn new(
+        server: ApiServer,
+        config: &Arc<Config>,
+        rules: Rules,
+        interest: &Arc<ApiInterest>,
+    ) -> KubernetesSource {
+        interest.attend();
+        let settings = Settings { namespace: config.discovery.namespace.clone(), rules, wants_place: None };
+        let draws = Draws::new(RandomState::new().hash_one(std::process::id()));
+        KubernetesSource {
+            decisions: Kubernetes::new(settings, draws),
+            credentials: Credentials::new(server),
+            config: config.clone(),
+            connection: None,
+            interest: interest.clone(),
+            untold: Vec::new(),
+            rejections: Vec::new(),
+            answered: false,
+            wake: None,
+            origin: Instant::now(),
+        }
+    }
+}
+
+impl Source for KubernetesSource {
+    fn kind(&self) -> table::Source {
+        table::Source::Kubernetes
+    }
+
+    fn list(&mut self) -> Option<Vec<Change>> {
+        None
+    }
+
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
+    fn next(&mut self) -> NextChanges<'_> {
+        Box::pin(self.next_changes())
+    }
+
+    fn rejections(&self) -> Vec<Rejection> {
+        self.rejections.clone()
+    }
+}
+
+impl KubernetesSource {
+    async fn next_changes(&mut self) -> Vec<Change> {
+        loop {
+            let now = self.now();
+            for (service, known) in self.untold.drain(..) {
+                self.interest.settle(&service, known, crate::clock::now());
+            }
+            self.look(now);
+            let output = self.decisions.poll(now);
+            let is_news = self.is_news(&output);
+            let changes = self.act(output);
+            if is_news {
+                return changes;
+            }
+            if self.untold.is_empty() {
+                self.wait().await;
+            }
+        }
+    }
+
+    /// Hears what requests wait for, and what is in use.
+    fn look(&mut self, now: Now) {
+        let (asked, used) = self.interest.take();
+        asked.into_iter().for_each(|service| self.decisions.want(Want::Service(service), now));
+        used.iter().for_each(|service| self.decisions.used(service, now));
+    }
+
+    /// Whether the inventory, or whoever waits for the first answer, must hear of it.
+    fn is_news(&mut self, output: &Output) -> bool {
+        let first = !self.answered && self.decisions.is_synced();
+        self.answered |= first;
+        first || output.rejections_changed || !output.changes.is_empty()
+    }
+
+    fn act(&mut self, output: Output) -> Vec<Change> {
+        output.reports.iter().for_each(tell);
+        for action in output.actions {
+            match action {
+                Action::Connect => {
+                    self.connection = Some(Connection::open(&self.credentials, self.config.privileges));
+                }
+                Action::Disconnect => self.connection = None,
+                Action::Send { id, path, accept } => {
+                    if let Some(connection) = &mut self.connection {
+                        connection.send(id, &path, accept);
+                    }
+                }
+                Action::Cancel(id) => {
+                    if let Some(connection) = &mut self.connection {
+                        connection.cancel(id);
+                    }
+                }
+            }
+        }
+        for (want, outcome) in output.settled {
+            if let Want::Service(service) = want {
+                self.untold.push((service, outcome == Outcome::Known));
+            }
+        }
+        if output.rejections_changed {
+            self.rejections = self.decisions.rejections();
+        }
+        self.wake = output.wake;
+        output.changes
+    }
+
+    async fn wait(&mut self) {
+        let wake = self.wake.map(|at| self.origin + at.0);
+        let event = tokio::select! {
+            () = self.interest.asked() => return,
+            event = next_of(self.connection.as_mut()) => event,
+            () = sleep_until(wake.unwrap_or(self.origin)), if wake.is_some() => return,
+        };
+        let now = self.now();
+        match event {
+            Event::Connected(_) => self.decisions.connected(now),
+            Event::Lost(reason) => {
+                self.connection = None;
+                self.decisions.disconnected(&reason, now);
+            }
+            Event::Head(id, status, retry_after) => self.decisions.head(id, status, retry_after, now),
+            Event::Data(id, bytes) => self.decisions.data(id, &bytes, now),
+            Event::End(id, end) => self.decisions.end(id, end, now),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now(self.origin.elapsed())
+    }
+}
+
+async fn next_of(connection: Option<&mut Connection>) -> Event {
+    match connection {
+        Some(connection) => connection.next().await,
+        None => pending().await,
+    }
+}
+
+fn tell(report: &Report) {
+    match report.is_warning() {
+        true => tracing::warn!("{report}"),
+        false => tracing::info!("{report}"),
+    }
+}
