@@ -22,7 +22,8 @@ Runs the checks. Groups, in this order (all of them when none is named):
   fuzz    replays the corpora; sends generated request streams between recording peers; searches for new inputs where
           cargo-fuzz and a nightly toolchain are installed
 
-One more is of no run that does not name it:
+Two more are of no run that does not name them:
+  cluster a real API server (KUBEBUILDER_ASSETS, else built from Debian's sources, once, in 4 to 10 minutes); needs root
   quick   after every change, in a minute or two: format, clippy, and the unit tests of all packages
 
 Each test has a time-out (.config/nextest.toml); one that took long is named with its time. `cargo test` runs the same

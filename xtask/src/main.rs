@@ -9,6 +9,7 @@ mod counts;
 mod failed;
 mod groups;
 mod help;
+mod kube;
 mod layers;
 #[cfg(test)]
 mod lazy;

@@ -21,6 +21,7 @@ mod http;
 mod idle;
 mod inbound;
 mod init;
+mod kubernetes;
 mod life;
 mod metrics;
 mod proxy_header;

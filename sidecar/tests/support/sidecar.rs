@@ -50,6 +50,17 @@ impl Sidecar {
         Sidecar::run(peer, ADMIN, manifests, arguments)
     }
 
+    /// Runs it as a pod does that is given these variables.
+    pub(crate) fn start_in_pod(
+        variables: &[(&str, &str)],
+        manifests: Manifests,
+        arguments: &[&str],
+    ) -> Sidecar {
+        let mut peer = peer(BINARY);
+        peer.envs(variables.iter().copied());
+        Sidecar::run(peer, ADMIN, manifests, arguments)
+    }
+
     fn run(peer: Command, admin: &str, manifests: Manifests, arguments: &[&str]) -> Sidecar {
         let command = command(peer, manifests.path(), &[&["--admin", admin], arguments].concat());
         let mut sidecar = Sidecar {

@@ -1,5 +1,6 @@
 //! The groups of checks that `cargo xtask test` knows.
 
+mod cluster;
 pub(crate) mod dns;
 mod envoy;
 mod fuzz;
@@ -26,6 +27,8 @@ pub(crate) enum Group {
     Envoy,
     /// The corpora of the fuzz targets.
     Fuzz,
+    /// Tests with a real API server, which is built where there is none.
+    Cluster,
     /// What is worth its time after every change: a part of `lint` and of `unit`, and of no run that names no group.
     Quick,
 }
@@ -34,11 +37,15 @@ impl Group {
     pub(crate) const ALL: [Group; 6] =
         [Group::Lint, Group::Unit, Group::Net, Group::Dns, Group::Envoy, Group::Fuzz];
 
+    /// Those of no run that does not name them.
+    pub(crate) const BY_NAME: [Group; 2] = [Group::Cluster, Group::Quick];
+
     /// The group of that name.
     pub(crate) fn parse(name: &str) -> Result<Group> {
-        let mut known = Group::ALL.into_iter().chain([Group::Quick]);
+        let mut known = Group::ALL.into_iter().chain(Group::BY_NAME);
         known.find(|group| group.name() == name).ok_or_else(|| {
-            let names = [&Group::ALL.map(Group::name)[..], &[Group::Quick.name()]].concat().join(" ");
+            let names =
+                [&Group::ALL.map(Group::name)[..], &Group::BY_NAME.map(Group::name)[..]].concat().join(" ");
             format!("unknown group `{}`: one of {names}", name.escape_debug()).into()
         })
     }
@@ -51,6 +58,7 @@ impl Group {
             Group::Dns => "dns",
             Group::Envoy => "envoy",
             Group::Fuzz => "fuzz",
+            Group::Cluster => "cluster",
             Group::Quick => "quick",
         }
     }
@@ -64,6 +72,7 @@ impl Group {
             Group::Dns => dns::run(report),
             Group::Envoy => envoy::run(report),
             Group::Fuzz => fuzz::run(report),
+            Group::Cluster => cluster::run(report),
             Group::Quick => quick::run(report),
         }
     }
@@ -75,7 +84,7 @@ mod tests {
 
     #[test]
     fn every_group_is_found_by_its_name() {
-        for group in Group::ALL.into_iter().chain([Group::Quick]) {
+        for group in Group::ALL.into_iter().chain(Group::BY_NAME) {
             assert_eq!(Group::parse(group.name()).unwrap(), group);
         }
     }
@@ -83,6 +92,6 @@ mod tests {
     #[test]
     fn an_unknown_group_is_answered_with_the_list() {
         let error = Group::parse("nett").unwrap_err().to_string();
-        assert_eq!(error, "unknown group `nett`: one of lint unit net dns envoy fuzz quick");
+        assert_eq!(error, "unknown group `nett`: one of lint unit net dns envoy fuzz cluster quick");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::dns;
+use super::{cluster, dns};
 use crate::packages::{self, Program};
 use crate::report::Report;
 use crate::{shell, tools};
@@ -16,7 +16,7 @@ pub(crate) fn run(report: &mut Report) {
     match packages::ensure(PROGRAMS).and_then(|()| tools::python()) {
         Ok(python) => {
             sweep();
-            let others = format!("not test(/^{}/)", dns::TESTS);
+            let others = format!("not test(/^({}|{})/)", dns::TESTS, cluster::TESTS);
             report.nextest(NAME, &[TESTS, &["-E", &others]].concat(), |tests| {
                 tests.env("SVCMESH_TEST_PYTHON", python);
             });
