@@ -7,7 +7,7 @@ use crate::{Result, place, shell};
 
 /// The folder with the three programs: what `KUBEBUILDER_ASSETS` names, as envtest has it; else built once from Debian's sources.
 pub(crate) fn assets() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) {
+    if let Some(named) = place::kubebuilder_assets() {
         let missing = PROGRAMS.iter().find(|program| !named.join(program).is_file());
         return match missing {
             None => Ok(named),

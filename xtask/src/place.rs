@@ -26,6 +26,11 @@ pub(crate) fn cache() -> PathBuf {
         .join("svcmesh")
 }
 
+/// The folder of a control plane that is there already, by envtest's convention.
+pub(crate) fn kubebuilder_assets() -> Option<PathBuf> {
+    variable("KUBEBUILDER_ASSETS")
+}
+
 /// The folders in which programs are looked for. The `sbin`s are not in an ordinary user's path, and `ip` and `nft` live there.
 pub(crate) fn program_folders() -> Vec<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
