@@ -12,8 +12,18 @@ struct World {
 
 impl World {
     fn start(options: &[&str], objects: &[&str]) -> World {
+        World::of(options, objects, |plane| drop(plane.kubectl(&["apply", "-k", RBAC])))
+    }
+
+    /// Where the sidecar may read nothing.
+    fn start_forbidden(options: &[&str], objects: &[&str]) -> World {
+        World::of(options, objects, |_| {})
+    }
+
+    fn of(options: &[&str], objects: &[&str], permit: impl FnOnce(&ControlPlane)) -> World {
         let pod = Pod::here();
         let plane = ControlPlane::start(options);
+        permit(&plane);
         objects.iter().for_each(|object| plane.apply(object));
         let account = plane.service_account();
         let account = account.to_str().expect("our own name");
@@ -54,8 +64,8 @@ metadata: { name: web, annotations: { svcmesh.dev/load-balancer: rr } }
 spec: { ports: [{ port: 80, targetPort: 8080, appProtocol: tcp }] }
 ";
 
-/// What `deploy/rbac/namespaced` grants.
-const RBAC: &str = include_str!("../../../deploy/rbac/namespaced/rbac.yaml");
+/// What sidecars of a namespace are granted.
+const RBAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/rbac/namespaced");
 
 fn slice_of(version: &str, addresses: &[&str]) -> String {
     let endpoints: Vec<String> = addresses
@@ -73,7 +83,7 @@ fn slice_of(version: &str, addresses: &[&str]) -> String {
 #[test]
 fn endpoints_are_followed_as_the_api_server_tells_of_them() {
     isolated(|| {
-        let world = World::start(&[], &[RBAC, SERVICE, &slice_of("v1", &["10.1.1.1"])]);
+        let world = World::start(&[], &[SERVICE, &slice_of("v1", &["10.1.1.1"])]);
         world.goes_to(&["one"]);
         world.plane.apply(&slice_of("v1", &["10.1.1.2", "10.1.1.3"]));
         world.goes_to(&["two", "three"]);
@@ -87,7 +97,7 @@ fn endpoints_are_followed_as_the_api_server_tells_of_them() {
 #[test]
 fn while_the_api_server_is_gone_what_is_known_serves_and_then_changes_are_in_use() {
     isolated(|| {
-        let mut world = World::start(&[], &[RBAC, SERVICE, &slice_of("v1", &["10.1.1.1"])]);
+        let mut world = World::start(&[], &[SERVICE, &slice_of("v1", &["10.1.1.1"])]);
         world.goes_to(&["one"]);
         world.plane.kill_api_server();
         until("the loss is told", || {
@@ -109,7 +119,7 @@ fn while_the_api_server_is_gone_what_is_known_serves_and_then_changes_are_in_use
 fn an_api_server_with_slices_of_v1beta1_only_will_do() {
     isolated(|| {
         let options = ["--runtime-config=discovery.k8s.io/v1=false"];
-        let world = World::start(&options, &[RBAC, SERVICE, &slice_of("v1beta1", &["10.1.1.1", "10.1.1.3"])]);
+        let world = World::start(&options, &[SERVICE, &slice_of("v1beta1", &["10.1.1.1", "10.1.1.3"])]);
         world.goes_to(&["one", "three"]);
     });
 }
@@ -117,10 +127,10 @@ fn an_api_server_with_slices_of_v1beta1_only_will_do() {
 #[test]
 fn without_permission_the_log_names_verb_resource_and_namespace() {
     isolated(|| {
-        let world = World::start(&[], &[SERVICE]);
+        let world = World::start_forbidden(&[], &[SERVICE]);
         let told = "does not allow us to list services in namespace \"default\" (403)";
         until("it is told", || world.sidecar.log().contains(told).then_some(()));
-        world.plane.apply(RBAC);
+        world.plane.kubectl(&["apply", "-k", RBAC]);
         world.plane.apply(&slice_of("v1", &["10.1.1.2"]));
         within(std::time::Duration::from_secs(75), "it is tried again", || {
             (ask_where(WEB) == "two").then_some(())

@@ -85,7 +85,7 @@ impl fmt::Display for Report {
                     "the API server does not allow us to {access} (403); the environment and DNS are asked instead\n\
                      hint: kubectl apply -k deploy/rbac/{folder}"
                 )?;
-                access.namespace.iter().try_for_each(|namespace| write!(f, " -n {namespace}"))
+                access.namespace.iter().try_for_each(|namespace| write!(f, ", with `namespace: {namespace}`"))
             }
             Report::Allowed(access) => write!(f, "the API server allows us to {access}"),
             Report::Failing(access, problem) => write!(f, "cannot {access}: {problem}"),

@@ -28,7 +28,7 @@ fn where_slices_are_refused_the_services_of_the_namespace_are_for_others_to_deci
     assert_eq!(
         refused,
         "the API server does not allow us to list endpointslices.discovery.k8s.io in namespace \"shop\" (403); the environment and DNS \
-         are asked instead\nhint: kubectl apply -k deploy/rbac/namespaced -n shop"
+         are asked instead\nhint: kubectl apply -k deploy/rbac/namespaced, with `namespace: shop`"
     );
     world.pass(Duration::from_secs(60));
     world.list("%3Dweb&limit", &[slice("web-1", "web", &["10.0.0.1"])]);
