@@ -11,6 +11,8 @@ mod document;
 mod environment;
 #[path = "../../fuzz/src/forwarding.rs"]
 mod forwarding;
+#[path = "../../fuzz/src/kubernetes.rs"]
+mod kubernetes;
 #[path = "../../fuzz/src/retry_after.rs"]
 mod retry_after;
 #[path = "../../fuzz/src/sniff.rs"]
@@ -34,6 +36,11 @@ fn environments() {
 #[test]
 fn hearsay() {
     replay("forwarding", forwarding::check);
+}
+
+#[test]
+fn api_servers() {
+    replay("kubernetes", kubernetes::check);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Group {
 
     /// What it said is not so.
     pub(super) fn doubt(&mut self, now: Now, draws: &Draws) {
-        if self.asked.is_none() && self.due.is_none() {
+        if self.asked.is_none() && self.due.is_none_or(|due| due > pauses::after(now, SOON)) {
             self.failures = self.failures.saturating_add(1);
             self.due = Some(pauses::after(now, pauses::backoff(self.failures, draws)));
         }
@@ -83,8 +83,8 @@ impl Group {
                 self.fail(now, draws);
                 Answer::Unauthorized
             }
-            403 => self.told(SliceApi::V1), // the form of today, then
-            404 => self.told(SliceApi::Endpoints),
+            403 => self.told(SliceApi::V1, now), // the form of today, then
+            404 => self.told(SliceApi::Endpoints, now),
             _ => self.fail(now, draws),
         }
     }
@@ -101,11 +101,11 @@ impl Group {
         let Some(asked) = &self.asked else { return Answer::None };
         match group_versions(&asked.body).filter(|_| end == End::Whole) {
             None => self.fail(now, draws),
-            Some(versions) if versions.iter().any(|version| version == "v1") => self.told(SliceApi::V1),
+            Some(versions) if versions.iter().any(|version| version == "v1") => self.told(SliceApi::V1, now),
             Some(versions) if versions.iter().any(|version| version == "v1beta1") => {
-                self.told(SliceApi::V1beta1)
+                self.told(SliceApi::V1beta1, now)
             }
-            Some(_) => self.told(SliceApi::Endpoints),
+            Some(_) => self.told(SliceApi::Endpoints, now),
         }
     }
 
@@ -116,8 +116,9 @@ impl Group {
         }
     }
 
-    fn told(&mut self, api: SliceApi) -> Answer {
-        (self.asked, self.due) = (None, None);
+    fn told(&mut self, api: SliceApi, now: Now) -> Answer {
+        self.asked = None;
+        self.due = (api != SliceApi::V1).then(|| pauses::after(now, AGAIN));
         Answer::Told(api)
     }
 
@@ -128,6 +129,12 @@ impl Group {
         Answer::Failed
     }
 }
+
+/// How long an old form is good for: servers are upgraded, and one that has just started may not know all it has.
+const AGAIN: Duration = Duration::from_secs(300);
+
+/// The longest pause after failures.
+const SOON: Duration = Duration::from_secs(10);
 
 const LATE: Duration = Duration::from_secs(10);
 

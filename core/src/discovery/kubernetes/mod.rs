@@ -257,6 +257,7 @@ impl Kubernetes {
         self.let_go(now);
         self.settle(now);
         self.choose_watches();
+        self.doubt_refusal(now);
         if self.link.opens(now) {
             self.out.actions.push(Action::Connect);
         }
@@ -388,6 +389,14 @@ impl Kubernetes {
             if self.is_own_slices(&key) && !refused {
                 self.watches.with(&key, |watch, _| watch.hurry(now));
             }
+        }
+    }
+
+    /// Where nothing is left that asks again whether slices are refused, whoever wants some does.
+    fn doubt_refusal(&mut self, now: Now) {
+        let asks = |(key, watch): (&WatchKey, &Watch)| self.is_own_slices(key) && !watch.is_synced();
+        if self.slices_refused && !self.watches.iter().any(asks) {
+            self.refuse_slices(false, now);
         }
     }
 
@@ -679,8 +688,13 @@ impl Kubernetes {
         let mut asks_again = false;
         for key in self.watches.keys() {
             let Some(of) = key.collection(self.watches.api) else { continue };
-            if self.slices_refused && self.is_own_slices(&key) && core::mem::replace(&mut asks_again, true) {
-                continue;
+            let is_synced = self.watches.watch(&key).is_some_and(Watch::is_synced);
+            if self.slices_refused
+                && self.is_own_slices(&key)
+                && !is_synced
+                && core::mem::replace(&mut asks_again, true)
+            {
+                continue; // one asks for all
             }
             if self.asked.len() >= STREAMS_MAX
                 || !self.watches.watch(&key).is_some_and(|watch| watch.is_due(now))

@@ -11,9 +11,11 @@ use super::*;
 use crate::inventory::{Change, SliceKey};
 use crate::service::{Rules, Slice};
 
+mod histories;
 mod lookups;
 mod outages;
 mod scripts;
+mod server;
 mod storm;
 
 /// A source, and whoever carries out what it says.
@@ -171,6 +173,11 @@ impl World {
     /// Time passes, and every wake-up is kept.
     fn pass(&mut self, duration: Duration) {
         self.answer_watches();
+        self.pass_silent(duration);
+    }
+
+    /// The same, and nobody answers.
+    fn pass_silent(&mut self, duration: Duration) {
         let end = Now(self.now.0 + duration);
         while let Some(wake) = self.wake.filter(|wake| *wake <= end) {
             self.now = wake;
