@@ -1,4 +1,4 @@
-//! What passes between the decisions and whoever carries them out.
+//! Inputs and outputs of the state machine.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ use crate::inventory::Change;
 use crate::service::Rules;
 use crate::time::Now;
 
-/// What an operator, and the pod, decide.
+/// Settings of the source.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The pod's own: its Services are all watched.
@@ -22,7 +22,7 @@ pub struct Settings {
     pub wants_place: Option<Vec<IpAddr>>,
 }
 
-/// What somebody waits for.
+/// A lookup on demand.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Want {
     /// The endpoints of a Service.
@@ -31,20 +31,20 @@ pub enum Want {
     Address(IpAddr),
 }
 
-/// What came of waiting.
+/// The result of a lookup on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The API server has told, and this source decides.
+    /// The API server has answered, and this source decides.
     Known,
-    /// It has not, or there is nothing: the next source is asked.
+    /// There is no answer, or no such object: the next source is asked.
     Unknown,
 }
 
-/// Names a request of one source.
+/// The identity of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// What is to be done, in this order.
+/// An instruction for the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Open a connection, and say [`connected`](super::Kubernetes::connected) or [`disconnected`](super::Kubernetes::disconnected).
@@ -53,36 +53,36 @@ pub enum Action {
     Disconnect,
     /// GET this.
     Send {
-        /// What its answer is told under.
+        /// The identity under which its answer is reported.
         id: RequestId,
         /// With its query.
         path: String,
         /// For the header `Accept`.
         accept: &'static str,
     },
-    /// Nobody waits for the rest of its answer.
+    /// Abort the request: the rest of its answer is not needed.
     Cancel(RequestId),
 }
 
-/// How an answer ended.
+/// The end of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By its own end.
+    /// Complete.
     Whole,
-    /// In the middle.
+    /// Cut off.
     Cut,
 }
 
-/// What follows from everything told so far. All of it is to be acted on, the changes in one go.
+/// The output of one [`poll`](super::Kubernetes::poll). The changes are to be applied together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// In this order.
+    /// Instructions, in order.
     pub actions: Vec<Action>,
-    /// For the inventory, at once.
+    /// Changes for the inventory.
     pub changes: Vec<Change>,
-    /// Whoever waits for these waits no longer, once the changes are in force.
+    /// Finished lookups. Waiting requests are woken once the changes are in force.
     pub settled: Vec<(Want, Outcome)>,
-    /// For the log.
+    /// Lines for the log.
     pub reports: Vec<Report>,
     /// Whether [`rejections`](super::Kubernetes::rejections) says something else than before.
     pub rejections_changed: bool,
@@ -90,7 +90,7 @@ pub struct Output {
     pub wake: Option<Now>,
 }
 
-/// Where the pod runs, as far as the slices of its namespace say.
+/// The pod's location, from the slices of its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Its zone.

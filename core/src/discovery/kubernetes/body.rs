@@ -1,4 +1,4 @@
-//! Answers as they come in, with an end to what is kept of them.
+//! Bodies of answers, in bounded buffers.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use super::report::Problem;
 /// pages ([`super::pages`]), down to one object, of which etcd takes 1.5 MiB.
 pub(super) const BYTES_MAX: usize = 16 << 20;
 
-/// What is kept free for the next line. Slices of 100 endpoints are 40 kB.
+/// The capacity kept for the next line. A slice of 100 endpoints has 40 kB.
 const SPARE_MAX: usize = 64 << 10;
 
 /// Keeps some more bytes of a body that may have `most`.

@@ -1,11 +1,11 @@
-//! What has been told to the log: once when something goes wrong, once when it is right again.
+//! Problems that the log has reported: once when they begin, once when they end.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::report::{Access, Problem, Report};
 
-/// What is wrong now.
+/// The present problems.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     of: BTreeMap<Access, Complaint>,

@@ -1,4 +1,4 @@
-//! Who wants what: the Services in use, those that somebody waits for, and what is known not to be there.
+//! Services in use, Services that requests wait for, and names known to be absent.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -7,24 +7,24 @@ use super::pauses;
 use crate::address::ServiceName;
 use crate::time::Now;
 
-/// A Service that somebody uses, or has used.
+/// A Service in use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interest {
-    /// When it was wanted or used last.
+    /// The time of its last use or lookup.
     pub(super) used: Now,
-    /// Since when somebody waits for its endpoints.
+    /// The start of the wait for its endpoints, if a request waits.
     pub(super) asked: Option<Now>,
-    /// Whether somebody has waited in vain: until its endpoints are known, others decide about it.
+    /// A wait has timed out: until its endpoints are known, other sources decide.
     pub(super) gave_up: bool,
 }
 
 impl Interest {
-    /// Until when whoever waits does so.
+    /// The end of the wait.
     pub(super) fn deadline(&self) -> Option<Now> {
         self.asked.map(|since| pauses::after(since, WAIT_MAX))
     }
 
-    /// When it is let go, if nothing happens.
+    /// The time at which its watch ends without further use.
     pub(super) fn let_go(&self) -> Now {
         pauses::after(self.used, LET_GO)
     }
@@ -37,7 +37,7 @@ pub(super) struct Interests {
 }
 
 impl Interests {
-    /// Somebody uses a Service. `None` where there are too many: clients choose names.
+    /// Notes the use of a Service. `None` at the limit, because clients choose names.
     pub(super) fn note(&mut self, service: &ServiceName, now: Now) -> Option<&mut Interest> {
         if !self.map.contains_key(service) && self.map.len() >= INTERESTS_MAX {
             return None;
@@ -49,7 +49,7 @@ impl Interests {
     }
 }
 
-/// What there was nothing to be known of, for a while.
+/// Keys without an answer, each for a while.
 #[derive(Debug)]
 pub(super) struct Memory<K> {
     until: BTreeMap<K, Now>,
@@ -77,10 +77,10 @@ impl<K: Ord + Clone> Memory<K> {
     }
 }
 
-/// How long whoever wants endpoints waits for them.
+/// The longest wait for endpoints.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// What nobody has used for so long is watched no more.
+/// The time without use after which a watch ends.
 pub(super) const LET_GO: Duration = Duration::from_secs(600);
 
 /// 4,096 × 200 B are 0.8 MB. Those that are no Services are here for a moment only.

@@ -1,4 +1,4 @@
-//! What one watched collection says: objects → facts. A malformed one is skipped and told; if it was right before, that stays.
+//! The facts of one watched collection. A malformed object is skipped and reported; its last valid state stays.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -44,14 +44,15 @@ enum Fact {
 }
 
 /// What reading needs, and what it leaves behind.
-pub(super) struct Reader<'a> {
-    pub(super) rules: &'a Rules,
-    pub(super) interner: &'a mut Interner,
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) rules: Rules,
+    pub(super) interner: Interner,
     /// The Services of which something else is said than before.
-    pub(super) touched: &'a mut BTreeSet<ServiceName>,
-    pub(super) rejections_changed: &'a mut bool,
+    pub(super) touched: BTreeSet<ServiceName>,
+    pub(super) rejections_changed: bool,
     /// Where the pod is looked for.
-    pub(super) place: &'a mut PlaceSearch,
+    pub(super) place: PlaceSearch,
 }
 
 /// The pod's own addresses, and where they were found.
@@ -65,7 +66,7 @@ pub(super) struct PlaceSearch {
 pub(super) struct Writing<'a> {
     pub(super) of: &'a Collection,
     pub(super) known: &'a mut Known,
-    pub(super) reader: Reader<'a>,
+    pub(super) reader: &'a mut Reader,
 }
 
 impl Known {
@@ -149,16 +150,16 @@ impl Writing<'_> {
         let name = Head::read(object).and_then(|head| head.name).unwrap_or_default();
         let name: Arc<str> = name.into();
         let json = bytes(object);
-        let reader = &mut self.reader;
+        let reader = &mut *self.reader;
         let fact = match self.of.kind {
-            Kind::Service => parse(json, |object: &object::Service| read_service(object, reader.rules))
+            Kind::Service => parse(json, |object: &object::Service| read_service(object, &reader.rules))
                 .map(|service| Fact::Service(Arc::new(service))),
             Kind::Slice(SliceApi::Endpoints) => parse(json, |object: &object::Endpoints| {
-                read_endpoints(object, reader.rules, reader.interner)
+                read_endpoints(object, &reader.rules, &mut reader.interner)
             })
             .map(slices),
             Kind::Slice(SliceApi::V1 | SliceApi::V1beta1) => parse(json, |object: &object::EndpointSlice| {
-                read_endpoint_slice(object, reader.rules, reader.interner)
+                read_endpoint_slice(object, &reader.rules, &mut reader.interner)
             })
             .map(slices),
         };
@@ -214,7 +215,7 @@ impl Objects for Writing<'_> {
 
     fn list_is_whole(&mut self) {
         let listing = core::mem::take(&mut self.known.listing);
-        *self.reader.rejections_changed |= listing.rejected != self.known.facts.rejected;
+        self.reader.rejections_changed |= listing.rejected != self.known.facts.rejected;
         self.known.facts.rejected = listing.rejected;
         let gone = self.known.facts.objects.keys().filter(|name| !listing.objects.contains_key(*name));
         for name in gone.cloned().collect::<Vec<_>>() {
@@ -235,13 +236,13 @@ impl Objects for Writing<'_> {
         let rejected = &mut self.known.facts.rejected;
         match read {
             Ok(fact) => {
-                *self.reader.rejections_changed |= rejected.remove(&name).is_some();
+                self.reader.rejections_changed |= rejected.remove(&name).is_some();
                 self.put(&name, fact);
             }
             Err(reason) => {
                 let rejection = self.rejection(&name, reason);
                 let rejected = &mut self.known.facts.rejected;
-                *self.reader.rejections_changed |= reject(rejected, &name, rejection);
+                self.reader.rejections_changed |= reject(rejected, &name, rejection);
             }
         }
     }
@@ -249,19 +250,19 @@ impl Objects for Writing<'_> {
     fn deleted(&mut self, object: &RawValue) {
         let Some(name) = Head::read(object).and_then(|head| head.name) else { return };
         let name: Arc<str> = name.into();
-        *self.reader.rejections_changed |= self.known.facts.rejected.remove(&name).is_some();
+        self.reader.rejections_changed |= self.known.facts.rejected.remove(&name).is_some();
         self.put(&name, None);
     }
 }
 
 /// Looks for the pod in a slice that is not kept.
-pub(super) fn look(object: &RawValue, api: SliceApi, reader: Reader<'_>) {
+pub(super) fn look(object: &RawValue, api: SliceApi, reader: &mut Reader) {
     let read = match api {
         SliceApi::Endpoints => parse(bytes(object), |object: &object::Endpoints| {
-            read_endpoints(object, reader.rules, reader.interner)
+            read_endpoints(object, &reader.rules, &mut reader.interner)
         }),
         SliceApi::V1 | SliceApi::V1beta1 => parse(bytes(object), |object: &object::EndpointSlice| {
-            read_endpoint_slice(object, reader.rules, reader.interner)
+            read_endpoint_slice(object, &reader.rules, &mut reader.interner)
         }),
     };
     if let Ok(slices) = read {

@@ -63,7 +63,7 @@ impl Link {
         matches!(self, Link::Up { .. })
     }
 
-    /// Whether the last try failed: nobody waits for the next.
+    /// Whether the last attempt failed: requests do not wait for the next.
     pub(super) fn is_lost(self) -> bool {
         matches!(self, Link::Waiting(at) if at > Now::default())
     }

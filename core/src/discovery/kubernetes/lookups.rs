@@ -21,7 +21,7 @@ use crate::time::Now;
 #[derive(Debug)]
 pub(super) struct Lookups {
     way: Way,
-    /// Until when there is no way.
+    /// The end of a pause in which lookups are not possible.
     closed: Option<Now>,
     queue: BTreeSet<IpAddr>,
     under_way: BTreeMap<IpAddr, Lookup>,
@@ -45,7 +45,7 @@ struct Lookup {
     body: Vec<u8>,
 }
 
-/// What has become of a look-up.
+/// The outcome of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Continues,
@@ -186,7 +186,7 @@ impl Lookups {
         late
     }
 
-    /// The connection is gone, or there is no way: those that nobody looks up any more.
+    /// Ends all lookups, and returns their addresses: the connection is gone, or lookups are not possible.
     pub(super) fn give_up(&mut self) -> Vec<IpAddr> {
         let under_way = core::mem::take(&mut self.under_way);
         core::mem::take(&mut self.queue).into_iter().chain(under_way.into_keys()).collect()
@@ -213,13 +213,13 @@ impl Lookups {
 /// At once. The rest of a pod's new addresses waits for its turn.
 const UNDER_WAY_MAX: usize = 4;
 
-/// 64 × 17 B. Whoever finds it full is looked up with its next connection.
+/// 64 × 17 B. With a full queue, the next connection to the address asks again.
 const QUEUE_MAX: usize = 64;
 
 /// How long an address that no Service has is not looked up again, and how long all are not where it is not allowed.
 const NOTHING: Duration = Duration::from_secs(600);
 
-/// The same where nobody knows.
+/// The same without an answer.
 const FAILED: Duration = Duration::from_secs(10);
 
 const LATE: Duration = Duration::from_secs(10);

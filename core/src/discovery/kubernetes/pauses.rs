@@ -1,4 +1,4 @@
-//! How long to wait before the next try, drawn so that those who failed together do not come back together.
+//! Pauses before the next attempt, with jitter, so that clients that failed together do not return together.
 
 use core::time::Duration;
 
@@ -17,12 +17,12 @@ pub(super) fn retry_after(asked: Duration, draws: &Draws) -> Duration {
     between(asked, asked + asked / 10 + A_MOMENT, draws)
 }
 
-/// After a refusal: a Role that somebody applies now is in use within a minute.
+/// After a 403: a Role applied now is in use within a minute.
 pub(super) fn after_refusal(draws: &Draws) -> Duration {
     between(Duration::from_secs(30), Duration::from_secs(60), draws)
 }
 
-/// After a connection was lost that served: 1,000 who lost one at once come back at 100 a second.
+/// After the loss of a working connection: 1,000 clients return at 100 a second.
 pub(super) fn after_loss(draws: &Draws) -> Duration {
     between(Duration::ZERO, RECONNECT_MAX, draws)
 }

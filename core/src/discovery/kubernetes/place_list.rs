@@ -1,4 +1,4 @@
-//! The list of the namespace's slices in which the pod looks for itself. What is watched anyway is looked into too.
+//! The list of the namespace's slices in which the pod's own address is looked for.
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) struct PlaceList {
     left: u32,
 }
 
-/// What has become of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Continues,

@@ -1,10 +1,10 @@
-//! What an operator should know, as the lines of the log.
+//! Log lines of the source.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-/// What a source says about itself.
+/// A log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The first connection, or one after a [`Report::Lost`], has had an answer.
@@ -15,11 +15,11 @@ pub enum Report {
     Unauthorized,
     /// The API server allows us this no more, or never did (403); told once until it does.
     Refused(Access),
-    /// What was refused is allowed.
+    /// A refused access is allowed.
     Allowed(Access),
     /// It answers with this problem; told once until it works.
     Failing(Access, Problem),
-    /// What failed works.
+    /// A failing access works.
     Works(Access),
     /// An address that no known Service has cannot be looked up, as this is not allowed or not possible.
     NoLookup(Access, Problem),
@@ -27,7 +27,7 @@ pub enum Report {
     OldSlices(Option<&'static str>),
 }
 
-/// What one asks of an API server, in the terms of a Role.
+/// An access, in the terms of a Role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Access {
     /// `get`, `list` or `watch`.
@@ -38,7 +38,7 @@ pub struct Access {
     pub namespace: Option<Arc<str>>,
 }
 
-/// What is wrong with an answer.
+/// The problem with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// Its status, or that of an event in it.
@@ -47,14 +47,14 @@ pub enum Problem {
     Cut,
     /// It did not come in time.
     Late,
-    /// It is more than anybody keeps.
+    /// It exceeds the buffer.
     TooLong,
     /// It is not what was asked for.
     Malformed(String),
 }
 
 impl Report {
-    /// Whether somebody should do something about it.
+    /// Whether it is logged as a warning.
     pub fn is_warning(&self) -> bool {
         match self {
             Report::Lost(_) | Report::Unauthorized | Report::Refused(_) | Report::Failing(..) => true,
@@ -79,11 +79,10 @@ impl fmt::Display for Report {
                  hint: is the service account still there, and its token mounted?",
             ),
             Report::Refused(access) => {
-                let folder = if access.is_of_cluster() { "cluster-lookup" } else { "namespaced" };
                 write!(
                     f,
                     "the API server does not allow us to {access} (403); the environment and DNS are asked instead\n\
-                     hint: kubectl apply -k deploy/rbac/{folder}"
+                     hint: kubectl apply -k deploy/rbac/namespaced"
                 )?;
                 access.namespace.iter().try_for_each(|namespace| write!(f, ", with `namespace: {namespace}`"))
             }
@@ -92,20 +91,13 @@ impl fmt::Display for Report {
             Report::Works(access) => write!(f, "can {access} again"),
             Report::NoLookup(access, problem) => write!(
                 f,
-                "addresses of unknown Services pass through: cannot {access}: {problem}\n\
-                 hint: kubectl apply -k deploy/rbac/cluster-lookup"
+                "addresses of unknown Services pass through: cannot {access}: {problem}"
             ),
             Report::OldSlices(Some(version)) => {
                 write!(f, "the API server has EndpointSlices of discovery.k8s.io/{version} only")
             }
             Report::OldSlices(None) => f.write_str("the API server has no EndpointSlices: reading Endpoints"),
         }
-    }
-}
-
-impl Access {
-    fn is_of_cluster(&self) -> bool {
-        self.namespace.is_none()
     }
 }
 

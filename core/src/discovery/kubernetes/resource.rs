@@ -52,7 +52,7 @@ impl Collection {
         path
     }
 
-    /// What one needs to be allowed.
+    /// The permission that it needs.
     pub(super) fn access(&self, verb: &'static str) -> Access {
         let resource = match self.kind {
             Kind::Service => "services",

@@ -1,4 +1,4 @@
-//! What the inventory has been told, and what it must be told so that it knows what is so.
+//! The facts in the inventory, and the changes that bring them up to date.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -9,7 +9,7 @@ use crate::hash::HashMap;
 use crate::inventory::{Change, SliceKey};
 use crate::service::{Service, Slice};
 
-/// What is said of one Service.
+/// The facts of one Service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Saying {
     pub(super) service: Option<Arc<Service>>,
@@ -19,7 +19,7 @@ pub(super) struct Saying {
     pub(super) slices: Vec<(SliceKey, Arc<Slice>)>,
 }
 
-/// All that the inventory has been told.
+/// The facts that the inventory has.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     sayings: BTreeMap<ServiceName, Saying>,
@@ -68,7 +68,7 @@ impl Told {
         };
     }
 
-    /// A slice that its Service has no more: another's, if that has it, else nobody's.
+    /// Gives a slice that has left its Service to another Service that has it, else removes it.
     fn disown(&mut self, key: SliceKey, changes: &mut Vec<Change>) {
         let has_none =
             |owner: &ServiceName| self.sayings.get(owner).and_then(|saying| saying.slice(&key)).is_none();

@@ -15,11 +15,11 @@ use super::wire::Event;
 use crate::draws::Draws;
 use crate::time::Now;
 
-/// Who keeps the objects.
+/// The store of the objects.
 pub(super) trait Objects {
     /// One of a list that is not whole yet.
     fn listed(&mut self, object: &RawValue);
-    /// The list is whole: what is not in it is gone.
+    /// The list is complete: objects that are not in it are gone.
     fn list_is_whole(&mut self);
     /// The list begins anew: those since the last whole one are forgotten.
     fn list_is_void(&mut self);
@@ -29,7 +29,7 @@ pub(super) trait Objects {
     fn deleted(&mut self, object: &RawValue);
 }
 
-/// What has become of a request.
+/// The outcome of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// It goes on.
@@ -40,9 +40,9 @@ pub(super) enum Step {
     Listed,
     /// It goes on, and all of the collection is known by that.
     Watched,
-    /// It is over, for we may not (403).
+    /// It is over: the access is forbidden (403).
     Refused,
-    /// It is over, for nobody knows us (401).
+    /// It is over: the credentials are not valid (401).
     Unauthorized,
     /// It is over, for there is no such resource (404).
     Missing,
@@ -58,13 +58,13 @@ pub(super) struct Watch {
     version: Option<String>,
     limit: u32,
     failures: u32,
-    /// How often a watch was to be begun in vain, in a row: it may be the version.
+    /// Consecutive watches without an answer of 200: the version may be the cause.
     vain: u32,
     /// When it was listed last, and how often in a row its version was too old soon after that.
     listed: Option<Now>,
     expired: u32,
     synced: bool,
-    /// Since when it is refused.
+    /// The time of the first refusal.
     refused: Option<Now>,
     /// Whether [`Step::Refused`] was the last word.
     gave_up: bool,
@@ -122,7 +122,7 @@ impl Watch {
         self.failures
     }
 
-    /// What is asked for next, or now.
+    /// The verb of the present request, else of the next.
     pub(super) fn verb(&self) -> &'static str {
         if self.version.is_some() { "watch" } else { "list" }
     }
@@ -284,7 +284,7 @@ impl Watch {
                 match (taken, status) {
                     (Ok(()), _) => return Step::Continues,
                     (Err(_), Some(410)) => return self.expire(objects, now, draws),
-                    // Which event was lost nobody knows.
+                    // The lost event is unknown: list again.
                     (Err(problem @ (Problem::Malformed(_) | Problem::TooLong)), _) => {
                         self.version = None;
                         problem
@@ -374,7 +374,7 @@ impl Watch {
         Step::Over
     }
 
-    /// A server that has just started refuses everybody for a moment: what was allowed before is refused in earnest after a while.
+    /// Handles a 403. A server that has just started refuses all clients for a moment, so a working access stays for a while.
     fn refuse(&mut self, objects: &mut impl Objects, now: Now, draws: &Draws) -> Step {
         let since = *self.refused.get_or_insert(now);
         if self.synced && now.since(since) < REFUSED_MIN {
@@ -401,11 +401,11 @@ const WATCH_MAX: Duration = Duration::from_secs(590 + 30);
 /// From one watch to the next: a server that ends each at once is asked once a second.
 const WATCH_MIN: Duration = Duration::from_secs(1);
 
-/// What has gone well for so long is not at fault for what went wrong before.
+/// The time after which a working watch clears earlier failures.
 const WELL: Duration = Duration::from_secs(10);
 
 /// After so many watches without an answer of 200 it is listed.
 const VAIN_MAX: u32 = 3;
 
-/// How long what was allowed must be refused until it counts: an API server's own Roles are in force some seconds after its start.
+/// The time for which a working access must be refused until it counts: an API server enforces its Roles some seconds after its start.
 const REFUSED_MIN: Duration = Duration::from_secs(30);

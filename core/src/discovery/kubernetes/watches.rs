@@ -51,7 +51,7 @@ impl WatchKey {
         }
     }
 
-    /// What is asked for; nothing as long as nobody knows how.
+    /// The collection to ask for; `None` until the API version of slices is known.
     pub(super) fn collection(&self, api: Option<SliceApi>) -> Option<Collection> {
         let kind = match self.what {
             What::Services => Kind::Service,
@@ -73,52 +73,41 @@ struct Watched {
 
 #[derive(Debug)]
 pub(super) struct Watches {
-    rules: Rules,
     map: BTreeMap<WatchKey, Watched>,
-    interner: Interner,
     /// How endpoints are told of, once that is known.
     pub(super) api: Option<SliceApi>,
-    /// The Services of which something else is said than before.
-    pub(super) touched: BTreeSet<ServiceName>,
-    pub(super) rejections_changed: bool,
-    pub(super) place: PlaceSearch,
+    pub(super) reader: Reader,
 }
 
 impl Watches {
     pub(super) fn new(rules: Rules, place: PlaceSearch) -> Watches {
-        Watches {
-            rules,
-            map: BTreeMap::new(),
-            interner: Interner::default(),
-            api: None,
-            touched: BTreeSet::new(),
-            rejections_changed: false,
-            place,
-        }
+        let (interner, touched) = (Interner::default(), BTreeSet::new());
+        let reader = Reader { rules, interner, touched, rejections_changed: false, place };
+        Watches { map: BTreeMap::new(), api: None, reader }
     }
 
     pub(super) fn add(&mut self, key: WatchKey) {
         self.map.entry(key).or_insert_with(|| Watched { watch: Watch::new(), known: Known::default() });
     }
 
-    /// Forgets a collection and what it said. The request that nobody waits for any more.
+    /// Removes a collection with its facts. Returns its request, which is to be cancelled.
     pub(super) fn remove(&mut self, key: &WatchKey) -> Option<RequestId> {
         let gone = self.map.remove(key)?;
-        self.rejections_changed |= gone.known.rejections().next().is_some();
+        self.reader.rejections_changed |= gone.known.rejections().next().is_some();
         self.touch(key, &gone.known);
-        self.interner.sweep();
+        self.reader.interner.sweep();
         gone.watch.request()
     }
 
-    /// Forgets what a collection said.
+    /// Removes the facts of a collection.
     pub(super) fn forget(&mut self, key: &WatchKey) {
         let Some(watched) = self.map.get_mut(key) else { return };
         let known = core::mem::take(&mut watched.known);
-        self.rejections_changed |= known.rejections().next().is_some();
+        self.reader.rejections_changed |= known.rejections().next().is_some();
         self.touch(key, &known);
     }
 
-    /// What is said of all that it concerns may be another thing now.
+    /// Marks all Services of a collection as changed.
     pub(super) fn touch_all(&mut self, key: &WatchKey) {
         if let Some(watched) = self.map.get_mut(key) {
             let known = core::mem::take(&mut watched.known);
@@ -132,13 +121,15 @@ impl Watches {
     fn touch(&mut self, key: &WatchKey, known: &Known) {
         let namespace = key.namespace();
         if let Scope::One(service) = &key.scope {
-            self.touched.insert(service.clone());
+            self.reader.touched.insert(service.clone());
         }
         let name = |service: &Arc<str>| ServiceName::new(namespace.clone(), service.clone());
-        self.touched.extend(known.services().map(name));
+        self.reader.touched.extend(known.services().map(name));
         if key.scope == Scope::All(namespace.clone()) {
             let services = self.map.get(&WatchKey::all(What::Services, namespace));
-            self.touched.extend(services.iter().flat_map(|services| services.known.services()).map(name));
+            self.reader
+                .touched
+                .extend(services.iter().flat_map(|services| services.known.services()).map(name));
         }
     }
 
@@ -150,26 +141,12 @@ impl Watches {
     ) -> Option<R> {
         let Watched { watch, known } = self.map.get_mut(key)?;
         let of = key.collection(self.api.or(Some(SliceApi::V1)))?;
-        let reader = Reader {
-            rules: &self.rules,
-            interner: &mut self.interner,
-            touched: &mut self.touched,
-            rejections_changed: &mut self.rejections_changed,
-            place: &mut self.place,
-        };
-        Some(act(watch, &mut Writing { of: &of, known, reader }))
+        Some(act(watch, &mut Writing { of: &of, known, reader: &mut self.reader }))
     }
 
     /// Looks for the pod's place in a slice of its namespace.
     pub(super) fn look(&mut self, object: &RawValue) {
-        let reader = Reader {
-            rules: &self.rules,
-            interner: &mut self.interner,
-            touched: &mut self.touched,
-            rejections_changed: &mut self.rejections_changed,
-            place: &mut self.place,
-        };
-        known::look(object, self.api.unwrap_or(SliceApi::V1), reader);
+        known::look(object, self.api.unwrap_or(SliceApi::V1), &mut self.reader);
     }
 
     pub(super) fn keys(&self) -> Vec<WatchKey> {
@@ -197,7 +174,7 @@ impl Watches {
         self.services(service).map(|watched| &watched.watch)
     }
 
-    /// What is said of a Service, where that is known.
+    /// A Service, if it is known.
     pub(super) fn service(&self, service: &ServiceName) -> Option<&Arc<Service>> {
         let services = self.services(service).filter(|watched| watched.watch.is_synced())?;
         services.known.service(&service.name)

@@ -18,7 +18,7 @@ mod scripts;
 mod server;
 mod storm;
 
-/// A source, and whoever carries out what it says.
+/// A source with a scripted connection.
 struct World {
     kube: Kubernetes,
     now: Now,

@@ -37,7 +37,7 @@ fn where_slices_are_refused_the_services_of_the_namespace_are_for_others_to_deci
 }
 
 #[test]
-fn whoever_waits_two_seconds_in_vain_is_sent_elsewhere_and_the_service_comes_back_whole() {
+fn a_wait_of_two_seconds_ends_at_the_next_source_and_the_service_comes_back_whole() {
     let mut world = World::of(&[service("web")]);
     world.want("web");
     world.pass(Duration::from_millis(1_999));
