@@ -15,7 +15,6 @@ use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
 use svc_core::table::{Table, Target, Unasked};
 use svc_proto::names::header::{FORWARDED, X_FORWARDED_FOR};
-use tokio::sync::futures::OwnedNotified;
 
 use super::affinity::PinMemory;
 use super::route::Route;
@@ -29,7 +28,7 @@ use crate::http::guard::refused;
 use crate::http::pulse::Pulse;
 use crate::http::target::Form;
 use crate::memory::Holder;
-use crate::shared::dns_interest::{OnDemandLookup, PATIENCE, PendingLookup};
+use crate::shared::interest::{OnDemandLookup, PATIENCE, PendingLookup};
 use crate::upstream::own::ClientUpstreams;
 
 /// Where a client's connection came from and where it was going.
@@ -212,26 +211,12 @@ pub(crate) async fn settled(
 enum Unrouted {
     Failed(Failure),
     /// DNS or the API server has been asked: when this is over, the table knows more.
-    Asked(Box<Answer>),
+    Asked(Box<PendingLookup>),
 }
 
-/// What is waited for.
-enum Answer {
-    /// Of DNS.
-    Name(PendingLookup),
-    /// Of the API server: the endpoints of a Service.
-    Endpoints(OwnedNotified),
-}
-
-impl Answer {
-    async fn wait(self) -> Result<(), Failure> {
-        match self {
-            Answer::Name(name) => name.wait().await,
-            Answer::Endpoints(told) => {
-                told.await;
-                Ok(())
-            }
-        }
+impl Unrouted {
+    fn of(asked: Result<PendingLookup, Failure>) -> Unrouted {
+        asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(answer)))
     }
 }
 
@@ -240,10 +225,7 @@ fn look_again(route: &Rc<Route>, client: ClientAddr, router: &Router) -> Result<
     if route.target.is_settled() {
         return Ok(route);
     }
-    Err(match route.target.pending() {
-        Some(service) => ask_api(service, router),
-        None => ask(want_endpoints(&route.target), client, router),
-    })
+    Err(ask_endpoints(&route.target, client, router))
 }
 
 fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>, Unrouted> {
@@ -253,46 +235,49 @@ fn look_up(text: &str, client: ClientAddr, router: &Router) -> Result<Rc<Route>,
     let table = router.table.load();
     match table.by_authority(&authority) {
         Ok(target) if target.is_settled() => Ok(router.route(target)),
-        Ok(target) if target.pending().is_some() => Err(target
-            .pending()
-            .map_or(Unrouted::Failed(Failure::NoEndpoints), |service| ask_api(service, router))),
-        found => {
-            if let Some(answer) = ask_of_other_namespace(&authority, &table, router) {
-                return Err(answer);
+        Ok(target) => Err(ask_endpoints(target, client, router)),
+        Err(_) => match ask_namespace(&authority, &table, client, router) {
+            Some(answer) => Err(Unrouted::Asked(Box::new(answer))),
+            None => {
+                let absolute = has_final_dot(text);
+                Err(ask(want_host(&authority, absolute, &table), client, router))
             }
-            let absolute = has_final_dot(text);
-            Err(ask(want(found.ok(), &authority, absolute, &table), client, router))
-        }
+        },
     }
 }
 
 fn ask(want: Result<OnDemandLookup, Failure>, client: ClientAddr, router: &Router) -> Unrouted {
-    let asked = want.and_then(|want| router.shared.wanted.ask(want, client.0.ip().to_canonical()));
-    asked.map_or_else(Unrouted::Failed, |answer| Unrouted::Asked(Box::new(Answer::Name(answer))))
+    Unrouted::of(want.and_then(|want| router.shared.wanted.ask(want, client.0.ip().to_canonical())))
 }
 
-/// Asks the API server for the endpoints of a Service that the table has.
-fn ask_api(service: &ServiceName, router: &Router) -> Unrouted {
-    match router.shared.api_wanted.ask(service, clock::now()) {
-        Some(told) => Unrouted::Asked(Box::new(Answer::Endpoints(told))),
-        None => Unrouted::Failed(Failure::NoEndpoints),
+/// Asks for the endpoints of a Service that the table has: the API server where it tells those of Services in use, else DNS.
+fn ask_endpoints(target: &Target, client: ClientAddr, router: &Router) -> Unrouted {
+    match target.pending() {
+        Some(service) => {
+            Unrouted::of(router.shared.api_wanted.ask(service.clone(), client.0.ip().to_canonical()))
+        }
+        None => ask(want_endpoints(target), client, router),
     }
 }
 
-/// Asks the API server for a Service of another namespace, whose Services it is not watched for. Only where the name says that it is a
-/// Service's (`name.namespace.svc`): other hosts of two labels are more often somebody else's.
-fn ask_of_other_namespace(authority: &Authority<'_>, table: &Table, router: &Router) -> Option<Unrouted> {
+/// Asks the API server for a Service of another namespace, whose Services are not watched. `None` where DNS is to be asked: the host is
+/// not of the form `name.namespace.svc`, or the API server does not know it. (Hosts of two labels are rarely Services.)
+fn ask_namespace(
+    authority: &Authority<'_>,
+    table: &Table,
+    client: ClientAddr,
+    router: &Router,
+) -> Option<PendingLookup> {
     let discovery = &router.config.discovery;
     let UriHost::Name(host) = authority.host else { return None };
     let (namespace, name) = split_service(host, &discovery.namespace, &discovery.cluster_domain)?;
-    let says_so = host.split('.').nth(2).is_some();
-    if !says_so || namespace.eq_ignore_ascii_case(&discovery.namespace) || table.by_host(host).is_some() {
+    let is_full = host.split('.').nth(2).is_some();
+    if !is_full || namespace.eq_ignore_ascii_case(&discovery.namespace) || table.by_host(host).is_some() {
         return None;
     }
-    let service =
-        ServiceName::new(namespace.to_ascii_lowercase().as_str(), name.to_ascii_lowercase().as_str());
-    let told = router.shared.api_wanted.ask(&service, clock::now())?;
-    Some(Unrouted::Asked(Box::new(Answer::Endpoints(told))))
+    let [namespace, name] = [namespace, name].map(str::to_ascii_lowercase);
+    let service = ServiceName::new(&*namespace, &*name);
+    router.shared.api_wanted.ask(service, client.0.ip().to_canonical()).ok()
 }
 
 /// Whether a host is absolute, which an [`Authority`] does not tell.
@@ -300,22 +285,11 @@ fn has_final_dot(authority: &str) -> bool {
     authority.split(':').next().is_some_and(|host| host.ends_with('.'))
 }
 
-/// What DNS is to be asked for, so that the table can lead to `authority`.
-fn want(
-    found: Option<&Arc<Target>>,
-    authority: &Authority<'_>,
-    absolute: bool,
-    table: &Table,
-) -> Result<OnDemandLookup, Failure> {
-    match found {
-        None => {
-            let unasked = table.unasked(authority)?;
-            let Unasked { host, port, .. } = unasked;
-            let dot = if absolute || unasked.absolute { "." } else { "" };
-            Ok(OnDemandLookup::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
-        }
-        Some(target) => want_endpoints(target),
-    }
+/// The lookup in DNS of the host in `authority`, which the table does not have.
+fn want_host(authority: &Authority<'_>, absolute: bool, table: &Table) -> Result<OnDemandLookup, Failure> {
+    let Unasked { host, port, absolute: is_name, .. } = table.unasked(authority)?;
+    let dot = if absolute || is_name { "." } else { "" };
+    Ok(OnDemandLookup::Host(format!("{}{dot}", host.to_ascii_lowercase()).into(), port))
 }
 
 /// What DNS is to be asked for, so that a target that is known has endpoints.
@@ -327,10 +301,10 @@ fn want_endpoints(target: &Target) -> Result<OnDemandLookup, Failure> {
     }
 }
 
-/// Waits until DNS has answered, no longer than the request may take, and looks again.
+/// Waits until the answer is there, no longer than the request may take, and looks again.
 async fn learn(
     look: impl Fn() -> Result<Rc<Route>, Unrouted>,
-    answer: Box<Answer>,
+    answer: Box<PendingLookup>,
     router: &Router,
 ) -> Result<(Rc<Route>, Duration), Failure> {
     let begun = clock::now();

@@ -1,7 +1,6 @@
 //! What all workers share: how much there is of everything, and what is known of endpoints.
 
-pub(crate) mod api_interest;
-pub(crate) mod dns_interest;
+pub(crate) mod interest;
 pub(crate) mod vips;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,8 +24,7 @@ use crate::ports::pins::Pinned;
 use crate::ports::shared_port::SharedPort;
 use crate::sync::lock;
 
-use api_interest::ApiInterest;
-use dns_interest::DnsInterest;
+use interest::{ApiInterest, DnsInterest};
 use vips::{Vip, VipClaims};
 
 /// What all workers share.

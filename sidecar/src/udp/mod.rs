@@ -195,7 +195,9 @@ impl Relay {
     ) -> Result<FlowId, Failure> {
         if let Some(route) = route.filter(|route| route.members.is_empty()) {
             if let Some(service) = route.target.pending() {
-                let _the_next_datagram_finds_them = self.context.shared.api_wanted.ask(service, now);
+                let client = key.client.0.ip().to_canonical();
+                let _the_next_datagram_finds_them =
+                    self.context.shared.api_wanted.ask(service.clone(), client);
             }
             return Err(Failure::NoEndpoints);
         }

@@ -18,7 +18,7 @@ use super::interests::{NameInterest, NameInterests};
 use super::names::NameTable;
 use super::question::{Question, Reply, ReplyMeaning, after};
 use super::served::{Catalog, Cluster};
-use crate::shared::dns_interest::{InUse, LookupOutcome, OnDemandLookup};
+use crate::shared::interest::{InUse, LookupOutcome, OnDemandLookup};
 
 /// The state of the source.
 #[derive(Debug)]

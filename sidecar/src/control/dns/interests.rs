@@ -9,7 +9,7 @@ use svc_core::outcome::Failure;
 use svc_core::time::Now;
 
 use super::question::after;
-use crate::shared::dns_interest::{OnDemandLookup, PATIENCE};
+use crate::shared::interest::{OnDemandLookup, PATIENCE};
 
 /// All of them. Each change costs what it concerns.
 #[derive(Debug, Default)]

@@ -28,7 +28,7 @@ use svc_core::time::Now;
 
 use crate::clock::{Instant, sleep_until};
 use crate::metrics::{LookedUp, Metrics};
-use crate::shared::dns_interest::{DnsInterest, LookupOutcome, OnDemandLookup};
+use crate::shared::interest::{DnsInterest, LookupOutcome, OnDemandLookup};
 
 use flights::Flights;
 use question::ReplyMeaning;

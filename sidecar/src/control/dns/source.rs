@@ -12,7 +12,7 @@ use super::{Cluster, DnsCache, DnsSource, Stub};
 use crate::config::Config;
 use crate::control::source::{NextChanges, Source};
 use crate::metrics::Metrics;
-use crate::shared::dns_interest::DnsInterest;
+use crate::shared::interest::DnsInterest;
 
 /// DNS, as resolv.conf says; nothing where that could not be read at the start.
 pub(crate) struct NameServers {

@@ -13,7 +13,7 @@ use svc_core::table::{Source, Table};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::shared::dns_interest::PendingLookup;
+use crate::shared::interest::PendingLookup;
 
 /// Answers as the test says, and keeps what it was asked.
 #[derive(Clone, Default)]

@@ -1,13 +1,16 @@
 //! Joins what requests wait for, what core decides, and the connection.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use svc_core::address::ServiceName;
 use svc_core::discovery::kubernetes::{Action, Kubernetes, Outcome, Output, Report, Settings, Want};
 use svc_core::draws::Draws;
 use svc_core::inventory::{Change, Rejection};
+use svc_core::outcome::Failure;
 use svc_core::service::Rules;
 use svc_core::table;
 use svc_core::time::Now;
@@ -17,7 +20,7 @@ use super::credentials::Credentials;
 use crate::clock::{Instant, sleep_until};
 use crate::config::{ApiServer, Config};
 use crate::control::source::{NextChanges, Source};
-use crate::shared::api_interest::ApiInterest;
+use crate::shared::interest::{ApiInterest, LookupOutcome};
 
 /// The API server as a source.
 pub(crate) struct KubernetesSource {
@@ -26,8 +29,10 @@ pub(crate) struct KubernetesSource {
     config: Arc<Config>,
     connection: Option<Connection>,
     interest: Arc<ApiInterest>,
-    /// Whoever waits for these is told once the changes are in force.
-    untold: Vec<(ServiceName, bool)>,
+    /// Finished lookups: waiting requests are woken once the changes are in force.
+    untold: Vec<(ServiceName, Outcome)>,
+    /// Services that the API server does not tell of, and when requests may ask again: other sources are asked meanwhile.
+    unknown: VecDeque<(Now, ServiceName)>,
     rejections: Vec<Rejection>,
     /// Whether the first answer has been told of, for readiness.
     answered: bool,
@@ -54,6 +59,7 @@ impl KubernetesSource {
             connection: None,
             interest: interest.clone(),
             untold: Vec::new(),
+            unknown: VecDeque::new(),
             rejections: Vec::new(),
             answered: false,
             wake: None,
@@ -88,9 +94,7 @@ impl KubernetesSource {
     async fn next_changes(&mut self) -> Vec<Change> {
         loop {
             let now = self.now();
-            for (service, known) in self.untold.drain(..) {
-                self.interest.settle(&service, known, crate::clock::now());
-            }
+            self.settle(now);
             self.look(now);
             let output = self.decisions.poll(now);
             let is_news = self.is_news(&output);
@@ -104,14 +108,36 @@ impl KubernetesSource {
         }
     }
 
-    /// Hears what requests wait for, and what is in use.
-    fn look(&mut self, now: Now) {
-        let (asked, used) = self.interest.take();
-        asked.into_iter().for_each(|service| self.decisions.want(Want::Service(service), now));
-        used.iter().for_each(|service| self.decisions.used(service, now));
+    /// Wakes the requests whose lookups are finished.
+    fn settle(&mut self, now: Now) {
+        for (service, outcome) in self.untold.drain(..) {
+            match outcome {
+                Outcome::Known => self.interest.settle(&service, LookupOutcome::Known),
+                Outcome::Unknown => {
+                    self.interest.settle(&service, LookupOutcome::Failed(Failure::UnknownDestination));
+                    self.unknown.push_back((Now(now.0 + UNKNOWN), service));
+                }
+            }
+        }
+        while let Some((_, service)) =
+            self.unknown.pop_front_if(|(until, _)| *until <= now).or_else(|| self.crowded_out())
+        {
+            self.interest.settle(&service, LookupOutcome::Known); // asked for again, it is answered anew
+        }
     }
 
-    /// Whether the inventory, or whoever waits for the first answer, must hear of it.
+    fn crowded_out(&mut self) -> Option<(Now, ServiceName)> {
+        (self.unknown.len() > UNKNOWN_MAX).then(|| self.unknown.pop_front()).flatten()
+    }
+
+    /// Takes new lookups, and the Services in use.
+    fn look(&mut self, now: Now) {
+        let (asked, _) = self.interest.take_asked();
+        asked.into_iter().for_each(|(service, _)| self.decisions.want(Want::Service(service), now));
+        self.interest.take_used().iter().for_each(|service| self.decisions.used(service, now));
+    }
+
+    /// Whether there are changes, or the first answer, which readiness waits for.
     fn is_news(&mut self, output: &Output) -> bool {
         let first = !self.answered && self.decisions.is_synced();
         self.answered |= first;
@@ -140,13 +166,14 @@ impl KubernetesSource {
         }
         for (want, outcome) in output.settled {
             if let Want::Service(service) = want {
-                self.untold.push((service, outcome == Outcome::Known));
+                self.untold.push((service, outcome));
             }
         }
         if output.rejections_changed {
             self.rejections = self.decisions.rejections();
         }
-        self.wake = output.wake;
+        let expiry = self.unknown.front().map(|(until, _)| *until);
+        self.wake = output.wake.into_iter().chain(expiry).min();
         output.changes
     }
 
@@ -188,3 +215,9 @@ fn tell(report: &Report) {
         false => tracing::info!("{report}"),
     }
 }
+
+/// The time for which a Service that the API server does not tell of is left to other sources.
+const UNKNOWN: Duration = Duration::from_secs(5);
+
+/// 1,024 × 56 B. Beyond it the oldest may be asked for again.
+const UNKNOWN_MAX: usize = 1024;

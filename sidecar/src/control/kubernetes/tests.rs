@@ -19,6 +19,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use svc_core::address::ServiceName;
 use svc_core::inventory::Change;
+use svc_core::outcome::Failure;
 use svc_core::service::Rules;
 use tokio_rustls::TlsAcceptor;
 
@@ -27,8 +28,10 @@ use crate::clock::timeout;
 use crate::config::{self, ApiServer, Config, Surroundings};
 use crate::control::source::Source as _;
 use crate::net::TcpListener;
-use crate::shared::api_interest::ApiInterest;
+use crate::shared::interest::ApiInterest;
 use crate::sync::lock;
+
+const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 type Body = Channel<Bytes, Infallible>;
 
@@ -136,7 +139,10 @@ fn answer(
         "/apis/discovery.k8s.io" => GROUP,
         "/api/v1/namespaces/default/services" => SERVICES,
         "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices" => SLICES,
-        _ => panic!("nobody asks for {path}"),
+        _ => {
+            *response.status_mut() = hyper::StatusCode::FORBIDDEN;
+            return response;
+        }
     };
     sender.try_send(hyper::body::Frame::data(text.into())).unwrap();
     response
@@ -180,12 +186,12 @@ async fn services_are_listed_at_once_and_endpoints_once_somebody_waits_for_them(
     until(&mut source, is_service).await;
     assert_eq!(server.heard("/apis/discovery.k8s.io/v1"), []);
 
-    let told = interest.ask(&web(), crate::clock::now()).expect("the source answers");
+    let told = interest.ask(web(), CLIENT).expect("the source answers");
     let changes = until(&mut source, |change| *change == Change::Endpoints(web(), true)).await;
     assert!(changes.iter().any(|change| matches!(change, Change::Slice(_, Some(_)))));
     assert_eq!(server.heard("/apis/discovery.k8s.io/v1").len(), 1);
     tokio::select! {
-        () = told => {}
+        told = told.wait() => assert_eq!(told, Ok(())),
         _ = source.next() => panic!("nothing else has changed"),
     }
 }
@@ -197,7 +203,7 @@ async fn a_token_that_was_replaced_is_read_with_the_next_request() {
     let mut source = server.source(&interest);
     until(&mut source, is_service).await;
     fs::write(server.folder.path().join("token"), "second").unwrap();
-    let _told = interest.ask(&web(), crate::clock::now());
+    let _told = interest.ask(web(), CLIENT);
     until(&mut source, |change| *change == Change::Endpoints(web(), true)).await;
     assert_eq!(server.heard("/api/v1/namespaces/default/services")[0].authorization, "Bearer first");
     assert_eq!(server.heard("/apis/discovery.k8s.io/v1")[0].authorization, "Bearer second");
@@ -255,4 +261,37 @@ async fn a_server_with_a_certificate_of_somebody_else_is_told_nothing() {
     let mut source = server.source(&interest);
     assert_eq!(source.next().await, [], "it has failed once: the pod may start");
     assert_eq!(*lock(&server.heard), []);
+}
+
+#[tokio::test]
+async fn a_service_that_the_api_server_does_not_tell_of_is_left_to_other_sources_for_a_while() {
+    let server = ApiServerOfTest::start().await;
+    let interest = Arc::<ApiInterest>::default();
+    let mut source = server.source(&interest);
+    let foreign = || ServiceName::new("other", "web");
+    let told = interest.ask(foreign(), CLIENT).expect("the source answers");
+    tokio::select! {
+        told = told.wait() => assert_eq!(told, Ok(())),
+        () = drive(&mut source) => {}
+    }
+    assert_eq!(interest.ask(foreign(), CLIENT).err(), Some(Failure::UnknownDestination));
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let asked_again = async {
+        while interest.ask(foreign(), CLIENT).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = asked_again => {}
+        () = drive(&mut source) => {}
+    }
+}
+
+/// Runs the source, whatever it tells, for ever.
+async fn drive(source: &mut KubernetesSource) {
+    loop {
+        source.next().await;
+    }
 }

@@ -1,5 +1,5 @@
-//! The register of interest: names that requests wait for, and names that are in use. The data path writes it and waits; the source
-//! `dns` reads it and answers.
+//! Registers of interest: lookups that requests wait for, and names and Services in use. The data path writes them and waits; the sources
+//! `dns` and `kubernetes` read one each and answer.
 //!
 //! Its locks are for requests that the table cannot route, and for a look once a second at what is in use. One that it can route never
 //! comes here.
@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use svc_core::address::ServiceName;
 use svc_core::outcome::Failure;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -30,25 +31,52 @@ pub(crate) enum OnDemandLookup {
 /// A name that has connections, and the port that clients asked for.
 pub(crate) type InUse = (Arc<str>, u16);
 
-/// The register.
-#[derive(Debug, Default)]
-pub(crate) struct DnsInterest {
+/// Lookups of names in DNS.
+pub(crate) type DnsInterest = Interest<OnDemandLookup, InUse>;
+
+/// Lookups of Services' endpoints at the API server, and Services with connections.
+pub(crate) type ApiInterest = Interest<ServiceName, ServiceName>;
+
+/// A key of a register.
+pub(crate) trait Lookup: Clone + Ord {
+    /// The failure of a lookup that no source answers.
+    fn unattended(&self) -> Failure;
+}
+
+impl Lookup for OnDemandLookup {
+    fn unattended(&self) -> Failure {
+        match self {
+            OnDemandLookup::Name(_) => Failure::NoEndpoints,
+            OnDemandLookup::Host(..) => Failure::UnknownDestination,
+        }
+    }
+}
+
+impl Lookup for ServiceName {
+    fn unattended(&self) -> Failure {
+        Failure::NoEndpoints
+    }
+}
+
+/// A register of lookups `W`, and of what is in use, `U`.
+#[derive(Debug)]
+pub(crate) struct Interest<W, U> {
     /// Somebody answers.
     attended: AtomicBool,
-    asks: Mutex<LookupTable>,
-    in_use: Mutex<BTreeSet<InUse>>,
+    asks: Mutex<LookupTable<W>>,
+    in_use: Mutex<BTreeSet<U>>,
     asked: Notify,
 }
 
 /// Wants that wait or have failed.
 #[derive(Debug)]
-struct LookupTable {
-    known: BTreeMap<OnDemandLookup, LookupEntry>,
-    shares: Shares<OnDemandLookup>,
+struct LookupTable<W> {
+    known: BTreeMap<W, LookupEntry>,
+    shares: Shares<W>,
     /// Those that somebody has wanted since the source looked last.
-    again: BTreeSet<OnDemandLookup>,
+    again: BTreeSet<W>,
     /// Those that the source knows of, and that had to go for others.
-    dropped: Vec<OnDemandLookup>,
+    dropped: Vec<W>,
 }
 
 /// What has become of a want.
@@ -98,14 +126,14 @@ impl PendingLookup {
     }
 }
 
-impl DnsInterest {
+impl<W: Lookup, U: Ord> Interest<W, U> {
     /// Asks for what the table does not have, for a client. The answer comes by way of the table: look there again when the wait is over.
     ///
     /// # Errors
     /// What is known already to be the reason that there is no answer.
-    pub(crate) fn ask(&self, want: OnDemandLookup, client: IpAddr) -> Result<PendingLookup, Failure> {
+    pub(crate) fn ask(&self, want: W, client: IpAddr) -> Result<PendingLookup, Failure> {
         if !self.attended.load(Relaxed) {
-            return Err(unattended(&want));
+            return Err(want.unattended());
         }
         let mut asks = lock(&self.asks);
         let ask = asks.admit(want, client);
@@ -121,7 +149,7 @@ impl DnsInterest {
     }
 
     /// These names have connections.
-    pub(crate) fn note_use(&self, names: impl Iterator<Item = InUse>) {
+    pub(crate) fn note_use(&self, names: impl Iterator<Item = U>) {
         if self.attended.load(Relaxed) {
             lock(&self.in_use).extend(names);
         }
@@ -139,7 +167,7 @@ impl DnsInterest {
 
     /// Every want of which somebody has asked since this was called last, with the client that asked first; and those that nobody is
     /// to answer any more.
-    pub(crate) fn take_asked(&self) -> (Vec<(OnDemandLookup, IpAddr)>, Vec<OnDemandLookup>) {
+    pub(crate) fn take_asked(&self) -> (Vec<(W, IpAddr)>, Vec<W>) {
         let mut asks = lock(&self.asks);
         let asks = &mut *asks;
         let mut asked = Vec::with_capacity(asks.again.len());
@@ -153,12 +181,12 @@ impl DnsInterest {
     }
 
     /// The names that have had connections since this was called last.
-    pub(crate) fn take_used(&self) -> BTreeSet<InUse> {
+    pub(crate) fn take_used(&self) -> BTreeSet<U> {
         std::mem::take(&mut lock(&self.in_use))
     }
 
     /// Who waits looks again.
-    pub(crate) fn settle(&self, want: &OnDemandLookup, outcome: LookupOutcome) {
+    pub(crate) fn settle(&self, want: &W, outcome: LookupOutcome) {
         let mut asks = lock(&self.asks);
         match outcome {
             LookupOutcome::Known => {
@@ -188,16 +216,23 @@ impl LookupWaiters {
     }
 }
 
-impl Default for LookupTable {
-    fn default() -> LookupTable {
+impl<W: Lookup, U> Default for Interest<W, U> {
+    fn default() -> Interest<W, U> {
+        let (asks, in_use) = (Mutex::default(), Mutex::default());
+        Interest { attended: AtomicBool::default(), asks, in_use, asked: Notify::default() }
+    }
+}
+
+impl<W: Lookup> Default for LookupTable<W> {
+    fn default() -> LookupTable<W> {
         let shares = Shares::new(ASKS_MAX);
         LookupTable { known: BTreeMap::new(), shares, again: BTreeSet::new(), dropped: Vec::new() }
     }
 }
 
-impl LookupTable {
+impl<W: Lookup> LookupTable<W> {
     /// A new one, in the place of another where there are too many; or the one that is there.
-    fn admit(&mut self, want: OnDemandLookup, client: IpAddr) -> &LookupEntry {
+    fn admit(&mut self, want: W, client: IpAddr) -> &LookupEntry {
         if let Some(gone) = self.shares.admit(want.clone(), client)
             && let Some(ask) = self.known.remove(&gone)
         {
@@ -211,18 +246,10 @@ impl LookupTable {
         self.known.entry(want).or_default()
     }
 
-    fn remove(&mut self, want: &OnDemandLookup) -> Option<LookupEntry> {
+    fn remove(&mut self, want: &W) -> Option<LookupEntry> {
         self.shares.remove(want);
         self.again.remove(want);
         self.known.remove(want)
-    }
-}
-
-/// What a want comes to where DNS is no source.
-fn unattended(want: &OnDemandLookup) -> Failure {
-    match want {
-        OnDemandLookup::Name(_) => Failure::NoEndpoints,
-        OnDemandLookup::Host(..) => Failure::UnknownDestination,
     }
 }
 
