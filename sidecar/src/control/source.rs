@@ -20,7 +20,7 @@ pub(crate) trait Source {
     /// All that it knows at the start; `None` where there is nothing to list, because it only answers questions.
     fn list(&mut self) -> Option<Vec<Change>>;
 
-    /// Whether the pod can be ready before it has told anything: it is asked, and does not list.
+    /// Whether the pod may be ready before the first answer of a source that lists nothing at the start.
     fn answers_at_once(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection to the API server, and the requests on it.
+//! The HTTP/2 connection to the API server, and the requests on it.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,18 +20,18 @@ use super::credentials::Credentials;
 use crate::clock::timeout;
 use crate::net::{socket, transparent};
 
-/// What happens on the connection.
+/// An event of the connection.
 #[derive(Debug)]
 pub(super) enum Event {
     Connected(http2::SendRequest<Empty<Bytes>>),
-    /// It is over, or could not be opened: why.
+    /// The connection has ended, or could not be opened, for this reason.
     Lost(String),
     Head(RequestId, u16, Option<Duration>),
     Data(RequestId, Bytes),
     End(RequestId, End),
 }
 
-/// The connection, from its opening to its end: nothing of it is heard once it is dropped.
+/// The connection. Dropped, it is closed, and its requests are aborted.
 pub(super) struct Connection {
     credentials: Credentials,
     sender: Option<http2::SendRequest<Empty<Bytes>>>,
@@ -42,7 +42,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens one.
+    /// Opens a connection in the background: the first event says how that went.
     pub(super) fn open(credentials: &Credentials, privileges: Privileges) -> Connection {
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let driver = tokio::spawn(drive(credentials.clone(), privileges, told.clone())).abort_handle();
@@ -50,7 +50,7 @@ impl Connection {
         Connection { credentials, sender: None, events, told, driver, requests }
     }
 
-    /// What happens next. May be dropped at any time.
+    /// The next event. Cancel-safe.
     pub(super) async fn next(&mut self) -> Event {
         let event = self.events.recv().await.expect("the connection has a sender of its own");
         match &event {
@@ -63,7 +63,7 @@ impl Connection {
         event
     }
 
-    /// Asks for `path`. A connection that is not there has no answers: it is lost, which is told.
+    /// Sends GET `path`. Without a connection there is no answer: its loss is an event of its own.
     pub(super) fn send(&mut self, id: RequestId, path: &str, accept: &'static str) {
         let Some(sender) = self.sender.clone() else { return };
         let uri = format!("https://{}{path}", self.credentials.authority());
@@ -78,7 +78,7 @@ impl Connection {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                tracing::debug!(%error, path, "cannot ask the API server");
+                tracing::warn!(%error, path, "cannot read the token of the service account");
                 let told = async move { told.send(Event::End(id, End::Cut)).await };
                 tokio::spawn(told);
                 return;
@@ -88,7 +88,7 @@ impl Connection {
         self.requests.insert(id, task.abort_handle());
     }
 
-    /// Wants no more of an answer.
+    /// Aborts a request.
     pub(super) fn cancel(&mut self, id: RequestId) {
         if let Some(request) = self.requests.remove(&id) {
             request.abort();
@@ -103,7 +103,7 @@ impl Drop for Connection {
     }
 }
 
-/// Opens the connection, and carries what is on it until its end.
+/// Opens the connection, and drives it to its end.
 async fn drive(credentials: Credentials, privileges: Privileges, told: mpsc::Sender<Event>) {
     let opened = timeout(CONNECT_TIMEOUT, Box::pin(handshake(&credentials, privileges))).await;
     let reason = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -144,7 +144,7 @@ async fn handshake(credentials: &Credentials, privileges: Privileges) -> io::Res
     Box::pin(builder.handshake(TokioIo::new(tls))).await.map_err(io::Error::other)
 }
 
-/// Asks, and tells of the answer as it comes.
+/// Sends a request, and forwards its answer as events.
 async fn ask(
     mut sender: Sender,
     request: Request<Empty<Bytes>>,
@@ -172,7 +172,7 @@ async fn ask(
     told.send(Event::End(id, end)).await.ok()
 }
 
-/// Seconds, as API servers say it.
+/// `Retry-After` in seconds, the form that API servers use (RFC 9110 §10.2.3).
 fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
@@ -188,20 +188,20 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Opening takes two round trips and a signature.
+/// Two or three round trips and a signature, on a loaded server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A server that is gone without a word is found out after at most 40 s.
+/// A server that is gone without a reset is detected within 40 s.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
 /// How long the answer to a PING may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What may be on its way to us: 256 KiB in all, so much of each answer that one watch cannot stall the others.
+/// Flow-control windows: 256 KiB for the connection, a quarter for each answer, so that one watch cannot stall the others.
 const WINDOW: u32 = 256 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// Pieces of answers that wait to be read, of 16 KiB at most: 256 KiB.
+/// Events that wait to be read: 16 pieces of answers of 16 KiB each, 256 KiB.
 const EVENTS_MAX: usize = 16;
 
 const AGENT: &str = concat!("svcmesh-sidecar/", env!("CARGO_PKG_VERSION"));

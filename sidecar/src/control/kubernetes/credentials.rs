@@ -1,4 +1,4 @@
-//! Where the API server is, and who we are to it: what a pod is given (in-cluster configuration).
+//! In-cluster configuration: the address of the API server, its authority, and the pod's token.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};

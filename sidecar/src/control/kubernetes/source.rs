@@ -1,4 +1,4 @@
-//! Joins what requests wait for, what core decides, and the connection.
+//! The source `kubernetes`: joins the register of lookups, core's decisions, and the connection.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -34,7 +34,7 @@ pub(crate) struct KubernetesSource {
     /// Services that the API server does not tell of, and when requests may ask again: other sources are asked meanwhile.
     unknown: VecDeque<(Now, ServiceName)>,
     rejections: Vec<Rejection>,
-    /// Whether the first answer has been told of, for readiness.
+    /// The first answer has been given, for readiness.
     answered: bool,
     wake: Option<Now>,
     /// The origin of this source's time: tokio's clock, which tests can move.
