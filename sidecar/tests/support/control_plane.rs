@@ -112,9 +112,13 @@ impl ControlPlane {
         kubectl
     }
 
+    /// The path of a file of all three.
+    fn file(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
     fn api_server(&self) -> Command {
         let mut command = asset("kube-apiserver");
-        let file = |name: &str| self.home.path().join(name).display().to_string();
         command.args([
             "--etcd-servers=http://127.0.0.1:2379",
             "--bind-address=127.0.0.1",
@@ -124,12 +128,12 @@ impl ControlPlane {
             "--service-cluster-ip-range=10.96.0.0/12",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--profiling=false",
-            &format!("--tls-cert-file={}", file("api.crt")),
-            &format!("--tls-private-key-file={}", file("api.key")),
-            &format!("--token-auth-file={}", file("tokens.csv")),
-            &format!("--service-account-key-file={}", file("account.pub")),
-            &format!("--service-account-signing-key-file={}", file("account.key")),
-            &format!("--cert-dir={}", file("certificates")),
+            &format!("--tls-cert-file={}", self.file("api.crt")),
+            &format!("--tls-private-key-file={}", self.file("api.key")),
+            &format!("--token-auth-file={}", self.file("tokens.csv")),
+            &format!("--service-account-key-file={}", self.file("account.pub")),
+            &format!("--service-account-signing-key-file={}", self.file("account.key")),
+            &format!("--cert-dir={}", self.file("certificates")),
         ]);
         command.args(&self.options);
         command
@@ -137,13 +141,12 @@ impl ControlPlane {
 
     fn controllers(&self) -> Command {
         let mut command = asset("kube-controller-manager");
-        let file = |name: &str| self.home.path().join(name).display().to_string();
         command.args([
             "--leader-elect=false",
             "--controllers=endpoint,endpointslice,endpointslicemirroring,namespace,serviceaccount,serviceaccount-token",
-            &format!("--kubeconfig={}", file("kubeconfig")),
-            &format!("--service-account-private-key-file={}", file("account.key")),
-            &format!("--root-ca-file={}", file("ca.crt")),
+            &format!("--kubeconfig={}", self.file("kubeconfig")),
+            &format!("--service-account-private-key-file={}", self.file("account.key")),
+            &format!("--root-ca-file={}", self.file("ca.crt")),
         ]);
         command
     }
