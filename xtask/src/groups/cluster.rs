@@ -1,4 +1,6 @@
-//! Tests with a real API server: the part of `sidecar/tests/net` that is called so.
+//! Tests with a real API server: the part of `sidecar/tests/net` that is called so, and pods as containers on it.
+
+use std::path::Path;
 
 use super::net;
 use crate::kube;
@@ -17,9 +19,20 @@ pub(crate) fn run(report: &mut Report) {
         Ok(assets) => {
             let these = format!("test(/^{TESTS}/)");
             report.nextest(NAME, &[net::TESTS, &["-E", &these]].concat(), |tests| {
-                tests.env("KUBEBUILDER_ASSETS", assets);
+                tests.env("KUBEBUILDER_ASSETS", &assets);
             });
+            run_pods(report, &assets);
         }
+        Err(error) => report.skip(NAME, &error.to_string()),
+    }
+}
+
+fn run_pods(report: &mut Report, assets: &Path) {
+    const NAME: &str = "cluster: pods as containers";
+    match packages::ensure(NODE_PROGRAMS) {
+        Ok(()) => report.nextest(NAME, &["--workspace", "--test", "pods"], |tests| {
+            tests.env("KUBEBUILDER_ASSETS", assets);
+        }),
         Err(error) => report.skip(NAME, &error.to_string()),
     }
 }
@@ -29,3 +42,11 @@ pub(crate) const TESTS: &str = "kubernetes::";
 
 const PROGRAMS: &[Program] =
     &[Program { name: "ip", package: "iproute2" }, Program { name: "setpriv", package: "util-linux" }];
+
+/// What a node runs pods with, and what its images are made of.
+const NODE_PROGRAMS: &[Program] = &[
+    Program { name: "busybox", package: "busybox-static" },
+    Program { name: "nft", package: "nftables" },
+    Program { name: "nginx", package: "nginx-light" },
+    Program { name: "runc", package: "runc" },
+];

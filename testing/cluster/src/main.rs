@@ -1,0 +1,85 @@
+//! `cluster`: a Kubernetes cluster on one machine, in the foreground.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::Parser;
+use svc_cluster::control_plane::{self, ControlPlane, NAME_SERVER};
+use svc_cluster::{Result, node};
+
+/// Runs a control plane and nodes until it is stopped, in the network namespace of the caller.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The folder for all files, among them `kubeconfig` and the pipe `control` (stop-apiserver, start-apiserver, restart-apiserver).
+    #[arg(long, value_name = "FOLDER")]
+    home: PathBuf,
+    /// The folder with etcd, kube-apiserver and kube-controller-manager.
+    #[arg(long, value_name = "FOLDER")]
+    assets: PathBuf,
+    /// An image beside `busybox` and `nginx`: the path is a root filesystem or a program.
+    #[arg(long = "image", value_name = "NAME=PATH", value_parser = image)]
+    images: Vec<(String, PathBuf)>,
+    /// A zone with a node in it.
+    #[arg(long = "zone", value_name = "NAME", default_values = ["a", "b"])]
+    zones: Vec<String>,
+    /// A further option of the API server.
+    #[arg(long = "api-server-option", value_name = "OPTION", allow_hyphen_values = true)]
+    options: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = match rustix::process::getpid().is_init() {
+        true => run(arguments).map(|()| ExitCode::SUCCESS),
+        false => run_inside(),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("cluster: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs this program again as the first process of a PID namespace, so that all pods and all mounts end with this process, however it ends.
+fn run_inside() -> Result<ExitCode> {
+    let status = Command::new("setpriv")
+        .args(["--pdeathsig=KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child", "--"])
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .status()
+        .map_err(|error| format!("cannot run `setpriv`: {error}"))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<()> {
+    node::prepare().await?;
+    let (home, assets, options) = (arguments.home.clone(), arguments.assets, arguments.options);
+    let mut plane = ControlPlane::start(control_plane::Settings { assets, home, options }).await?;
+    let nodes =
+        arguments.zones.into_iter().enumerate().map(|(index, zone)| (format!("node-{}", index + 1), zone));
+    let settings = node::Settings {
+        home: arguments.home.join("node"),
+        nodes: nodes.collect(),
+        images: arguments.images,
+        domain: "cluster.local".to_owned(),
+        name_server: NAME_SERVER,
+    };
+    let kubeconfig = arguments.home.join("kubeconfig");
+    let ready = || eprintln!("ready: export KUBECONFIG={}", kubeconfig.display());
+    let client = plane.access().client()?;
+    tokio::select! {
+        ended = Box::pin(node::run(client, settings, ready)) => ended,
+        ended = plane.follow_commands() => ended,
+    }
+}
+
+fn image(text: &str) -> std::result::Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("expected NAME=PATH")?;
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+    if path.exists() {
+        Ok((name.to_owned(), path))
+    } else {
+        Err(format!("`{}` is not there", path.display()))
+    }
+}
