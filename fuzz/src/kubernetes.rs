@@ -46,8 +46,7 @@ struct World {
 impl World {
     fn new() -> World {
         let rules = Rules { default_namespace: "shop".into(), ..Rules::default() };
-        let wants_place = Some(vec!["10.0.0.7".parse().expect("an address")]);
-        let settings = Settings { namespace: "shop".into(), rules, wants_place };
+        let settings = Settings { namespace: "shop".into(), rules, wants_place: true };
         let mut world = World {
             kube: Kubernetes::new(settings, Draws::new(1)),
             now: Now(Duration::from_secs(1)),
@@ -70,7 +69,7 @@ impl World {
         match command {
             "connect" if self.wants_connection => {
                 (self.wants_connection, self.is_connected) = (false, true);
-                self.kube.connected(self.now);
+                self.kube.connected([10, 0, 0, 7].into(), self.now);
             }
             "lose" if self.wants_connection || self.is_connected => {
                 (self.wants_connection, self.is_connected) = (false, false);
@@ -168,6 +167,7 @@ impl World {
                 Change::Slice(key, None) => assert!(self.slices.remove(&key).is_some(), "{key:?} was told"),
                 Change::Endpoints(name, true) => assert!(self.complete.insert(name)),
                 Change::Endpoints(name, false) => assert!(self.complete.remove(&name)),
+                Change::Here(_) => {}
                 Change::Name(..) => panic!("an API server knows no DNS"),
             }
         }

@@ -32,7 +32,9 @@ fn serves(change: &Change) -> bool {
         Change::Service(name, Some(service)) => {
             *name == service.name && service.ports.iter().all(|port| port.port != 0)
         }
-        Change::Endpoints(..) | Change::Name(..) => panic!("files know no DNS, and all their endpoints"),
+        Change::Endpoints(..) | Change::Name(..) | Change::Here(_) => {
+            panic!("files know no DNS, and all their endpoints")
+        }
         Change::Slice(_, Some(slice)) => {
             let families = slice.endpoints.iter().map(|endpoint| endpoint.address.is_ipv4());
             slice.ports.iter().all(|port| port.port != 0)

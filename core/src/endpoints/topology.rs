@@ -23,6 +23,16 @@ pub struct Here {
     pub zone: Option<Arc<str>>,
 }
 
+impl Here {
+    /// Takes what is not known yet from `learned`; whether there was any.
+    pub(crate) fn fill(&mut self, learned: Here) -> bool {
+        let before = self.clone();
+        self.node = self.node.take().or(learned.node);
+        self.zone = self.zone.take().or(learned.zone);
+        *self != before
+    }
+}
+
 /// How the endpoints of one Service are chosen for clients here. By default only their conditions matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Topology<'a> {

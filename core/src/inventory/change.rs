@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use crate::address::ServiceName;
 use crate::dns::answer::Record;
+use crate::endpoints::Here;
 use crate::service::{Service, Slice};
 
 /// One thing a source has learned. `None`: the object is gone.
@@ -20,6 +21,8 @@ pub enum Change {
     /// What DNS says of a name (lower case, without a dot at the end), for every Service that is reached by it. `None`: nothing, or
     /// that there is none.
     Name(Arc<str>, Option<Arc<[Record]>>),
+    /// The pod's node and zone, for what [`Settings::here`](super::Settings::here) leaves open.
+    Here(Here),
 }
 
 /// Names a [`Slice`] within its source.

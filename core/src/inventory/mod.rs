@@ -118,6 +118,11 @@ impl Inventory {
                     Change::Slice(key, slice) => facts.learn_slice(key, slice, &mut touched),
                     Change::Endpoints(name, known) => facts.learn_complete(name, known, &mut touched),
                     Change::Name(name, records) => self.names.learn(name, records, &mut touched),
+                    Change::Here(here) => {
+                        if self.settings.here.fill(here) {
+                            touched.extend(self.table.entries().map(|entry| entry.service.name.clone()));
+                        }
+                    }
                 }
             }
         }

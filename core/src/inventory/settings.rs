@@ -33,7 +33,7 @@ pub struct Settings {
     pub app_ports: Vec<u16>,
     /// The first port that this process may listen at; 0 where it may at every one.
     pub ports_from: u16,
-    /// Where this pod runs.
+    /// Where this pod runs, as far as that is known at the start.
     pub here: Here,
     /// The addresses of nodes, at which node ports are recognised.
     pub node_addresses: Vec<IpAddr>,

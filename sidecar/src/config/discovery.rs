@@ -216,7 +216,8 @@ const ZONE: Flag<Option<String>> = Flag {
     name: "zone",
     value: "NAME",
     default: "",
-    help: "The zone the pod runs in, for topology",
+    help: "The zone the pod runs in, for topology. Without it, the source `kubernetes` looks for the pod's address in the slices of its namespace, \
+           which tell its node and zone",
     parse: |raw| optional(raw, zone),
 };
 

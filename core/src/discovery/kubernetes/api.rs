@@ -18,8 +18,8 @@ pub struct Settings {
     pub namespace: Arc<str>,
     /// How objects are read.
     pub rules: Rules,
-    /// The pod's own addresses, where its zone and node must be looked for in the slices of its namespace.
-    pub wants_place: Option<Vec<IpAddr>>,
+    /// Whether the pod's zone and node are to be looked for in the slices of its namespace.
+    pub wants_place: bool,
 }
 
 /// A lookup on demand.
@@ -88,13 +88,4 @@ pub struct Output {
     pub rejections_changed: bool,
     /// When to ask again, if nothing happens before.
     pub wake: Option<Now>,
-}
-
-/// The pod's location, from the slices of its namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Its zone.
-    pub zone: Option<Arc<str>>,
-    /// Its node.
-    pub node: Option<Arc<str>>,
 }

@@ -10,11 +10,11 @@ use core::net::IpAddr;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::api::Place;
 use super::resource::{Collection, Kind, SliceApi};
 use super::watch::Objects;
 use super::wire::{Head, bytes};
 use crate::address::ServiceName;
+use crate::endpoints::Here;
 use crate::inventory::{Rejection, SliceKey};
 use crate::service::{
     Interner, Invalid, Rules, Service, Slice, Valid, object, read_endpoint_slice, read_endpoints,
@@ -55,11 +55,14 @@ pub(super) struct Reader {
     pub(super) place: PlaceSearch,
 }
 
-/// The pod's own addresses, and where they were found.
-#[derive(Debug, Default)]
+/// The search for the pod's own address, which tells its node and zone.
+#[derive(Debug)]
 pub(super) struct PlaceSearch {
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) found: Option<Place>,
+    is_wanted: bool,
+    /// The pod's own, once it is known.
+    pub(super) address: Option<IpAddr>,
+    /// What was found, until it is told.
+    pub(super) found: Option<Here>,
 }
 
 /// A collection, and a reader of its objects.
@@ -271,9 +274,13 @@ pub(super) fn look(object: &RawValue, api: SliceApi, reader: &mut Reader) {
 }
 
 impl PlaceSearch {
+    pub(super) fn new(is_wanted: bool) -> PlaceSearch {
+        PlaceSearch { is_wanted, address: None, found: None }
+    }
+
     /// Whether there is something to look for.
     pub(super) fn is_open(&self) -> bool {
-        self.found.is_none() && !self.addresses.is_empty()
+        self.is_wanted && self.address.is_some()
     }
 
     fn look<'a>(&mut self, slices: impl Iterator<Item = &'a Slice>) {
@@ -281,9 +288,11 @@ impl PlaceSearch {
             return;
         }
         let endpoints = slices.flat_map(|slice| &slice.endpoints);
-        let mut own = endpoints.filter(|endpoint| self.addresses.contains(&endpoint.address));
-        let place = own.find_map(|endpoint| endpoint.place.as_ref());
-        self.found = place.map(|place| Place { zone: place.zone.clone(), node: place.node.clone() });
+        let own = endpoints.filter(|endpoint| Some(endpoint.address) == self.address);
+        let mut places = own.filter_map(|endpoint| endpoint.place.as_ref());
+        let place = places.find(|place| place.node.is_some() || place.zone.is_some());
+        self.found = place.map(|place| Here { zone: place.zone.clone(), node: place.node.clone() });
+        self.is_wanted = self.found.is_none();
     }
 }
 

@@ -44,7 +44,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Action, End, Outcome, Output, Place, RequestId, Settings, Want};
+pub use api::{Action, End, Outcome, Output, RequestId, Settings, Want};
 pub use report::{Access, Problem, Report};
 
 use complaints::Complaints;
@@ -99,8 +99,7 @@ enum Asker {
 impl Kubernetes {
     /// Connects with the first [`Kubernetes::poll`]. `draws` spread the requests of those who start together.
     pub fn new(settings: Settings, draws: Draws) -> Kubernetes {
-        let place = PlaceSearch { addresses: settings.wants_place.unwrap_or_default(), found: None };
-        let mut watches = Watches::new(settings.rules, place);
+        let mut watches = Watches::new(settings.rules, PlaceSearch::new(settings.wants_place));
         watches.add(WatchKey::all(What::Services, &settings.namespace));
         Kubernetes {
             namespace: settings.namespace,
@@ -143,9 +142,10 @@ impl Kubernetes {
         }
     }
 
-    /// The connection that was to be opened is there.
-    pub fn connected(&mut self, _: Now) {
+    /// The connection that was to be opened is there. Its local address is the pod's, as slices have it.
+    pub fn connected(&mut self, local: IpAddr, _: Now) {
         self.link.connected();
+        self.watches.reader.place.address = Some(local);
     }
 
     /// It is gone, or could not be opened.
@@ -257,6 +257,7 @@ impl Kubernetes {
             self.send_due(now);
         }
         self.tell();
+        self.tell_place();
         let mut out = core::mem::take(&mut self.out);
         out.rejections_changed = core::mem::take(&mut self.watches.reader.rejections_changed);
         out.wake = self.wake(now);
@@ -266,11 +267,6 @@ impl Kubernetes {
     /// Objects that are malformed, and why.
     pub fn rejections(&self) -> Vec<Rejection> {
         self.watches.rejections()
-    }
-
-    /// Where the pod runs, once a slice has told.
-    pub fn place(&self) -> Option<&Place> {
-        self.watches.reader.place.found.as_ref()
     }
 
     /// Whether our own Services have been listed once, or could not be.

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
+use crate::endpoints::Here;
+
 /// A log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
@@ -25,6 +27,8 @@ pub enum Report {
     NoLookup(Access, Problem),
     /// Slices are only to be had in this version; `None`: not at all, and Endpoints are read.
     OldSlices(Option<&'static str>),
+    /// The pod's node and zone, from the slices of its namespace.
+    Here(Here),
 }
 
 /// An access, in the terms of a Role.
@@ -62,7 +66,8 @@ impl Report {
             | Report::Allowed(_)
             | Report::Works(_)
             | Report::NoLookup(..)
-            | Report::OldSlices(_) => false,
+            | Report::OldSlices(_)
+            | Report::Here(_) => false,
         }
     }
 }
@@ -97,6 +102,11 @@ impl fmt::Display for Report {
                 write!(f, "the API server has EndpointSlices of discovery.k8s.io/{version} only")
             }
             Report::OldSlices(None) => f.write_str("the API server has no EndpointSlices: reading Endpoints"),
+            Report::Here(Here { node, zone }) => {
+                f.write_str("slices of the namespace tell where this pod runs:")?;
+                node.iter().try_for_each(|node| write!(f, " node {node:?}"))?;
+                zone.iter().try_for_each(|zone| write!(f, " zone {zone:?}"))
+            }
         }
     }
 }

@@ -4,9 +4,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::api::{Outcome, Want};
+use super::report::Report;
 use super::told::Saying;
 use super::{Kubernetes, can_be, pauses};
 use crate::address::ServiceName;
+use crate::inventory::Change;
 use crate::service::ServiceType;
 use crate::time::Now;
 
@@ -127,6 +129,14 @@ impl Kubernetes {
         });
         let sayings = sayings.collect();
         self.out.changes.extend(self.told.say(sayings));
+    }
+
+    /// Reports the pod's place, once it is found.
+    pub(super) fn tell_place(&mut self) {
+        if let Some(here) = self.watches.reader.place.found.take() {
+            self.out.reports.push(Report::Here(here.clone()));
+            self.out.changes.push(Change::Here(here));
+        }
     }
 
     fn saying(&self, name: &ServiceName) -> Saying {

@@ -31,7 +31,9 @@ impl Model {
             Change::Service(name, None) => drop(self.services.remove(name)),
             Change::Slice(key, Some(slice)) => drop(self.slices.insert(key.clone(), Slice::clone(slice))),
             Change::Slice(key, None) => drop(self.slices.remove(key)),
-            Change::Endpoints(..) | Change::Name(..) => unreachable!("manifests know no DNS"),
+            Change::Endpoints(..) | Change::Name(..) | Change::Here(_) => {
+                unreachable!("manifests know no DNS")
+            }
         }
     }
 

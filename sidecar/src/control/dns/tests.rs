@@ -188,7 +188,11 @@ impl World {
 fn ports_told(change: &Change) -> usize {
     match change {
         Change::Service(_, Some(service)) => service.ports.len(),
-        Change::Service(_, None) | Change::Slice(..) | Change::Endpoints(..) | Change::Name(..) => 0,
+        Change::Service(_, None)
+        | Change::Slice(..)
+        | Change::Endpoints(..)
+        | Change::Name(..)
+        | Change::Here(_) => 0,
     }
 }
 

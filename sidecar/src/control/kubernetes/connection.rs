@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,8 @@ use crate::net::{socket, transparent};
 /// An event of the connection.
 #[derive(Debug)]
 pub(super) enum Event {
-    Connected(http2::SendRequest<Empty<Bytes>>),
+    /// With its local address.
+    Connected(Sender, IpAddr),
     /// The connection has ended, or could not be opened, for this reason.
     Lost(String),
     Head(RequestId, u16, Option<Duration>),
@@ -54,7 +56,7 @@ impl Connection {
     pub(super) async fn next(&mut self) -> Event {
         let event = self.events.recv().await.expect("the connection has a sender of its own");
         match &event {
-            Event::Connected(sender) => self.sender = Some(sender.clone()),
+            Event::Connected(sender, _) => self.sender = Some(sender.clone()),
             Event::End(id, _) => {
                 self.requests.remove(id);
             }
@@ -108,8 +110,8 @@ async fn drive(credentials: Credentials, privileges: Privileges, told: mpsc::Sen
     let opened = timeout(CONNECT_TIMEOUT, Box::pin(handshake(&credentials, privileges))).await;
     let reason = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Err(error) => format!("cannot connect to {}: {error}", credentials.authority()),
-        Ok((sender, connection)) => {
-            if told.send(Event::Connected(sender)).await.is_err() {
+        Ok((sender, local, connection)) => {
+            if told.send(Event::Connected(sender, local)).await.is_err() {
                 return;
             }
             match connection.await {
@@ -128,10 +130,14 @@ type Driver = http2::Connection<
     TokioExecutor,
 >;
 
-async fn handshake(credentials: &Credentials, privileges: Privileges) -> io::Result<(Sender, Driver)> {
+async fn handshake(
+    credentials: &Credentials,
+    privileges: Privileges,
+) -> io::Result<(Sender, IpAddr, Driver)> {
     let config = credentials.tls()?;
     let tcp = transparent::connect(credentials.address().await?, privileges).await?;
     socket::prepare(&tcp);
+    let local = tcp.local_addr()?.ip().to_canonical();
     let tls = TlsConnector::from(config).connect(credentials.server_name()?, tcp).await?;
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -141,7 +147,8 @@ async fn handshake(credentials: &Credentials, privileges: Privileges) -> io::Res
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true);
-    Box::pin(builder.handshake(TokioIo::new(tls))).await.map_err(io::Error::other)
+    let opened = Box::pin(builder.handshake(TokioIo::new(tls))).await;
+    opened.map(|(sender, driver)| (sender, local, driver)).map_err(io::Error::other)
 }
 
 /// Sends a request, and forwards its answer as events.

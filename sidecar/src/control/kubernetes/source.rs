@@ -50,7 +50,11 @@ impl KubernetesSource {
         interest: &Arc<ApiInterest>,
     ) -> KubernetesSource {
         interest.attend();
-        let settings = Settings { namespace: config.discovery.namespace.clone(), rules, wants_place: None };
+        let settings = Settings {
+            namespace: config.discovery.namespace.clone(),
+            rules,
+            wants_place: config.discovery.zone.is_none(),
+        };
         let draws = Draws::new(RandomState::new().hash_one(std::process::id()));
         KubernetesSource {
             decisions: Kubernetes::new(settings, draws),
@@ -186,7 +190,7 @@ impl KubernetesSource {
         };
         let now = self.now();
         match event {
-            Event::Connected(_) => self.decisions.connected(now),
+            Event::Connected(_, local) => self.decisions.connected(local, now),
             Event::Lost(reason) => {
                 self.connection = None;
                 self.decisions.disconnected(&reason, now);

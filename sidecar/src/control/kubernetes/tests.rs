@@ -18,6 +18,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use svc_core::address::ServiceName;
+use svc_core::endpoints::Here;
 use svc_core::inventory::Change;
 use svc_core::outcome::Failure;
 use svc_core::service::Rules;
@@ -80,11 +81,20 @@ impl ApiServerOfTest {
     }
 
     fn source(&self, interest: &Arc<ApiInterest>) -> KubernetesSource {
-        let flags = config::command().get_matches_from(["run", "--discovery", "env"]);
+        self.source_with(&["--zone", "told"], interest)
+    }
+
+    fn source_with(&self, flags: &[&str], interest: &Arc<ApiInterest>) -> KubernetesSource {
+        let flags = ["run", "--discovery", "env"].iter().chain(flags);
+        let flags = config::command().get_matches_from(flags);
         let config = Arc::new(Config::read(&flags, &Surroundings::default()).unwrap());
         let account = self.folder.path().to_owned();
         let server = ApiServer { host: "127.0.0.1".into(), port: self.port, account };
-        let rules = Rules { default_namespace: "default".into(), ..Rules::default() };
+        let rules = Rules {
+            default_namespace: "default".into(),
+            allow_loopback_endpoints: true, // as our own
+            ..Rules::default()
+        };
         KubernetesSource::new(server, &config, rules, interest)
     }
 
@@ -154,7 +164,10 @@ const SERVICES: &str = r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"r
      "spec":{"clusterIP":"10.96.0.9","clusterIPs":["10.96.0.9"],"ports":[{"port":80,"protocol":"TCP"}]}}]}"#;
 const SLICES: &str = r#"{"kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1","metadata":{"resourceVersion":"8"},"items":[
     {"metadata":{"name":"web-1","namespace":"default","uid":"2","resourceVersion":"6","labels":{"kubernetes.io/service-name":"web"}},
-     "addressType":"IPv4","ports":[{"name":"","port":8080,"protocol":"TCP"}],"endpoints":[{"addresses":["10.0.0.1"]}]}]}"#;
+     "addressType":"IPv4","ports":[{"name":"","port":8080,"protocol":"TCP"}],"endpoints":[{"addresses":["10.0.0.1"]}]},
+    {"metadata":{"name":"own-1","namespace":"default","uid":"3","resourceVersion":"7","labels":{"kubernetes.io/service-name":"own"}},
+     "addressType":"IPv4","ports":[{"name":"","port":8080,"protocol":"TCP"}],
+     "endpoints":[{"addresses":["10.0.0.2"],"nodeName":"n2","zone":"z2"},{"addresses":["127.0.0.1"],"nodeName":"n1","zone":"z1"}]}]}"#;
 
 /// The changes up to one that `is` met, within the longest pause that core makes.
 async fn until(source: &mut KubernetesSource, is: impl Fn(&Change) -> bool) -> Vec<Change> {
@@ -194,6 +207,18 @@ async fn services_are_listed_at_once_and_endpoints_once_somebody_waits_for_them(
         told = told.wait() => assert_eq!(told, Ok(())),
         _ = source.next() => panic!("nothing else has changed"),
     }
+}
+
+#[tokio::test]
+async fn without_a_zone_the_pod_is_looked_for_once_in_the_slices_of_its_namespace() {
+    let server = ApiServerOfTest::start().await;
+    let interest = Arc::default();
+    let mut source = server.source_with(&[], &interest);
+    let changes = until(&mut source, |change| matches!(change, Change::Here(_))).await;
+    let here = Here { node: Some("n1".into()), zone: Some("z1".into()) };
+    assert!(changes.contains(&Change::Here(here)), "{changes:?}");
+    assert_eq!(changes.iter().filter(|change| matches!(change, Change::Slice(..))).count(), 0);
+    assert_eq!(server.heard("/apis/discovery.k8s.io/v1").len(), 1);
 }
 
 #[tokio::test]

@@ -367,7 +367,7 @@ fn who_only_chooses_endpoints_passes_over_what_is_said_of_the_way_there() {
         let news = documents.read_services([web(json!({"annotations": annotations})).to_string().as_str()]);
         let services = news.told.iter().filter_map(|change| match change {
             Change::Service(_, service) => service.clone(),
-            Change::Slice(..) | Change::Endpoints(..) | Change::Name(..) => None,
+            Change::Slice(..) | Change::Endpoints(..) | Change::Name(..) | Change::Here(_) => None,
         });
         services.map(|service| service.handling.clone()).next()
     };

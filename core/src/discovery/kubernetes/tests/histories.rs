@@ -109,7 +109,7 @@ impl History {
     fn reconnect(&mut self) {
         if !self.world.is_connected {
             self.server.hang_up();
-            self.world.kube.connected(self.world.now);
+            self.world.kube.connected(OWN, self.world.now);
             self.world.is_connected = self.world.kube.is_connected();
             self.world.poll();
         }

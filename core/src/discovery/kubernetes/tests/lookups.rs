@@ -81,15 +81,17 @@ fn an_older_server_is_asked_as_it_can_be_and_none_is_asked_that_does_not_allow_i
 
 #[test]
 fn the_pod_finds_its_zone_in_one_list_of_slices() {
-    let mut world = World::with(Some([ip("10.0.0.7")].into()));
+    let mut world = World::with(true);
     world.connect();
     world.answer_group("v1");
     world.list("/endpointslices?limit", &[slice("web-1", "web", &["10.0.0.1"])]);
-    assert_eq!(world.kube.place(), None);
+    assert_eq!(world.facts.here, None);
     world.time_until("/endpointslices?limit");
     world.list("/endpointslices?limit", &[slice("web-1", "web", &["10.0.0.1", "10.0.0.7"])]);
-    let place = world.kube.place().unwrap();
-    assert_eq!((place.zone.as_deref(), place.node.as_deref()), (Some("z"), Some("node-10.0.0.7")));
+    let here = world.facts.here.clone().unwrap();
+    assert_eq!((here.zone.as_deref(), here.node.as_deref()), (Some("z"), Some("node-10.0.0.7")));
+    let told = "slices of the namespace tell where this pod runs: node \"node-10.0.0.7\" zone \"z\"";
+    assert_eq!(world.reports.last().map(String::as_str), Some(told));
     world.pass(Duration::from_secs(100));
     assert!(!world.asks("endpointslices"));
     world.knows(&[]);
@@ -97,7 +99,7 @@ fn the_pod_finds_its_zone_in_one_list_of_slices() {
 
 #[test]
 fn a_pod_that_is_in_no_slice_stops_looking() {
-    let mut world = World::with(Some([ip("10.0.0.7")].into()));
+    let mut world = World::with(true);
     world.connect();
     world.answer_group("v1");
     for _ in 0..3 {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::endpoints::Here;
 use crate::inventory::{Change, SliceKey};
 use crate::service::{Rules, Slice};
 
@@ -17,6 +18,9 @@ mod outages;
 mod scripts;
 mod server;
 mod storm;
+
+/// The pod's address.
+const OWN: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 7));
 
 /// A source with a scripted connection.
 struct World {
@@ -40,6 +44,7 @@ struct Facts {
     services: BTreeMap<ServiceName, Arc<crate::service::Service>>,
     slices: BTreeMap<SliceKey, Arc<Slice>>,
     complete: BTreeSet<ServiceName>,
+    here: Option<Here>,
 }
 
 impl Facts {
@@ -51,6 +56,7 @@ impl Facts {
             Change::Slice(key, None) => drop(self.slices.remove(&key)),
             Change::Endpoints(name, true) => drop(self.complete.insert(name)),
             Change::Endpoints(name, false) => drop(self.complete.remove(&name)),
+            Change::Here(here) => assert_eq!(self.here.replace(here), None),
             Change::Name(..) => unreachable!("an API server knows no DNS"),
         }
     }
@@ -101,10 +107,10 @@ fn named(name: &str) -> ServiceName {
 
 impl World {
     fn new() -> World {
-        World::with(None)
+        World::with(false)
     }
 
-    fn with(wants_place: Option<Vec<core::net::IpAddr>>) -> World {
+    fn with(wants_place: bool) -> World {
         let rules = Rules { default_namespace: "shop".into(), ..Rules::default() };
         let settings = Settings { namespace: "shop".into(), rules, wants_place };
         let mut world = World {
@@ -159,7 +165,7 @@ impl World {
 
     fn connect(&mut self) {
         self.is_connected = true;
-        self.kube.connected(self.now);
+        self.kube.connected(OWN, self.now);
         self.poll();
     }
 

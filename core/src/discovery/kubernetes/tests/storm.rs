@@ -6,11 +6,11 @@ use super::*;
 fn connects(gone_for: Duration) -> Vec<u32> {
     let mut counts = alloc::vec![0; 60_000];
     for seed in 0..1_000 {
-        let settings = Settings { namespace: "shop".into(), rules: Rules::default(), wants_place: None };
+        let settings = Settings { namespace: "shop".into(), rules: Rules::default(), wants_place: false };
         let mut kube = Kubernetes::new(settings, Draws::new(seed * 0x9E37_79B9 + 1));
         let start = Now(Duration::from_secs(1));
         kube.poll(start);
-        kube.connected(start);
+        kube.connected(OWN, start);
         let list = kube.poll(start).actions.into_iter().find_map(|action| match action {
             Action::Send { id, .. } => Some(id),
             Action::Connect | Action::Disconnect | Action::Cancel(_) => None,

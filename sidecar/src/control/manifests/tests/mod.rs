@@ -49,7 +49,7 @@ fn show(change: &Change) -> String {
                 slice.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect();
             format!("+{}/{} {}", key.name, key.part, addresses.join(","))
         }
-        Change::Endpoints(..) | Change::Name(..) => unreachable!("files know no DNS"),
+        Change::Endpoints(..) | Change::Name(..) | Change::Here(_) => unreachable!("files know no DNS"),
     }
 }
 
