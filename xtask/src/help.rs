@@ -7,7 +7,7 @@ pub(crate) struct Help {
 }
 
 /// All commands.
-pub(crate) const ALL: [Help; 7] = [
+pub(crate) const ALL: [Help; 8] = [
     Help {
         command: "test",
         text: "\
@@ -21,9 +21,10 @@ Runs the checks. Groups, in this order (all of them when none is named):
   envoy   the filter in a real Envoy
   fuzz    replays the corpora; sends generated request streams between recording peers; searches for new inputs where
           cargo-fuzz and a nightly toolchain are installed
+  cluster a real API server (KUBEBUILDER_ASSETS, else built from Debian's sources, once, in 4 to 10 minutes), and pods
+          as containers; needs root
 
-Two more are of no run that does not name them:
-  cluster a real API server (KUBEBUILDER_ASSETS, else built from Debian's sources, once, in 4 to 10 minutes); needs root
+One more is of no run that does not name it:
   quick   after every change, in a minute or two: format, clippy, and the unit tests of all packages
 
 Each test has a time-out (.config/nextest.toml); one that took long is named with its time. `cargo test` runs the same
@@ -45,6 +46,22 @@ Builds the sidecar and lets it show what it does, with a few backends of its own
 
   --once      takes the tour and exits: 0 when each line showed what it should
   --release   builds it as it is shipped, which takes minutes
+",
+    },
+    Help {
+        command: "cluster",
+        text: "\
+cargo xtask cluster up | down | status | restart-apiserver | tour
+
+A Kubernetes cluster on this machine, to try things with kubectl. Needs root, and kubectl for all but `up` and `down`.
+
+  up                 etcd, API server, controllers (built from Debian's sources, once, in 4 to 10 minutes, unless
+                     KUBEBUILDER_ASSETS names them), two nodes, cluster DNS; pods are containers of runc. Images: busybox,
+                     nginx, sidecar. Prints where its kubeconfig is
+  down               ends it with all of its pods
+  status             prints nodes, pods and Services; exit code 1: it does not run
+  restart-apiserver  kills the API server and starts it over the same data
+  tour               shows a client with a sidecar while its Service is scaled, rolled and emptied
 ",
     },
     Help {

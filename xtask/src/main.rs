@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask test | demo | bench | wasm | layers | names | tools`.
+//! The project's own commands: `cargo xtask test | demo | cluster | bench | wasm | layers | names | tools`.
 //!
 //! Only the standard library: this program is built before anything else, on every machine and in CI.
 #![expect(clippy::print_stdout, reason = "what these commands answer goes to stdout")]
 
 mod bench;
 mod clock;
+mod cluster;
 mod counts;
 mod failed;
 mod groups;
@@ -62,6 +63,7 @@ fn run(command: &str, rest: &[&str]) -> Result<ExitCode> {
     match command {
         "test" => test(rest),
         "demo" => demo(rest),
+        "cluster" => cluster::run(rest),
         "bench" => bench::run(rest),
         "wasm" => wasm::run(rest),
         "layers" => layers::run(rest),

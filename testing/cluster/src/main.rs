@@ -17,9 +17,9 @@ struct Arguments {
     /// The folder with etcd, kube-apiserver and kube-controller-manager.
     #[arg(long, value_name = "FOLDER")]
     assets: PathBuf,
-    /// An image beside `busybox` and `nginx`: the path is a root filesystem or a program.
-    #[arg(long = "image", value_name = "NAME=PATH", value_parser = image)]
-    images: Vec<(String, PathBuf)>,
+    /// An image beside `busybox` and `nginx`: a root filesystem, or programs, of which the first is the entry point.
+    #[arg(long = "image", value_name = "NAME=PATH[,PATH…]", value_parser = image)]
+    images: Vec<(String, Vec<PathBuf>)>,
     /// A zone with a node in it.
     #[arg(long = "zone", value_name = "NAME", default_values = ["a", "b"])]
     zones: Vec<String>,
@@ -74,12 +74,11 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-fn image(text: &str) -> std::result::Result<(String, PathBuf), String> {
-    let (name, path) = text.split_once('=').ok_or("expected NAME=PATH")?;
-    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    if path.exists() {
-        Ok((name.to_owned(), path))
-    } else {
-        Err(format!("`{}` is not there", path.display()))
+fn image(text: &str) -> Result<(String, Vec<PathBuf>)> {
+    let (name, paths) = text.split_once('=').ok_or("expected NAME=PATH")?;
+    let paths = paths.split(',').map(std::path::absolute).collect::<std::io::Result<Vec<PathBuf>>>()?;
+    match paths.iter().find(|path| !path.exists()) {
+        None => Ok((name.to_owned(), paths)),
+        Some(missing) => Err(format!("`{}` does not exist", missing.display()).into()),
     }
 }

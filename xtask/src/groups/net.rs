@@ -42,7 +42,7 @@ fn sweep() {
 /// Where `ip netns` keeps them.
 const NAMESPACES: &str = "/run/netns";
 
-pub(super) const NEEDS_ROOT: &str = "network namespaces need root";
+pub(crate) const NEEDS_ROOT: &str = "network namespaces need root";
 
 /// The peers and the programs that drive them.
 pub(crate) const PROGRAMS: &[Program] = &[

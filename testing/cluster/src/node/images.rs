@@ -40,7 +40,7 @@ pub(crate) struct Images {
 
 impl Images {
     /// Makes the two that are always there, as far as their packages are installed, and those that are given.
-    pub(crate) fn new(home: &Path, given: &[(String, PathBuf)]) -> Result<Images> {
+    pub(crate) fn new(home: &Path, given: &[(String, Vec<PathBuf>)]) -> Result<Images> {
         let mut known = BTreeMap::new();
         if let Some(program) = find("busybox") {
             known.insert("busybox".to_owned(), busybox(&home.join("busybox"), &program)?);
@@ -48,10 +48,10 @@ impl Images {
         if let Some(program) = find("nginx") {
             known.insert("nginx".to_owned(), nginx(&home.join("nginx"), &program)?);
         }
-        for (name, path) in given {
-            let image = match path.is_dir() {
-                true => Image::at(path.clone()),
-                false => program(&home.join(name), path)?,
+        for (name, paths) in given {
+            let image = match paths.as_slice() {
+                [folder] if folder.is_dir() => Image::at(folder.clone()),
+                paths => programs(&home.join(name), paths)?,
             };
             known.insert(name.clone(), image);
         }
@@ -128,15 +128,24 @@ http {
 }
 ";
 
-/// An image of one program, with the program as its entry point.
-fn program(root: &Path, program: &Path) -> Result<Image> {
-    let name = program.file_name().ok_or("a program has a name")?.to_string_lossy().into_owned();
+/// An image of programs; the first one is the entry point, the others are in the path.
+fn programs(root: &Path, programs: &[PathBuf]) -> Result<Image> {
     folders(root)?;
-    install(root, program, &name)?;
-    Ok(Image { entrypoint: vec![format!("/{name}")], ..Image::at(root.to_owned()) })
+    let mut entrypoint = Vec::new();
+    for program in programs {
+        let name = program.file_name().ok_or("a program has a name")?.to_string_lossy().into_owned();
+        match entrypoint.is_empty() {
+            true => {
+                install(root, program, &name)?;
+                entrypoint.push(format!("/{name}"));
+            }
+            false => install(root, program, &format!("usr/sbin/{name}"))?,
+        }
+    }
+    Ok(Image { entrypoint, ..Image::at(root.to_owned()) })
 }
 
-/// What every root filesystem has.
+/// The folders and the accounts of every root filesystem.
 fn folders(root: &Path) -> Result<()> {
     for folder in ["bin", "dev", "etc", "proc", "sys", "tmp", "var"] {
         fs::create_dir_all(root.join(folder))?;
@@ -189,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_program_becomes_an_image_with_its_libraries() {
+    fn programs_become_an_image_with_their_libraries() {
         let home = tempfile::tempdir().unwrap();
         let shell = find("sh").expect("every machine has one");
-        let images = Images::new(home.path(), &[("tool".to_owned(), shell)]).unwrap();
+        let images = Images::new(home.path(), &[("tool".to_owned(), vec![shell.clone(), shell])]).unwrap();
         let image = images.find("registry.example/tool:1").unwrap();
         assert_eq!(image.entrypoint, ["/sh"]);
-        assert!(image.lower.join("sh").is_file());
+        assert!(image.lower.join("sh").is_file() && image.lower.join("usr/sbin/sh").is_file());
         assert!(images.find("none").is_err());
     }
 }

@@ -70,8 +70,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// Names and zones of its `Node` objects.
     pub nodes: Vec<(String, String)>,
-    /// Images beside `busybox` and `nginx`: a name, and a root filesystem or a program.
-    pub images: Vec<(String, PathBuf)>,
+    /// Images beside `busybox` and `nginx`: a name, and a root filesystem or programs.
+    pub images: Vec<(String, Vec<PathBuf>)>,
     /// The domain of Services.
     pub domain: String,
     /// The cluster IP of the name server.
