@@ -109,14 +109,14 @@ fn the_process_ends_in_its_time_whoever_does_not_read_what_it_writes() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "tests run in real time")]
 fn the_process_ends_in_its_time_whatever_a_disk_does_and_at_once_when_it_is_told_twice() {
-    for (times, least, most) in [(1, 1000, 3000), (2, 0, 2000)] {
+    for (times, drain_timeout, ends_after_ms) in [(1, "1s", 1000), (2, "60s", 0)] {
         let backend = Backend::answering(OK);
         let folder = TempDir::new().expect("the temporary folder is writable");
         let resolv_conf = folder.path().join("resolv.conf");
         fs::write(&resolv_conf, "nameserver 127.0.0.1\n").expect("the folder is ours");
         let mut arguments =
             vec!["--discovery", "manifests,dns", "--resolv-conf", resolv_conf.to_str().expect("text")];
-        arguments.extend(["--drain-delay", "0", "--drain-timeout", "1s"]);
+        arguments.extend(["--drain-delay", "0", "--drain-timeout", drain_timeout]);
         let mut world = world("", &backend, &arguments);
         fs::remove_file(&resolv_conf).expect("it is there");
         mkfifo(&resolv_conf); // to open it waits for a writer
@@ -131,9 +131,9 @@ fn the_process_ends_in_its_time_whatever_a_disk_does_and_at_once_when_it_is_told
             world.signal(Signal::TERM);
             std::thread::sleep(Duration::from_millis(50));
         }
-        let status = world.ends_within(Duration::from_secs(8));
+        let status = world.ends_within(Duration::from_secs(30));
         let took_ms = begun.elapsed().as_millis();
-        assert!((least..most).contains(&took_ms) && status.code() == Some(1), "{took_ms} ms, {status}");
+        assert!(took_ms >= ends_after_ms && status.code() == Some(1), "{took_ms} ms, {status}");
     }
 }
 
