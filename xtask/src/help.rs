@@ -56,8 +56,8 @@ cargo xtask cluster up | down | status | restart-apiserver | tour
 A Kubernetes cluster on this machine, to try things with kubectl. Needs root, and kubectl for all but `up` and `down`.
 
   up                 etcd, API server, controllers (built from Debian's sources, once, in 4 to 10 minutes, unless
-                     KUBEBUILDER_ASSETS names them), two nodes, cluster DNS; pods are containers of runc. Images: busybox,
-                     nginx, sidecar. Prints where its kubeconfig is
+                     KUBEBUILDER_ASSETS names them), two nodes, cluster DNS; pods are containers of runc. Images:
+                     busybox, nginx, sidecar. Prints where its kubeconfig is
   down               ends it with all of its pods
   status             prints nodes, pods and Services; exit code 1: it does not run
   restart-apiserver  kills the API server and starts it over the same data
