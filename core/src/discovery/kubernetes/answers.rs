@@ -59,10 +59,10 @@ impl Kubernetes {
         }
     }
 
-    /// Told when it happens again: servers that restart cut and refuse for a moment.
+    /// Told when it happens again: servers that restart cut and refuse for a moment. A refusal that lasts is told as such.
     pub(super) fn failed(&mut self, key: &WatchKey, access: Option<Access>, problem: Problem) {
         let again = self.watches.watch(key).is_some_and(|watch| watch.failures() > 1);
-        if let Some(access) = access.filter(|_| again) {
+        if let Some(access) = access.filter(|_| again && problem != Problem::Status(403)) {
             self.complaints.failing(access, problem, &mut self.out.reports);
         }
     }

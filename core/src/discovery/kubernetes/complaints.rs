@@ -1,6 +1,7 @@
 //! Problems that the log has reported: once when they begin, once when they end.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::report::{Access, Problem, Report};
@@ -9,7 +10,8 @@ use super::report::{Access, Problem, Report};
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     of: BTreeMap<Access, Complaint>,
-    lost: bool,
+    /// The reasons for which there is no connection: a new one may be the one to act on.
+    lost: BTreeSet<String>,
     unauthorized: bool,
     was_reached: bool,
     /// That addresses cannot be looked up is told once and for all: it is an option.
@@ -50,7 +52,7 @@ impl Complaints {
     }
 
     pub(super) fn lost(&mut self, reason: &str, reports: &mut Vec<Report>) {
-        if !core::mem::replace(&mut self.lost, true) && !self.unauthorized {
+        if self.lost.len() < REASONS_MAX && self.lost.insert(reason.into()) {
             reports.push(Report::Lost(reason.into()));
         }
     }
@@ -63,8 +65,9 @@ impl Complaints {
 
     /// A connection serves.
     pub(super) fn reached(&mut self, reports: &mut Vec<Report>) {
-        let news = self.lost || self.unauthorized || !self.was_reached;
-        (self.lost, self.unauthorized, self.was_reached) = (false, false, true);
+        let news = !self.lost.is_empty() || self.unauthorized || !self.was_reached;
+        (self.unauthorized, self.was_reached) = (false, true);
+        self.lost.clear();
         if news {
             reports.push(Report::Reached);
         }
@@ -80,3 +83,6 @@ impl Complaints {
 
 /// Three verbs of two resources in a few namespaces; clients name namespaces, and do not fill the log.
 const COMPLAINTS_MAX: usize = 64;
+
+/// An end, a refusal, a timeout and a certificate.
+const REASONS_MAX: usize = 4;

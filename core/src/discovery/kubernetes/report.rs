@@ -11,7 +11,7 @@ use crate::endpoints::Here;
 pub enum Report {
     /// The first connection, or one after a [`Report::Lost`], has had an answer.
     Reached,
-    /// There is no connection, for this reason; told once until there is one again.
+    /// There is no connection, for this reason; each is told once until there is one again.
     Lost(String),
     /// The API server does not take our credentials (401); told once until it does.
     Unauthorized,

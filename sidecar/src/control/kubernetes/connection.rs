@@ -1,7 +1,9 @@
 //! The HTTP/2 connection to the API server, and the requests on it.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::io;
+use std::iter::successors;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -115,8 +117,8 @@ async fn drive(credentials: Credentials, privileges: Privileges, told: mpsc::Sen
                 return;
             }
             match connection.await {
-                Ok(()) => "closed by the server".into(),
-                Err(error) => with_causes(&error),
+                Ok(()) => CLOSED.into(),
+                Err(error) => reason_of(&error),
             }
         }
     };
@@ -185,15 +187,17 @@ fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_secs)
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// The error with its causes. Processes that are killed end their connections without a word of TLS.
+fn reason_of(error: &hyper::Error) -> String {
+    let causes: Vec<_> = successors(Some(error as &dyn Error), |&error| error.source()).collect();
+    let mut io = causes.iter().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    if io.any(|error| matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)) {
+        return CLOSED.into();
     }
-    text
+    causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+const CLOSED: &str = "closed by the server";
 
 /// Two or three round trips and a signature, on a loaded server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -65,13 +65,28 @@ fn nobody_waits_for_an_api_server_that_is_gone() {
         world.reports.last().unwrap(),
         "no connection to the API server: gone; what is known stays in force"
     );
+}
+
+#[test]
+fn each_reason_for_which_there_is_no_connection_is_told_once() {
+    let mut world = World::of(&[]);
     let reports = world.reports.len();
-    for _ in 0..5 {
+    world.lose();
+    for reason in ["refused", "a bad certificate", "gone", "refused", "a bad certificate"] {
         world.pass(Duration::from_secs(10));
-        world.kube.disconnected("refused", world.now);
+        world.kube.disconnected(reason, world.now);
         world.poll();
     }
-    assert_eq!(world.reports.len(), reports, "told once");
+    let told = ["gone", "refused", "a bad certificate"];
+    let told =
+        told.map(|reason| format!("no connection to the API server: {reason}; what is known stays in force"));
+    assert_eq!(world.reports[reports..], told);
+    (0..100).for_each(|number| {
+        world.pass(Duration::from_secs(10));
+        world.kube.disconnected(&format!("reason {number}"), world.now);
+        world.poll();
+    });
+    assert_eq!(world.reports.len(), reports + 4, "{:?}", world.reports);
 }
 
 #[test]
@@ -159,6 +174,7 @@ fn what_was_allowed_is_refused_in_earnest_after_half_a_minute() {
         world.refuse(part, 403);
     }
     world.knows(&[]);
+    assert_eq!(world.reports.len(), 2, "the first answer, and the refusal: {:?}", world.reports);
 }
 
 #[test]
