@@ -1,17 +1,10 @@
 //! Backends that are replaced one after the other while all kinds of traffic go on (S-22).
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::{http1, http2};
-use hyper::{Method, Request, Version};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use hyper::{Method, Version};
 
 use crate::support::*;
 
@@ -22,7 +15,7 @@ fn no_request_fails_while_all_backends_are_replaced_twenty_times() {
         let manifests = Manifests::of(&[]);
         let mut services = SERVICES.each_ref().map(|service| Rolling::start(service, &pod, &manifests));
         let sidecar = Sidecar::start(manifests, VIPS);
-        let load = Load::start();
+        let load = SteadyLoad::start(&CLIENTS, &[Method::GET, Method::POST]);
         let mut calls = grpc_load("127.66.0.3:50051", "calls");
         let mut streams = [grpc_load("127.66.0.3:50051", "streams"), websocket_load("ws://127.66.0.4:8080/")];
         for step in 0..20 * BACKENDS {
@@ -134,6 +127,12 @@ const SERVICES: [Service; 4] = [
         start: |name, ip, port| Server::WebSocket(WebSocketServer::named(name, ip, port)),
         first_port: 14000,
     },
+];
+
+/// Clients of the first two.
+const CLIENTS: [Client; 2] = [
+    Client { version: Version::HTTP_11, address: "127.66.0.1:80", host: "web" },
+    Client { version: Version::HTTP_2, address: "127.66.0.2:80", host: "h2" },
 ];
 
 const VIPS: &[&str] = &[
@@ -280,110 +279,4 @@ fn lives(output: &str) -> Vec<Life> {
         Life { server: words[0].to_owned(), begun_ms: ms(1), ended_ms: ms(2) }
     };
     output.lines().map(life).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests run in real time, which they share with their clients")]
-fn milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later than 1970");
-    since.as_millis() as u64
-}
-
-/// Clients of HTTP, on and on.
-struct Load {
-    stop: Arc<AtomicBool>,
-    clients: Vec<(Version, JoinHandle<Seen>)>,
-}
-
-/// What they saw.
-#[derive(Default)]
-struct Seen {
-    answered: usize,
-    failed: Vec<String>,
-}
-
-impl Load {
-    fn start() -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let client = |version, address: &'static str| {
-            let stop = stop.clone();
-            (version, thread::spawn(move || ask_on_and_on(version, address, &stop)))
-        };
-        let clients =
-            vec![client(Version::HTTP_11, "127.66.0.1:80"), client(Version::HTTP_2, "127.66.0.2:80")];
-        Load { stop, clients }
-    }
-
-    fn end(self) -> impl Iterator<Item = (Version, Seen)> {
-        self.stop.store(true, Relaxed);
-        self.clients.into_iter().map(|(version, client)| (version, client.join().expect("it does not panic")))
-    }
-}
-
-/// Four clients with a connection each, every one of which asks about a hundred times a second: GET and POST in turn.
-fn ask_on_and_on(version: Version, address: &str, stop: &AtomicBool) -> Seen {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let client = async || {
-        let mut seen = Seen::default();
-        let mut asker = Asker::connect(version, address).await;
-        while !stop.load(Relaxed) {
-            for method in [Method::GET, Method::POST] {
-                match tokio::time::timeout(Duration::from_secs(5), asker.ask(method.clone())).await {
-                    Ok(Ok(200)) => seen.answered += 1,
-                    other => {
-                        seen.failed.push(format!("{method} at {}: {other:?}", milliseconds()));
-                        asker = Asker::connect(version, address).await;
-                    }
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        seen
-    };
-    let all = runtime.block_on(async { tokio::join!(client(), client(), client(), client()) });
-    [all.0, all.1, all.2, all.3].into_iter().fold(Seen::default(), |mut all, one| {
-        all.answered += one.answered;
-        all.failed.extend(one.failed);
-        all
-    })
-}
-
-/// One connection of a client.
-enum Asker {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
-}
-
-impl Asker {
-    async fn connect(version: Version, address: &str) -> Asker {
-        let io = TokioIo::new(TcpStream::connect(address).await.expect("the sidecar listens"));
-        if version == Version::HTTP_2 {
-            let (sender, connection) =
-                http2::handshake(TokioExecutor::new(), io).await.expect("a preface can be sent");
-            tokio::spawn(connection);
-            return Asker::Http2(sender);
-        }
-        let (sender, connection) = http1::handshake(io).await.expect("it needs nothing");
-        tokio::spawn(connection);
-        Asker::Http1(sender)
-    }
-
-    /// Asks, and reads the whole answer; its status.
-    async fn ask(&mut self, method: Method) -> Result<u16, hyper::Error> {
-        let body = Full::from(if method == Method::POST { "ten bytes!" } else { "" });
-        let request = Request::builder().method(method);
-        let response = match self {
-            Asker::Http1(sender) => {
-                sender.ready().await?;
-                sender
-                    .send_request(request.uri("/").header("host", "web").body(body).expect("a request"))
-                    .await?
-            }
-            Asker::Http2(sender) => {
-                sender.send_request(request.uri("http://h2/").body(body).expect("a request")).await?
-            }
-        };
-        let status = response.status().as_u16();
-        response.into_body().collect().await?;
-        Ok(status)
-    }
 }

@@ -19,6 +19,7 @@ mod postgres;
 mod python;
 mod redis;
 mod sidecar;
+mod steady;
 
 use testing::{manifests, network, process, recorder, time};
 
@@ -43,4 +44,5 @@ pub(crate) use python::{
 pub(crate) use recorder::Recorder;
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::Sidecar;
+pub(crate) use steady::{Client, SteadyLoad, milliseconds};
 pub(crate) use time::{until, within};
