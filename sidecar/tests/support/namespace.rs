@@ -124,6 +124,11 @@ impl Pod {
     }
 }
 
+/// Gives the namespace of the caller one more address, for itself alone.
+pub(crate) fn here_also_is(address: &str) {
+    addresses("lo", &[&format!("{address}/32")]);
+}
+
 /// Whether somebody is there: nobody listens yet, and says so.
 fn answers(address: &str) -> bool {
     let address = SocketAddr::new(address.parse().expect("an address of ours"), 9);

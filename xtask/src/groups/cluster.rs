@@ -1,7 +1,7 @@
 //! Tests with a real API server: the part of `sidecar/tests/net` that is called so, and pods as containers on it.
 
 use super::net;
-use crate::packages;
+use crate::packages::{self, Program};
 use crate::report::Report;
 use crate::{cluster, kube};
 
@@ -13,7 +13,8 @@ pub(crate) fn run(report: &mut Report) {
     if packages::find("kubectl").is_none() {
         return report.skip(NAME, "missing: kubectl");
     }
-    match packages::ensure(cluster::PROGRAMS).and_then(|()| kube::assets()) {
+    let programs = packages::ensure(cluster::PROGRAMS).and_then(|()| packages::ensure(CLIENTS));
+    match programs.and_then(|()| kube::assets()) {
         Ok(assets) => {
             let these = format!("test(/^{TESTS}/) | package(svc-cluster)");
             report.nextest(NAME, &[net::TESTS, &["--test", "pods", "-E", &these]].concat(), |tests| {
@@ -26,3 +27,5 @@ pub(crate) fn run(report: &mut Report) {
 
 /// The tests of `sidecar/tests/net` with an API server, by how their names begin.
 pub(crate) const TESTS: &str = "kubernetes::";
+
+const CLIENTS: &[Program] = &[Program { name: "curl", package: "curl" }];
