@@ -2,6 +2,7 @@
 
 pub mod parity;
 
+pub mod cluster;
 pub mod manifests;
 pub mod network;
 pub mod process;

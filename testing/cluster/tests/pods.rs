@@ -1,68 +1,16 @@
 //! Pods on a real control plane. `cargo xtask test cluster` runs these: they need root, runc, nginx, busybox and kubectl.
 
 use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
+use testing::cluster::{Cluster, PATIENCE};
 use testing::network::enter_own_network;
-use testing::process::{Process, folder, peer};
 use testing::time::within;
 
-/// A cluster in a network namespace of the test's own.
-struct Cluster {
-    process: Process,
+fn start() -> Cluster {
+    enter_own_network();
+    Cluster::start(Path::new(env!("CARGO_BIN_EXE_cluster")), &[])
 }
-
-impl Cluster {
-    #[expect(clippy::disallowed_methods, reason = "how a test is told where its peers are")]
-    fn start() -> Cluster {
-        enter_own_network();
-        let assets =
-            std::env::var("KUBEBUILDER_ASSETS").expect("`cargo xtask test cluster` names the folder");
-        let home = folder();
-        let mut command = peer(env!("CARGO_BIN_EXE_cluster"));
-        command.arg("--home").arg(home.path().join("cluster")).arg("--assets").arg(assets);
-        let mut process = Process::start("cluster", home, command);
-        within(PATIENCE, "the cluster is ready", || {
-            assert!(process.is_running(), "it has ended: {}", process.log());
-            process.log().contains("ready:").then_some(())
-        });
-        Cluster { process }
-    }
-
-    fn apply(&self, text: &str) {
-        let file = self.process.folder().join("applied.yaml");
-        fs::write(&file, text).expect("the folder is ours");
-        self.kubectl(&["apply", "-f", file.to_str().expect("our own name")]);
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> String {
-        let home = self.process.folder();
-        let mut kubectl = Command::new("kubectl");
-        kubectl
-            .arg("--kubeconfig")
-            .arg(home.join("cluster/kubeconfig"))
-            .arg("--cache-dir")
-            .arg(home.join("cache"));
-        let output = kubectl.args(arguments).output().expect("kubectl is installed");
-        let (answer, error) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "kubectl {} failed: {error}", arguments.join(" "));
-        answer.into_owned()
-    }
-
-    /// Waits until `object` has the value at `path`.
-    fn until(&self, object: &str, path: &str, expected: &str) {
-        let what = format!("{path} of {object} is {expected:?}");
-        within(PATIENCE, &what, || {
-            let told = self.kubectl(&["get", object, "-o", &format!("jsonpath={path}")]);
-            (told == expected).then_some(())
-        });
-    }
-}
-
-/// How long anything may take on a machine with other work.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const WEB: &str = "
 apiVersion: apps/v1
@@ -96,7 +44,7 @@ fn job(name: &str, script: &str) -> String {
 
 #[test]
 fn a_client_reaches_the_pods_of_a_deployment_by_the_name_of_their_service() {
-    let cluster = Cluster::start();
+    let cluster = start();
     cluster.apply(WEB);
     cluster.until("deployment/web", "{.status.readyReplicas}", "2");
     cluster
@@ -125,8 +73,8 @@ fn a_client_reaches_the_pods_of_a_deployment_by_the_name_of_their_service() {
 
 #[test]
 fn native_sidecars_start_before_the_application_and_stop_after_it() {
-    let cluster = Cluster::start();
-    let told = cluster.process.folder().join("told");
+    let cluster = start();
+    let told = cluster.folder().join("told");
     let member = |name: &str, rest: &str| {
         let script = format!(
             "trap 'echo {name} stops >> /told/log; exit 0' TERM; echo {name} starts >> /told/log; touch /tmp/up; while :; do sleep 0.1; done"
@@ -164,7 +112,7 @@ fn native_sidecars_start_before_the_application_and_stop_after_it() {
 
 #[test]
 fn a_container_is_given_and_refused_what_its_pod_says() {
-    let cluster = Cluster::start();
+    let cluster = start();
     cluster.apply(
         "
 apiVersion: v1
