@@ -24,6 +24,7 @@ mod init;
 mod kubernetes;
 mod life;
 mod metrics;
+mod pods;
 mod proxy_header;
 mod rolling;
 mod silence;

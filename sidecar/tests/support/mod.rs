@@ -39,10 +39,10 @@ pub(crate) use nginx::Nginx;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use python::{
-    GrpcServer, WebSocketServer, grpc_chat, grpc_client, grpc_load, websocket_client, websocket_load,
+    GrpcServer, WebSocketServer, grpc_chat, grpc_client, grpc_load, python, websocket_client, websocket_load,
 };
 pub(crate) use recorder::Recorder;
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::Sidecar;
-pub(crate) use steady::{Client, SteadyLoad, milliseconds};
+pub(crate) use steady::{Client, Seen, SteadyLoad, milliseconds};
 pub(crate) use time::{until, within};

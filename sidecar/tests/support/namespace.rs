@@ -36,11 +36,22 @@ pub(crate) struct Namespace {
 impl Namespace {
     /// A new one, with its loopback interface up.
     pub(crate) fn new() -> Namespace {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("svcmesh-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = Namespace::unused_name();
         ip(&["netns", "add", &name]);
         ip(&["-n", &name, "link", "set", "lo", "up"]);
         Namespace { name }
+    }
+
+    /// The one of a process of this machine; the process keeps it when this is dropped.
+    pub(crate) fn of_process(number: u32) -> Namespace {
+        let name = Namespace::unused_name();
+        ip(&["netns", "attach", &name, &number.to_string()]);
+        Namespace { name }
+    }
+
+    fn unused_name() -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        format!("svcmesh-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Runs `act` with this thread in the namespace: what it binds, connects and spawns is inside.

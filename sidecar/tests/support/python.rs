@@ -101,7 +101,8 @@ fn path(script: &str) -> String {
     format!("{}/tests/support/python/{script}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The Python that has their packages.
 #[expect(clippy::disallowed_methods, reason = "xtask says here which Python has the packages")]
-fn python() -> String {
+pub(crate) fn python() -> String {
     std::env::var("SVCMESH_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(report: &mut Report) {
     }
 }
 
-/// The tests of `sidecar/tests/net` with an API server, by how their names begin.
-pub(crate) const TESTS: &str = "kubernetes::";
+/// The tests of `sidecar/tests/net` with an API server, by how their names begin (a regular expression).
+pub(crate) const TESTS: &str = "(kubernetes|pods)::";
 
 const CLIENTS: &[Program] = &[Program { name: "curl", package: "curl" }];

@@ -6,6 +6,7 @@
             how many came back, in order, in the end
   fail      one call that fails; prints the status and its detail
   calls     calls one after the other, until SIGTERM; prints "failed STATUS DETAIL" for each that does, in the end how many did not
+  chats     the same with calls that exchange fifty messages in a second
   streams   one call after the other that streams both ways, each for as long as it lasts, until SIGTERM; prints of each that ended
             which server it was with, when it began and when it ended (in ms since the epoch), and its status
 """
@@ -74,6 +75,22 @@ def calls():
     print(answered)
 
 
+def chats():
+    call, answered = channel.stream_stream("/test.Echo/Chat"), 0
+    while not stopping:
+        outgoing = queue.SimpleQueue()
+        outgoing.put(b"0")
+        try:
+            for number, message in enumerate(call(iter(outgoing.get, None), timeout=20)):
+                time.sleep(0.02)
+                outgoing.put(b"%d" % number if number < 50 else None)
+            answered += 1
+        except grpc.RpcError as error:
+            outgoing.put(None)
+            print("failed", error.code().name, error.details(), flush=True)
+    print(answered)
+
+
 def streams():
     while not stopping:
         begun, outgoing = milliseconds(), queue.SimpleQueue()
@@ -106,6 +123,6 @@ def stop(*_):
     stopping = True
 
 
-if command in ("calls", "streams"):
+if command in ("calls", "chats", "streams"):
     signal.signal(signal.SIGTERM, stop)
-{"unary": unary, "count": count, "chat": chat, "fail": fail, "calls": calls, "streams": streams}[command]()
+{"unary": unary, "count": count, "chat": chat, "fail": fail, "calls": calls, "chats": chats, "streams": streams}[command]()

@@ -1,4 +1,6 @@
-"""A gRPC server over h2c: grpc_server.py ADDRESS NAME
+"""A gRPC server over h2c: grpc_server.py ADDRESS NAME [GRACE]
+
+With GRACE, SIGTERM ends it in order: calls that are open have so many seconds.
 
 Bytes in, bytes out, no generated code:
   /test.Echo/Unary   answers NAME
@@ -7,12 +9,13 @@ Bytes in, bytes out, no generated code:
   /test.Echo/Fail    ends with the status RESOURCE_EXHAUSTED and the detail NAME, which travel in trailers
 """
 
+import signal
 import sys
 from concurrent import futures
 
 import grpc
 
-address, name = sys.argv[1:]
+address, name, *grace = sys.argv[1:]
 
 
 def unary(request, context):
@@ -49,4 +52,6 @@ class Echo(grpc.GenericRpcHandler):
 server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), handlers=[Echo()])
 server.add_insecure_port(address)
 server.start()
+for seconds in grace:
+    signal.signal(signal.SIGTERM, lambda *_: server.stop(int(seconds)))
 server.wait_for_termination()
