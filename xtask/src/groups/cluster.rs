@@ -3,7 +3,7 @@
 use super::net;
 use crate::packages::{self, Program};
 use crate::report::Report;
-use crate::{cluster, kube};
+use crate::{cluster, kube, tools};
 
 pub(crate) fn run(report: &mut Report) {
     const NAME: &str = "cluster: a real API server, and pods as containers";
@@ -14,11 +14,12 @@ pub(crate) fn run(report: &mut Report) {
         return report.skip(NAME, "missing: kubectl");
     }
     let programs = packages::ensure(cluster::PROGRAMS).and_then(|()| packages::ensure(CLIENTS));
-    match programs.and_then(|()| kube::assets()) {
-        Ok(assets) => {
+    let parts = programs.and_then(|()| Ok((tools::python()?, kube::assets()?)));
+    match parts {
+        Ok((python, assets)) => {
             let these = format!("test(/^{TESTS}/) | package(svc-cluster)");
             report.nextest(NAME, &[net::TESTS, &["--test", "pods", "-E", &these]].concat(), |tests| {
-                tests.env("KUBEBUILDER_ASSETS", &assets);
+                tests.env("KUBEBUILDER_ASSETS", assets).env("SVCMESH_TEST_PYTHON", python);
             });
         }
         Err(error) => report.skip(NAME, &error.to_string()),
