@@ -64,7 +64,7 @@ impl ControlPlane {
         fs::write(home.join("kubeconfig"), kubeconfig(&access))?;
         let etcd = start(&settings, "etcd", &etcd(home))?;
         let api_server = start_api_server(&settings, &access).await?;
-        let controllers = start(&settings, "kube-controller-manager", &controllers(home))?;
+        let controllers = start(&settings, "kube-controller-manager", &controllers(&settings))?;
         let accounts: Api<ServiceAccount> = Api::namespaced(access.client()?, "default");
         patiently("the service account", async || accounts.get_opt("default").await.ok().flatten().map(drop))
             .await?;
@@ -186,7 +186,6 @@ fn api_server(settings: &Settings) -> Vec<String> {
         "--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         "--profiling=false".to_owned(),
-        GATES.to_owned(),
         format!("--tls-cert-file={}", file("api.crt")),
         format!("--tls-private-key-file={}", file("api.key")),
         format!("--token-auth-file={}", file("tokens.csv")),
@@ -194,27 +193,41 @@ fn api_server(settings: &Settings) -> Vec<String> {
         format!("--service-account-signing-key-file={}", file("account.key")),
         format!("--cert-dir={}", file("certificates")),
     ];
+    options.extend(gates(&settings.assets));
     options.extend_from_slice(&settings.options);
     options
 }
 
-fn controllers(home: &Path) -> Vec<String> {
-    let file = |name: &str| home.join(name).display().to_string();
-    vec![
+fn controllers(settings: &Settings) -> Vec<String> {
+    let file = |name: &str| settings.home.join(name).display().to_string();
+    let mut options = vec![
         "--leader-elect=false".to_owned(),
         format!("--controllers={CONTROLLERS}"),
-        GATES.to_owned(),
         format!("--kubeconfig={}", file("kubeconfig")),
         format!("--service-account-private-key-file={}", file("account.key")),
         format!("--root-ca-file={}", file("ca.crt")),
-    ]
+    ];
+    options.extend(gates(&settings.assets));
+    options
 }
 
 const CONTROLLERS: &str = "endpoint,endpointslice,endpointslicemirroring,namespace,serviceaccount,serviceaccount-token,\
     root-ca-cert-publisher,garbagecollector,replicaset,deployment,job,statefulset,daemonset";
 
-/// What later versions have by default.
-const GATES: &str = "--feature-gates=BoundServiceAccountTokenVolume=true,EndpointSliceNodeName=true,\
+/// The feature gates that versions before 1.22 need, as a flag. Later versions have these features, and refuse the names of some.
+fn gates(assets: &Path) -> Option<String> {
+    let version = std::process::Command::new(assets.join("kube-apiserver")).arg("--version").output().ok()?;
+    let minor = minor(&String::from_utf8_lossy(&version.stdout))?;
+    (minor < 22).then(|| format!("--feature-gates={GATES}"))
+}
+
+/// `Kubernetes v1.20.2` → 20.
+fn minor(version: &str) -> Option<u32> {
+    let (_, numbers) = version.split_once('v')?;
+    numbers.split('.').nth(1)?.parse().ok()
+}
+
+const GATES: &str = "BoundServiceAccountTokenVolume=true,EndpointSliceNodeName=true,\
     EndpointSliceTerminatingCondition=true,IPv6DualStack=true";
 
 /// An authority, the API server's certificate, and the key that signs service accounts' tokens.
@@ -258,4 +271,16 @@ fn kubeconfig(access: &Access) -> String {
          users: [{{ name: admin, user: {{ token: {token} }} }}]\n\
          contexts: [{{ name: cluster, context: {{ cluster: cluster, user: admin }} }}]\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minor_version_is_read() {
+        assert_eq!(minor("Kubernetes v1.20.2-bp1\n"), Some(20));
+        assert_eq!(minor("Kubernetes v1.36.0\n"), Some(36));
+        assert_eq!(minor(""), None);
+    }
 }

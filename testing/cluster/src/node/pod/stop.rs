@@ -54,6 +54,7 @@ async fn until<T>(mut deadline: watch::Receiver<Instant>, future: impl Future<Ou
     loop {
         let time = *deadline.borrow_and_update();
         tokio::select! {
+            biased; // an output that is there counts, whatever the time
             output = &mut future => return Some(output),
             () = sleep_until(time) => return None,
             changed = deadline.changed() => if changed.is_err() {
