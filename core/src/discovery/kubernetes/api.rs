@@ -27,7 +27,7 @@ pub struct Settings {
 pub enum Want {
     /// The endpoints of a Service.
     Service(ServiceName),
-    /// The Service that has this address.
+    /// The Service that has this address, of those that [`may_be_cluster_ip`](super::may_be_cluster_ip) admits. Nobody waits for it.
     Address(IpAddr),
 }
 

@@ -1,6 +1,6 @@
 //! Which Service has an address: asked of the API server where the roles of the cluster allow it, by the best way that it has.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::api::{End, RequestId};
 use super::body::keep;
 use super::interest::Memory;
+use super::lookup_bounds::LookupRate;
 use super::pauses;
 use super::report::{Access, Problem};
 use super::resource::encode;
@@ -17,15 +18,17 @@ use super::wire::{Page, is_about_an_object, parent, service_name};
 use crate::address::ServiceName;
 use crate::time::Now;
 
-/// Addresses that are looked up, and those that are not worth it.
+/// Addresses that are looked up, and those that were.
 #[derive(Debug)]
 pub(super) struct Lookups {
     way: Way,
     /// The end of a pause in which lookups are not possible.
     closed: Option<Now>,
-    queue: BTreeSet<IpAddr>,
+    /// The first comes first, or a client could keep others from their turn.
+    queue: VecDeque<IpAddr>,
+    rate: LookupRate,
     under_way: BTreeMap<IpAddr, Lookup>,
-    nothing: Memory<IpAddr>,
+    recent: Memory<IpAddr>,
 }
 
 /// How to look up, the best first: an object by its name costs the server 0.7 ms, a search through all Services 2.8 ms.
@@ -85,9 +88,10 @@ impl Lookups {
         Lookups {
             way: Way::V1,
             closed: None,
-            queue: BTreeSet::new(),
+            queue: VecDeque::new(),
+            rate: LookupRate::default(),
             under_way: BTreeMap::new(),
-            nothing: Memory::new(),
+            recent: Memory::new(),
         }
     }
 
@@ -99,22 +103,23 @@ impl Lookups {
         if self.under_way.contains_key(&ip) || self.queue.contains(&ip) {
             return true;
         }
-        let taken = self.closed.is_none() && !self.nothing.has(&ip, now) && self.queue.len() < QUEUE_MAX;
+        let taken = self.closed.is_none() && !self.recent.has(&ip, now) && self.queue.len() < QUEUE_MAX;
         if taken {
-            self.queue.insert(ip);
+            self.queue.push_back(ip);
         }
         taken
     }
 
-    /// There is nothing to be known of it for a while.
-    pub(super) fn forget(&mut self, ip: IpAddr, now: Now) {
-        self.nothing.keep(ip, pauses::after(now, NOTHING), now);
+    /// It was looked up: whatever is known of it now, there is no more to be known for a while.
+    pub(super) fn remember(&mut self, ip: IpAddr, now: Now) {
+        self.recent.keep(ip, pauses::after(now, AGAIN), now);
     }
 
     /// The next that is to be asked for, and how.
-    pub(super) fn next(&mut self) -> Option<(IpAddr, String)> {
-        if self.under_way.len() < UNDER_WAY_MAX
-            && let Some(ip) = self.queue.pop_first()
+    pub(super) fn next(&mut self, now: Now) -> Option<(IpAddr, String)> {
+        if self.can_begin()
+            && self.rate.take(now)
+            && let Some(ip) = self.queue.pop_front()
         {
             self.under_way.insert(ip, Lookup { way: self.way, asked: None, status: 0, body: Vec::new() });
         }
@@ -137,7 +142,7 @@ impl Lookups {
             (400 | 403, Way::V1 | Way::V1beta1) => self.again(ip, Way::Field),
             (400 | 403 | 404, Way::Field) => {
                 self.under_way.remove(&ip);
-                self.closed = Some(pauses::after(now, NOTHING));
+                self.closed = Some(pauses::after(now, AGAIN));
                 let access = Access { verb: "list", resource: "services", namespace: None };
                 Step::Closed(access, Problem::Status(status))
             }
@@ -170,7 +175,7 @@ impl Lookups {
         };
         self.under_way.remove(&ip);
         if found.is_none() {
-            self.forget(ip, now);
+            self.remember(ip, now);
         }
         Step::Found(found)
     }
@@ -193,7 +198,12 @@ impl Lookups {
     }
 
     pub(super) fn wake(&self) -> Option<Now> {
-        self.under_way.values().filter_map(|lookup| lookup.asked).map(|(_, late)| late).min()
+        let late = self.under_way.values().filter_map(|lookup| lookup.asked).map(|(_, late)| late);
+        late.chain(self.can_begin().then(|| self.rate.next())).min()
+    }
+
+    fn can_begin(&self) -> bool {
+        self.under_way.len() < UNDER_WAY_MAX && !self.queue.is_empty()
     }
 
     /// By another way, and so from now on.
@@ -205,7 +215,7 @@ impl Lookups {
 
     fn fail(&mut self, ip: IpAddr, now: Now) -> Step {
         self.under_way.remove(&ip);
-        self.nothing.keep(ip, pauses::after(now, FAILED), now);
+        self.recent.keep(ip, pauses::after(now, FAILED), now);
         Step::Found(None)
     }
 }
@@ -213,11 +223,12 @@ impl Lookups {
 /// At once. The rest of a pod's new addresses waits for its turn.
 const UNDER_WAY_MAX: usize = 4;
 
-/// 64 × 17 B. With a full queue, the next connection to the address asks again.
+/// 64 × 17 B, a minute's worth. With a full queue, the next connection to the address asks again.
 const QUEUE_MAX: usize = 64;
 
-/// How long an address that no Service has is not looked up again, and how long all are not where it is not allowed.
-const NOTHING: Duration = Duration::from_secs(600);
+/// How long an address is not looked up again, and how long all are not where it is not allowed. No longer than a Service without use is
+/// kept: once that is let go, its address can be looked up.
+const AGAIN: Duration = Duration::from_secs(600);
 
 /// The same without an answer.
 const FAILED: Duration = Duration::from_secs(10);

@@ -28,6 +28,7 @@ mod group;
 mod interest;
 mod known;
 mod link;
+mod lookup_bounds;
 mod lookups;
 mod pages;
 mod pauses;
@@ -45,6 +46,7 @@ mod wire;
 mod tests;
 
 pub use api::{Action, End, Outcome, Output, RequestId, Settings, Want};
+pub use lookup_bounds::may_be_cluster_ip;
 pub use report::{Access, Problem, Report};
 
 use complaints::Complaints;
@@ -123,7 +125,8 @@ impl Kubernetes {
         }
     }
 
-    /// Starts a lookup. Its result is in [`Output::settled`] within two seconds, once for all callers.
+    /// Starts a lookup. Its result is in [`Output::settled`], once for all callers: that of a Service within two seconds, that of an
+    /// address when its turn has come.
     pub fn want(&mut self, want: Want, now: Now) {
         match want {
             Want::Service(service) => self.want_service(service, now),

@@ -94,10 +94,13 @@ impl fmt::Display for Report {
             Report::Allowed(access) => write!(f, "the API server allows us to {access}"),
             Report::Failing(access, problem) => write!(f, "cannot {access}: {problem}"),
             Report::Works(access) => write!(f, "can {access} again"),
-            Report::NoLookup(access, problem) => write!(
-                f,
-                "addresses of unknown Services pass through: cannot {access}: {problem}"
-            ),
+            Report::NoLookup(access, problem) => {
+                write!(f, "connections to addresses of no known Service pass through: cannot {access} by address: {problem}")?;
+                if *problem == Problem::Status(403) {
+                    f.write_str("\nhint: kubectl apply -k deploy/rbac/cluster-lookup")?;
+                }
+                Ok(())
+            }
             Report::OldSlices(Some(version)) => {
                 write!(f, "the API server has EndpointSlices of discovery.k8s.io/{version} only")
             }

@@ -24,7 +24,7 @@ impl Kubernetes {
             let id = self.send(path, Asker::Place);
             self.place_list.sent(id, now);
         }
-        while let Some((ip, path)) = self.lookups.next() {
+        while let Some((ip, path)) = self.lookups.next(now) {
             let id = self.send(path, Asker::Address(ip));
             self.lookups.sent(ip, id, now);
         }

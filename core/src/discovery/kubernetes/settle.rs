@@ -42,8 +42,8 @@ impl Kubernetes {
         self.out.settled.push((Want::Service(service.clone()), outcome));
         for ip in self.addresses.remove(service).into_iter().flatten() {
             self.out.settled.push((Want::Address(ip), outcome));
-            if outcome == Outcome::Unknown {
-                self.lookups.forget(ip, now);
+            if !self.link.is_lost() {
+                self.lookups.remember(ip, now);
             }
         }
     }

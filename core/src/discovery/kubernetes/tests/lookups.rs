@@ -73,10 +73,89 @@ fn an_older_server_is_asked_as_it_can_be_and_none_is_asked_that_does_not_allow_i
         assert_eq!(world.settles().len(), 6, "{:?}", world.open);
         assert_eq!(world.open.len(), 1, "{:?}", world.open);
         let line = world.reports.last().unwrap();
-        assert!(line.contains("cannot list services of the cluster: status 40"), "{line}");
-        world.want_address("10.96.0.7");
-        assert_eq!(world.settles(), [("10.96.0.7".to_string(), Outcome::Unknown)]);
+        assert!(line.contains("cannot list services of the cluster by address: status 40"), "{line}");
+        assert_eq!(line.contains("hint: kubectl apply -k deploy/rbac/cluster-lookup"), last == 403, "{line}");
     }
+}
+
+#[test]
+fn without_permission_nothing_is_looked_up_for_ten_minutes_and_one_line_tells() {
+    let mut world = World::of(&[]);
+    let refuse = |world: &mut World, ip: &str| {
+        world.refuse(&format!("ipaddresses/{ip}"), 403);
+        world.refuse(&format!("clusterIP%3D{ip}"), 403);
+    };
+    world.want_address("10.96.0.1");
+    refuse(&mut world, "10.96.0.1");
+    for second in 0..599 {
+        world.want_address(&format!("10.96.{}.{}", second / 250, second % 250));
+        world.pass(Duration::from_secs(1));
+        assert!(!world.asks("10.96."), "{:?}", world.open);
+    }
+    assert!(world.settles().iter().all(|(_, outcome)| *outcome == Outcome::Unknown));
+    world.pass(Duration::from_secs(1));
+    world.want_address("10.96.0.2");
+    refuse(&mut world, "10.96.0.2");
+    let told = world.reports.iter().filter(|line| line.contains("by address")).count();
+    assert_eq!(told, 1, "{:?}", world.reports);
+}
+
+#[test]
+fn a_flood_of_addresses_is_looked_up_one_a_second_and_each_in_its_turn() {
+    let mut world = World::of(&[]);
+    let mut asked = BTreeSet::new();
+    let mut answer = |world: &mut World| {
+        while let Some(path) = world.open.values().find(|path| path.contains("ipaddresses/")).cloned() {
+            world.answer(&path, 404, &not_found("x"));
+            asked.insert(path);
+        }
+        asked.len()
+    };
+    for number in 0..50 {
+        world.want_address(&format!("10.200.0.{number}"));
+        answer(&mut world);
+    }
+    assert_eq!(answer(&mut world), 32);
+    assert_eq!(world.wake.map(|wake| wake.since(world.now)), Some(Duration::from_secs(1)));
+    world.want_address("10.250.0.1"); // behind 18
+    for number in 0..60_u32 {
+        world.want_address(&format!("10.1.{}.{}", number / 250, number % 250));
+        world.pass(Duration::from_millis(500));
+        answer(&mut world);
+    }
+    assert_eq!(answer(&mut world), 62);
+    assert!(asked.iter().any(|path| path.ends_with("/10.250.0.1")));
+}
+
+#[test]
+fn an_address_of_a_known_service_is_not_looked_up_for_each_connection_to_a_port_that_it_does_not_serve() {
+    let mut world = World::of(&[service("web")]);
+    world.want_address("10.96.0.1");
+    let parent = json!({"resource": "services", "namespace": "shop", "name": "web"});
+    world.answer("ipaddresses/10.96.0.1", 200, &json!({"spec": {"parentRef": parent}}));
+    world.list("/endpointslices?", &[]);
+    let known = |name: &str| (name.to_string(), Outcome::Known);
+    assert_eq!(world.settles(), [known("shop/web"), known("10.96.0.1")]);
+    world.want_address("10.96.0.1");
+    assert!(!world.asks("ipaddresses"));
+    world.pass(Duration::from_secs(601));
+    world.want_address("10.96.0.1");
+    assert!(world.asks("ipaddresses"), "by now it may be let go");
+}
+
+#[test]
+fn a_lookup_that_was_cut_off_is_made_again_with_the_next_connection() {
+    let mut world = World::of(&[]);
+    world.want_address("10.96.0.9");
+    let parent = json!({"resource": "services", "namespace": "bank", "name": "ledger"});
+    world.answer("ipaddresses/10.96.0.9", 200, &json!({"spec": {"parentRef": parent}}));
+    world.lose();
+    let unknown = |name: &str| (name.to_string(), Outcome::Unknown);
+    assert_eq!(world.settles(), [unknown("bank/ledger"), unknown("10.96.0.9")]);
+    world.pass_silent(Duration::from_secs(30));
+    world.connect();
+    world.want_address("10.96.0.9");
+    assert!(world.asks("ipaddresses/10.96.0.9"));
 }
 
 #[test]
