@@ -10,6 +10,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use svc_core::address::{ClientAddr, ServiceName, Transport};
 use svc_core::authority::{Authority, UriHost};
 use svc_core::balance::Caller;
+use svc_core::discovery::kubernetes::Want;
 use svc_core::dns::names::split_service;
 use svc_core::forwarding::{client_behind, is_trusted};
 use svc_core::outcome::Failure;
@@ -254,7 +255,8 @@ fn ask(want: Result<OnDemandLookup, Failure>, client: ClientAddr, router: &Route
 fn ask_endpoints(target: &Target, client: ClientAddr, router: &Router) -> Unrouted {
     match target.pending() {
         Some(service) => {
-            Unrouted::of(router.shared.api_wanted.ask(service.clone(), client.0.ip().to_canonical()))
+            let want = Want::Service(service.clone());
+            Unrouted::of(router.shared.api_wanted.ask(want, client.0.ip().to_canonical()))
         }
         None => ask(want_endpoints(target), client, router),
     }
@@ -276,7 +278,7 @@ fn ask_namespace(
         return None;
     }
     let [namespace, name] = [namespace, name].map(str::to_ascii_lowercase);
-    let service = ServiceName::new(&*namespace, &*name);
+    let service = Want::Service(ServiceName::new(&*namespace, &*name));
     router.shared.api_wanted.ask(service, client.0.ip().to_canonical()).ok()
 }
 

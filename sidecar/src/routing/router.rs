@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use svc_core::ack_timeout;
 use svc_core::address::Transport;
+use svc_core::discovery::kubernetes::{Want, may_be_cluster_ip};
 use svc_core::port::{PortKey, port_key, target};
 use svc_core::table::{Table, Target};
 
@@ -86,6 +88,14 @@ impl Router {
         target(&port_key(&route.target), &table).map(|target| self.route(target))
     }
 
+    /// Has the API server asked which Service has an address that the table does not know. Nobody waits: later connections find it.
+    pub(crate) fn look_up_address(&self, destination: SocketAddr) {
+        let ip = destination.ip().to_canonical();
+        if may_be_cluster_ip(ip, &self.config.discovery.service_cidrs) {
+            let _nobody_waits = self.shared.api_wanted.ask(Want::Address(ip), NO_CLIENT);
+        }
+    }
+
     fn next_version(&self) -> u64 {
         self.versions.set(self.versions.get() + 1);
         self.versions.get()
@@ -133,5 +143,29 @@ impl Router {
             let name = table.by_name(service)?.target(*transport, *port)?.name.clone()?;
             Some((name, *port))
         }));
+    }
+}
+
+/// Holds the lookups of all addresses: in a full register they make room for each other, not in the place of what requests wait for.
+const NO_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    #[test]
+    fn only_addresses_that_may_be_a_services_are_looked_up_and_at_nobodys_cost() {
+        let flags = config::command().get_matches_from(["run", "--discovery", "env"]);
+        let config = Arc::new(Config::read(&flags, &Surroundings::default()).unwrap());
+        let shared = Arc::<Shared>::default();
+        let router = Router::new(config, Arc::default(), Metrics::new(), shared.clone());
+        shared.api_wanted.attend();
+        for destination in ["93.184.215.14:443", "[::ffff:10.96.1.7]:80", "127.0.0.1:80", "[2606:4700::1]:53"]
+        {
+            router.look_up_address(destination.parse().unwrap());
+        }
+        let (asked, _) = shared.api_wanted.take_asked();
+        assert_eq!(asked, [(Want::Address([10, 96, 1, 7].into()), NO_CLIENT)]);
     }
 }

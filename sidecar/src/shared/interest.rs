@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use svc_core::address::ServiceName;
+use svc_core::discovery::kubernetes::Want;
 use svc_core::outcome::Failure;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
@@ -34,8 +35,8 @@ pub(crate) type InUse = (Arc<str>, u16);
 /// Lookups of names in DNS.
 pub(crate) type DnsInterest = Interest<OnDemandLookup, InUse>;
 
-/// Lookups of Services' endpoints at the API server, and Services with connections.
-pub(crate) type ApiInterest = Interest<ServiceName, ServiceName>;
+/// Lookups at the API server, of Services' endpoints and of addresses, and Services with connections.
+pub(crate) type ApiInterest = Interest<Want, ServiceName>;
 
 /// A key of a register.
 pub(crate) trait Lookup: Clone + Ord {
@@ -52,9 +53,12 @@ impl Lookup for OnDemandLookup {
     }
 }
 
-impl Lookup for ServiceName {
+impl Lookup for Want {
     fn unattended(&self) -> Failure {
-        Failure::NoEndpoints
+        match self {
+            Want::Service(_) => Failure::NoEndpoints,
+            Want::Address(_) => Failure::UnknownDestination,
+        }
     }
 }
 

@@ -173,6 +173,7 @@ impl UdpFlow {
             return Ok(());
         }
         place.context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
+        place.context.router.look_up_address(self.destination);
         let passthrough = place.context.router.endpoints.passthrough(self.destination);
         self.account.serves(&Arc::default());
         self.account.tries(&passthrough, None, now);

@@ -23,6 +23,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::process::{Resource, getrlimit};
 use svc_core::address::{ClientAddr, OriginalDst};
+use svc_core::discovery::kubernetes::Want;
 use svc_core::flows::{FlowId, FlowKey, Flows};
 use svc_core::outcome::Failure;
 use svc_core::time::Now;
@@ -197,7 +198,7 @@ impl Relay {
             if let Some(service) = route.target.pending() {
                 let client = key.client.0.ip().to_canonical();
                 let _the_next_datagram_finds_them =
-                    self.context.shared.api_wanted.ask(service.clone(), client);
+                    self.context.shared.api_wanted.ask(Want::Service(service.clone()), client);
             }
             return Err(Failure::NoEndpoints);
         }

@@ -378,6 +378,7 @@ async fn carry_bytes(
 async fn pass_through(client: ClientConn, destination: SocketAddr, context: &Rc<WorkerContext>) {
     client.stream.break_when_dropped();
     context.recorder.metrics.passed_through.fetch_add(1, Relaxed);
+    context.router.look_up_address(destination);
     let mut account = Account::open(context, client.arrival, Protocol::Tcp);
     let passthrough = context.router.endpoints.passthrough(destination);
     account.tries(&passthrough, None, account.begun);

@@ -147,5 +147,8 @@ mod tests {
         let document = include_str!("../../../../docs/kubernetes.md");
         let told = Report::Refused(access).to_string();
         assert!(document.contains(&told), "docs/kubernetes.md lacks: {told}");
+        let access = Access { verb: "list", resource: "services", namespace: None };
+        let told = Report::NoLookup(access, Problem::Status(403)).to_string();
+        assert!(document.contains(&told), "docs/kubernetes.md lacks: {told}");
     }
 }

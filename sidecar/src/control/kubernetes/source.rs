@@ -6,7 +6,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use svc_core::address::ServiceName;
 use svc_core::discovery::kubernetes::{Action, Kubernetes, Outcome, Output, Report, Settings, Want};
 use svc_core::draws::Draws;
 use svc_core::inventory::{Change, Rejection};
@@ -30,9 +29,9 @@ pub(crate) struct KubernetesSource {
     connection: Option<Connection>,
     interest: Arc<ApiInterest>,
     /// Finished lookups: waiting requests are woken once the changes are in force.
-    untold: Vec<(ServiceName, Outcome)>,
-    /// Services that the API server does not tell of, and when requests may ask again: other sources are asked meanwhile.
-    unknown: VecDeque<(Now, ServiceName)>,
+    untold: Vec<(Want, Outcome)>,
+    /// Lookups without a result, and when they may be asked for again: other sources are asked meanwhile.
+    unknown: VecDeque<(Now, Want)>,
     rejections: Vec<Rejection>,
     /// The first answer has been given, for readiness.
     answered: bool,
@@ -114,30 +113,30 @@ impl KubernetesSource {
 
     /// Wakes the requests whose lookups are finished.
     fn settle(&mut self, now: Now) {
-        for (service, outcome) in self.untold.drain(..) {
+        for (want, outcome) in self.untold.drain(..) {
             match outcome {
-                Outcome::Known => self.interest.settle(&service, LookupOutcome::Known),
+                Outcome::Known => self.interest.settle(&want, LookupOutcome::Known),
                 Outcome::Unknown => {
-                    self.interest.settle(&service, LookupOutcome::Failed(Failure::UnknownDestination));
-                    self.unknown.push_back((Now(now.0 + UNKNOWN), service));
+                    self.interest.settle(&want, LookupOutcome::Failed(Failure::UnknownDestination));
+                    self.unknown.push_back((Now(now.0 + UNKNOWN), want));
                 }
             }
         }
-        while let Some((_, service)) =
+        while let Some((_, want)) =
             self.unknown.pop_front_if(|(until, _)| *until <= now).or_else(|| self.crowded_out())
         {
-            self.interest.settle(&service, LookupOutcome::Known); // asked for again, it is answered anew
+            self.interest.settle(&want, LookupOutcome::Known); // asked for again, it is answered anew
         }
     }
 
-    fn crowded_out(&mut self) -> Option<(Now, ServiceName)> {
+    fn crowded_out(&mut self) -> Option<(Now, Want)> {
         (self.unknown.len() > UNKNOWN_MAX).then(|| self.unknown.pop_front()).flatten()
     }
 
     /// Takes new lookups, and the Services in use.
     fn look(&mut self, now: Now) {
         let (asked, _) = self.interest.take_asked();
-        asked.into_iter().for_each(|(service, _)| self.decisions.want(Want::Service(service), now));
+        asked.into_iter().for_each(|(want, _)| self.decisions.want(want, now));
         self.interest.take_used().iter().for_each(|service| self.decisions.used(service, now));
     }
 
@@ -168,11 +167,7 @@ impl KubernetesSource {
                 }
             }
         }
-        for (want, outcome) in output.settled {
-            if let Want::Service(service) = want {
-                self.untold.push((service, outcome));
-            }
-        }
+        self.untold.extend(output.settled);
         if output.rejections_changed {
             self.rejections = self.decisions.rejections();
         }
@@ -220,7 +215,7 @@ fn tell(report: &Report) {
     }
 }
 
-/// The time for which a Service that the API server does not tell of is left to other sources.
+/// The time for which what the API server does not tell of is left to other sources.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
 /// 1,024 × 56 B. Beyond it the oldest may be asked for again.
