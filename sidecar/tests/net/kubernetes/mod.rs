@@ -2,6 +2,7 @@
 
 mod answers;
 mod credentials;
+mod outages;
 mod permissions;
 mod updates;
 
@@ -14,7 +15,7 @@ struct World {
     plane: ControlPlane,
     sidecar: Sidecar,
     _endpoints: [Told; 3],
-    _pod: Pod,
+    pod: Pod,
 }
 
 /// The state of the cluster when the sidecar starts.
@@ -54,7 +55,7 @@ impl World {
         let endpoints = pod.node.enter(|| endpoints.map(|(address, name)| Told::at(address, name)));
         let variables = [&ControlPlane::VARIABLES, setup.variables].concat();
         let sidecar = Sidecar::start_in_pod(&variables, Manifests::of(&[]), &arguments);
-        World { plane, sidecar, _endpoints: endpoints, _pod: pod }
+        World { plane, sidecar, _endpoints: endpoints, pod }
     }
 
     /// Waits until connections go to these, and to no others.
