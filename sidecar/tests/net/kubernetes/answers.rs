@@ -6,15 +6,14 @@ use super::*;
 fn a_version_that_etcd_has_forgotten_is_answered_by_a_new_list() {
     isolated(|| {
         let options = ["--watch-cache=false", "--etcd-compaction-interval=0"];
-        let objects =
-            [SERVICE, &named_slice("web-1", "v1", &["10.1.1.1"]), &named_slice("web-2", "v1", &["10.1.1.2"])];
+        let objects = [SERVICE, &named_slice("web-1", &["10.1.1.1"]), &named_slice("web-2", &["10.1.1.2"])];
         let mut world = World::start(Setup { options: &options, objects: &objects, ..Setup::default() });
         world.goes_to(&["one", "two"]);
         world.lose_api_server();
         let outage = world.plane.refuse_connections();
         world.plane.start_api_server();
         world.plane.kubectl(&["delete", "endpointslice", "web-2"]);
-        world.plane.apply(&named_slice("web-1", "v1", &["10.1.1.3"]));
+        world.plane.apply(&named_slice("web-1", &["10.1.1.3"]));
         world.plane.compact();
         world.goes_to(&["one", "two"]);
         drop(outage);
@@ -29,8 +28,7 @@ fn a_version_that_etcd_has_forgotten_is_answered_by_a_new_list() {
 fn an_api_server_that_has_too_much_to_do_is_asked_again() {
     isolated(|| {
         let options = ["--max-requests-inflight=1", "--enable-priority-and-fairness=false"];
-        let objects =
-            [SERVICE, &slice_of("v1", &["10.1.1.1"]), OTHER, &named_slice("other-1", "v1", &["10.1.1.2"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"]), OTHER, &named_slice("other-1", &["10.1.1.2"])];
         let world = World::start(Setup { options: &options, objects: &objects, ..Setup::default() });
         world.goes_to(&["one"]);
         let held = world.plane.hold_a_request();

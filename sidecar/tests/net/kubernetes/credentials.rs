@@ -5,14 +5,14 @@ use super::*;
 #[test]
 fn with_a_token_that_is_no_longer_taken_what_is_known_serves_until_there_is_another() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let mut world = World::start(Setup { objects: &objects, ..Setup::default() });
         world.goes_to(&["one"]);
         world.plane.replace_service_account();
         world.lose_api_server(); // it does not end a watch whose token has expired
         world.plane.start_api_server();
         world.says(RECONNECTED, "does not take the token");
-        world.plane.apply(&slice_of("v1", &["10.1.1.2"]));
+        world.plane.apply(&slice_of(&["10.1.1.2"]));
         assert_eq!(ask_where(WEB), "one");
         assert_eq!(world.sidecar.admin("/readyz").trim(), "ok");
         world.plane.service_account();
@@ -24,14 +24,14 @@ fn with_a_token_that_is_no_longer_taken_what_is_known_serves_until_there_is_anot
 #[test]
 fn with_an_authority_that_is_not_known_what_is_known_serves_until_it_is() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let mut world = World::start(Setup { objects: &objects, ..Setup::default() });
         world.goes_to(&["one"]);
         world.lose_api_server();
         world.plane.replace_authority();
         world.plane.start_api_server();
         world.says(RECONNECTED, "certificate");
-        world.plane.apply(&slice_of("v1", &["10.1.1.2"]));
+        world.plane.apply(&slice_of(&["10.1.1.2"]));
         assert_eq!(ask_where(WEB), "one");
         assert_eq!(world.sidecar.admin("/readyz").trim(), "ok");
         world.plane.service_account();

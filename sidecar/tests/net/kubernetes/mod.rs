@@ -1,6 +1,7 @@
 //! Discovery by a real API server (S-01 to S-06). `cargo xtask test cluster` runs these.
 
 mod answers;
+mod controllers;
 mod credentials;
 mod outages;
 mod permissions;
@@ -123,18 +124,18 @@ fn permit_all(plane: &ControlPlane) {
 fn permit_nothing(_: &ControlPlane) {}
 
 /// A slice of `web` with endpoints at these addresses.
-fn slice_of(version: &str, addresses: &[&str]) -> String {
-    named_slice("web-1", version, addresses)
+fn slice_of(addresses: &[&str]) -> String {
+    named_slice("web-1", addresses)
 }
 
-fn named_slice(name: &str, version: &str, addresses: &[&str]) -> String {
+fn named_slice(name: &str, addresses: &[&str]) -> String {
     let (service, _) = name.split_once('-').expect("the Service and a number");
     let endpoints: Vec<String> = addresses
         .iter()
         .map(|address| format!("{{ addresses: [{address:?}], conditions: {{ ready: true }} }}"))
         .collect();
     format!(
-        "apiVersion: discovery.k8s.io/{version}\nkind: EndpointSlice\n\
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
          metadata: {{ name: {name}, labels: {{ kubernetes.io/service-name: {service} }} }}\n\
          addressType: IPv4\nports: [{{ name: '', port: 8080, protocol: TCP }}]\nendpoints: [{}]\n",
         endpoints.join(", ")

@@ -13,7 +13,7 @@ fn while_the_api_server_is_dead_no_request_fails_and_changes_are_in_use_soon_aft
         loaded.world.plane.kill_api_server();
         loaded.lasts_while_half_die();
         loaded.world.plane.start_api_server();
-        loaded.world.plane.apply(&named_slice("other-1", "v1", &AFTER));
+        loaded.world.plane.apply(&named_slice("other-1", &AFTER));
         loaded.uses_the_new_one_within(CAP_CONNECT_AND_LIST);
         loaded.ends_without_a_failure();
     });
@@ -24,7 +24,7 @@ fn while_it_is_blackholed_no_request_fails_and_changes_of_then_are_in_use_within
     isolated(|| {
         let mut loaded = Loaded::start();
         let outage = loaded.world.plane.blackhole();
-        loaded.world.plane.apply(&named_slice("other-1", "v1", &AFTER));
+        loaded.world.plane.apply(&named_slice("other-1", &AFTER));
         loaded.lasts_while_half_die();
         assert_eq!(loaded.new.requests(), 0, "the sidecar cannot know of it");
         drop(outage);
@@ -43,7 +43,7 @@ struct Loaded {
 
 impl Loaded {
     fn start() -> Loaded {
-        let objects = [OTHER, &named_slice("other-1", "v1", &BEFORE)];
+        let objects = [OTHER, &named_slice("other-1", &BEFORE)];
         let world = World::start(Setup { objects: &objects, ..Setup::default() });
         let nginx = |address: &'static str| {
             world.pod.node_also_is(address);

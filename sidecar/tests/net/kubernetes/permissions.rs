@@ -14,7 +14,7 @@ fn setup(permit: fn(&ControlPlane)) -> Setup<'static> {
 #[test]
 fn without_any_permission_the_environment_decides_until_there_is_one() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let world = World::start(Setup { objects: &objects, ..setup(permit_nothing) });
         world.goes_to(&["three"]);
         world.plane.kubectl(&["apply", "-k", RBAC]);
@@ -26,7 +26,7 @@ fn without_any_permission_the_environment_decides_until_there_is_one() {
 #[test]
 fn without_slices_the_environment_decides_until_they_are_allowed() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let permit = |plane: &ControlPlane| {
             permit_all(plane);
             forbid(plane, "endpointslices");
@@ -42,7 +42,7 @@ fn without_slices_the_environment_decides_until_they_are_allowed() {
 #[test]
 fn services_that_are_allowed_no_more_serve_on_for_half_a_minute_and_then_the_environment_decides() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let mut world = World::start(Setup { objects: &objects, ..setup(permit_all) });
         world.goes_to(&["one"]);
         forbid(&world.plane, "services");

@@ -5,14 +5,14 @@ use super::*;
 #[test]
 fn endpoints_are_followed_as_the_api_server_tells_of_them() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let world = World::start(Setup { objects: &objects, ..Setup::default() });
         world.goes_to(&["one"]);
-        world.plane.apply(&slice_of("v1", &["10.1.1.2", "10.1.1.3"]));
+        world.plane.apply(&slice_of(&["10.1.1.2", "10.1.1.3"]));
         world.goes_to(&["two", "three"]);
-        world.plane.apply(&slice_of("v1", &[]));
+        world.plane.apply(&slice_of(&[]));
         until("nobody is left", || ask_where(WEB).contains("reset").then_some(()));
-        world.plane.apply(&slice_of("v1", &["10.1.1.1"]));
+        world.plane.apply(&slice_of(&["10.1.1.1"]));
         world.goes_to(&["one"]);
         insta::assert_snapshot!(world.told());
     });
@@ -21,7 +21,7 @@ fn endpoints_are_followed_as_the_api_server_tells_of_them() {
 #[test]
 fn while_the_api_server_is_gone_what_is_known_serves_and_then_changes_are_in_use() {
     isolated(|| {
-        let objects = [SERVICE, &slice_of("v1", &["10.1.1.1"])];
+        let objects = [SERVICE, &slice_of(&["10.1.1.1"])];
         let mut world = World::start(Setup { objects: &objects, ..Setup::default() });
         world.goes_to(&["one"]);
         world.lose_api_server();
@@ -30,19 +30,8 @@ fn while_the_api_server_is_gone_what_is_known_serves_and_then_changes_are_in_use
         }
         assert_eq!(world.sidecar.admin("/readyz").trim(), "ok");
         world.plane.start_api_server();
-        world.plane.apply(&slice_of("v1", &["10.1.1.2"]));
+        world.plane.apply(&slice_of(&["10.1.1.2"]));
         world.goes_within(RECONNECTED, &["two"]);
-        insta::assert_snapshot!(world.told());
-    });
-}
-
-#[test]
-fn an_api_server_with_slices_of_v1beta1_only_will_do() {
-    isolated(|| {
-        let options = ["--runtime-config=discovery.k8s.io/v1=false"];
-        let objects = [SERVICE, &slice_of("v1beta1", &["10.1.1.1", "10.1.1.3"])];
-        let world = World::start(Setup { options: &options, objects: &objects, ..Setup::default() });
-        world.goes_to(&["one", "three"]);
         insta::assert_snapshot!(world.told());
     });
 }

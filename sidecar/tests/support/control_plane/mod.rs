@@ -103,9 +103,14 @@ impl ControlPlane {
 
     /// Applies YAML.
     pub(crate) fn apply(&self, text: &str) {
-        let file = self.home.path().join("applied.yaml");
-        fs::write(&file, text).expect("the folder is ours");
-        self.kubectl(&["apply", "-f", file.to_str().expect("our own name")]);
+        self.write("applied.yaml", text);
+        self.kubectl(&["apply", "-f", &self.file("applied.yaml")]);
+    }
+
+    /// Gives the objects the status that they have in this YAML, as the kubelet does.
+    pub(crate) fn replace_status(&self, text: &str) {
+        self.write("status.yaml", text);
+        self.kubectl(&["replace", "--subresource=status", "-f", &self.file("status.yaml")]);
     }
 
     /// What kubectl answers.
