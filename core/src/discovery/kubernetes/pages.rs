@@ -7,27 +7,29 @@ use serde_json::value::RawValue;
 
 use super::body::{BYTES_MAX, keep};
 use super::report::Problem;
-use super::resource::Collection;
+use super::resource::{Collection, Freshness};
 use super::wire::Page;
 
 /// A list that is being asked for.
 #[derive(Debug)]
 pub(super) struct Pages {
     limit: u32,
+    freshness: Freshness,
     token: Option<String>,
     body: Vec<u8>,
     count: u32,
 }
 
 impl Pages {
-    /// From the beginning.
-    pub(super) fn new(limit: u32) -> Pages {
-        Pages { limit, token: None, body: Vec::new(), count: 0 }
+    /// From the beginning. Servers have cached lists on one page: where pages must be smaller, they are the latest.
+    pub(super) fn new(limit: u32, freshness: Freshness) -> Pages {
+        let freshness = if limit < LIMIT { Freshness::Latest } else { freshness };
+        Pages { limit, freshness, token: None, body: Vec::new(), count: 0 }
     }
 
     /// How to ask for the next page.
     pub(super) fn path(&self, of: &Collection) -> String {
-        of.list(self.limit, self.token.as_deref())
+        of.list(self.limit, self.freshness, self.token.as_deref())
     }
 
     /// More of the page.

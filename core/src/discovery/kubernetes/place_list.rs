@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::api::{End, RequestId};
 use super::pages::{LIMIT, Pages, smaller};
 use super::pauses;
+use super::resource::Freshness;
 use crate::draws::Draws;
 use crate::time::Now;
 
@@ -48,7 +49,7 @@ impl PlaceList {
 
     /// The page to ask for.
     pub(super) fn pages(&mut self) -> &Pages {
-        self.pages.get_or_insert(Pages::new(self.limit))
+        self.pages.get_or_insert(Pages::new(self.limit, Freshness::Cached))
     }
 
     pub(super) fn sent(&mut self, id: RequestId, now: Now) {

@@ -24,6 +24,15 @@ pub(super) enum SliceApi {
     Endpoints,
 }
 
+/// How new a list has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// From the server's memory, a moment old, and all on one page: the server reads and decodes nothing for it.
+    Cached,
+    /// As the store has it.
+    Latest,
+}
+
 /// Objects of one kind in one namespace: all, or those of one Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Collection {
@@ -33,13 +42,17 @@ pub(super) struct Collection {
 }
 
 impl Collection {
-    /// One page of its list.
-    pub(super) fn list(&self, limit: u32, token: Option<&str>) -> String {
+    /// One page of its list. A token tells of which version.
+    pub(super) fn list(&self, limit: u32, freshness: Freshness, token: Option<&str>) -> String {
         let mut path = self.path();
         let _ = write!(path, "limit={limit}");
-        if let Some(token) = token {
-            path += "&continue=";
-            encode(token, &mut path);
+        match (token, freshness) {
+            (Some(token), _) => {
+                path += "&continue=";
+                encode(token, &mut path);
+            }
+            (None, Freshness::Cached) => path += "&resourceVersion=0",
+            (None, Freshness::Latest) => {}
         }
         path
     }
@@ -116,8 +129,11 @@ mod tests {
     #[track_caller]
     fn check(kind: Kind, service: Option<&str>, expected: &str) {
         let of = Collection { kind, namespace: "shop".into(), service: service.map(Arc::from) };
-        assert_eq!(of.list(500, None), format!("{expected}limit=500"));
-        assert_eq!(of.list(5, Some("a=/b")), format!("{expected}limit=5&continue=a%3D%2Fb"));
+        assert_eq!(of.list(500, Freshness::Latest, None), format!("{expected}limit=500"));
+        let cached = format!("{expected}limit=500&resourceVersion=0");
+        assert_eq!(of.list(500, Freshness::Cached, None), cached);
+        let next = format!("{expected}limit=5&continue=a%3D%2Fb");
+        assert_eq!(of.list(5, Freshness::Cached, Some("a=/b")), next);
         let watch = "watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=17";
         assert_eq!(of.watch("17", 300), format!("{expected}{watch}"));
     }

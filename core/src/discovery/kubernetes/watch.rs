@@ -10,7 +10,7 @@ use super::body::Lines;
 use super::pages::{LIMIT, Pages, smaller};
 use super::pauses;
 use super::report::Problem;
-use super::resource::Collection;
+use super::resource::{Collection, Freshness, Kind};
 use super::wire::Event;
 use crate::draws::Draws;
 use crate::time::Now;
@@ -162,13 +162,22 @@ impl Watch {
             None => {
                 let pages = match core::mem::replace(&mut self.stage, Stage::Due(now, None)) {
                     Stage::Due(_, Some(pages)) => pages,
-                    Stage::Due(..) | Stage::Listing { .. } | Stage::Watching { .. } => Pages::new(self.limit),
+                    Stage::Due(..) | Stage::Listing { .. } | Stage::Watching { .. } => {
+                        Pages::new(self.limit, self.freshness(of))
+                    }
                 };
                 let path = pages.path(of);
                 self.stage = Stage::Listing { id, pages, late };
                 path
             }
         }
+    }
+
+    /// The watch makes good what the first list lacks. A later one must not be older than what is known, and a Service that is asked for
+    /// by its name is believed to be absent.
+    fn freshness(&self, of: &Collection) -> Freshness {
+        let is_one = of.kind == Kind::Service && of.service.is_some();
+        if self.listed.is_some() || is_one { Freshness::Latest } else { Freshness::Cached }
     }
 
     /// The connection is gone, and the request with it. A watch goes on where it was.

@@ -9,7 +9,7 @@ fn the_services_of_the_namespace_are_listed_and_watched_and_pending_until_somebo
     assert!(!world.kube.is_synced());
     world.connect();
     world.answer_group("v1");
-    assert!(world.asks("/api/v1/namespaces/shop/services?limit=500"));
+    assert!(world.asks("/api/v1/namespaces/shop/services?limit=500&resourceVersion=0"));
     world.list("/services?limit", &[service("web"), service("db")]);
     world.knows(&["db: pending", "web: pending"]);
     assert!(world.kube.is_synced());
@@ -86,6 +86,19 @@ fn what_is_not_in_a_new_list_is_gone_in_the_same_breath() {
     world.list("/services?limit", &[service("b"), service("c")]);
     world.knows(&["b: pending", "c: pending"]);
     assert_eq!(world.batches, batches + 1);
+}
+
+#[test]
+fn only_a_first_list_may_be_older_than_the_store_and_none_of_a_service_by_its_name() {
+    let mut world = World::of(&[service("web")]);
+    world.want("web");
+    world.want("bank/web");
+    assert!(world.asks("%3Dweb&limit=500&resourceVersion=0"));
+    assert!(world.asks("/bank/services?fieldSelector=metadata.name%3Dweb&limit=500"));
+    assert!(!world.asks("/bank/services?fieldSelector=metadata.name%3Dweb&limit=500&resourceVersion=0"));
+    world.refuse("services?watch", 410);
+    assert!(world.asks("/shop/services?limit=500"));
+    assert!(!world.asks("/shop/services?limit=500&resourceVersion=0"));
 }
 
 #[test]

@@ -210,7 +210,9 @@ impl World {
 
 impl Server {
     fn page(&self, of: &Query) -> (u16, Value) {
+        let is_cached = of.parameters.get("resourceVersion").is_some_and(|version| version == "0");
         let (version, start): (u64, usize) = match of.parameters.get("continue") {
+            None if is_cached => (self.version.saturating_sub(BEHIND).max(self.floor), 0),
             None => (self.version, 0),
             Some(token) => {
                 let (version, start) = token.split_once('.').unwrap();
@@ -226,7 +228,9 @@ impl Server {
             .filter(|(key, object)| of.takes(key, object))
             .map(|(_, object)| object)
             .collect();
-        let end = (start + PAGE).min(all.len());
+        // Servers have cached lists on one page, or in pages.
+        let page = if is_cached && version % 2 == 0 { all.len() } else { PAGE };
+        let end = (start + page).min(all.len());
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if end < all.len() {
             metadata["continue"] = json!(format!("{version}.{end}"));
@@ -262,3 +266,6 @@ impl Server {
 }
 
 const PAGE: usize = 2;
+
+/// How many versions a server's cache is behind.
+const BEHIND: u64 = 2;
