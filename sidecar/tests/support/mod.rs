@@ -26,7 +26,7 @@ use testing::{manifests, network, process, recorder, time};
 pub(crate) use capture::{Ended, SIDECAR_USER, capture_input, capture_output, init, init_as};
 pub(crate) use certificates::{Authority, Mount, Pair};
 pub(crate) use clients::{Answer, curl, get, output_of};
-pub(crate) use control_plane::{ControlPlane, Outage};
+pub(crate) use control_plane::{ApiClient, ControlPlane};
 pub(crate) use conversation::{Conversation, accepted};
 pub(crate) use destination::{Told, ask_where, at};
 pub(crate) use dns::{Answering, Dnsmasq, Played};

@@ -3,6 +3,7 @@
 mod answers;
 mod controllers;
 mod credentials;
+mod latency;
 mod outages;
 mod permissions;
 mod updates;

@@ -12,9 +12,11 @@ use super::process::folder;
 use super::time::within;
 use super::{Authority, Process, curl};
 
+mod client;
 mod outage;
 mod programs;
 
+pub(crate) use client::ApiClient;
 pub(crate) use outage::{Held, Outage};
 use programs::ADMIN_TOKEN;
 
@@ -89,6 +91,11 @@ impl ControlPlane {
         };
         let header = &etcd("range", r#"{"key":"AA=="}"#)["header"];
         etcd("compaction", &format!(r#"{{"revision":{},"physical":true}}"#, header["revision"]));
+    }
+
+    /// A connection to the API server.
+    pub(crate) fn client(&self) -> ApiClient {
+        ApiClient::connect(&self.authority.pem())
     }
 
     /// Loses what sidecars and the API server send to each other without a word.
