@@ -52,6 +52,7 @@ pub mod port;
 pub mod describe;
 pub mod discovery;
 pub mod dispatch;
+pub mod overview;
 
 #[cfg(test)]
 mod samples;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,6 +39,11 @@ impl Cluster {
         self.process.folder()
     }
 
+    /// The path of its administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder().join(HOME).join("kubeconfig")
+    }
+
     /// Applies YAML.
     pub fn apply(&self, text: &str) {
         let file = self.folder().join("applied.yaml");
@@ -51,10 +56,9 @@ impl Cluster {
     /// # Panics
     /// It failed.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        let home = self.folder();
         let mut kubectl = Command::new("kubectl");
-        kubectl.arg("--kubeconfig").arg(home.join(HOME).join("kubeconfig"));
-        kubectl.arg("--cache-dir").arg(home.join("cache"));
+        kubectl.arg("--kubeconfig").arg(self.kubeconfig());
+        kubectl.arg("--cache-dir").arg(self.folder().join("cache"));
         let output = kubectl.args(arguments).output().expect("kubectl is installed");
         let (answer, error) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -17,10 +17,14 @@ pub(crate) fn run(report: &mut Report) {
     let parts = programs.and_then(|()| Ok((tools::python()?, kube::assets()?)));
     match parts {
         Ok((python, assets)) => {
-            let these = format!("test(/^{TESTS}/) | package(svc-cluster)");
-            report.nextest(NAME, &[net::TESTS, &["--test", "pods", "-E", &these]].concat(), |tests| {
-                tests.env("KUBEBUILDER_ASSETS", assets).env("SVCMESH_TEST_PYTHON", python);
-            });
+            let these = format!("test(/^{TESTS}/) | package(svc-cluster) | package(kubectl-svc)");
+            report.nextest(
+                NAME,
+                &[net::TESTS, &["--test", "pods", "--test", "commands", "-E", &these]].concat(),
+                |tests| {
+                    tests.env("KUBEBUILDER_ASSETS", assets).env("SVCMESH_TEST_PYTHON", python);
+                },
+            );
         }
         Err(error) => report.skip(NAME, &error.to_string()),
     }

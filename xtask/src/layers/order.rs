@@ -32,7 +32,7 @@ const CORE: &[&[&str]] = &[
     &["balance"],
     &["affinity", "flows", "table"],
     &["inbound", "inventory", "port"],
-    &["describe", "discovery", "dispatch"],
+    &["describe", "discovery", "dispatch", "overview"],
 ];
 
 const SIDECAR: &[&[&str]] = &[

@@ -1,0 +1,42 @@
+//! `kubectl svc`: Services and their endpoints, as clients find them. Only reads.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command answers on stdout, and complains on stderr"
+)]
+
+mod args;
+mod cluster;
+mod command;
+mod error;
+mod objects;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use error::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Error> {
+    let answer = match &args.command {
+        Command::List(options) => command::list::run(&args.cluster, options).await?,
+        Command::Endpoints(options) => command::endpoints::run(&args.cluster, options).await?,
+        Command::Env(options) => command::env::run(&args.cluster, options).await?,
+    };
+    answer.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    print!("{}", answer.text);
+    Ok(())
+}
