@@ -169,12 +169,6 @@ impl Kubernetes {
             place_list::Step::Continues => {}
             place_list::Step::Over => self.cancel(id),
             place_list::Step::Unauthorized => self.log_in_again(now),
-            place_list::Step::Refused => {
-                self.cancel(id);
-                self.slices_of_place()
-                    .into_iter()
-                    .for_each(|of| self.complaints.refused(of.access("list"), &mut self.out.reports));
-            }
         }
     }
 

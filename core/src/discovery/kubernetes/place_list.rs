@@ -28,7 +28,6 @@ pub(super) enum Step {
     Continues,
     Over,
     Unauthorized,
-    Refused,
 }
 
 impl PlaceList {
@@ -65,7 +64,7 @@ impl PlaceList {
             }
             403 => {
                 self.next(pauses::after(now, pauses::after_refusal(draws)));
-                Step::Refused
+                Step::Over // the Services in use need the same permission, and their watches tell
             }
             _ => self.fail(now, draws),
         }

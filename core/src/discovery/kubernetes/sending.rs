@@ -4,7 +4,6 @@ use alloc::string::String;
 
 use super::api::{Action, RequestId};
 use super::group::GROUP_PATH;
-use super::resource::Collection;
 use super::watch::Watch;
 use super::watches::{WatchKey, What};
 use super::{Asker, Kubernetes};
@@ -18,7 +17,7 @@ impl Kubernetes {
         }
         if self.watches.reader.place.is_open()
             && self.place_list.is_due(now)
-            && let Some(of) = self.slices_of_place()
+            && let Some(of) = WatchKey::all(What::Slices, &self.namespace).collection(self.watches.api)
         {
             let path = self.place_list.pages().path(&of);
             let id = self.send(path, Asker::Place);
@@ -51,11 +50,6 @@ impl Kubernetes {
                 self.send(path, Asker::Watch(key.clone()));
             });
         }
-    }
-
-    /// Where the pod is looked for.
-    pub(super) fn slices_of_place(&self) -> Option<Collection> {
-        WatchKey::all(What::Slices, &self.namespace).collection(self.watches.api)
     }
 
     fn send(&mut self, path: String, asker: Asker) -> RequestId {

@@ -177,6 +177,19 @@ fn the_pod_finds_its_zone_in_one_list_of_slices() {
 }
 
 #[test]
+fn a_pod_that_may_not_list_slices_looks_again_without_a_word() {
+    let mut world = World::with(true);
+    world.connect();
+    world.answer_group("v1");
+    world.list("/services?limit", &[]);
+    world.refuse("/endpointslices?limit", 403);
+    assert_eq!(world.reports, ["the API server answers"]);
+    assert!(world.time_until("/endpointslices?limit") >= Duration::from_secs(30));
+    world.list("/endpointslices?limit", &[slice("web-1", "web", &["10.0.0.7"])]);
+    assert!(world.facts.here.is_some());
+}
+
+#[test]
 fn a_pod_that_is_in_no_slice_stops_looking() {
     let mut world = World::with(true);
     world.connect();
