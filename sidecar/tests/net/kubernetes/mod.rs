@@ -1,11 +1,13 @@
 //! Discovery by a real API server (S-01 to S-06). `cargo xtask test cluster` runs these.
 
+mod addresses;
 mod answers;
 mod controllers;
 mod credentials;
 mod latency;
 mod outages;
 mod permissions;
+mod place;
 mod updates;
 
 use std::time::Duration;
@@ -29,11 +31,24 @@ struct Setup<'a> {
     permit: fn(&ControlPlane),
     /// The sidecar's environment, beside the address of the API server.
     variables: &'a [(&'a str, &'a str)],
+    /// The sidecar's sources, best first.
+    discovery: &'a str,
+    manifests: &'a [String],
+    /// Further arguments of the sidecar.
+    arguments: &'a [&'a str],
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Setup { options: &[], objects: &[], permit: permit_all, variables: &[] }
+        Setup {
+            options: &[],
+            objects: &[],
+            permit: permit_all,
+            variables: &[],
+            discovery: "kubernetes,env",
+            manifests: &[],
+            arguments: &[],
+        }
     }
 }
 
@@ -47,7 +62,7 @@ impl World {
         let account = account.to_str().expect("our own name");
         let arguments = [
             "--discovery",
-            "kubernetes,env",
+            setup.discovery,
             "--service-account",
             account,
             "--loopback-vips",
@@ -56,7 +71,8 @@ impl World {
         let endpoints = [("10.1.1.1:8080", "one"), ("10.1.1.2:8080", "two"), ("10.1.1.3:8080", "three")];
         let endpoints = pod.node.enter(|| endpoints.map(|(address, name)| Told::at(address, name)));
         let variables = [&ControlPlane::VARIABLES, setup.variables].concat();
-        let sidecar = Sidecar::start_in_pod(&variables, Manifests::of(&[]), &arguments);
+        let arguments = [&arguments, setup.arguments].concat();
+        let sidecar = Sidecar::start_in_pod(&variables, Manifests::of(setup.manifests), &arguments);
         World { plane, sidecar, _endpoints: endpoints, pod }
     }
 

@@ -114,6 +114,12 @@ impl ControlPlane {
         self.kubectl(&["apply", "-f", &self.file("applied.yaml")]);
     }
 
+    /// The same of what the server may not know yet.
+    pub(crate) fn try_apply(&self, text: &str) -> Option<()> {
+        self.write("applied.yaml", text);
+        self.try_kubectl(&["apply", "-f", &self.file("applied.yaml")])
+    }
+
     /// Gives the objects the status that they have in this YAML, as the kubelet does.
     pub(crate) fn replace_status(&self, text: &str) {
         self.write("status.yaml", text);
