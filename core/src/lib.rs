@@ -54,5 +54,7 @@ pub mod discovery;
 pub mod dispatch;
 pub mod overview;
 
+pub mod findings;
+
 #[cfg(test)]
 mod samples;

@@ -16,7 +16,8 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success; 1 error; 2 mistake on the command line.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 success; 1 error; 2 mistake on the command line; 3 `check` has found errors.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Endpoints(EndpointsArgs),
     #[command(about = "Print the variables of Services that the kubelet gives to a container", after_help = ENV_EXAMPLES)]
     Env(EnvArgs),
+    #[command(about = "Find faults and traps of Services", after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
 }
 
 /// Which cluster, and as whom.
@@ -101,6 +104,15 @@ pub(crate) struct EnvArgs {
     pub(crate) output: OutputArgs,
 }
 
+#[derive(Debug, Arguments)]
+pub(crate) struct CheckArgs {
+    /// Check all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 const LIST_EXAMPLES: &str = "Examples:
   kubectl svc list                              # of the namespace
   kubectl svc list -A -o wide                   # of all, with policies and zones by name
@@ -115,3 +127,8 @@ const ENV_EXAMPLES: &str = "Examples:
   kubectl svc env                               # a pod of the namespace
   kubectl svc env web-0 -n shop                 # this pod: it may have enableServiceLinks: false
   kubectl svc env -o json | jq .bytes";
+
+const CHECK_EXAMPLES: &str = "Examples:
+  kubectl svc check                             # the Services of the namespace
+  kubectl svc check -A -o wide                  # of all, with a remedy for each finding
+  kubectl svc check -o json | jq '.findings[] | select(.severity == \"error\")'";

@@ -22,7 +22,7 @@ use error::Error;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -30,13 +30,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), Error> {
+async fn run(args: Args) -> Result<ExitCode, Error> {
     let answer = match &args.command {
         Command::List(options) => command::list::run(&args.cluster, options).await?,
         Command::Endpoints(options) => command::endpoints::run(&args.cluster, options).await?,
         Command::Env(options) => command::env::run(&args.cluster, options).await?,
+        Command::Check(options) => command::check::run(&args.cluster, options).await?,
     };
     answer.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    answer.note.iter().for_each(|note| eprintln!("{note}"));
     print!("{}", answer.text);
-    Ok(())
+    Ok(if answer.has_errors { ExitCode::from(FOUND_ERRORS) } else { ExitCode::SUCCESS })
 }
+
+/// The exit code of a check that found errors.
+const FOUND_ERRORS: u8 = 3;

@@ -8,6 +8,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use svc_core::address::ServiceName;
+use svc_core::findings::Pod;
 use svc_core::inventory::{Change, Inventory, Settings, SliceKey};
 use svc_core::service::{Interner, Invalid, Rules, Slice, object, read_endpoint_slice, read_service};
 use svc_core::table::{Source, Table};
@@ -26,27 +27,39 @@ pub(crate) struct Scope {
     pub(crate) service: Option<String>,
 }
 
-/// What the API told.
+/// Objects as the API has them.
+pub(crate) struct Objects {
+    pub(crate) services: Vec<object::Service>,
+    pub(crate) slices: Vec<object::EndpointSlice>,
+}
+
+/// The facts of objects, and the table that follows from them.
 pub(crate) struct Facts {
     pub(crate) table: Arc<Table>,
-    /// The pods of endpoints, by Service and address.
+    /// By Service.
     pub(crate) slices: BTreeMap<ServiceName, Vec<Arc<Slice>>>,
     /// Objects that were skipped, and why.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Lists Services and slices, and derives the table as a sidecar does.
-pub(crate) async fn list(cluster: &Cluster, scope: &Scope) -> Result<Facts, Error> {
-    let mut services = ListParams::default().limit(PAGE);
-    services.label_selector.clone_from(&scope.labels);
-    services.field_selector.clone_from(&scope.fields);
-    let mut slices = ListParams::default().limit(PAGE);
-    slices.label_selector =
-        scope.service.as_ref().map(|name| format!("{}={name}", svc_proto::names::label::SERVICE_NAME));
-    let services: Vec<object::Service> = all(cluster, "services", "/api/v1", services, scope).await?;
-    let slices: Vec<object::EndpointSlice> =
-        all(cluster, "endpointslices", "/apis/discovery.k8s.io/v1", slices, scope).await?;
-    Ok(facts(&services, &slices))
+/// Lists Services and slices.
+pub(crate) async fn list(cluster: &Cluster, scope: &Scope) -> Result<Objects, Error> {
+    let services = ListParams {
+        label_selector: scope.labels.clone(),
+        field_selector: scope.fields.clone(),
+        ..ListParams::default()
+    };
+    let owner = |name: &String| format!("{}={name}", svc_proto::names::label::SERVICE_NAME);
+    let slices = ListParams { label_selector: scope.service.as_ref().map(owner), ..ListParams::default() };
+    Ok(Objects {
+        services: all(cluster, "services", "/api/v1", services, scope).await?,
+        slices: all(cluster, "endpointslices", "/apis/discovery.k8s.io/v1", slices, scope).await?,
+    })
+}
+
+/// Lists pods.
+pub(crate) async fn pods(cluster: &Cluster, scope: &Scope) -> Result<Vec<Pod>, Error> {
+    all(cluster, "pods", "/api/v1", ListParams::default(), scope).await
 }
 
 /// All objects of a list, page by page.
@@ -54,9 +67,10 @@ async fn all<T: DeserializeOwned>(
     cluster: &Cluster,
     resource: &str,
     group: &str,
-    mut parameters: ListParams,
+    parameters: ListParams,
     scope: &Scope,
 ) -> Result<Vec<T>, Error> {
+    let mut parameters = parameters.limit(PAGE);
     let path = match &scope.namespace {
         Some(namespace) => format!("{group}/namespaces/{namespace}/{resource}"),
         None => format!("{group}/{resource}"),
@@ -93,12 +107,12 @@ struct ListMetadata {
 /// As many as kubectl asks for at once.
 const PAGE: u32 = 500;
 
-/// The table of these objects, without their addresses inside a pod.
-pub(crate) fn facts(services: &[object::Service], slices: &[object::EndpointSlice]) -> Facts {
+/// Reads objects as a sidecar does.
+pub(crate) fn read(objects: &Objects) -> Facts {
     let rules = Rules::default();
     let (mut changes, mut warnings, mut interner) = (Vec::new(), Vec::new(), Interner::default());
     let mut by_service: BTreeMap<ServiceName, Vec<Arc<Slice>>> = BTreeMap::new();
-    for service in services {
+    for service in &objects.services {
         match read_service(service, &rules) {
             Ok(read) => {
                 let name = read.fact.name.clone();
@@ -108,7 +122,7 @@ pub(crate) fn facts(services: &[object::Service], slices: &[object::EndpointSlic
             Err(invalid) => warnings.push(skipped(&invalid)),
         }
     }
-    for slice in slices {
+    for slice in &objects.slices {
         match read_endpoint_slice(slice, &rules, &mut interner) {
             Ok(read) => {
                 for slice in read.fact.into_iter().map(Arc::new) {

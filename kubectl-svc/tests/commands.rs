@@ -68,6 +68,30 @@ fn services_endpoints_and_variables_are_shown_as_the_api_tells_them() {
 }
 
 #[test]
+fn faults_that_are_planted_are_found() {
+    let cluster = start();
+    let sound = run(&cluster, "check -n kube-system");
+    assert_eq!(
+        (sound.status.code(), &*String::from_utf8_lossy(&sound.stderr)),
+        (Some(0), "No findings in 1 Services.\n")
+    );
+    cluster.kubectl(&["delete", "service", "web", "pay"]);
+    cluster.apply(include_str!("faults.yaml"));
+    let report = run(&cluster, "check");
+    let text = String::from_utf8_lossy(&report.stdout).into_owned();
+    assert_eq!((report.status.code(), report.stderr.as_slice()), (Some(3), &b""[..]));
+    let example = format!("$ kubectl svc check\n{text}");
+    assert!(
+        include_str!("../../docs/findings.md").contains(&example),
+        "the documentation shows something else than\n{example}"
+    );
+    insta::assert_snapshot!(String::from_utf8_lossy(&run(&cluster, "check -o wide").stdout));
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&cluster, "check -o json").stdout).expect("a document");
+    assert_eq!(json["findings"][1]["code"], "SVC001");
+}
+
+#[test]
 fn complaints_name_the_cause_and_a_remedy() {
     let cluster = start();
     let viewer = "--as system:serviceaccount:default:viewer";
@@ -88,7 +112,7 @@ fn complaints_name_the_cause_and_a_remedy() {
     insta::assert_snapshot!([refused, all, unknown, pod, context].join("\n"));
 
     let empty = run(&cluster, "list -n nothing");
-    assert_eq!(String::from_utf8_lossy(&empty.stderr), "warning: no Services found in namespace `nothing`\n");
+    assert_eq!(String::from_utf8_lossy(&empty.stderr), "No Services found in namespace `nothing`.\n");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &ClusterArgs, options: &EndpointsArgs) -> Result<A
         service: Some(options.name.clone()),
         ..Scope::default()
     };
-    let facts = Box::pin(objects::list(&cluster, &scope)).await?;
+    let facts = objects::read(&Box::pin(objects::list(&cluster, &scope)).await?);
     let name = ServiceName::new(cluster.namespace.as_str(), options.name.as_str());
     let Some(entry) = facts.table.by_name(&name) else {
         let found =
@@ -32,7 +32,7 @@ pub(crate) async fn run(args: &ClusterArgs, options: &EndpointsArgs) -> Result<A
         return Err(found.hint("`kubectl svc list -A` lists those of all namespaces"));
     };
     let slices = facts.slices.get(&name).map(Vec::as_slice).unwrap_or_default();
-    Ok(Answer { text: text(entry, slices, options)?, warnings: facts.warnings })
+    Ok(Answer { text: text(entry, slices, options)?, warnings: facts.warnings, ..Answer::default() })
 }
 
 fn text(entry: &Entry, slices: &[Arc<Slice>], options: &EndpointsArgs) -> Result<String, Error> {

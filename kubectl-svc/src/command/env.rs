@@ -22,7 +22,8 @@ pub(crate) async fn run(args: &ClusterArgs, options: &EnvArgs) -> Result<Answer,
     let mut warnings = Vec::new();
     for scope in scopes(&cluster.namespace) {
         match Box::pin(objects::list(&cluster, &scope)).await {
-            Ok(facts) => {
+            Ok(objects) => {
+                let facts = objects::read(&objects);
                 services.extend(facts.table.entries().map(|entry| entry.service.clone()));
                 warnings.extend(facts.warnings);
             }
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: &ClusterArgs, options: &EnvArgs) -> Result<Answer,
     let services = services.iter().map(|service| &**service);
     let variables = Variables::of(services, &cluster.namespace, links);
     warnings.extend(variables.warning());
-    Ok(Answer { text: variables.text(options.output.output)?, warnings })
+    Ok(Answer { text: variables.text(options.output.output)?, warnings, ..Answer::default() })
 }
 
 /// The Services of the namespace, and the API server's own, which every pod is told of.

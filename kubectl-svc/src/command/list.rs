@@ -16,15 +16,18 @@ use crate::output::{Answer, Format, Table, document};
 
 pub(crate) async fn run(args: &ClusterArgs, options: &ListArgs) -> Result<Answer, Error> {
     let cluster = Box::pin(cluster::connect(args)).await?;
-    let facts = Box::pin(objects::list(&cluster, &scope(&cluster, options))).await?;
-    let mut warnings = facts.warnings;
-    if facts.table.entries().next().is_none() {
-        warnings.push(match options.all_namespaces {
-            true => "no Services found".to_owned(),
-            false => format!("no Services found in namespace `{}`", cluster.namespace),
-        });
-    }
-    Ok(Answer { text: text(&facts.table, options)?, warnings })
+    let facts = objects::read(&Box::pin(objects::list(&cluster, &scope(&cluster, options))).await?);
+    let note = facts.table.entries().next().is_none().then(|| match options.all_namespaces {
+        true => "No Services found.".to_owned(),
+        false => format!("No Services found in namespace `{}`.", cluster.namespace),
+    });
+    let text = if note.is_some() && is_table(options) { String::new() } else { text(&facts.table, options)? };
+    Ok(Answer { text, warnings: facts.warnings, note, ..Answer::default() })
+}
+
+/// Whether an empty answer is no document.
+fn is_table(options: &ListArgs) -> bool {
+    matches!(options.output.output, Format::Table | Format::Wide | Format::Name)
 }
 
 fn scope(cluster: &Cluster, options: &ListArgs) -> Scope {

@@ -14,6 +14,10 @@ use crate::error::Error;
 pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) warnings: Vec<String>,
+    /// For stderr, where there is nothing to print.
+    pub(crate) note: Option<String>,
+    /// Whether a check has found errors.
+    pub(crate) has_errors: bool,
 }
 
 /// `--output`.

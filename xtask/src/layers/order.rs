@@ -33,6 +33,7 @@ const CORE: &[&[&str]] = &[
     &["affinity", "flows", "table"],
     &["inbound", "inventory", "port"],
     &["describe", "discovery", "dispatch", "overview"],
+    &["findings"],
 ];
 
 const SIDECAR: &[&[&str]] = &[
