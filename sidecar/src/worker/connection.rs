@@ -413,8 +413,9 @@ mod tests {
     fn an_idle_connection_holds_a_small_task_and_a_small_exchange() {
         let task = of_four(speak);
         assert!(
-            task <= 1872,
-            "{task} bytes; 1760 when this was written, 208 of them what guards heads and chunks"
+            task <= 1952,
+            "{task} bytes; 1760 when this was written, 208 of them what guards heads and chunks; 1912 in a build of the whole workspace, \
+             whose tools ask more features of libraries"
         );
         let exchange = of_four(exchange::<Http1Body>);
         assert!(exchange <= 1984, "{exchange} bytes; 1864 when this was written");
