@@ -5,10 +5,11 @@ use alloc::format;
 
 use svc_proto::names::label;
 
-use super::{Code, Findings, Objects, Subject, namespace_of};
+use super::code::Code;
+use super::subject::{Findings, Subject, name_of, namespace_of};
 use crate::address::ServiceName;
 use crate::overview::ServiceState;
-use crate::service::object::EndpointSlice;
+use crate::service::object::{EndpointSlice, Service};
 
 /// Checks the endpoints of a Service.
 pub(super) fn check(subject: &Subject<'_>, slices: &[EndpointSlice], found: &mut Findings) {
@@ -52,10 +53,10 @@ fn check_addresses(subject: &Subject<'_>, slices: &[EndpointSlice], found: &mut 
 }
 
 /// Slices whose Service does not exist.
-pub(super) fn check_owners(objects: &Objects<'_>, found: &mut Findings) {
-    let names = objects.services.iter().filter_map(|service| service.metadata.as_ref());
-    let services: BTreeSet<ServiceName> = names.filter_map(super::name_of).collect();
-    for slice in objects.slices {
+pub(super) fn check_owners(services: &[Service], slices: &[EndpointSlice], found: &mut Findings) {
+    let names = services.iter().filter_map(|service| service.metadata.as_ref());
+    let services: BTreeSet<ServiceName> = names.filter_map(name_of).collect();
+    for slice in slices {
         let Some(owner) = owner(slice).filter(|owner| !services.contains(owner)) else { continue };
         let name = slice.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
         found.add(

@@ -2,7 +2,8 @@
 
 use alloc::format;
 
-use super::{Code, Findings, Subject};
+use super::code::Code;
+use super::subject::{Findings, Subject};
 
 /// Checks the external name of a Service.
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {

@@ -5,7 +5,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Code, Findings, Pod, Subject};
+use super::code::Code;
+use super::pod::Pod;
+use super::subject::{Findings, Subject};
 use crate::service::TargetPort;
 
 /// Checks the selector of a Service against the pods of its namespace.
