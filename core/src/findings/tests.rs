@@ -3,7 +3,6 @@ use alloc::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::address::ServiceName;
 use crate::inventory::{Change, Inventory, Settings, SliceKey};
 use crate::service::{Interner, Rules, read_endpoint_slice, read_service};
 use crate::table::Source;
