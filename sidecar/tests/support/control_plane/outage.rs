@@ -17,7 +17,7 @@ impl Outage {
 
     /// Connections are refused.
     pub(super) fn refused() -> Outage {
-        Outage::with("meta l4proto tcp reject with tcp reset")
+        Outage::with("tcp flags & rst == 0 reject with tcp reset") // which is a packet of these addresses too
     }
 
     fn with(verdict: &str) -> Outage {
