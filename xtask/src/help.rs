@@ -67,16 +67,18 @@ A Kubernetes cluster on this machine, to try things with kubectl. Needs root, an
     Help {
         command: "bench",
         text: "\
-cargo xtask bench [SCENARIO…] [scale] [envoy] [--peers NAME,…] [--rounds N] [--seconds N]
+cargo xtask bench [SCENARIO…] [scale] [envoy] [api] [--peers NAME,…] [--rounds N] [--seconds N] [--watchers N,…]
 
 CPU per request and memory, beside HAProxy and nginx. Needs root.
 
   SCENARIO    A B AR D1 E F FK idle conn (all of them when nothing is named)
   scale       what 10,000 Services × 100 endpoints cost, each figure against its bound
   envoy       what the filter adds to a request in Envoy, beside filters that do less, and Lua
+  api         what watching 2,000 Services costs a real API server and the sidecar, beside clients of all slices
   --peers     sidecar haproxy nginx (all of them)
   --rounds    turns of each peer (3)
   --seconds   the length of a turn (4)
+  --watchers  of `api`: how many there are at once (1,50,300)
 ",
     },
     Help {

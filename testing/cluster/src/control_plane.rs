@@ -29,6 +29,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// Further options of the API server.
     pub options: Vec<String>,
+    /// Whether the controllers run. Without them only what is written is there.
+    pub controllers: bool,
 }
 
 /// A running control plane.
@@ -37,7 +39,7 @@ pub struct ControlPlane {
     access: Access,
     api_server: Option<Child>,
     _etcd: Child,
-    _controllers: Child,
+    _controllers: Option<Child>,
 }
 
 /// The cluster IP of the name server.
@@ -47,7 +49,7 @@ const PORT: u16 = 6443;
 const TOKEN: &str = "admin-token";
 
 impl ControlPlane {
-    /// Starts all three over an empty store, and waits until there is a service account to run pods under.
+    /// Starts them over an empty store. With controllers it waits until there is a service account to run pods under.
     ///
     /// # Errors
     /// A program is not there, or is not ready in a minute.
@@ -64,10 +66,10 @@ impl ControlPlane {
         fs::write(home.join("kubeconfig"), kubeconfig(&access))?;
         let etcd = start(&settings, "etcd", &etcd(home))?;
         let api_server = start_api_server(&settings, &access).await?;
-        let controllers = start(&settings, "kube-controller-manager", &controllers(&settings))?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(access.client()?, "default");
-        patiently("the service account", async || accounts.get_opt("default").await.ok().flatten().map(drop))
-            .await?;
+        let controllers = match settings.controllers {
+            true => Some(start_controllers(&settings, &access).await?),
+            false => None,
+        };
         let api_server = Some(api_server);
         Ok(ControlPlane { settings, access, api_server, _etcd: etcd, _controllers: controllers })
     }
@@ -75,6 +77,20 @@ impl ControlPlane {
     /// The address and the token of its administrator.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The process of the API server, while it runs.
+    pub fn api_server(&self) -> Option<u32> {
+        self.api_server.as_ref().and_then(Child::id)
+    }
+
+    /// Kills the API server, and starts it over the same data.
+    ///
+    /// # Errors
+    /// It is not ready in a minute.
+    pub async fn restart_api_server(&mut self) -> Result<()> {
+        self.stop_api_server().await?;
+        self.start_api_server().await
     }
 
     /// Executes the commands that are written to the pipe `control` in its folder, a line each: `stop-apiserver` kills the API server,
@@ -91,12 +107,13 @@ impl ControlPlane {
             match line.as_str() {
                 "stop-apiserver" => self.stop_api_server().await?,
                 "start-apiserver" => self.start_api_server().await?,
-                "restart-apiserver" => {
-                    self.stop_api_server().await?;
-                    self.start_api_server().await?;
+                "restart-apiserver" => self.restart_api_server().await?,
+                unknown => {
+                    eprintln!("unknown command {unknown:?}");
+                    continue;
                 }
-                unknown => eprintln!("unknown command {unknown:?}"),
             }
+            eprintln!("{line}: done");
         }
         Ok(())
     }
@@ -104,7 +121,6 @@ impl ControlPlane {
     async fn stop_api_server(&mut self) -> Result<()> {
         if let Some(mut api_server) = self.api_server.take() {
             api_server.kill().await?;
-            eprintln!("kube-apiserver: stopped");
         }
         Ok(())
     }
@@ -112,10 +128,17 @@ impl ControlPlane {
     async fn start_api_server(&mut self) -> Result<()> {
         if self.api_server.is_none() {
             self.api_server = Some(start_api_server(&self.settings, &self.access).await?);
-            eprintln!("kube-apiserver: started");
         }
         Ok(())
     }
+}
+
+async fn start_controllers(settings: &Settings, access: &Access) -> Result<Child> {
+    let process = start(settings, "kube-controller-manager", &controllers(settings))?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(access.client()?, "default");
+    patiently("the service account", async || accounts.get_opt("default").await.ok().flatten().map(drop))
+        .await?;
+    Ok(process)
 }
 
 /// Starts the API server, and waits until it answers.

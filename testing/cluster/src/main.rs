@@ -55,7 +55,8 @@ fn run_inside() -> Result<ExitCode> {
 async fn run(arguments: Arguments) -> Result<()> {
     node::prepare().await?;
     let (home, assets, options) = (arguments.home.clone(), arguments.assets, arguments.options);
-    let mut plane = ControlPlane::start(control_plane::Settings { assets, home, options }).await?;
+    let settings = control_plane::Settings { assets, home, options, controllers: true };
+    let mut plane = ControlPlane::start(settings).await?;
     let nodes =
         arguments.zones.into_iter().enumerate().map(|(index, zone)| (format!("node-{}", index + 1), zone));
     let settings = node::Settings {

@@ -4,6 +4,7 @@
 //! where requests per second do both. The proxy has a core of its own; load and backends share another. Peers take turns
 //! within each round, so that a slow minute hits all of them, and the median of the rounds counts.
 
+mod api;
 mod backends;
 mod certificate;
 mod envoy;
@@ -30,12 +31,16 @@ struct Plan {
     scale: bool,
     /// Whether to measure what the filter costs in Envoy.
     envoy: bool,
+    /// Whether to measure what watching the API costs.
+    api: bool,
+    /// How many watch at once, one after another.
+    watchers: String,
     peers: Vec<Kind>,
     rounds: usize,
     time: Duration,
 }
 
-/// `cargo xtask bench [SCENARIO…] [scale] [envoy] [--peers a,b] [--rounds N] [--seconds N]`.
+/// `cargo xtask bench [SCENARIO…] [scale] [envoy] [api] [--peers a,b] [--rounds N] [--seconds N] [--watchers N,…]`.
 pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     let plan = Plan::parse(arguments)?;
     if !packages::is_root() {
@@ -60,10 +65,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<ExitCode> {
     if plan.envoy {
         envoy::run(&folder, plan.rounds, plan.time)?;
     }
-    match plan.scale {
-        true => scale::run(&folder, plan.turns()),
-        false => Ok(ExitCode::SUCCESS),
+    let mut all_hold = true;
+    if plan.scale {
+        all_hold &= scale::run(&folder, plan.turns())?;
     }
+    if plan.api {
+        all_hold &= api::run(&folder, &plan.watchers)?;
+    }
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Plan {
@@ -72,6 +81,8 @@ impl Plan {
             scenarios: Vec::new(),
             scale: false,
             envoy: false,
+            api: false,
+            watchers: api::WATCHERS.to_owned(),
             peers: Vec::new(),
             rounds: 3,
             time: Duration::from_secs(4),
@@ -83,12 +94,14 @@ impl Plan {
                 "--peers" => plan.peers = value()?.split(',').map(Kind::parse).collect::<Result<_>>()?,
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--seconds" => plan.time = Duration::from_secs(value()?.parse()?),
+                "--watchers" => plan.watchers = (*value()?).to_owned(),
                 "scale" => plan.scale = true,
+                "api" => plan.api = true,
                 "envoy" => plan.envoy = true,
                 name => plan.scenarios.push(Scenario::parse(name)?),
             }
         }
-        if plan.scenarios.is_empty() && !plan.scale && !plan.envoy {
+        if plan.scenarios.is_empty() && !plan.scale && !plan.envoy && !plan.api {
             plan.scenarios.extend(Scenario::ALL);
         }
         if plan.peers.is_empty() {
@@ -119,8 +132,12 @@ fn prepare(plan: &Plan) -> Result<()> {
     if plan.envoy {
         envoy::prepare()?;
     }
-    let needs_sidecar = !plan.scenarios.is_empty() && plan.peers.contains(&Kind::Sidecar);
-    if !plan.scale && !needs_sidecar {
+    if plan.api {
+        packages::ensure(api::PROGRAMS)?;
+        api::prepare()?;
+    }
+    let is_peer = !plan.scenarios.is_empty() && plan.peers.contains(&Kind::Sidecar);
+    if !plan.scale && !plan.api && !is_peer {
         return Ok(());
     }
     eprintln!("building the sidecar (a few minutes the first time)");
@@ -142,7 +159,7 @@ const PROGRAMS: &[Program] = &[
 
 /// Everything that any of it needs.
 pub(crate) fn programs() -> impl Iterator<Item = &'static [Program]> {
-    [PROGRAMS, scale::PROGRAMS, envoy::PROGRAMS].into_iter()
+    [PROGRAMS, scale::PROGRAMS, envoy::PROGRAMS, api::PROGRAMS].into_iter()
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
@@ -184,7 +201,7 @@ mod tests {
         assert_eq!(error(&["A", "--peers", "haproxy,sidecar", "--rounds", "1"]), None);
         assert_eq!(
             error(&["Z"]).as_deref(),
-            Some("unknown scenario `Z`: one of A B AR D1 E F FK idle conn scale envoy")
+            Some("unknown scenario `Z`: one of A B AR D1 E F FK idle conn scale envoy api")
         );
         assert_eq!(
             error(&["--peers", "x"]).as_deref(),

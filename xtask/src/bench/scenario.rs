@@ -51,7 +51,7 @@ impl Scenario {
     pub(crate) fn parse(name: &str) -> Result<Scenario> {
         let known = Scenario::ALL.into_iter().find(|scenario| scenario.name() == name);
         let names = Scenario::ALL.map(Scenario::name).join(" ");
-        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names} scale envoy").into())
+        known.ok_or_else(|| format!("unknown scenario `{name}`: one of {names} scale envoy api").into())
     }
 
     /// What one unit of [`Figure::cost`] is.
