@@ -42,7 +42,7 @@ impl ServiceAddresses {
     }
 
     /// Brings the addresses of these Services (`None`: gone) up to date: what they no longer want is free, then who asks for an
-    /// address is served, then who needs one, each in the order of the names. Returns the cluster IPs that nobody had before,
+    /// address is served, then who needs one, each in the order given. Returns the cluster IPs that nobody had before,
     /// in order.
     pub(super) fn assign(
         &mut self,
@@ -84,6 +84,11 @@ impl ServiceAddresses {
             Loopback::Allocated(allocator) => allocator.held(name).first().copied(),
             Loopback::Fixed(vips) => vips.get(name).copied().map(IpAddr::V4),
         }
+    }
+
+    /// Takes its cluster IPs from a Service.
+    pub(super) fn release(&mut self, name: &ServiceName) {
+        self.cluster.release(name);
     }
 
     /// The Service whose cluster IP this is.

@@ -25,7 +25,7 @@ pub use settings::{LoopbackVips, Settings};
 
 use addresses::ServiceAddresses;
 use build::{Builder, Endings};
-use decision::decide;
+use decision::{Decision, decide};
 use facts::SourceFacts;
 use names::{Names, Way, name_of};
 use publish::{EntryUpdate, publish};
@@ -77,7 +77,7 @@ impl Inventory {
         // What was refused for another's sake may be right now.
         touched.extend(self.rejections.found.iter().map(|(service, _)| service.clone()));
         self.rejections = Rejections::default();
-        let new_addresses = self.assign_addresses(&touched);
+        let new_addresses = self.assign_addresses(&mut touched);
         touched.extend(self.services_with_endpoints_at(&new_addresses));
         self.note_names(&touched);
         self.names.extend_to_aliases(&mut touched, &self.settings.cluster_domain);
@@ -130,10 +130,27 @@ impl Inventory {
     }
 
     /// What only DNS knows holds no address: clients choose its name, and many names share one address.
-    fn assign_addresses(&mut self, touched: &BTreeSet<ServiceName>) -> Vec<IpAddr> {
+    fn assign_addresses(&mut self, touched: &mut BTreeSet<ServiceName>) -> Vec<IpAddr> {
+        let outdated = self.outdated(touched);
+        outdated.iter().for_each(|name| self.addresses.release(name));
+        touched.extend(outdated);
         let decided = |name| decide(&self.sources, name).filter(|decision| decision.source != Source::Dns);
-        let services = touched.iter().map(|name| (name, decided(name).map(|decision| decision.service)));
+        let mut services: Vec<_> = touched.iter().map(|name| (name, decided(name))).collect();
+        let is_of_environment = |decision: &Decision<'_>| decision.source == Source::Environment;
+        services.sort_by_key(|(_, decision)| decision.as_ref().is_some_and(is_of_environment));
+        let services = services.into_iter().map(|(name, decision)| (name, decision.map(|it| it.service)));
         self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
+    }
+
+    /// Services of the environment that hold an address of one of these: it tells what was when the pod started, and the API
+    /// server gives the address of a deleted Service to another.
+    fn outdated(&self, touched: &BTreeSet<ServiceName>) -> Vec<ServiceName> {
+        let source = |name: &ServiceName| decide(&self.sources, name).map(|decision| decision.source);
+        let known = touched.iter().filter_map(|name| decide(&self.sources, name));
+        let current = known.filter(|decision| !matches!(decision.source, Source::Environment | Source::Dns));
+        let addresses = current.flat_map(|decision| &decision.service.cluster_ips);
+        let holders = addresses.filter_map(|&address| self.addresses.holder(address));
+        holders.filter(|&holder| source(holder) == Some(Source::Environment)).cloned().collect()
     }
 
     /// Those that would send traffic to an address that is a cluster IP now (S-04). Looks into every entry, though only when a

@@ -79,6 +79,20 @@ fn an_address_belongs_to_whoever_was_first_and_then_to_the_next() {
 }
 
 #[test]
+fn the_environment_yields_an_address_that_another_source_gives_to_another_service() {
+    let mut world = world();
+    world.environment([says(at("a", "10.96.0.7"))]);
+    world.manifests([says(at("b", "10.96.0.7"))]);
+    assert_eq!(world.at("10.96.0.7:80").as_deref(), Some("default/b"));
+    assert_eq!(world.rejections().len(), 1, "the one of the environment");
+    world.manifests([says(at("a", "10.96.0.8"))]);
+    assert_eq!(world.at("10.96.0.8:80").as_deref(), Some("default/a"));
+    assert!(world.rejections().is_empty());
+    world.manifests([gone("default", "a"), gone("default", "b")]);
+    assert_eq!(world.at("10.96.0.7:80").as_deref(), Some("default/a"));
+}
+
+#[test]
 fn a_full_range_leaves_out_the_last_by_name_and_serves_the_rest() {
     let service_cidrs = ["10.96.0.0/29".parse().unwrap()].into();
     let mut world = world_with(Settings { service_cidrs, ..Settings::default() });
