@@ -1,8 +1,10 @@
 //! The command line, with kubectl's names for kubectl's things.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as Arguments, Parser, Subcommand};
+use svc_core::duration;
 
 use crate::output::Format;
 
@@ -57,8 +59,8 @@ pub(crate) struct ClusterArgs {
     #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "impersonate")]
     pub(crate) impersonate_groups: Vec<String>,
     /// How long a request may take: 5s, 1m; 0 is for ever
-    #[arg(long, global = true, value_name = "DURATION", default_value = "0")]
-    pub(crate) request_timeout: String,
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0", value_parser = timeout)]
+    pub(crate) request_timeout: Duration,
 }
 
 /// What is printed, and how.
@@ -132,3 +134,22 @@ const CHECK_EXAMPLES: &str = "Examples:
   kubectl svc check                             # the Services of the namespace
   kubectl svc check -A -o wide                  # of all, with a remedy for each finding
   kubectl svc check -o json | jq '.findings[] | select(.severity == \"error\")'";
+
+/// kubectl's `--request-timeout`: a lone number is of seconds, 0 is no limit.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
+    seconds.or_else(|| duration::parse(text)).ok_or("expected a duration such as 5s or 1m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_a_duration_or_a_number_of_seconds() {
+        assert_eq!(timeout("0"), Ok(Duration::ZERO));
+        assert_eq!(timeout("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(timeout("1m"), Ok(Duration::from_secs(60)));
+        assert!(timeout("soon").is_err());
+    }
+}

@@ -1,10 +1,7 @@
 //! The API server that the flags and the kubeconfig name.
 
-use std::time::Duration;
-
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use svc_core::duration;
 
 use crate::args::ClusterArgs;
 use crate::error::{Error, with_causes};
@@ -22,8 +19,12 @@ pub(crate) async fn connect(args: &ClusterArgs) -> Result<Cluster, Error> {
     if !args.impersonate_groups.is_empty() {
         config.auth_info.impersonate_groups = Some(args.impersonate_groups.clone());
     }
-    config.read_timeout = timeout(&args.request_timeout)?;
-    let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    if !args.request_timeout.is_zero() {
+        (config.connect_timeout, config.read_timeout) =
+            (Some(args.request_timeout), Some(args.request_timeout));
+    }
+    let named = args.namespace.clone().filter(|name| !name.is_empty()); // without a name, the path is that of all namespaces
+    let namespace = named.unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config)
         .map_err(|error| Error::new(format!("cannot set up a client: {}", with_causes(&error))))?;
     Ok(Cluster { client, namespace })
@@ -49,30 +50,11 @@ async fn config(args: &ClusterArgs) -> Result<Config, Error> {
             }
         },
     };
+    let unknown = |name: &&String| !kubeconfig.auth_infos.iter().any(|user| user.name == **name);
+    if let Some(name) = args.user.as_ref().filter(unknown) {
+        return Err(Error::new(format!("cannot use the kubeconfig: no user `{name}`"))
+            .hint("`kubectl config get-users` lists what there is"));
+    }
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     config.map_err(|error| failed("cannot use the kubeconfig", &error))
-}
-
-/// kubectl's `--request-timeout`: a lone number is of seconds, 0 is no limit.
-fn timeout(text: &str) -> Result<Option<Duration>, Error> {
-    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
-    let limit = seconds.or_else(|| duration::parse(text)).ok_or_else(|| {
-        Error::new(format!(
-            "invalid value `{text}` for --request-timeout: expected a duration such as 5s or 1m"
-        ))
-    })?;
-    Ok(Some(limit).filter(|limit| !limit.is_zero()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_timeout_is_a_duration_or_a_number_of_seconds() {
-        assert_eq!(timeout("0").unwrap(), None);
-        assert_eq!(timeout("5").unwrap(), Some(Duration::from_secs(5)));
-        assert_eq!(timeout("1m").unwrap(), Some(Duration::from_secs(60)));
-        assert!(timeout("soon").is_err());
-    }
 }

@@ -28,6 +28,10 @@ impl Error {
             401 => Error::new(format!("the API server does not accept the credentials: {}", status.message))
                 .hint("has the token expired? `kubectl auth whoami` tells more"),
             403 => Error::forbidden(&status.message, resource, namespace),
+            code if status.reason == NO_STATUS => {
+                Error::new(format!("the server's answer is no API server's: status {code}"))
+                    .hint("`kubectl cluster-info` tells which server is asked")
+            }
             _ => Error::new(format!("from server ({}): {}", status.reason, status.message)),
         }
     }
@@ -54,6 +58,9 @@ impl fmt::Display for Error {
     }
 }
 
+/// The reason that kube gives to an answer that is not a Status object.
+const NO_STATUS: &str = "Failed to parse error data";
+
 /// An error with its causes, each said once.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -66,4 +73,21 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_another_server_is_told_as_such() {
+        let status = Status::failure("<html>", NO_STATUS).with_code(404);
+        let error = Error::request(&kube::Error::Api(Box::new(status)), "services", None);
+        assert!(
+            error.to_string().starts_with("the server's answer is no API server's: status 404"),
+            "{error}"
+        );
+    }
 }

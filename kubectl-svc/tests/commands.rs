@@ -109,7 +109,9 @@ fn complaints_name_the_cause_and_a_remedy() {
     let unknown = complaint(&cluster, "endpoints nothing");
     let pod = complaint(&cluster, "env nothing");
     let context = complaint(&cluster, "list --context nowhere");
-    insta::assert_snapshot!([refused, all, unknown, pod, context].join("\n"));
+    let user = complaint(&cluster, "list --user nobody");
+    insta::assert_snapshot!([refused, all, unknown, pod, context, user].join("\n"));
+    assert_eq!(answer(&cluster, "list --namespace="), answer(&cluster, "list"));
 
     let empty = run(&cluster, "list -n nothing");
     assert_eq!(String::from_utf8_lossy(&empty.stderr), "No Services found in namespace `nothing`.\n");

@@ -17,8 +17,10 @@ fn the_help_names_the_plugin_as_kubectl_calls_it() {
 
 #[test]
 fn a_mistake_on_the_command_line_has_an_exit_code_of_its_own() {
-    let mut plugin = Command::new(env!("CARGO_BIN_EXE_kubectl-svc"));
-    let output = plugin.arg("lst").output().expect("it was built");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("kubectl svc"));
+    for (words, told) in [("lst", "kubectl svc"), ("list --request-timeout soon", "expected a duration")] {
+        let mut plugin = Command::new(env!("CARGO_BIN_EXE_kubectl-svc"));
+        let output = plugin.args(words.split(' ')).output().expect("it was built");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(told));
+    }
 }
