@@ -13,6 +13,9 @@ pub(super) fn run(cluster: &Cluster) -> Result<ExitCode> {
         return Err(NOT_RUNNING.into());
     }
     println!("export KUBECONFIG={}", cluster.kubeconfig().display());
+    let objects = place::root().join("testing/cluster/tour.yaml");
+    let of_an_interrupted_tour = ["delete", "--ignore-not-found", "--filename", &objects.to_string_lossy()];
+    cluster.kubectl(&of_an_interrupted_tour)?;
     let mut failed = 0;
     for (index, step) in STEPS.iter().enumerate() {
         println!("\n{:2}  {}", index + 1, step.title);
