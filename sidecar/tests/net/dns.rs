@@ -341,10 +341,13 @@ fn a_denial_fails_requests_at_once_and_only_while_it_lasts_and_open_connections_
         served.hear("ping");
         served.say("pong");
         tunnel.hear("pong");
-        let log = sidecar.access_log();
-        let failed = log.iter().filter(|it| it["response.status"] != 200);
-        let codes: Vec<_> = failed.map(|it| it["failure.code"].clone()).collect();
-        assert!(codes.len() >= 20 && codes.iter().all(|code| code == "MX"), "{codes:?}");
+        let codes = until("the log has them", || {
+            let log = sidecar.access_log();
+            let failed = log.iter().filter(|it| it["response.status"] != 200);
+            let codes: Vec<_> = failed.map(|it| it["failure.code"].clone()).collect();
+            (codes.len() > 20).then_some(codes)
+        });
+        assert!(codes.iter().all(|code| code == "MX"), "{codes:?}");
 
         server.know(&known);
         until("it is there again", || (body("db") == "a\n").then_some(()));
