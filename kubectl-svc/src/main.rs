@@ -1,4 +1,5 @@
 //! `kubectl svc`: Services and their endpoints, as clients find them. Only reads.
+
 mod args;
 mod cluster;
 mod command;
