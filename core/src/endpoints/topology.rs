@@ -26,10 +26,14 @@ pub struct Here {
 impl Here {
     /// Takes what is not known yet from `learned`; whether there was any.
     pub(crate) fn fill(&mut self, learned: Here) -> bool {
-        let before = self.clone();
-        self.node = self.node.take().or(learned.node);
-        self.zone = self.zone.take().or(learned.zone);
-        *self != before
+        let mut has_learned = false;
+        for (own, learned) in [(&mut self.node, learned.node), (&mut self.zone, learned.zone)] {
+            if own.is_none() && learned.is_some() {
+                *own = learned;
+                has_learned = true;
+            }
+        }
+        has_learned
     }
 }
 

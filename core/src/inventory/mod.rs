@@ -25,7 +25,7 @@ pub use settings::{LoopbackVips, Settings};
 
 use addresses::ServiceAddresses;
 use build::{Builder, Endings};
-use decision::{Decision, decide};
+use decision::decide;
 use facts::SourceFacts;
 use names::{Names, Way, name_of};
 use publish::{EntryUpdate, publish};
@@ -120,7 +120,9 @@ impl Inventory {
                     Change::Name(name, records) => self.names.learn(name, records, &mut touched),
                     Change::Here(here) => {
                         if self.settings.here.fill(here) {
-                            touched.extend(self.table.entries().map(|entry| entry.service.name.clone()));
+                            for entry in self.table.entries() {
+                                touched.insert(entry.service.name.clone());
+                            }
                         }
                     }
                 }
@@ -131,26 +133,42 @@ impl Inventory {
 
     /// What only DNS knows holds no address: clients choose its name, and many names share one address.
     fn assign_addresses(&mut self, touched: &mut BTreeSet<ServiceName>) -> Vec<IpAddr> {
-        let outdated = self.outdated(touched);
-        outdated.iter().for_each(|name| self.addresses.release(name));
-        touched.extend(outdated);
-        let decided = |name| decide(&self.sources, name).filter(|decision| decision.source != Source::Dns);
-        let mut services: Vec<_> = touched.iter().map(|name| (name, decided(name))).collect();
-        let is_of_environment = |decision: &Decision<'_>| decision.source == Source::Environment;
-        services.sort_by_key(|(_, decision)| decision.as_ref().is_some_and(is_of_environment));
-        let services = services.into_iter().map(|(name, decision)| (name, decision.map(|it| it.service)));
-        self.addresses.assign(&services.collect::<Vec<_>>(), &mut self.rejections)
+        for name in self.outdated(touched) {
+            self.addresses.release(&name);
+            touched.insert(name);
+        }
+        let (mut services, mut of_environment) = (Vec::with_capacity(touched.len()), Vec::new());
+        for name in &*touched {
+            let decision = decide(&self.sources, name).filter(|decision| decision.source != Source::Dns);
+            match decision {
+                Some(decision) if decision.source == Source::Environment => {
+                    of_environment.push((name, Some(decision.service)));
+                }
+                decision => services.push((name, decision.map(|decision| decision.service))),
+            }
+        }
+        services.append(&mut of_environment); // which has what the others leave
+        self.addresses.assign(&services, &mut self.rejections)
     }
 
     /// Services of the environment that hold an address of one of these: it tells what was when the pod started, and the API
     /// server gives the address of a deleted Service to another.
     fn outdated(&self, touched: &BTreeSet<ServiceName>) -> Vec<ServiceName> {
-        let source = |name: &ServiceName| decide(&self.sources, name).map(|decision| decision.source);
-        let known = touched.iter().filter_map(|name| decide(&self.sources, name));
-        let current = known.filter(|decision| !matches!(decision.source, Source::Environment | Source::Dns));
-        let addresses = current.flat_map(|decision| &decision.service.cluster_ips);
-        let holders = addresses.filter_map(|&address| self.addresses.holder(address));
-        holders.filter(|&holder| source(holder) == Some(Source::Environment)).cloned().collect()
+        let mut outdated = Vec::new();
+        for name in touched {
+            let Some(decision) = decide(&self.sources, name) else { continue };
+            if matches!(decision.source, Source::Environment | Source::Dns) {
+                continue;
+            }
+            for &address in &decision.service.cluster_ips {
+                if let Some(holder) = self.addresses.holder(address)
+                    && decide(&self.sources, holder).is_some_and(|it| it.source == Source::Environment)
+                {
+                    outdated.push(holder.clone());
+                }
+            }
+        }
+        outdated
     }
 
     /// Those that would send traffic to an address that is a cluster IP now (S-04). Looks into every entry, though only when a

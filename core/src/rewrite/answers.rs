@@ -19,9 +19,12 @@ pub fn location(value: &str, far: WebOrigin<'_>, near: WebOrigin<'_>) -> Option<
     if near.authority.is_empty() {
         return None; // HTTP/1.0 need not name a host
     }
-    let (scheme, rest) = match value.split_once("//")? {
-        ("", rest) => (far.scheme, rest), // by the scheme that the endpoint was asked in (RFC 3986 §4.2)
-        (scheme, rest) => (scheme.strip_suffix(':')?, rest),
+    let (scheme, rest) = match value.strip_prefix("//") {
+        Some(rest) => (far.scheme, rest), // by the scheme that the endpoint was asked in (RFC 3986 §4.2)
+        None => {
+            let (scheme, rest) = value.split_once(':')?;
+            (scheme, rest.strip_prefix("//")?)
+        }
     };
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);

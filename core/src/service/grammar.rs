@@ -40,7 +40,7 @@ pub(super) fn port_name(value: &str) -> Vec<&'static str> {
     if !value.bytes().any(|byte| byte.is_ascii_lowercase()) {
         problems.push("must contain at least one letter (a-z)");
     }
-    if value.contains("--") {
+    if value.as_bytes().windows(2).any(|pair| pair == b"--") {
         problems.push("must not contain consecutive hyphens");
     }
     if value.starts_with('-') || value.ends_with('-') {
