@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
 }
 
-/// Which cluster, and as whom.
+/// Flags that name the cluster and the user.
 #[derive(Debug, Arguments)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct ClusterArgs {
@@ -63,7 +63,7 @@ pub(crate) struct ClusterArgs {
     pub(crate) request_timeout: Duration,
 }
 
-/// What is printed, and how.
+/// Flags of the output.
 #[derive(Debug, Arguments)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {

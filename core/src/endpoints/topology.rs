@@ -24,7 +24,7 @@ pub struct Here {
 }
 
 impl Here {
-    /// Takes what is not known yet from `learned`; whether there was any.
+    /// Takes unknown fields from `learned`; returns whether one was learned.
     pub(crate) fn fill(&mut self, learned: Here) -> bool {
         let mut has_learned = false;
         for (own, learned) in [(&mut self.node, learned.node), (&mut self.zone, learned.zone)] {

@@ -17,7 +17,7 @@ pub struct Finding {
     pub code: Code,
     /// The Service.
     pub service: ServiceName,
-    /// What was found: one line.
+    /// A description, on one line.
     pub message: String,
 }
 

@@ -7,7 +7,7 @@ use crate::inventory::{Change, Inventory, Settings, SliceKey};
 use crate::service::{Interner, Rules, read_endpoint_slice, read_service};
 use crate::table::Source;
 
-/// What is found in these objects, as `CODE namespace/name message`.
+/// The findings in these objects, as `CODE namespace/name message`.
 fn found(services: Value, slices: Value, pods: Option<Value>) -> Vec<String> {
     let services: Vec<Service> = serde_json::from_value(services).unwrap();
     let slices: Vec<EndpointSlice> = serde_json::from_value(slices).unwrap();

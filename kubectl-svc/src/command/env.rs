@@ -65,7 +65,7 @@ async fn service_links(cluster: &Cluster, name: &str) -> Result<bool, Error> {
 struct Variables {
     /// How many there are.
     count: usize,
-    /// What they take of the space that the kernel gives to a new program, ends included.
+    /// Their size in the space that the kernel gives to a new program, terminators and pointers included.
     bytes: usize,
     variables: Vec<Variable>,
 }

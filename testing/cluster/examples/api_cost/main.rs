@@ -84,7 +84,7 @@ async fn run(arguments: &Measure) -> Result<ExitCode> {
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts that many watchers, waits until they know what they want to know, and changes slices.
+/// Starts so many watchers, waits until each has its first state, and changes slices.
 async fn measure(
     server: &Server,
     objects: &Objects,

@@ -211,7 +211,7 @@ fn uid(number: usize) -> String {
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
-/// The namespace of those who watch all slices.
+/// The namespace of the clients of all slices.
 const ALL: &str = "kube-proxy";
 
 const ROLE: &str = include_str!("../../../../deploy/rbac/namespaced/rbac.yaml");

@@ -1,4 +1,4 @@
-//! Those who watch: sidecars, and clients of all slices.
+//! Watchers: sidecars, and clients of all slices.
 
 use std::fmt;
 use std::fs::File;
@@ -60,7 +60,7 @@ impl fmt::Display for Way {
 }
 
 impl Watchers {
-    /// Starts that many at once, and waits until all know what they want to know.
+    /// Starts so many at once, and waits until each has its first state.
     pub(crate) async fn start(
         way: Way,
         count: usize,
