@@ -77,20 +77,21 @@ impl Cluster {
 
     /// Kills the API server.
     pub fn stop_api_server(&mut self) {
-        self.control("stop-apiserver", "kube-apiserver: stopped");
+        self.control("stop-apiserver");
     }
 
     /// Starts the API server over the same data, and waits until it answers.
     pub fn start_api_server(&mut self) {
-        self.control("start-apiserver", "kube-apiserver: started");
+        self.control("start-apiserver");
     }
 
-    fn control(&mut self, command: &str, done: &str) {
-        let times = |log: &str| log.matches(done).count();
+    fn control(&mut self, command: &str) {
+        let done = format!("{command}: done");
+        let times = |log: &str| log.matches(&done).count();
         let before = times(&self.process.log());
         let pipe = fs::OpenOptions::new().write(true).open(self.folder().join(HOME).join("control"));
         writeln!(pipe.expect("the cluster made it"), "{command}").expect("the cluster reads it");
-        within(PATIENCE, done, || (times(&self.process.log()) > before).then_some(()));
+        within(PATIENCE, &done, || (times(&self.process.log()) > before).then_some(()));
     }
 
     /// The number of a process of that container, as this machine counts.

@@ -104,12 +104,12 @@ impl Cluster {
         if !self.is_running() {
             return Err(NOT_RUNNING.into());
         }
-        let before = self.logged(STARTED);
+        let before = self.logged(RESTARTED);
         let mut control = OpenOptions::new().write(true).open(self.home.join("control"))?;
         control.write_all(b"restart-apiserver\n")?;
-        match within(PATIENCE, || self.logged(STARTED) > before) {
+        match within(PATIENCE, || self.logged(RESTARTED) > before) {
             true => {
-                println!("{STARTED}");
+                println!("{RESTARTED}");
                 Ok(())
             }
             false => {
@@ -199,8 +199,8 @@ const NETWORK: &str = "svc-cluster";
 const HERE: &str = "10.244.255.1";
 const THERE: &str = "10.244.255.2";
 
-/// What is logged when the API server answers again.
-const STARTED: &str = "kube-apiserver: started";
+/// The line of the log that tells that the API server answers again.
+const RESTARTED: &str = "restart-apiserver: done";
 const NOT_RUNNING: &str = "no cluster runs: cargo xtask cluster up";
 
 /// How long a control plane may take on a machine with other work.

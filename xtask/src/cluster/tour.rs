@@ -88,7 +88,7 @@ const STEPS: &[Step] = &[
         title: "The API server is restarted: no request failed",
         command: "cargo xtask cluster restart-apiserver 2>/dev/null
             kubectl logs client --container=application | grep -c -v ^web-",
-        expected: &[super::STARTED, "0"],
+        expected: &[super::RESTARTED, "0"],
     },
     Step {
         title: "Without a pod: the sidecar answers, and says why",
